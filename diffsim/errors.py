@@ -1,0 +1,33 @@
+"""What can go wrong, by name."""
+
+
+class InputError(ValueError):
+    """A scene, controller, objective, problem or argument that cannot be simulated: which element, what was
+    given, what is allowed. Raised before any kernel runs.
+    """
+
+
+class DivergenceError(ArithmeticError):
+    """A rollout or gradient that stopped being finite.
+
+    Attributes:
+        array: name of the first array that stopped being finite, e.g. "velocity".
+        env: index of the environment.
+        step: row of the trajectory where it happened (row 0 is the initial state), or -1 for a gradient.
+    """
+
+    def __init__(self, message: str, *, array: str, env: int, step: int):
+        super().__init__(message)
+        self.array, self.env, self.step = array, env, step
+
+
+class GradientError(AssertionError):
+    """A gradient that disagrees with central differences."""
+
+
+class DeviceError(RuntimeError):
+    """A device that is not there, or that cannot be used next to simulations alive on another."""
+
+
+class MissingExtraError(ImportError):
+    """An optional package is needed; the message names the extra to install."""

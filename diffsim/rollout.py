@@ -1,0 +1,75 @@
+"""What a simulation recorded, as NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from diffsim.problem import Problem
+
+__all__ = ["Rollout"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout(Mapping[str, np.ndarray]):
+    """The recorded arrays of one rollout, by name or as attributes: ``rollout["position"]``, ``rollout.position``.
+
+    With several environments every array but `time` has a leading axis of environments; `env` takes one.
+
+    Attributes:
+        problem: what was simulated.
+        params: the values of the tuned parameters.
+        time: (rows,) of each row of the trajectory [s]; rows = steps + 1, row 0 is the initial state.
+        arrays: by name. A mass-spring scene records ``position`` and ``velocity`` (rows, n, d) [m], [m/s] and
+            ``actuation`` (steps, actuators).
+        loss: the objective, one number or, if the environments have parameters of their own, (envs,); None
+            without an objective.
+        envs: number of environments; 1 means that arrays have no axis for them.
+    """
+
+    problem: Problem
+    params: dict[str, np.ndarray]
+    time: np.ndarray
+    arrays: dict[str, np.ndarray] = field(repr=False)
+    loss: float | np.ndarray | None = None
+    envs: int = 1
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The array of that name."""
+        if name == "time":
+            return self.time
+        if name not in self.arrays:
+            raise KeyError(f"the rollout holds {', '.join(self)}; not {name!r}")
+        return self.arrays[name]
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """The array of that name."""
+        if name.startswith("_") or "arrays" not in self.__dict__ or name not in self.arrays:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of all arrays, `time` first."""
+        return iter(("time", *self.arrays))
+
+    def __len__(self) -> int:
+        """Number of arrays."""
+        return 1 + len(self.arrays)
+
+    def env(self, index: int) -> Rollout:
+        """The rollout of one environment."""
+        if not 0 <= index < self.envs:
+            raise IndexError(f"there is no environment {index}; there are {self.envs} (0 to {self.envs - 1})")
+        if self.envs == 1:
+            return self
+        loss = self.loss[index] if isinstance(self.loss, np.ndarray) else self.loss
+        own = isinstance(self.loss, np.ndarray)
+        return Rollout(
+            problem=self.problem,
+            params={name: value[index] if own else value for name, value in self.params.items()},
+            time=self.time,
+            arrays={name: value[index] for name, value in self.arrays.items()},
+            loss=loss,
+        )
