@@ -1,0 +1,14 @@
+"""Models: the physics of each kind of scene. A new one is a file here and a line in `MODELS`."""
+
+from collections.abc import Callable
+
+from diffsim.engine.stages import Model
+from diffsim.models import mass_spring
+from diffsim.scene import MassSpring
+
+__all__ = ["MODELS"]
+
+MODELS: dict[type, Callable[..., Model]] = {
+    MassSpring: mass_spring.build,
+}
+"""By the class of the scene: build(scene, fields, steps, reads) -> Model."""

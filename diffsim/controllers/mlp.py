@@ -1,0 +1,199 @@
+"""A neural network from time and observation to actuations.
+
+Weights, inputs and hidden values are stored as vectors of `BLOCK` neighbours: the compiler turns a product of two
+such blocks into a few wide instructions, forward and reverse, where single numbers cost three times as much.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Part, Stage
+from diffsim.spec import Spec, array, number, whole
+
+__all__ = ["MLP"]
+
+BLOCK = 16
+"""Numbers in a block: one 512-bit register of float32. 8 is slower by half, 32 compiles three times as long."""
+
+SATURATED = 20.0
+"""tanh is 1 beyond it to the last bit of float64; keeps its exponential and the square of it finite in float32."""
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What the network sees, and where that is written."""
+
+    inputs: Any  # (env, row, block)
+    frequency: Any  # (env, 0) [rad/s]
+    goal: Any  # (env, 0) [m]
+    dt: float  # [s]
+    sines: int
+    observations: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    inputs: Any  # (env, row, block)
+    weights: Any  # (env, unit * blocks + block)
+    bias: Any  # (env, unit)
+    sums: Any  # (env, row, unit) weighted inputs
+    blocks: int
+
+
+@ti.func
+def sense_time(senses: ti.template(), motion: ti.template(), env, row, step, k):
+    phase = ti.static(2.0 * np.pi / max(senses.sines, 1)) * k
+    wave = ti.sin(senses.frequency[env, 0] * (senses.dt * step) + phase)
+    senses.inputs[env, row, k // BLOCK][k % BLOCK] = wave
+
+
+@ti.func
+def sense_observation(senses: ti.template(), motion: ti.template(), env, row, step, k):
+    at = senses.sines + k
+    senses.inputs[env, row, at // BLOCK][at % BLOCK] = motion.observation[env, row, k]
+
+
+@ti.func
+def sense_goal(senses: ti.template(), motion: ti.template(), env, row, step, k):
+    at = senses.sines + senses.observations + k
+    senses.inputs[env, row, at // BLOCK][at % BLOCK] = senses.goal[env, 0][k] - motion.centre[env, row, 0][k]
+
+
+@ti.func
+def weigh(layer: ti.template(), env, row, step, element):
+    unit = element // layer.blocks
+    block = element - unit * layer.blocks
+    layer.sums[env, row, unit] += layer.weights[env, element].dot(layer.inputs[env, row, block])
+
+
+@ti.func
+def tanh(x):
+    return 1.0 - 2.0 / (ti.exp(2.0 * ti.min(x, SATURATED)) + 1.0)
+
+
+@ti.func
+def activate(layer: ti.template(), out: ti.template(), env, row, step, unit):
+    out[env, row, unit // BLOCK][unit % BLOCK] = tanh(layer.bias[env, unit] + layer.sums[env, row, unit])
+
+
+@ti.func
+def actuate(layer: ti.template(), out: ti.template(), env, row, step, unit):
+    out[env, row, unit] = tanh(layer.bias[env, unit] + layer.sums[env, row, unit])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MLP(Spec):
+    """A network with tanh after every layer: actuations lie between -1 and 1.
+
+    It sees ``sines`` sine waves of time, evenly shifted, the model's observation, and with a ``goal`` the way from
+    the centre to it (Hu et al. 2020, arXiv:1910.00935, section 4). Parameters: ``w1`` (hidden, inputs), ``b1``
+    (hidden,), ... up to the last layer, whose outputs are the actuators.
+
+    Attributes:
+        hidden: units of the hidden layers: a number or several.
+        sines: how many sine waves of time it sees; may be 0.
+        frequency: of the waves [rad/s].
+        goal: (d,) a place to go [m], or None.
+        observe: whether it sees the observation.
+        scale: of the starting weights, in units of Glorot & Bengio's (2010) normalised initialisation.
+    """
+
+    kind: ClassVar[str] = "controller"
+
+    hidden: Any = (32,)
+    sines: int = 10
+    frequency: float = 10.0
+    goal: Any = None
+    observe: bool = True
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        hidden = (self.hidden,) if isinstance(self.hidden, (int, np.integer)) else tuple(self.hidden)
+        self._set(
+            hidden=tuple(whole(f"MLP.hidden[{k}]", units) for k, units in enumerate(hidden)),
+            sines=whole("MLP.sines", self.sines, least=0),
+            frequency=number("MLP.frequency", self.frequency),
+            goal=None if self.goal is None else array("MLP.goal", self.goal, (2,), (3,)),
+            scale=number("MLP.scale", self.scale, least=0.0),
+        )
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The observation, and the centre if there is a goal."""
+        return frozenset((["observation"] if self.observe else []) + (["centre"] if self.goal is not None else []))
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError if it has nothing to see or to drive, or the goal has another dimension."""
+        whole("MLP: the number of the scene's actuators", len(scene.actuators))
+        if self.goal is not None:
+            array(f"MLP.goal of a scene in {scene.dimension} dimensions", self.goal, (scene.dimension,))
+        whole("MLP: the number of inputs (sines, observe, goal)", self._inputs(scene))
+
+    def _inputs(self, scene: Any) -> int:
+        seen = scene.observations if self.observe else 0
+        return self.sines + seen + (0 if self.goal is None else scene.dimension)
+
+    def numbers(self, scene: Any, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Weights drawn with ``seed``, biases of zero, the frequency and the goal."""
+        rng = np.random.default_rng(seed)
+        found: dict[str, np.ndarray] = {}
+        sizes = [self._inputs(scene), *self.hidden, len(scene.actuators)]
+        for k, (into, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+            found[f"w{k}"] = self.scale * np.sqrt(2.0 / (into + out)) * rng.normal(size=(out, into))
+            found[f"b{k}"] = np.zeros(out)
+        if self.sines:
+            found["frequency"] = np.array(self.frequency)
+        if self.goal is not None:
+            found["goal"] = self.goal
+        return found
+
+    def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
+        """Stages that gather the inputs, and two for each layer."""
+        seen = model.observations if self.observe else 0
+        inputs = self.sines + seen + (0 if self.goal is None else model.dimension)
+        blocks = fields.trajectory("inputs", _blocks(inputs), BLOCK, recorded=False)
+        senses = Senses(
+            inputs=blocks,
+            frequency=fields.number(f"{prefix}.frequency", 1) if self.sines else None,
+            goal=fields.number(f"{prefix}.goal", 1, model.dimension) if self.goal is not None else None,
+            dt=model.dt,
+            sines=self.sines,
+            observations=seen,
+        )
+        stages = [
+            Stage(sense_time, (senses, model.motion), self.sines),
+            Stage(sense_observation, (senses, model.motion), seen),
+            Stage(sense_goal, (senses, model.motion), 0 if self.goal is None else model.dimension),
+        ]
+        sizes = [inputs, *self.hidden, model.actuators]
+        for k, (into, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+            layer = _layer(fields, prefix, k, into, out, blocks)
+            stages.append(Stage(weigh, (layer,), out * layer.blocks))
+            if k < len(sizes) - 1:
+                blocks = fields.trajectory(f"hidden_{k}", _blocks(out), BLOCK, recorded=False)
+                stages.append(Stage(activate, (layer, blocks), out))
+            else:
+                stages.append(Stage(actuate, (layer, model.motion.actuation), out))
+        return Part(step=tuple(stages))
+
+
+def _blocks(count: int) -> int:
+    return -(-count // BLOCK)
+
+
+def _layer(fields: Fields, prefix: str, k: int, into: int, out: int, inputs: Any) -> Layer:
+    """The fields of layer ``k``; weights that fill up the last block of a row stay zero."""
+    padded = np.full((out, _blocks(into) * BLOCK), -1)
+    padded[:, :into] = np.arange(out * into).reshape(out, into)
+    return Layer(
+        inputs=inputs,
+        weights=fields.number(f"{prefix}.w{k}", out * _blocks(into), BLOCK, padded.reshape(-1, BLOCK)),
+        bias=fields.number(f"{prefix}.b{k}", out),
+        sums=fields.trajectory(f"sums_{k}", out, accumulates=True, recorded=False),
+        blocks=_blocks(into),
+    )

@@ -1,0 +1,159 @@
+"""How to differentiate a rollout: with all of it in memory, or segment by segment.
+
+Both run the same launches inside ``ti.ad.Tape``: a full tape is one segment. With several, the forward sweep keeps
+the state at the start of each; the reverse sweep takes the segments from the last, runs each again inside a tape
+and hands the adjoint of its first row to the segment before. Loss and gradient are the same to the bit.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.executors import Run
+from diffsim.errors import InputError
+
+__all__ = ["Checkpointed", "FullTape", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class FullTape:
+    """Keep every row of the trajectory: the fastest gradient, memory proportional to the steps."""
+
+    def rows(self, steps: int, row_bytes: int) -> int:
+        """How many steps are kept at a time."""
+        return steps
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """Keep the rows of one segment and the state at the start of each, and run every segment twice.
+
+    Attributes:
+        every: steps per segment; None with no ``memory`` is the square root of the steps, which needs least.
+        memory: instead, take the longest segments that fit: bytes, or text like "500MB" or "2GB".
+
+    Griewank & Walther 2000 (ACM TOMS 26(1), algorithm 799) treat the general case; this is its first level.
+    """
+
+    every: int | None = None
+    memory: int | str | None = None
+
+    def __post_init__(self) -> None:
+        """Check both numbers."""
+        if self.every is not None and self.memory is not None:
+            raise InputError("Checkpointed takes every or memory, but both were given")
+        if self.every is not None and (not isinstance(self.every, int) or self.every < 1):
+            raise InputError(f"Checkpointed.every is {self.every!r}, but it must be a whole number of at least 1")
+        if self.memory is not None:
+            _bytes(self.memory)
+
+    def rows(self, steps: int, row_bytes: int) -> int:
+        """How many steps are kept at a time."""
+        if self.every is not None:
+            return min(self.every, steps)
+        if self.memory is not None:
+            fits = int(_bytes(self.memory) // max(row_bytes, 1)) - 1
+            if fits < 1:
+                raise InputError(
+                    f"Checkpointed.memory is {self.memory!r}, but one step of this problem needs {2 * row_bytes} bytes"
+                )
+            return min(fits, steps)
+        return min(steps, max(1, math.isqrt(steps)))
+
+
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+def _bytes(memory: int | str) -> float:
+    try:
+        if isinstance(memory, str):
+            return float(memory[:-2]) * _UNITS[memory[-2:].upper()]
+        if memory > 0:
+            return float(memory)
+    except (KeyError, ValueError):
+        pass
+    raise InputError(f"Checkpointed.memory is {memory!r}, but bytes or text like '500MB' is needed")
+
+
+class Trajectory:
+    """Rollouts of one simulation, forward and reverse.
+
+    Args:
+        fields: allocated fields.
+        run: the rollout of a segment, from `diffsim.engine.executors.make`.
+        steps: of the whole rollout.
+    """
+
+    def __init__(self, fields: Any, run: Run, steps: int):
+        self._fields, self._run, self._steps = fields, run, steps
+        every = fields.rows
+        self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
+
+    def forward(self, table: np.ndarray, record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None) -> np.ndarray:
+        """Losses (envs,) of a rollout with the numbers of ``table``.
+
+        ``record`` is called for each segment with its first step, its number of steps and the rows in memory.
+        """
+        kernels = self._fields.kernels
+        kernels.load(table)
+        for segment, (first, count) in enumerate(self._segments):
+            self._enter(segment, save=False)
+            self._run(first, count, segment == 0, segment == len(self._segments) - 1, 0.0)
+            if record is not None:
+                record(first, count, self._fields.read())
+        losses = np.empty(self._fields.envs)
+        kernels.losses(losses)
+        return losses
+
+    def gradient(
+        self, table: np.ndarray, out: np.ndarray, weight: float, cotangents: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Losses (envs,), with the gradient of ``weight`` times their sum added to ``out``, a table like ``table``.
+
+        ``cotangents`` adds the inner product of recorded arrays with them, (envs, steps + 1, elements[, width]).
+        """
+        kernels, fields = self._fields.kernels, self._fields
+        kernels.load(table)
+        kernels.clear_numbers()
+        for segment in range(len(self._segments) - 1):
+            self._enter(segment, save=True)
+            first, count = self._segments[segment]
+            self._run(first, count, segment == 0, 0, 0.0)
+        last = len(self._segments) - 1
+        self._enter(last, save=False)
+        self._reverse(last, weight, cotangents)
+        losses = np.empty(fields.envs)
+        if last:
+            kernels.losses(losses)  # the segments run again below, and add to the losses again
+        for segment in reversed(range(last)):
+            kernels.take_adjoint()
+            kernels.restore(segment)
+            kernels.clear_sums()
+            self._reverse(segment, weight, cotangents)
+        kernels.gather(out, np.empty(fields.envs) if last else losses)
+        return losses
+
+    def _enter(self, segment: int, *, save: bool) -> None:
+        kernels = self._fields.kernels
+        if segment:
+            kernels.carry_on(self._segments[segment - 1][1])
+        kernels.clear_sums()
+        if save:
+            kernels.save(segment)
+
+    def _reverse(self, segment: int, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> None:
+        """Run the segment inside a tape, which then turns and adds its part to the gradients."""
+        fields, (first, count) = self._fields, self._segments[segment]
+        last = segment == len(self._segments) - 1
+        fields.kernels.clear_adjoints()
+        if cotangents is not None:
+            rows = count + 1 if last else count  # the row between two segments belongs to the later one
+            fields.seed({name: value[:, first : first + rows] for name, value in cotangents.items()}, rows)
+        if not last:
+            fields.kernels.give_adjoint(count)
+        with ti.ad.Tape(fields.total, clear_gradients=False):
+            self._run(first, count, segment == 0, last, weight)

@@ -1,0 +1,138 @@
+"""Executors: they turn lists of stages into kernels, and those into a rollout.
+
+`fused` puts everything into one kernel: environments outside, steps inside, one flat loop over the elements of all
+stages innermost. `wide` runs each stage of each step as one parallel loop over all its elements.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import taichi as ti
+
+from diffsim.engine.stages import Stage
+from diffsim.errors import InputError
+
+__all__ = ["Run", "choose", "make"]
+
+# run(first, count, begins, ends, weight): steps first .. first + count - 1, stored from row 0; prepare stages before if
+# `begins` is 1; final stages after if `ends` is 1, and total += weight * loss of every environment.
+Run = Callable[[int, int, int, int, float], None]
+
+_UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
+_MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
+
+
+def choose(executor: str, device: str, envs: int, elements: int) -> str:
+    """The executor to use: what was asked for, or with "auto" what is faster on the device.
+
+    Args:
+        executor: "auto", "fused" or "wide".
+        device: name of the Taichi device.
+        envs: number of environments.
+        elements: of the largest stage.
+    """
+    if executor not in ("auto", "fused", "wide"):
+        raise InputError(f"executor is {executor!r}, but it must be 'auto', 'fused' or 'wide'")
+    if executor != "auto":
+        return executor
+    return "wide" if device != "cpu" and envs < elements and elements >= _MANY else "fused"
+
+
+def make(
+    executor: str,
+    prepare: Sequence[Stage],
+    step: Sequence[Stage],
+    final: Sequence[Stage],
+    fields: Any,
+    *,
+    serial: bool,
+) -> Run:
+    """The rollout of these stages; every launch inside it is recorded by an enclosing ``ti.ad.Tape``."""
+    lists = [[stage for stage in stages if stage.elements] for stages in (prepare, step, final)]
+    if executor == "fused":
+        return _fused(*lists, fields, serial)
+    return _wide(*lists, fields, unroll=1 if serial else _UNROLL)
+
+
+def _bounds(stages: Sequence[Stage]) -> list[int]:
+    return [0, *accumulate(stage.elements for stage in stages)]
+
+
+def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Run:
+    envs, loss, total = fields.envs, fields.loss, fields.total
+    before, during, after = _bounds(prepare), _bounds(step), _bounds(final)
+
+    # Each of the loops over environments holds one chain of loops and nothing beside it: Taichi's reverse pass
+    # drops the gradient of loops that stand side by side inside a loop. `serialize` turns the reverse pass's
+    # atomic adds into plain ones; it leaves the order of the outermost loop alone, which does not matter here.
+    @ti.kernel
+    def run(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
+        ti.loop_config(serialize=serial)
+        for env in range(envs * begins):
+            for element in range(ti.static(before[-1])):
+                for k in ti.static(range(len(prepare))):
+                    if element >= ti.static(before[k]) and element < ti.static(before[k + 1]):
+                        prepare[k].function(*prepare[k].records, env, 0, first, element - ti.static(before[k]))
+        ti.loop_config(serialize=serial)
+        for env in range(envs):
+            for row in range(count):
+                for element in range(ti.static(during[-1])):
+                    for k in ti.static(range(len(step))):
+                        if element >= ti.static(during[k]) and element < ti.static(during[k + 1]):
+                            step[k].function(*step[k].records, env, row, first + row, element - ti.static(during[k]))
+        ti.loop_config(serialize=serial)
+        for env in range(envs * ends):
+            for element in range(ti.static(after[-1])):
+                for k in ti.static(range(len(final))):
+                    if element >= ti.static(after[k]) and element < ti.static(after[k + 1]):
+                        final[k].function(*final[k].records, env, count, first + count, element - ti.static(after[k]))
+        ti.loop_config(serialize=serial)
+        for env in range(envs * ends):
+            total[None] += weight * loss[env]
+
+    return run
+
+
+def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, unroll: int) -> Run:
+    envs, loss, total = fields.envs, fields.loss, fields.total
+
+    @ti.func
+    def each(stage: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
+        """One parallel loop over the stage's elements in all environments, over none unless `active` is 1."""
+        if ti.static(stage.ordered):
+            for env in range(envs * active):
+                for element in range(ti.static(stage.elements)):
+                    stage.function(*stage.records, env, row, at, element)
+        else:
+            for index in range(envs * ti.static(stage.elements) * active):
+                env = index // ti.static(stage.elements)
+                stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+
+    @ti.kernel
+    def begin(first: ti.i32):
+        for k in ti.static(range(len(prepare))):
+            each(prepare[k], 1, 0, first)
+
+    @ti.kernel
+    def advance(first: ti.i32, start: ti.i32, count: ti.i32):
+        for ahead in ti.static(range(unroll)):
+            for k in ti.static(range(len(step))):
+                each(step[k], ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
+
+    @ti.kernel
+    def end(first: ti.i32, count: ti.i32, weight: fields.real):
+        for k in ti.static(range(len(final))):
+            each(final[k], 1, count, first + count)
+        for env in range(envs):
+            total[None] += weight * loss[env]
+
+    def run(first: int, count: int, begins: int, ends: int, weight: float) -> None:
+        if begins:
+            begin(first)
+        for start in range(0, count, unroll):
+            advance(first, start, count)
+        if ends:
+            end(first, count, weight)
+
+    return run

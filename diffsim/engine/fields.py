@@ -1,0 +1,252 @@
+"""The one place that allocates, loads, clears, reads and gives back Taichi fields.
+
+Three kinds:
+    numbers      (env, element): what a problem's numbers are copied into before a rollout. Every environment
+                 has its own copy, so that environments never add to one gradient: sharing a parameter means
+                 loading one value into all copies and summing their gradients.
+    derived      (env, element): computed from numbers once per rollout.
+    trajectory   (env, row, element): one row per step of the segment, and one more.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.kernels import Kernels
+from diffsim.engine.runtime import REAL
+from diffsim.errors import InputError
+
+__all__ = ["Fields"]
+
+_MOST_ELEMENTS = 2**31 - 1  # of one field; beyond it Taichi's 32-bit indices wrap around
+_ROWS = -1  # stands for the number of rows in a shape, until `allocate` knows it
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A field that is loaded from the table of numbers: slot k of an environment holds column index[k]."""
+
+    field: Any
+    width: int  # components of a vector, 0 for a scalar
+    elements: int
+    index: np.ndarray  # (elements * max(width, 1),) columns of the table
+    tuned: bool
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A trajectory field."""
+
+    name: str
+    field: Any
+    width: int
+    elements: int
+    state: bool
+    accumulates: bool
+    recorded: int  # how many leading elements a rollout reports; 0 none
+
+
+class Fields:
+    """All fields of one simulation, in one tree that `close` destroys.
+
+    Args:
+        numbers: the problem's numbers by dotted name.
+        tuned: names of those that are parameters and therefore have a gradient.
+        envs: number of environments.
+        precision: "f32" or "f64".
+        serial: run the kernels that move data in one thread (a CPU).
+        env_last: lay environments side by side in memory (for a GPU thread per environment).
+    """
+
+    def __init__(
+        self,
+        numbers: Mapping[str, np.ndarray],
+        tuned: Iterable[str],
+        *,
+        envs: int,
+        precision: str,
+        serial: bool = True,
+        env_last: bool = False,
+    ):
+        self.envs, self.rows = envs, 0
+        self.tuned = tuple(tuned)
+        self._shapes = {name: np.shape(value) for name, value in numbers.items()}
+        sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._shapes.values()]
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self.columns = {
+            name: slice(int(a), int(b)) for name, a, b in zip(self._shapes, starts[:-1], starts[1:], strict=True)
+        }
+        self.spare = int(starts[-1])  # a column that is always zero, for slots that hold no number
+        self.real = REAL[precision]
+        self._env_last, self._serial = env_last, serial
+        self._places: list[tuple[Any, tuple[int, ...]]] = []
+        self._tree: Any = None
+        self.numbers: list[_Number] = []
+        self.trajectories: list[_Rows] = []
+        self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
+        self._constants: list[tuple[Any, np.ndarray]] = []
+        self._read: set[str] = set()
+        self.loss = self._place((envs,), gradient=True)
+        self.total = self._place((), gradient=True)
+
+    # Declaring
+
+    def integers(self, values: np.ndarray) -> Any:
+        """A constant of the scene's structure: (elements,) int32, the same in all environments."""
+        values = np.ascontiguousarray(values, np.int32).reshape(-1)
+        if not len(values):
+            values = np.zeros(1, np.int32)  # a stage over no elements never reads it
+        found = ti.field(ti.i32)
+        self._places.append((found, (len(values),)))
+        self._constants.append((found, values))
+        return found
+
+    def number(self, name: str, elements: int, width: int = 0, index: np.ndarray | None = None) -> Any:
+        """The field of a number, (env, element), of vectors if ``width`` is not 0.
+
+        The number's shape is broadcast to (elements,) or (elements, width), unless ``index`` of that shape
+        says which entry of the flattened number each slot holds (-1: none, the slot is zero).
+        """
+        shape = (elements, width) if width else (elements,)
+        columns = self.columns[name]
+        if index is None:
+            own = np.arange(columns.stop - columns.start).reshape(self._shapes[name])
+            index = np.broadcast_to(own, shape)
+        index = np.where(index < 0, self.spare, columns.start + index).astype(np.int32).reshape(-1)
+        tuned = name in self.tuned
+        field = self._place((self.envs, max(elements, 1)), width, gradient=tuned)
+        self._read.add(name)
+        if elements:
+            self.numbers.append(_Number(field, width, elements, index, tuned))
+        return field
+
+    def derived(self, elements: int, width: int = 0, *, of: Iterable[str]) -> Any:
+        """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
+        gradient = any(name in self.tuned for name in of)
+        field = self._place((self.envs, max(elements, 1)), width, gradient=gradient)
+        if gradient:
+            self.derivatives.append((field, width, max(elements, 1)))
+        return field
+
+    def trajectory(
+        self,
+        name: str,
+        elements: int,
+        width: int = 0,
+        *,
+        state: bool = False,
+        accumulates: bool = False,
+        recorded: bool = True,
+    ) -> Any:
+        """A field (env, row, element).
+
+        Args:
+            name: what a rollout calls it.
+            elements: how many; none still makes a field, of one element that nothing uses.
+            width: components of a vector, 0 for scalars.
+            state: row + 1 is written at row, and the next step starts from it.
+            accumulates: stages add to it, so it is cleared before they run.
+            recorded: whether a rollout reports it.
+        """
+        field = self._place((self.envs, _ROWS, max(elements, 1)), width, gradient=True)
+        kept = elements if recorded else 0
+        self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept))
+        return field
+
+    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Any:
+        if width:
+            field = ti.Vector.field(width, self.real, needs_grad=gradient)
+        else:
+            field = ti.field(self.real, needs_grad=gradient)
+        self._places += [(place, shape) for place in ((field, field.grad) if gradient else (field,))]
+        return field
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one row of the trajectory, gradients included [bytes]."""
+        real = 8 if self.real == ti.f64 else 4
+        return 2 * real * self.envs * sum(r.elements * max(r.width, 1) for r in self.trajectories)
+
+    # Allocating and giving back
+
+    def allocate(self, rows: int, segments: int) -> None:
+        """Take the memory and load the constants; no field can be declared after this.
+
+        Args:
+            rows: steps that are kept at a time; a trajectory field has one row more.
+            segments: how many times that many steps make the rollout.
+
+        Raises:
+            InputError: a parameter that no part of the problem reads: its gradient would silently be zero.
+        """
+        unread = [name for name in self.tuned if name not in self._read]
+        if unread:
+            raise InputError(
+                f"tune names {', '.join(unread)}, but nothing in this problem depends on it: its gradient is zero"
+            )
+        self.rows = rows
+        self.index = self.integers(np.concatenate([n.index for n in self.numbers] or [np.zeros(1, np.int32)]))
+        self.bases = [int(b) for b in np.cumsum([0] + [len(n.index) for n in self.numbers])]
+        self.states = [r for r in self.trajectories if r.state]
+        self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
+        self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
+        builder = ti.FieldsBuilder()
+        for field, shape in self._places:
+            self._cells(builder, tuple(rows + 1 if length == _ROWS else length for length in shape)).place(field)
+        self._tree = builder.finalize()
+        for field, values in self._constants:
+            field.from_numpy(values)
+        self._recorded = [r for r in self.trajectories if r.recorded]
+        sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
+        self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
+        self.kernels = Kernels(self, serial=self._serial)
+
+    def _cells(self, builder: Any, shape: tuple[int, ...]) -> Any:
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise InputError(
+                f"an array of {' x '.join(map(str, shape))} elements is larger than Taichi can address; use "
+                "fewer environments, or Checkpointed() to keep fewer rows"
+            )
+        if not self._env_last or len(shape) < 2:
+            return builder.dense((ti.i, ti.ij, ti.ijk)[len(shape) - 1], shape) if shape else builder
+        axes = (ti.i, ti.j, ti.k)[: len(shape)]
+        for axis, length in zip((*axes[1:], axes[0]), (*shape[1:], shape[0]), strict=True):
+            builder = builder.dense(axis, length)
+        return builder
+
+    def close(self) -> None:
+        """Give the memory back. The fields must not be used any more."""
+        if self._tree is not None:
+            self._tree.destroy()
+            self._tree = None
+
+    # Reading
+
+    def recorded(self) -> dict[str, tuple[int, int]]:
+        """Elements and width of every array that a rollout reports, by name."""
+        return {r.name: (r.recorded, r.width) for r in self._recorded}
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The rows that are in memory, of every recorded array: (envs, rows + 1, elements[, width]) float64."""
+        flat = np.empty(self.offsets[-1])
+        self.kernels.record(flat)
+        return self._split(flat)
+
+    def seed(self, cotangents: Mapping[str, np.ndarray], rows: int) -> None:
+        """Set the adjoints of the first ``rows`` rows of the named arrays, shaped as `read` returns them."""
+        flat = np.zeros(self.offsets[-1])
+        for name, part in self._split(flat).items():
+            if name in cotangents:
+                part[:, :rows] = cotangents[name]
+        self.kernels.seed(flat)
+
+    def _split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        found = {}
+        for r, start, end in zip(self._recorded, self.offsets[:-1], self.offsets[1:], strict=True):
+            shape = (self.envs, self.rows + 1, r.recorded, *((r.width,) if r.width else ()))
+            found[r.name] = flat[start:end].reshape(shape)
+        return found

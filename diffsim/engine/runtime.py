@@ -1,0 +1,100 @@
+"""Taichi, started once with the flags that keep its gradients right.
+
+Both precisions live side by side: a kernel's literals take the default float type that is set while it
+compiles, so `precision` sets it around everything a simulation does. Another device needs another start, which
+is refused while simulations are alive.
+"""
+
+import contextlib
+import io
+import os
+import weakref
+from collections.abc import Iterator
+
+import taichi as ti
+from taichi.lang import impl, misc
+
+from diffsim.errors import DeviceError, InputError
+
+__all__ = ["REAL", "attach", "available", "check", "detach", "precision"]
+
+REAL = {"f32": ti.f32, "f64": ti.f64}
+_DEVICES = ("cpu", "cuda", "vulkan", "metal", "amdgpu")
+
+_device: str | None = None
+_program: object = None  # Taichi's, to notice that somebody else restarted it
+_alive: "weakref.WeakSet[object]" = weakref.WeakSet()
+
+
+def available() -> list[str]:
+    """Names of the devices that Taichi finds on this machine."""
+    return [name for name in _DEVICES if name == "cpu" or _supported(name)]
+
+
+def _supported(device: str) -> bool:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return bool(misc.is_arch_supported(getattr(ti, device)))
+
+
+def attach(owner: object, device: str) -> None:
+    """Start Taichi on ``device`` if it does not run there yet, and keep it there while ``owner`` is alive.
+
+    Raises:
+        InputError: no device has this name.
+        DeviceError: it is not on this machine, or simulations are alive on another.
+    """
+    global _device, _program
+    if device not in _DEVICES:
+        raise InputError(f"device is {device!r}, but it must be one of {', '.join(map(repr, _DEVICES))}")
+    if device != "cpu" and not _supported(device):
+        raise DeviceError(f"there is no {device!r} device here; available: {', '.join(available())}")
+    running = _program is not None and impl.get_runtime().prog is _program
+    if running and device != _device and len(_alive):
+        raise DeviceError(
+            f"{len(_alive)} simulation(s) are alive on {_device!r}, and Taichi runs on one device at a time; "
+            f"close them before asking for {device!r}"
+        )
+    if not running or device != _device:
+        _start(device)
+        _device, _program = device, impl.get_runtime().prog
+    _alive.add(owner)
+
+
+def _start(device: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        ti.init(
+            arch=getattr(ti, device),
+            force_scalarize_matrix=True,  # without it local vectors are miscompiled, forward and reverse
+            ad_stack_size=64,
+            fast_math=False,
+            flatten_if=False,
+            # One thread adds in one order: results are the same to the bit in every run. More cores are
+            # used by more processes.
+            cpu_max_num_threads=int(os.environ.get("DIFFSIM_THREADS", "1")),
+            log_level=ti.ERROR,
+        )
+    if ti.cfg.arch != getattr(ti, device) and device != "cpu":
+        ti.reset()
+        raise DeviceError(f"Taichi could not start on {device!r}; available: {', '.join(available())}")
+
+
+def detach(owner: object) -> None:
+    """``owner`` needs Taichi no longer."""
+    _alive.discard(owner)
+
+
+def check(owner: object) -> None:
+    """Raise DeviceError if Taichi was restarted under a living simulation: its fields are gone."""
+    if owner not in _alive or impl.get_runtime().prog is not _program:
+        raise DeviceError("Taichi was restarted (ti.init or ti.reset) since this simulation was made; make it anew")
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Compile what is called inside with literals of this precision ("f32" or "f64")."""
+    real = REAL[name]
+    runtime = impl.get_runtime()
+    if runtime.default_fp != real:
+        runtime.set_default_fp(real)
+        runtime.prog.config().default_fp = real
+    yield

@@ -1,0 +1,343 @@
+"""The waist of the package: parameters in, loss and gradient out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from diffsim.engine import runtime
+from diffsim.engine.adjoint import Checkpointed, FullTape, Trajectory
+from diffsim.engine.executors import choose, make
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Part, Stage
+from diffsim.errors import DivergenceError, InputError
+from diffsim.models import MODELS
+from diffsim.problem import Problem
+from diffsim.rollout import Rollout
+from diffsim.spec import array, choices, whole
+
+__all__ = ["Simulation"]
+
+Params = Mapping[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+class Simulation:
+    """A problem made ready to run, on one device and in one precision.
+
+    Parameters are dictionaries of float64 arrays by dotted name, whatever the precision inside. With ``shared``
+    (the default) all environments use the same parameters and the loss is their mean; with ``shared=False`` each has
+    its own: arrays gain a leading axis of ``envs`` and losses are arrays. Parameters given without that axis are
+    used for all environments. Kernels compile at first use, or are read from Taichi's cache.
+
+    Args:
+        problem: what to simulate.
+        device: "cpu", "cuda" or another Taichi device.
+        precision: "f32" or "f64".
+        envs: copies that run in one launch.
+        shared: whether they share their parameters.
+        initial_states: (shared parameters) other initial states for each copy: arrays (envs, ...) by the names of
+            the scene's numbers, e.g. "initial_velocity".
+        adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept.
+        executor: "fused", "wide" or "auto".
+
+    Raises:
+        InputError: naming the argument, what was given and what is allowed.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        device: str = "cpu",
+        precision: str = "f32",
+        envs: int = 1,
+        shared: bool = True,
+        initial_states: Mapping[str, Any] | None = None,
+        adjoint: FullTape | Checkpointed = FullTape(),  # noqa: B008 (a frozen value)
+        executor: str = "auto",
+    ):
+        if not isinstance(problem, Problem):
+            raise InputError(f"Simulation takes a Problem, but {problem!r} was given")
+        if type(problem.scene) not in MODELS:
+            raise InputError(f"there is no model for a scene of class {type(problem.scene).__name__}")
+        if not isinstance(adjoint, (FullTape, Checkpointed)):
+            raise InputError(f"adjoint is {adjoint!r}, but FullTape() or Checkpointed() is needed")
+        self.problem, self.device, self.adjoint = problem, device, adjoint
+        self.precision = choices("precision", precision, ("f32", "f64"))
+        self.envs, self.shared = whole("envs", envs), bool(shared)
+        self._copies = 1 if self.shared else self.envs
+        self._tuned = problem.tuned
+        self._numbers = problem.numbers()
+        self._shapes = {name: self._numbers[name].shape for name in self._tuned}
+        self._initial = self._check_initial(initial_states or {})
+        runtime.attach(self, device)
+        self._open = True
+        try:
+            with runtime.precision(precision):
+                self._build(executor)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_initial(self, states: Mapping[str, Any]) -> Arrays:
+        found = {}
+        for key, value in states.items():
+            name = key if key.startswith("scene.") else f"scene.{key}"
+            if name not in ("scene.initial_position", "scene.initial_velocity"):
+                raise InputError(f"initial_states names {key!r}, but it takes initial_position and initial_velocity")
+            if name in self._tuned:
+                raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
+            full = np.broadcast_shapes(self._numbers[name].shape, self._numbers["scene.initial_position"].shape)
+            found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
+        return found
+
+    def _build(self, executor: str) -> None:
+        problem = self.problem
+        controller, objective = problem.controller, problem.objective
+        reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
+        numbers = dict(self._numbers)
+        for name, value in self._initial.items():
+            numbers[name] = np.zeros(value.shape[1:])
+        executor = choose(executor, self.device, self.envs, _largest(problem.scene))
+        serial = self.device == "cpu"
+        self._fields = fields = Fields(
+            numbers,
+            self._tuned,
+            envs=self.envs,
+            precision=self.precision,
+            serial=serial,
+            env_last=not serial and executor == "fused",
+        )
+        model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
+        nothing = Part()
+        drive = nothing if controller is None else controller.build(fields, model)
+        aim = nothing if objective is None else objective.build(fields, model)
+        rows = self.adjoint.rows(problem.steps, fields.row_bytes)
+        fields.allocate(rows, segments=-(-problem.steps // rows))
+        run = make(
+            executor,
+            model.prepare + drive.prepare + aim.prepare,
+            model.sense + drive.step + model.step + aim.step,
+            model.sense + aim.final,
+            fields,
+            serial=serial,
+        )
+        self.executor = executor
+        self._trajectory = Trajectory(fields, run, problem.steps)
+        self._table = self._first_table(numbers)
+
+    def _first_table(self, numbers: Arrays) -> np.ndarray:
+        copies = self.envs if self._initial else self._copies
+        table = np.zeros((copies, self._fields.spare + 1))
+        for name, value in numbers.items():
+            table[:, self._fields.columns[name]] = value.ravel()
+        for name, value in self._initial.items():
+            table[:, self._fields.columns[name]] = value.reshape(self.envs, -1)
+        return table
+
+    # Parameters
+
+    def params(self, seed: int = 0) -> Arrays:
+        """Starting values of the tuned parameters; random ones are drawn with ``seed`` (copies: seed, seed + 1, ...)."""
+        draws = [self.problem.numbers(seed + copy) for copy in range(self._copies)]
+        if self.shared:
+            return {name: np.array(draws[0][name], np.float64) for name in self._tuned}
+        return {name: np.stack([np.asarray(draw[name], np.float64) for draw in draws]) for name in self._tuned}
+
+    def _load(self, params: Params) -> np.ndarray:
+        """The table of numbers with these parameters."""
+        if not self._open:
+            raise InputError("this simulation is closed; make a new one")
+        runtime.check(self)
+        if params.keys() != self._shapes.keys():
+            raise InputError(
+                f"params holds {', '.join(params) or 'nothing'}, but this problem tunes {', '.join(self._tuned) or 'nothing'}"
+            )
+        for name, shape in self._shapes.items():
+            value = np.asarray(params[name], np.float64)
+            if value.shape != shape and (self.shared or value.shape != (self.envs, *shape)):
+                allowed = f"{shape}" if self.shared else f"{shape} or {(self.envs, *shape)}"
+                raise InputError(f"params[{name!r}] has shape {value.shape}, but {allowed} is needed")
+            if not np.isfinite(value).all():
+                raise InputError(f"params[{name!r}] holds a number that is not finite")
+            rows = value.reshape(-1) if value.shape == shape else value.reshape(self.envs, -1)
+            self._table[:, self._fields.columns[name]] = rows
+        return self._table
+
+    # Running
+
+    def value(self, params: Params) -> float | np.ndarray:
+        """The loss of a rollout: a float, or (envs,) with parameters of their own.
+
+        Raises:
+            DivergenceError: the loss is not finite (shared parameters only; else that entry is not).
+        """
+        self._need_objective()
+        with runtime.precision(self.precision):
+            losses = self._trajectory.forward(self._load(params))
+        return self._loss(losses, params)
+
+    def value_and_grad(self, params: Params) -> tuple[float | np.ndarray, Arrays]:
+        """The loss and its gradient, a dictionary like ``params``.
+
+        Raises:
+            DivergenceError: the loss or the gradient is not finite (shared parameters only; else the entries of that
+                copy are not).
+        """
+        self._need_objective()
+        weight = 1.0 / self.envs if self.shared else 1.0
+        losses, grad = self._reverse(params, weight, None)
+        loss = self._loss(losses, params)
+        if self.shared:
+            for name, value in grad.items():
+                if not np.isfinite(value).all():
+                    message = f"the gradient with respect to {name} is not finite, though the loss is {loss:g}"
+                    raise DivergenceError(message, array=name, env=0, step=-1)
+        return loss, grad
+
+    def rollout(self, params: Params) -> Rollout:
+        """Run and record the whole trajectory.
+
+        Raises:
+            DivergenceError: naming the first array that is not finite, its environment and step.
+        """
+        recorded = self._record(params)
+        _check_finite(recorded.arrays, self.envs)
+        return recorded
+
+    def _record(self, params: Params) -> Rollout:
+        steps, arrays = self.problem.steps, {}
+        for name, (elements, width) in self._fields.recorded().items():
+            arrays[name] = np.zeros((self.envs, steps + 1, elements, *((width,) if width else ())))
+
+        def keep(first: int, count: int, rows: Arrays) -> None:
+            for name, value in rows.items():
+                arrays[name][:, first : first + count + 1] = value[:, : count + 1]
+
+        with runtime.precision(self.precision):
+            losses = self._trajectory.forward(self._load(params), keep)
+        for name in arrays.keys() & self._per_step():
+            arrays[name] = arrays[name][:, :-1]
+        loss: Any = None
+        if self.problem.objective is not None:
+            loss = float(losses.mean()) if self.shared else losses
+        if self.envs == 1:
+            arrays = {name: value[0] for name, value in arrays.items()}
+            loss = loss if self.shared or loss is None else float(losses[0])
+        return Rollout(
+            problem=self.problem,
+            params={name: np.array(params[name], np.float64) for name in self._tuned},
+            time=np.arange(steps + 1) * self.problem.scene.dt,
+            arrays=arrays,
+            loss=loss,
+            envs=self.envs,
+        )
+
+    def vjp(self, params: Params) -> tuple[Rollout, Callable[[Params], Arrays]]:
+        """A rollout, and the function that pulls cotangents of its arrays back to the parameters.
+
+        ``pullback({"position": c})`` is the gradient of ``sum(c * rollout.position)``, for arrays ``c`` shaped like the
+        recorded ones: a loss written in NumPy, PyTorch or JAX gets its gradient by its own derivative with respect
+        to the recorded arrays. Each call runs the rollout and its reverse again.
+        """
+        rollout = self.rollout(params)
+        kept = {name: np.array(value, np.float64) for name, value in params.items()}
+
+        def pullback(cotangents: Params) -> Arrays:
+            full = {}
+            for name, value in cotangents.items():
+                if name not in rollout.arrays:
+                    raise InputError(f"there is no array {name!r} to pull back; there are {', '.join(rollout.arrays)}")
+                cotangent = array(f"the cotangent of {name}", value, rollout.arrays[name].shape)
+                cotangent = cotangent if self.envs > 1 else cotangent[None]
+                short = self.problem.steps + 1 - cotangent.shape[1]
+                full[name] = np.pad(cotangent, [(0, short) if k == 1 else (0, 0) for k in range(cotangent.ndim)])
+            return self._reverse(kept, 0.0, full)[1]
+
+        return rollout, pullback
+
+    def _reverse(self, params: Params, weight: float, cotangents: Arrays | None) -> tuple[np.ndarray, Arrays]:
+        with runtime.precision(self.precision):
+            table = self._load(params)
+            out = np.zeros((self._copies, table.shape[1]))
+            losses = self._trajectory.gradient(table, out, weight, cotangents)
+        lead = () if self.shared else (self.envs,)
+        grad = {n: out[:, self._fields.columns[n]].reshape((*lead, *shape)) for n, shape in self._shapes.items()}
+        return losses, grad
+
+    def _loss(self, losses: np.ndarray, params: Params) -> float | np.ndarray:
+        if not self.shared:
+            return losses
+        loss = float(losses.mean())
+        if not np.isfinite(loss):
+            _check_finite(self._record(params).arrays, self.envs)
+            env = int(np.flatnonzero(~np.isfinite(losses))[0])
+            message = f"the loss of environment {env} is {losses[env]}, though its trajectory is finite"
+            raise DivergenceError(message, array="loss", env=env, step=self.problem.steps)
+        return loss
+
+    def _need_objective(self) -> None:
+        if self.problem.objective is None:
+            raise InputError("this problem has no objective; give it one, or use rollout and vjp")
+
+    def _per_step(self) -> set[str]:
+        """Arrays that have a value per step, and none at the last row."""
+        return {"actuation"}
+
+    # Giving back
+
+    def close(self) -> None:
+        """Give the memory back; the simulation cannot be used any more."""
+        if getattr(self, "_open", False):
+            self._open = False
+            if hasattr(self, "_fields"):
+                self._fields.close()
+            runtime.detach(self)
+
+    def __enter__(self) -> Simulation:
+        """The simulation itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Close it with its last reference, unless Python itself is ending."""
+        if not sys.is_finalizing():
+            self.close()
+
+    def __repr__(self) -> str:
+        """What it runs, where and how."""
+        return (
+            f"Simulation({type(self.problem.scene).__name__}, steps={self.problem.steps}, device={self.device!r}, "
+            f"precision={self.precision!r}, envs={self.envs}, shared={self.shared}, adjoint={self.adjoint})"
+        )
+
+
+def _largest(scene: Any) -> int:
+    """Elements of the scene's largest stage."""
+    return max(len(scene.points), len(scene.springs))
+
+
+def _check_finite(arrays: Arrays, envs: int) -> None:
+    """Raise DivergenceError at the first step at which an array is not finite."""
+    worst: tuple[int, int, str] | None = None
+    for name, value in arrays.items():
+        rows = value.reshape(envs, value.shape[0] if envs == 1 else value.shape[1], -1)
+        bad = np.argwhere(~np.isfinite(rows).all(axis=2))
+        for env, step in bad[np.argsort(bad[:, 1], kind="stable")][:1].tolist():
+            if worst is None or step < worst[0]:
+                worst = (step, env, name)
+    if worst is not None:
+        step, env, name = worst
+        message = (
+            f"{name} of environment {env} is not finite from step {step} on; take a smaller dt, softer springs or "
+            "smaller parameters"
+        )
+        raise DivergenceError(message, array=name, env=env, step=step)
