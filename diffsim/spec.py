@@ -20,8 +20,12 @@ class Spec:
 
     Two specifications are equal if they are of one class and all their fields are equal, arrays element
     by element.
+
+    Attributes:
+        kind: what part of a problem it can be: "scene", "controller" or "objective"; empty for the rest.
     """
 
+    kind: ClassVar[str] = ""
     _classes: ClassVar[dict[str, type[Spec]]] = {}
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -38,11 +42,17 @@ class Spec:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come back from a pickle or a deep copy; NumPy's pickles forget that an array is read-only."""
+        for value in state.values():
+            _lock(value)
+        self._set(**state)
+
     def __eq__(self, other: object) -> bool:
         """All fields equal, arrays element by element."""
         if type(self) is not type(other):
             return NotImplemented
-        theirs = other._values()  # type: ignore[attr-defined]
+        theirs = other._values()
         return all(_same(mine, theirs[name]) for name, mine in self._values().items())
 
     __hash__ = None  # type: ignore[assignment]
@@ -53,14 +63,35 @@ class Spec:
         return f"{type(self).__name__}({words})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The specification as plain lists, numbers and strings, ready for ``json.dumps``."""
+        """The specification as plain lists, numbers and strings, ready for ``json.dumps``.
+
+        Strict JSON has no word for what is not finite: such a number becomes ``{"number": "inf"}``, and
+        such an entry of an array the string "inf".
+        """
         values = {name: _plain(value) for name, value in self._values().items()}
         return {"type": type(self).__name__, **values}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Any:
-        """The specification that `to_dict` described."""
+        """The specification that `to_dict` described.
+
+        Raises:
+            InputError: if ``data`` names no known class or a field that the class does not have, and
+                whatever the class itself refuses.
+        """
+        if not isinstance(data, dict) or "type" not in data:
+            raise InputError(f"a specification's dictionary has a 'type', but {_excerpt(data)} was given")
         return _alive(data)
+
+
+def _lock(value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        value.setflags(write=False)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            _lock(item)
+    elif isinstance(value, dict):
+        _lock(list(value.values()))
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -68,7 +99,6 @@ def _same(a: Any, b: Any) -> bool:
         return (
             isinstance(a, np.ndarray)
             and isinstance(b, np.ndarray)
-            and a.shape == b.shape
             and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
         )
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
@@ -90,30 +120,52 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Spec):
         return value.to_dict()
     if isinstance(value, np.ndarray):
-        return {"array": value.tolist(), "dtype": str(value.dtype)}
+        return {"array": _entries(value), "shape": list(value.shape), "dtype": str(value.dtype)}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, np.generic):
-        return value.item()
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"number": str(value)}
     return value
+
+
+def _entries(found: np.ndarray) -> Any:
+    if found.dtype.kind != "f" or np.isfinite(found).all():
+        return found.tolist()
+    entries = found.astype(object)
+    odd = ~np.isfinite(found)
+    entries[odd] = [str(number) for number in found[odd].tolist()]
+    return entries.tolist()
 
 
 def _alive(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "type" in value:
-            values = {name: _alive(item) for name, item in value.items() if name != "type"}
-            if value["type"] not in Spec._classes:
-                known = ", ".join(sorted(Spec._classes))
-                raise InputError(f"there is no specification named {value['type']!r}; known are {known}")
-            return Spec._classes[value["type"]](**values)
-        if value.keys() == {"array", "dtype"}:
-            return np.array(value["array"], dtype=value["dtype"])
-        return {key: _alive(item) for key, item in value.items()}
     if isinstance(value, list):
         return tuple(_alive(item) for item in value)
-    return value
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"array", "shape", "dtype"}:
+        return np.array(value["array"], dtype=value["dtype"]).reshape(value["shape"])
+    if value.keys() == {"number"}:
+        return float(value["number"])
+    if "type" in value:
+        values = {name: _alive(item) for name, item in value.items() if name != "type"}
+        return _class_of(value["type"], values)(**values)
+    return {key: _alive(item) for key, item in value.items()}
+
+
+def _class_of(name: Any, values: dict[str, Any]) -> Any:
+    if name not in Spec._classes:
+        known = ", ".join(sorted(Spec._classes))
+        raise InputError(f"there is no specification named {name!r}; known are {known}")
+    found: Any = Spec._classes[name]
+    fields = [field.name for field in dataclasses.fields(found)]
+    for field in values:
+        if field not in fields:
+            raise InputError(f"{name} has no field {field!r}; it has {', '.join(fields)}")
+    return found
 
 
 def array(
@@ -134,24 +186,20 @@ def array(
         above: entries must be greater than this.
         least: entries must be at least this.
         most: entries must be at most this.
-        dtype: float64 or int64; anything else that NumPy can hold exactly.
+        dtype: float64, or int64 for whole numbers.
 
     Raises:
-        InputError: naming the first entry that is not allowed.
+        InputError: naming the first entry that is not allowed. Truth values are no numbers: a mask where
+            indices are wanted would be taken for points 0 and 1.
     """
-    try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "biuf":
-            raise TypeError
-        found = np.array(given, dtype=dtype)
-    except (TypeError, ValueError):
-        raise InputError(f"{owner} takes numbers, but {_excerpt(value)} was given") from None
-    if shapes and not any(_fits(found.shape, shape) for shape in shapes):
-        allowed = " or ".join("(" + ", ".join(map(str, shape)) + ")" for shape in shapes)
-        raise InputError(f"{owner} has shape {found.shape}, but {allowed} is needed")
-    if dtype is np.int64 and not np.array_equal(found, given):
-        raise InputError(f"{owner} takes whole numbers, but {_excerpt(value)} was given")
-    _refuse(owner, found, ~np.isfinite(found), "must be finite")
+    given = _as_numbers(owner, value)
+    if shapes and not any(_fits(given.shape, shape) for shape in shapes):
+        raise InputError(f"{owner} has shape {given.shape}, but {_needed(given.shape, shapes)}")
+    with np.errstate(invalid="ignore", over="ignore"):  # casts that do not fit are refused below
+        found: np.ndarray = np.array(given, dtype=dtype, order="C")
+        _refuse(owner, given, ~np.isfinite(given.astype(np.float64, copy=False)), "must be finite")
+    if dtype is np.int64:
+        _refuse(owner, given, found != given, "must be a whole number")
     if above is not None:
         _refuse(owner, found, found <= above, f"must be greater than {above:g}")
     if least is not None:
@@ -162,10 +210,29 @@ def array(
     return found
 
 
+def _as_numbers(owner: str, value: Any) -> np.ndarray:
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):  # NumPy's word for it is "inhomogeneous"
+        raise InputError(
+            f"{owner} takes numbers in rows of one length, but {_excerpt(value)} was given"
+        ) from None
+    if given.dtype.kind not in "iuf":
+        raise InputError(f"{owner} takes numbers, but {_excerpt(value)} was given")
+    return given
+
+
 def _fits(shape: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
     return len(shape) == len(wanted) and all(
         got > 0 if isinstance(want, str) else got == want for got, want in zip(shape, wanted, strict=True)
     )
+
+
+def _needed(given: tuple[int, ...], shapes: tuple[tuple[int | str, ...], ...]) -> str:
+    words = [f"({', '.join(map(str, s))}{',' * (len(s) == 1)})" if s else "a single number" for s in shapes]
+    letters = sorted({length for shape in shapes for length in shape if isinstance(length, str)})
+    least = f", with {' and '.join(letters)} of at least 1" if letters and 0 in given else ""
+    return f"{' or '.join(words)} is needed{least}"
 
 
 def _refuse(owner: str, found: np.ndarray, bad: np.ndarray, rule: str) -> None:
@@ -176,7 +243,7 @@ def _refuse(owner: str, found: np.ndarray, bad: np.ndarray, rule: str) -> None:
 
 
 def _excerpt(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -194,6 +261,8 @@ def whole(owner: str, value: Any, least: int = 1) -> int:
 
 def choices(owner: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     """``value`` if it is among the allowed ones."""
-    if value not in allowed:
-        raise InputError(f"{owner} is {_excerpt(value)}, but it must be one of {', '.join(map(repr, allowed))}")
+    if isinstance(value, np.ndarray) or value not in allowed:
+        raise InputError(
+            f"{owner} is {_excerpt(value)}, but it must be one of {', '.join(map(repr, allowed))}"
+        )
     return value

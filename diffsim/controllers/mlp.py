@@ -27,12 +27,14 @@ SATURATED = 20.0
 class Senses:
     """What the network sees, and where that is written."""
 
-    inputs: Any  # (env, row, block)
+    inputs: Any  # (env, row, input)
+    blocks: Any  # (env, row, block) the same, in blocks
     frequency: Any  # (env, 0) [rad/s]
     goal: Any  # (env, 0) [m]
     dt: float  # [s]
     sines: int
     observations: int
+    dimension: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Layer:
     inputs: Any  # (env, row, block)
     weights: Any  # (env, unit * blocks + block)
     bias: Any  # (env, unit)
-    sums: Any  # (env, row, unit) weighted inputs
+    sums: Any  # (env, row, unit) weighted inputs; units that fill up the last block stay zero
     blocks: int
 
 
@@ -48,19 +50,25 @@ class Layer:
 def sense_time(senses: ti.template(), motion: ti.template(), env, row, step, k):
     phase = ti.static(2.0 * np.pi / max(senses.sines, 1)) * k
     wave = ti.sin(senses.frequency[env, 0] * (senses.dt * step) + phase)
-    senses.inputs[env, row, k // BLOCK][k % BLOCK] = wave
+    senses.inputs[env, row, k] = wave
 
 
 @ti.func
 def sense_observation(senses: ti.template(), motion: ti.template(), env, row, step, k):
-    at = senses.sines + k
-    senses.inputs[env, row, at // BLOCK][at % BLOCK] = motion.observation[env, row, k]
+    senses.inputs[env, row, senses.sines + k] = motion.observation[env, row, k]
 
 
 @ti.func
 def sense_goal(senses: ti.template(), motion: ti.template(), env, row, step, k):
     at = senses.sines + senses.observations + k
-    senses.inputs[env, row, at // BLOCK][at % BLOCK] = senses.goal[env, 0][k] - motion.centre[env, row, 0][k]
+    for c in ti.static(range(senses.dimension)):
+        senses.inputs[env, row, at + c] = senses.goal[env, 0][c] - motion.centre[env, row, 0][c]
+
+
+@ti.func
+def pack(senses: ti.template(), env, row, step, block):
+    for c in ti.static(range(BLOCK)):
+        senses.blocks[env, row, block][c] = senses.inputs[env, row, BLOCK * block + c]
 
 
 @ti.func
@@ -76,8 +84,9 @@ def tanh(x):
 
 
 @ti.func
-def activate(layer: ti.template(), out: ti.template(), env, row, step, unit):
-    out[env, row, unit // BLOCK][unit % BLOCK] = tanh(layer.bias[env, unit] + layer.sums[env, row, unit])
+def activate(layer: ti.template(), out: ti.template(), env, row, step, block):
+    for c in ti.static(range(BLOCK)):
+        out[env, row, block][c] = tanh(layer.bias[env, BLOCK * block + c] + layer.sums[env, row, BLOCK * block + c])
 
 
 @ti.func
@@ -156,9 +165,11 @@ class MLP(Spec):
         """Stages that gather the inputs, and two for each layer."""
         seen = model.observations if self.observe else 0
         inputs = self.sines + seen + (0 if self.goal is None else model.dimension)
-        blocks = fields.trajectory("inputs", _blocks(inputs), BLOCK, recorded=False)
+        blocks = fields.trajectory("blocks", _blocks(inputs), BLOCK, recorded=False)
         senses = Senses(
-            inputs=blocks,
+            inputs=fields.trajectory("inputs", _blocks(inputs) * BLOCK, recorded=False),
+            blocks=blocks,
+            dimension=model.dimension,
             frequency=fields.number(f"{prefix}.frequency", 1) if self.sines else None,
             goal=fields.number(f"{prefix}.goal", 1, model.dimension) if self.goal is not None else None,
             dt=model.dt,
@@ -168,7 +179,8 @@ class MLP(Spec):
         stages = [
             Stage(sense_time, (senses, model.motion), self.sines),
             Stage(sense_observation, (senses, model.motion), seen),
-            Stage(sense_goal, (senses, model.motion), 0 if self.goal is None else model.dimension),
+            Stage(sense_goal, (senses, model.motion), 0 if self.goal is None else 1),
+            Stage(pack, (senses,), _blocks(inputs)),
         ]
         sizes = [inputs, *self.hidden, model.actuators]
         for k, (into, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
@@ -176,7 +188,7 @@ class MLP(Spec):
             stages.append(Stage(weigh, (layer,), out * layer.blocks))
             if k < len(sizes) - 1:
                 blocks = fields.trajectory(f"hidden_{k}", _blocks(out), BLOCK, recorded=False)
-                stages.append(Stage(activate, (layer, blocks), out))
+                stages.append(Stage(activate, (layer, blocks), _blocks(out)))
             else:
                 stages.append(Stage(actuate, (layer, model.motion.actuation), out))
         return Part(step=tuple(stages))
@@ -190,10 +202,12 @@ def _layer(fields: Fields, prefix: str, k: int, into: int, out: int, inputs: Any
     """The fields of layer ``k``; weights that fill up the last block of a row stay zero."""
     padded = np.full((out, _blocks(into) * BLOCK), -1)
     padded[:, :into] = np.arange(out * into).reshape(out, into)
+    units = _blocks(out) * BLOCK
+    bias = np.where(np.arange(units) < out, np.arange(units), -1)
     return Layer(
         inputs=inputs,
         weights=fields.number(f"{prefix}.w{k}", out * _blocks(into), BLOCK, padded.reshape(-1, BLOCK)),
-        bias=fields.number(f"{prefix}.b{k}", out),
-        sums=fields.trajectory(f"sums_{k}", out, accumulates=True, recorded=False),
+        bias=fields.number(f"{prefix}.b{k}", units, index=bias),
+        sums=fields.trajectory(f"sums_{k}", units, accumulates=True, recorded=False),
         blocks=_blocks(into),
     )

@@ -61,32 +61,37 @@ def _bounds(stages: Sequence[Stage]) -> list[int]:
 
 def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Run:
     envs, loss, total = fields.envs, fields.loss, fields.total
-    before, during, after = _bounds(prepare), _bounds(step), _bounds(final)
 
-    # Each of the loops over environments holds one chain of loops and nothing beside it: Taichi's reverse pass
-    # drops the gradient of loops that stand side by side inside a loop. `serialize` turns the reverse pass's
-    # atomic adds into plain ones; it leaves the order of the outermost loop alone, which does not matter here.
+    # A loop over stages of which each pass runs one: Taichi's reverse pass turns loops around, but not the order of
+    # loops that stand side by side, so only one of those inside may do something. Every stage then has an innermost
+    # loop of its own, which is what Taichi differentiates; in one flat loop over the elements of all stages, each
+    # element would pay for the intermediate values of every stage.
+    # `serialize` turns the reverse pass's atomic adds into plain ones; it leaves the order of the outermost loop
+    # alone, which does not matter here.
     @ti.kernel
     def run(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
         ti.loop_config(serialize=serial)
         for env in range(envs * begins):
-            for element in range(ti.static(before[-1])):
+            for turn in range(ti.static(len(prepare))):
                 for k in ti.static(range(len(prepare))):
-                    if element >= ti.static(before[k]) and element < ti.static(before[k + 1]):
-                        prepare[k].function(*prepare[k].records, env, 0, first, element - ti.static(before[k]))
+                    if turn == k:
+                        for element in range(ti.static(prepare[k].elements)):
+                            prepare[k].function(*prepare[k].records, env, 0, first, element)
         ti.loop_config(serialize=serial)
         for env in range(envs):
             for row in range(count):
-                for element in range(ti.static(during[-1])):
+                for turn in range(ti.static(len(step))):
                     for k in ti.static(range(len(step))):
-                        if element >= ti.static(during[k]) and element < ti.static(during[k + 1]):
-                            step[k].function(*step[k].records, env, row, first + row, element - ti.static(during[k]))
+                        if turn == k:
+                            for element in range(ti.static(step[k].elements)):
+                                step[k].function(*step[k].records, env, row, first + row, element)
         ti.loop_config(serialize=serial)
         for env in range(envs * ends):
-            for element in range(ti.static(after[-1])):
+            for turn in range(ti.static(len(final))):
                 for k in ti.static(range(len(final))):
-                    if element >= ti.static(after[k]) and element < ti.static(after[k + 1]):
-                        final[k].function(*final[k].records, env, count, first + count, element - ti.static(after[k]))
+                    if turn == k:
+                        for element in range(ti.static(final[k].elements)):
+                            final[k].function(*final[k].records, env, count, first + count, element)
         ti.loop_config(serialize=serial)
         for env in range(envs * ends):
             total[None] += weight * loss[env]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from diffsim.errors import InputError
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Ground", "MassSpring"]
+
+_ROUNDING = 1.0e-6  # relative, some ten roundings of single precision: such a point still lies on the ground
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,22 +33,29 @@ class Ground(Spec):
 
     def __post_init__(self) -> None:
         """Check every number."""
-        friction = self.friction
-        if friction != float("inf"):
-            friction = number("Ground.friction", friction, least=0.0)
         normal = self.normal
         if normal is not None:
             normal = array("Ground.normal", normal, (2,), (3,))
-            if abs(np.linalg.norm(normal) - 1.0) > 1e-9:
+            length = np.linalg.norm(normal)
+            if abs(length - 1.0) > _ROUNDING:
                 raise InputError(
-                    f"Ground.normal has length {np.linalg.norm(normal):g}, but it must be a unit vector"
+                    f"Ground.normal has length {length:g}, but it must be a unit vector; "
+                    "divide it by its length"
                 )
         self._set(
             height=number("Ground.height", self.height),
-            friction=friction,
+            friction=_friction(self.friction),
             restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
             normal=normal,
         )
+
+
+def _friction(value: Any) -> float:
+    if isinstance(value, (float, np.floating)) and (np.isposinf(value) or np.isnan(value)):
+        if np.isnan(value):
+            raise InputError("Ground.friction is nan, but it must be at least 0; infinite means sticking")
+        return float("inf")
+    return number("Ground.friction", value, least=0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +86,8 @@ class MassSpring(Spec):
         InputError: naming the element, what was given and what is allowed.
     """
 
+    kind: ClassVar[str] = "scene"
+
     points: Any
     springs: Any = ()
     stiffness: Any = 1.0e4
@@ -96,36 +107,14 @@ class MassSpring(Spec):
         """Check every number, once, before anything is simulated."""
         points = array("MassSpring.points", self.points, ("n", 2), ("n", 3))
         n, d = points.shape
-        springs = np.asarray(self.springs)
-        springs = array("MassSpring.springs", springs if springs.size else np.zeros((0, 2)), dtype=np.int64)
-        if springs.ndim != 2 or springs.shape[1] != 2:
-            raise InputError(f"MassSpring.springs has shape {springs.shape}, but (s, 2) is needed")
+        springs = _checked_springs(self.springs, n)
         s = len(springs)
-        _check_springs(springs, n)
         distances = np.linalg.norm(points[springs[:, 0]] - points[springs[:, 1]], axis=1)
         if self.rest_length is None:
             _check_lengths(springs, distances)
-        ground = self.ground
-        if ground is not None:
-            if not isinstance(ground, Ground):
-                raise InputError(f"MassSpring.ground is {ground!r}, but a Ground or None is needed")
-            if ground.normal is None:
-                ground = replace(ground, normal=np.eye(d)[-1])
-            if len(ground.normal) != d:
-                raise InputError(
-                    f"Ground.normal has {len(ground.normal)} components, but the points have {d}"
-                )
-            _check_above(points, ground)
-        fixed = np.asarray(self.fixed)
-        fixed = array("MassSpring.fixed", fixed if fixed.size else np.zeros(0), dtype=np.int64).reshape(-1)
-        for k, point in enumerate(fixed):
-            if not 0 <= point < n:
-                raise InputError(f"fixed[{k}] is point {point}, but the scene has {n} points (0 to {n - 1})")
-        if len(np.unique(fixed)) < len(fixed):
-            raise InputError("MassSpring.fixed names a point twice; name each point once")
         down = np.zeros(d)
         down[-1] = -9.81
-        per_spring, per_point = ((), (s,)) if s else ((), (0,)), ((d,), (n, d))
+        per_spring, per_point = ((), (s,)), ((d,), (n, d))
         self._set(
             points=points,
             springs=springs,
@@ -147,8 +136,8 @@ class MassSpring(Spec):
                 np.zeros(d) if self.initial_velocity is None else self.initial_velocity,
                 *per_point,
             ),
-            ground=ground,
-            fixed=fixed,
+            ground=_checked_ground(self.ground, points),
+            fixed=_checked_fixed(self.fixed, n),
             dt=number("MassSpring.dt", self.dt, above=0.0),
         )
 
@@ -161,6 +150,11 @@ class MassSpring(Spec):
     def actuators(self) -> np.ndarray:
         """(k,) the springs that a controller drives: those whose actuation is not zero."""
         return np.flatnonzero(np.broadcast_to(self.actuation, len(self.springs)))
+
+    @property
+    def observations(self) -> int:
+        """How many numbers a controller can observe: offset from the centre and velocity of every point."""
+        return int(2 * self.points.size)
 
     def numbers(self) -> dict[str, np.ndarray]:
         """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
@@ -184,43 +178,95 @@ class MassSpring(Spec):
         return found
 
     def with_numbers(self, numbers: dict[str, np.ndarray]) -> MassSpring:
-        """The same scene with other numbers, named as in `numbers`."""
+        """The same scene with other numbers, named as in `numbers`.
+
+        Raises:
+            InputError: for a name that this scene does not have, and for what a new scene refuses.
+        """
+        known = self.numbers()
+        for name in numbers:
+            if name not in known:
+                raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
         values: dict[str, Any] = dict(numbers)
-        ground = {
-            name: float(values.pop(key))
-            for key, name in (
-                ("ground_height", "height"),
-                ("restitution", "restitution"),
-                ("friction", "friction"),
-            )
-            if key in values
-        }
-        if ground:
-            assert self.ground is not None
+        ground = {field: values.pop(name) for name, field in _OF_GROUND.items() if name in values}
+        if self.ground is not None and ground:
             values["ground"] = replace(self.ground, **ground)
         if "initial_position" in values:
             values["points"] = values.pop("initial_position")
         return replace(self, **values)
 
 
-def _check_springs(springs: np.ndarray, n: int) -> None:
-    seen: dict[tuple[int, int], int] = {}
-    for k, (a, b) in enumerate(springs.tolist()):
-        if not (0 <= a < n and 0 <= b < n):
-            raise InputError(
-                f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})"
-            )
-        if a == b:
-            raise InputError(f"springs[{k}] joins point {a} to itself; a spring needs two points")
-        first = seen.setdefault((min(a, b), max(a, b)), k)
-        if first != k:
-            raise InputError(
-                f"springs[{k}] joins points {a} and {b} as springs[{first}] does; give each pair one spring"
-            )
+_OF_GROUND = {"ground_height": "height", "restitution": "restitution", "friction": "friction"}
+
+
+def _indices(owner: str, value: Any, *shape: int | str) -> np.ndarray:
+    """``value`` as indices of the given shape, whose first axis may be empty: ``()`` names nothing."""
+    listed = isinstance(value, (tuple, list))
+    if (listed and not value) or (isinstance(value, np.ndarray) and value.size == 0):
+        none = np.zeros((0, *map(int, shape[1:])), dtype=np.int64)
+        none.setflags(write=False)
+        return none
+    return array(owner, value, shape, dtype=np.int64)
+
+
+def _checked_springs(value: Any, n: int) -> np.ndarray:
+    springs = _indices("MassSpring.springs", value, "s", 2)
+    for k in _first(np.any((springs < 0) | (springs >= n), axis=1)):
+        a, b = springs[k]
+        raise InputError(
+            f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})"
+        )
+    for k in _first(springs[:, 0] == springs[:, 1]):
+        raise InputError(f"springs[{k}] joins point {springs[k, 0]} to itself; a spring needs two points")
+    pairs = np.minimum(springs[:, 0], springs[:, 1]) * n + np.maximum(springs[:, 0], springs[:, 1])
+    for k, first in _repeated(pairs):
+        a, b = springs[k]
+        raise InputError(
+            f"springs[{k}] joins points {a} and {b} as springs[{first}] does; give each pair one spring"
+        )
+    return springs
+
+
+def _checked_fixed(value: Any, n: int) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        raise InputError(
+            "MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points"
+        )
+    fixed = _indices("MassSpring.fixed", value, "k")
+    for k in _first((fixed < 0) | (fixed >= n)):
+        raise InputError(f"fixed[{k}] is point {fixed[k]}, but the scene has {n} points (0 to {n - 1})")
+    for k, first in _repeated(fixed):
+        raise InputError(f"fixed[{k}] is point {fixed[k]}, as fixed[{first}] is; name each point once")
+    return fixed
+
+
+def _checked_ground(ground: Any, points: np.ndarray) -> Ground | None:
+    if ground is None:
+        return None
+    if not isinstance(ground, Ground):
+        raise InputError(f"MassSpring.ground is {ground!r}, but a Ground or None is needed")
+    d = points.shape[1]
+    if ground.normal is None:
+        ground = replace(ground, normal=np.eye(d)[-1])
+    if len(ground.normal) != d:
+        raise InputError(f"Ground.normal has {len(ground.normal)} components, but the points have {d}")
+    _check_above(points, ground)
+    return ground
+
+
+def _first(bad: np.ndarray) -> list[int]:
+    """The first index where ``bad`` is true, or none."""
+    return np.flatnonzero(bad)[:1].tolist()
+
+
+def _repeated(values: np.ndarray) -> list[tuple[int, int]]:
+    """The first entry that repeats an earlier one, and the earliest that it repeats; or none."""
+    _, first, which = np.unique(values, return_index=True, return_inverse=True)
+    return [(k, int(first[which[k]])) for k in _first(first[which] != np.arange(len(values)))]
 
 
 def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
-    for k in np.flatnonzero(distances == 0.0):
+    for k in _first(distances == 0.0):
         a, b = springs[k]
         raise InputError(
             f"springs[{k}] joins points {a} and {b}, which lie in one place: its direction is undefined; "
@@ -230,7 +276,7 @@ def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
 
 def _check_above(points: np.ndarray, ground: Ground) -> None:
     gap = points @ ground.normal - ground.height
-    for k in np.flatnonzero(gap < -1e-9):
+    for k in _first(gap < -_ROUNDING * max(1.0, abs(ground.height))):
         raise InputError(
             f"points[{k}] lies {-gap[k]:g} m below the ground, whose height is {ground.height:g} m; "
             "raise the point or lower the ground"
