@@ -99,7 +99,7 @@ class Trajectory:
         ``record`` is called for each segment with its first step, its number of steps and the rows in memory.
         """
         kernels = self._fields.kernels
-        kernels.load(table)
+        kernels.start(table, 0)
         for segment, (first, count) in enumerate(self._segments):
             self._enter(segment, save=False)
             self._run(first, count, segment == 0, segment == len(self._segments) - 1, 0.0)
@@ -117,8 +117,7 @@ class Trajectory:
         ``cotangents`` adds the inner product of recorded arrays with them, (envs, steps + 1, elements[, width]).
         """
         kernels, fields = self._fields.kernels, self._fields
-        kernels.load(table)
-        kernels.clear_numbers()
+        kernels.start(table, 1)
         for segment in range(len(self._segments) - 1):
             self._enter(segment, save=True)
             first, count = self._segments[segment]
@@ -133,6 +132,7 @@ class Trajectory:
             kernels.take_adjoint()
             kernels.restore(segment)
             kernels.clear_sums()
+            kernels.clear_adjoints()
             self._reverse(segment, weight, cotangents)
         kernels.gather(out, np.empty(fields.envs) if last else losses)
         return losses
@@ -141,15 +141,14 @@ class Trajectory:
         kernels = self._fields.kernels
         if segment:
             kernels.carry_on(self._segments[segment - 1][1])
-        kernels.clear_sums()
+            kernels.clear_sums()
         if save:
             kernels.save(segment)
 
     def _reverse(self, segment: int, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> None:
-        """Run the segment inside a tape, which then turns and adds its part to the gradients."""
+        """Run the segment inside a tape, which then turns and adds its part to the gradients; all adjoints of rows are zero before."""
         fields, (first, count) = self._fields, self._segments[segment]
         last = segment == len(self._segments) - 1
-        fields.kernels.clear_adjoints()
         if cotangents is not None:
             rows = count + 1 if last else count  # the row between two segments belongs to the later one
             fields.seed({name: value[:, first : first + rows] for name, value in cotangents.items()}, rows)

@@ -21,15 +21,29 @@ def _clear(field: ti.template(), width: ti.template(), env, row, i):
             field[env, row, i][c] = 0.0
 
 
+@ti.func
+def _zero(field: ti.template(), path: ti.template(), lines, rows: ti.template(), serial: ti.template()):
+    """Clear ``lines`` rows of a trajectory field, environments one after the other."""
+    if ti.static(serial):
+        ti.loop_config(serialize=True)
+        for j in range(lines):
+            for i in range(ti.static(path.elements)):
+                _clear(field, ti.static(path.width), j // rows, j % rows, i)
+    else:
+        for j, i in ti.ndrange(lines, ti.static(path.elements)):
+            _clear(field, ti.static(path.width), j // rows, j % rows, i)
+
+
 class Kernels:
     """Kernels over the fields of one `Fields`; the attributes are kernels, called with the given arguments.
 
     Attributes:
-        load: (table) copy the table of numbers, (copies, columns), into all environments; clear the losses.
-        clear_numbers: () clear the gradients of numbers, of what is derived from them, and of the losses.
-        clear_rows: (gradients) clear what accumulates and, unless 0, the gradients of the trajectory.
+        start: (table, reverse) copy the table of numbers, (copies, columns), into all environments, clear the losses
+            and what accumulates and, if ``reverse`` is 1, all gradients.
+        clear_sums: () clear what accumulates.
+        clear_adjoints: () clear the gradients of the trajectory.
         losses: (out) read the losses, (envs,).
-        gather: (table, out) add the parameters' gradients to a table like that of `load`, and read the losses.
+        gather: (table, out) add the parameters' gradients to a table like that of `start`, and read the losses.
         save, restore: (segment) keep row 0 of the state, and bring it back.
         carry_on: (row) make this row of the state row 0.
         take_adjoint: () keep the adjoint of row 0 of the state.
@@ -38,18 +52,17 @@ class Kernels:
     """
 
     def __init__(self, fields: Any, *, serial: bool):
-        self._make_transfer(fields, serial)
-        self._make_clearing(fields, serial)
+        self._make_transfer(fields, serial, *self._make_clearing(fields, serial))
         self._make_segments(fields, serial)
         self._make_recording(fields, serial)
 
-    def _make_transfer(self, fields: Any, serial: bool) -> None:
-        envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
+    def _make_transfer(self, fields: Any, serial: bool, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
+        envs, index, loss = fields.envs, fields.index, fields.loss
         numbers, bases = fields.numbers, fields.bases
         tuned = [k for k, n in enumerate(numbers) if n.tuned]
 
         @ti.kernel
-        def load(table: ti.types.ndarray(dtype=ti.f64, ndim=2)):
+        def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32):
             for k in ti.static(range(len(numbers))):
                 ti.loop_config(serialize=serial)
                 for j in range(envs * ti.static(numbers[k].elements)):
@@ -65,7 +78,9 @@ class Kernels:
             ti.loop_config(serialize=serial)
             for env in range(envs):
                 loss[env] = 0.0
-            total[None] = 0.0
+            zero_sums()
+            zero_adjoints(reverse)
+            zero_leaves(reverse)
 
         @ti.kernel
         def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
@@ -91,20 +106,20 @@ class Kernels:
             for env in range(envs):
                 out[env] = loss[env]
 
-        self.load, self.gather, self.losses = load, gather, losses
+        self.start, self.gather, self.losses = start, gather, losses
 
-    def _make_clearing(self, fields: Any, serial: bool) -> None:
-        envs, rows, loss, total = fields.envs, fields.rows + 1, fields.loss, fields.total
+    def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any]:
+        envs, rows, loss = fields.envs, fields.rows + 1, fields.loss
         leaves = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         leaves += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
         sums = [r for r in fields.trajectories if r.accumulates]
         paths = fields.trajectories
 
-        @ti.kernel
-        def clear_numbers():
+        @ti.func
+        def zero_leaves(wanted):
             for k in ti.static(range(len(leaves))):
                 ti.loop_config(serialize=serial)
-                for env in range(envs):
+                for env in range(envs * wanted):
                     for i in range(ti.static(leaves[k][2])):
                         if ti.static(leaves[k][1] == 0):
                             leaves[k][0][env, i] = 0.0
@@ -112,35 +127,29 @@ class Kernels:
                             for c in ti.static(range(leaves[k][1])):
                                 leaves[k][0][env, i][c] = 0.0
             ti.loop_config(serialize=serial)
-            for env in range(envs):
+            for env in range(envs * wanted):
                 loss.grad[env] = 0.0
-            total.grad[None] = 0.0
+
+        @ti.func
+        def zero_sums():
+            for k in ti.static(range(len(sums))):
+                _zero(sums[k].field, sums[k], envs * rows, rows, serial)
+
+        @ti.func
+        def zero_adjoints(wanted):
+            for k in ti.static(range(len(paths))):
+                _zero(paths[k].field.grad, paths[k], envs * rows * wanted, rows, serial)
 
         @ti.kernel
         def clear_sums():
-            for k in ti.static(range(len(sums))):
-                if ti.static(serial):
-                    ti.loop_config(serialize=True)
-                    for j in range(envs * rows):
-                        for i in range(ti.static(sums[k].elements)):
-                            _clear(sums[k].field, ti.static(sums[k].width), j // rows, j % rows, i)
-                else:
-                    for env, row, i in ti.ndrange(envs, rows, ti.static(sums[k].elements)):
-                        _clear(sums[k].field, ti.static(sums[k].width), env, row, i)
+            zero_sums()
 
         @ti.kernel
         def clear_adjoints():
-            for k in ti.static(range(len(paths))):
-                if ti.static(serial):
-                    ti.loop_config(serialize=True)
-                    for j in range(envs * rows):
-                        for i in range(ti.static(paths[k].elements)):
-                            _clear(paths[k].field.grad, ti.static(paths[k].width), j // rows, j % rows, i)
-                else:
-                    for env, row, i in ti.ndrange(envs, rows, ti.static(paths[k].elements)):
-                        _clear(paths[k].field.grad, ti.static(paths[k].width), env, row, i)
+            zero_adjoints(1)
 
-        self.clear_numbers, self.clear_sums, self.clear_adjoints = clear_numbers, clear_sums, clear_adjoints
+        self.clear_sums, self.clear_adjoints = clear_sums, clear_adjoints
+        return zero_sums, zero_adjoints, zero_leaves
 
     def _make_segments(self, fields: Any, serial: bool) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints

@@ -1,0 +1,29 @@
+"""The optimisation loop, on NumPy arrays only: optimizers, schedules, `tune`, and the files of a run."""
+
+from diffsim.tuning.optimizers import SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
+from diffsim.tuning.result import Result
+from diffsim.tuning.rows import clip_by_norm, global_norm
+from diffsim.tuning.run import Run, load_history, load_params, load_problem
+from diffsim.tuning.schedules import Constant, CosineDecay, ExponentialDecay, PiecewiseConstant, Schedule
+from diffsim.tuning.tune import tune
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Constant",
+    "CosineDecay",
+    "ExponentialDecay",
+    "NormalisedGradientDescent",
+    "Optimizer",
+    "PiecewiseConstant",
+    "RMSProp",
+    "Result",
+    "Run",
+    "Schedule",
+    "clip_by_norm",
+    "global_norm",
+    "load_history",
+    "load_params",
+    "load_problem",
+    "tune",
+]

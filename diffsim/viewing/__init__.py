@@ -1,0 +1,17 @@
+"""Look at it: pictures, videos and loss curves. Never imports Taichi."""
+
+from diffsim.viewing.curves import plot_loss
+from diffsim.viewing.frames import View, frames, save_png, snapshot
+from diffsim.viewing.video import VideoError, find_encoder, render_optimisation, render_video
+
+__all__ = [
+    "VideoError",
+    "View",
+    "find_encoder",
+    "frames",
+    "plot_loss",
+    "render_optimisation",
+    "render_video",
+    "save_png",
+    "snapshot",
+]

@@ -1,0 +1,190 @@
+"""What a person sees while a run goes on, always on standard error: a bar, plain lines, or only warnings."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import time
+from typing import Any, Protocol
+
+__all__ = ["Bar", "Lines", "Progress", "Silent", "progress_for"]
+
+REDRAW = 0.1  # s between updates of the bar: faster cannot be read and costs the loop time
+LINE = 5.0  # s between plain lines, for a log that stays readable after an hour
+
+
+class Progress(Protocol):
+    """Shows a run."""
+
+    def start(self) -> None:
+        """Appear, before the first evaluation, which compiles."""
+
+    def update(self, record: dict[str, Any]) -> None:
+        """Show the record of an iteration, or not: it is cheap to call it at each one."""
+
+    def note(self, text: str) -> None:
+        """Say something that must not be missed."""
+
+    def close(self, stopped: str) -> None:
+        """Show the last record, say why it stopped, and go."""
+
+
+def progress_for(choice: bool | None, total: int) -> Progress:
+    """The progress for a run of ``total`` iterations.
+
+    Args:
+        choice: True is a bar, False nothing but warnings (to the logger "diffsim"), None a bar on a terminal
+            and lines elsewhere.
+        total: number of iterations.
+    """
+    if choice is False:
+        return Silent()
+    terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return Bar(total, forced=not terminal) if choice or terminal else Lines(total)
+
+
+class Silent:
+    """No progress; warnings go to the logger "diffsim"."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def update(self, record: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Log a warning."""
+        logging.getLogger("diffsim").warning(text)
+
+    def close(self, stopped: str) -> None:
+        """Do nothing."""
+
+
+class _Clock:
+    """Time left, from the pace since the first evaluation, which compiles and says nothing of the others."""
+
+    def __init__(self, total: int):
+        self.total = total
+        self._first: tuple[int, float] | None = None
+
+    def left(self, record: dict[str, Any]) -> str:
+        done, seconds = record["iteration"] + 1, record["seconds"]
+        if self._first is None:
+            self._first = done, seconds
+        before, began = self._first
+        if done == before:
+            return ""
+        return _duration((self.total - done) * (seconds - began) / (done - before))
+
+
+class Lines:
+    """Plain lines for logs and pipes: after the first evaluation, then each tenth of the run or 5 seconds."""
+
+    def __init__(self, total: int):
+        """Lines for a run of ``total`` iterations."""
+        self._clock = _Clock(total)
+        self._tenth = max(1, math.ceil(total / 10))
+        self._next_count, self._next_time = 1, 0.0
+        self._last: dict[str, Any] | None = None
+        self._shown: dict[str, Any] | None = None
+
+    def start(self) -> None:
+        """Say that it compiles."""
+        self._write("compiling")
+
+    def update(self, record: dict[str, Any]) -> None:
+        """Write a line if one is due."""
+        self._last = record
+        done, now = record["iteration"] + 1, time.monotonic()
+        if done == 1 or done >= self._next_count or now >= self._next_time:
+            self._show(record)
+            self._next_count, self._next_time = done - done % self._tenth + self._tenth, now + LINE
+
+    def note(self, text: str) -> None:
+        """Write a warning line."""
+        self._write(f"warning: {text}")
+
+    def close(self, stopped: str) -> None:
+        """Write the last record, unless that is done, and why it stopped."""
+        if self._last is not None and self._last is not self._shown:
+            self._show(self._last)
+        self._write(f"stopped: {stopped}")
+
+    def _show(self, record: dict[str, Any]) -> None:
+        self._shown = record
+        left = self._clock.left(record)
+        count = f"{record['iteration'] + 1}/{self._clock.total}"
+        self._write(f"{count}  {_numbers(record)}  {record['seconds']:.1f} s" + (f", {left} left" if left else ""))
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: the run is worth more
+            print(text, file=sys.stderr, flush=True)
+
+
+class Bar:
+    """A live bar of the `rich` package, which respects NO_COLOR."""
+
+    def __init__(self, total: int, *, forced: bool = False):
+        """A bar for a run of ``total`` iterations; ``forced`` draws it where there is no terminal, too."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._clock = _Clock(total)
+        self._console = Console(stderr=True, force_terminal=True if forced else None)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=self._console,
+            refresh_per_second=8,
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),  # a pipe gets what is printed to it
+        )
+        self._task = self._bar.add_task("compiling", total=total, numbers="")
+        self._next = 0.0
+        self._last: dict[str, Any] | None = None
+
+    def start(self) -> None:
+        """Appear."""
+        self._bar.start()
+
+    def update(self, record: dict[str, Any]) -> None:
+        """Show the record if the last redraw is long enough ago."""
+        self._last = record
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + REDRAW
+            self._show(record)
+
+    def note(self, text: str) -> None:
+        """Write a warning line above the bar."""
+        self._console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+
+    def close(self, stopped: str) -> None:
+        """Show the last record and why it stopped."""
+        if self._last is not None:
+            self._show(self._last)
+        self._bar.stop()
+        self._console.print(f"stopped: {stopped}", markup=False, highlight=False)
+
+    def _show(self, record: dict[str, Any]) -> None:
+        done, left = record["iteration"] + 1, self._clock.left(record)
+        self._bar.update(
+            self._task,
+            completed=done,
+            description=f"{done}/{self._clock.total}",
+            numbers=_numbers(record) + (f"  {left} left" if left else ""),
+        )
+
+
+def _numbers(record: dict[str, Any]) -> str:
+    return f"loss {record['loss']:.5g}  best {record['best']:.5g}  |grad| {record['gradient_norm']:.2g}"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(max(0.0, seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,79 @@
+"""What an optimisation found, and the parameters it keeps on the way for a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Result", "Snapshots"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What `tune` found.
+
+    Attributes:
+        best_params: parameters with the lowest loss that was evaluated, of one copy (no axis of copies).
+        best_loss: there.
+        best_iteration: of its evaluation, counted from 0.
+        best_copy: which copy it was; 0 if the copies share their parameters.
+        last_params: last accepted parameters as the simulation takes them (with an axis of copies if each
+            copy has its own), fit for ``tune(sim, params=result.last_params)``.
+        history: a record for each iteration: ``iteration``, ``loss`` (nan if rejected; of several copies the
+            lowest), ``best`` so far, ``gradient_norm`` (global, before clipping, of that copy),
+            ``learning_rate`` of the step that follows, ``seconds`` since the start; ``losses`` of all copies
+            if each has its own parameters, ``rejected`` with the reason if a step was.
+        stopped: why, in words.
+        snapshots: (iteration, parameters) of the best copy in rising order: the first, the best, and about 16
+            to 32 spread evenly over the run.
+        unsaved: what the run's folder lacks because it could not be written, in words; None if nothing.
+    """
+
+    best_params: dict[str, np.ndarray]
+    best_loss: float
+    best_iteration: int
+    best_copy: int
+    last_params: dict[str, np.ndarray]
+    history: list[dict[str, Any]]
+    stopped: str
+    snapshots: list[tuple[int, dict[str, np.ndarray]]]
+    unsaved: str | None = None
+
+    def __repr__(self) -> str:
+        """One line."""
+        return (
+            f"Result(best_loss={self.best_loss:.6g}, best_iteration={self.best_iteration}, "
+            f"best_copy={self.best_copy}, iterations={len(self.history)}, stopped={self.stopped!r})"
+        )
+
+
+class Snapshots:
+    """Values spread evenly over a run of unknown length, at most ``most`` and the first.
+
+    Every iteration that is a multiple of the stride is kept; when there are too many, the stride doubles.
+    """
+
+    def __init__(self, most: int = 32):
+        """Nothing kept yet."""
+        self._most = most
+        self._stride = 1
+        self._first: tuple[int, Any] | None = None
+        self._kept: dict[int, Any] = {}
+
+    def offer(self, iteration: int, value: Any) -> None:
+        """Keep the value if its turn has come."""
+        if self._first is None:
+            self._first = iteration, value
+        if iteration % self._stride:
+            return
+        self._kept[iteration] = value
+        while len(self._kept) > self._most:
+            self._stride *= 2
+            self._kept = {i: v for i, v in self._kept.items() if i % self._stride == 0}
+
+    def all(self, *more: tuple[int, Any]) -> list[tuple[int, Any]]:
+        """What was kept and ``more``, in the order of the iterations."""
+        first = [] if self._first is None else [self._first]
+        return sorted({**self._kept, **dict(first), **dict(more)}.items(), key=lambda pair: pair[0])

@@ -1,0 +1,227 @@
+"""Where an optimisation stands, one row per copy, and what happens to a step that diverges.
+
+A candidate is only ever kept once it has been evaluated and found finite. From a candidate that was not, the
+copy goes back to what it kept (parameters, gradient, optimizer state) and tries a shorter step from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from diffsim.errors import DivergenceError
+from diffsim.tuning.optimizers import Optimizer
+from diffsim.tuning.rows import Rows, clip_rows, row_norms
+
+__all__ = ["MOST_REJECTIONS", "Evaluation", "Search", "Tunable"]
+
+MOST_REJECTIONS = 20  # in a row, then a copy is given up: by then the step is 2^-20, a millionth, of what it was
+SHORTEN = 0.5  # step length after a rejection; any value below 1 works, smaller ones overshoot the wall's near side
+RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rejection; 1 would never recover
+
+
+class Tunable(Protocol):
+    """What can be tuned: a `Simulation`, or anything like it."""
+
+    @property
+    def problem(self) -> Any:
+        """Has ``limits(name) -> (low, high)``."""
+
+    @property
+    def envs(self) -> int:
+        """Number of copies."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all copies have the same parameters; else every array has a leading axis of copies."""
+
+    def params(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """Initial parameters."""
+
+    def value_and_grad(self, params: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
+        """Loss, a number or (copies,), and its gradient, arrays like ``params``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a simulation said about the candidates.
+
+    Attributes:
+        losses: (copies,), nan where there is none.
+        gradient: (copies, n).
+        norms: (copies,) of the gradient's rows.
+        bad: (copies,) not finite.
+        unknown: (copies,) not evaluated, because another copy's divergence ended the evaluation.
+        reasons: of the bad ones, in words, by copy.
+        error: the first of them as an exception, None if nothing is bad.
+        clean: whether all were evaluated and finite.
+    """
+
+    losses: np.ndarray
+    gradient: np.ndarray
+    norms: np.ndarray
+    bad: np.ndarray
+    unknown: np.ndarray
+    reasons: Mapping[int, str]
+    error: DivergenceError | None
+    clean: bool = False
+
+
+class Search:
+    """The candidates and what was kept; every array has a row per copy.
+
+    Attributes:
+        rows: how the matrices turn into named arrays.
+        x: (copies, n) candidates, to be evaluated next.
+        state: the optimizer's, after the step that led to the candidates.
+        kept_x: (copies, n) last accepted parameters.
+        kept_gradient: (copies, n) there, clipped.
+        kept_state: the optimizer's that led there.
+        scale: (copies,) of the step length, 1 unless steps were rejected.
+        strikes: (copies,) rejections since the last acceptance.
+        alive: (copies,) False once given up; a dead row follows a living one, so that it cannot diverge
+            alone.
+        started: (copies,) whether anything was accepted yet.
+        unharmed: whether all are alive and no step is shortened.
+        error: the last divergence, None if there was none.
+    """
+
+    def __init__(self, sim: Tunable, optimizer: Optimizer, params: Mapping[str, np.ndarray], clip: float | None):
+        """The start, projected onto the bounds; ``clip`` limits each copy's gradient norm."""
+        self.sim, self.optimizer, self.clip = sim, optimizer, clip
+        self.rows = Rows(params, copies=not sim.shared)
+        self._low, self._high = _limits(self.rows, sim.problem)
+        count = self.rows.count
+        self.x = self._bounded(self.rows.pack(params))
+        self.state = optimizer.start_rows(self.x)
+        self.kept_x, self.kept_gradient, self.kept_state = self.x, np.zeros_like(self.x), self.state
+        self.scale = np.ones(count)
+        self.strikes = np.zeros(count, dtype=np.int64)
+        self.alive = np.ones(count, dtype=bool)
+        self.started = np.zeros(count, dtype=bool)
+        self.unharmed = True
+        self.error: DivergenceError | None = None
+
+    def params(self) -> dict[str, np.ndarray]:
+        """The candidates as the simulation takes them."""
+        return self.rows.unpack(self.x)
+
+    def evaluate(self) -> Evaluation:
+        """Loss and gradient of the candidates; raises nothing that is a divergence."""
+        try:
+            loss, grad = self.sim.value_and_grad(self.params())
+        except DivergenceError as diverged:
+            return self._diverged(diverged)
+        losses = np.array(loss, dtype=np.float64).reshape(-1)
+        if losses.shape != self.scale.shape:
+            raise ValueError(f"value_and_grad gave {losses.size} losses, but there are {self.scale.size} copies")
+        gradient = self.rows.pack(grad, "the gradient")
+        norms = row_norms(gradient)
+        bad = ~(np.isfinite(losses) & np.isfinite(norms))
+        clean = not bad.any()
+        reasons: dict[int, str] = {}
+        error: DivergenceError | None = None
+        if not clean:
+            for copy in np.flatnonzero(bad & self.alive).tolist():
+                name, reason = self._blame(losses[copy], gradient[copy])
+                reasons[copy] = reason
+                error = error or DivergenceError(reason, array=name, env=copy, step=-1)
+        return Evaluation(losses, gradient, norms, bad, np.zeros_like(bad), reasons, error, clean)
+
+    def take(self, found: Evaluation) -> np.ndarray:
+        """Keep what is finite, shorten the steps of what is not; returns (copies,) which were accepted.
+
+        Raises:
+            DivergenceError: if no copy has ever been finite and none is left to try.
+        """
+        gradient = found.gradient
+        if self.clip is not None:
+            with np.errstate(invalid="ignore"):  # rows that are not finite are not kept
+                gradient = clip_rows(gradient, found.norms, self.clip)
+        if found.clean and self.unharmed:  # nearly always, and quick
+            self.kept_x, self.kept_gradient, self.kept_state = self.x, gradient, self.state
+            self.started = self.alive
+            return self.alive
+        good = self.alive & ~found.bad & ~found.unknown
+        if good.all():
+            self.kept_x, self.kept_gradient, self.kept_state = self.x, gradient, self.state
+        else:
+            self.kept_x = _merge(good, self.x, self.kept_x)
+            self.kept_gradient = _merge(good, gradient, self.kept_gradient)
+            self.kept_state = {k: _merge(good, self.state[k], v) for k, v in self.kept_state.items()}
+            self._strike(self.alive & found.bad)
+        self.scale = np.where(good, np.minimum(1.0, self.scale * RECOVER), self.scale)
+        self.strikes[good] = 0
+        self.started = self.started | good
+        self.unharmed = bool(self.alive.all() and (self.scale == 1.0).all())
+        self.error = found.error or self.error
+        if self.error is not None and not self.alive.any() and not self.started.any():
+            raise self.error
+        return good
+
+    def move(self, rate: float, unknown: np.ndarray) -> None:
+        """The next candidates: a step from what was kept, except for the ``unknown``, tried again."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # seen when it is evaluated
+            x, state = self.optimizer.step_rows(
+                self.kept_x, self.kept_gradient, self.kept_state, rate * self.scale[:, None]
+            )
+        x = self._bounded(x)
+        if not self.unharmed:
+            x = _merge(unknown, self.x, x)
+            state = {name: _merge(unknown, self.state[name], value) for name, value in state.items()}
+            x = _merge(~self.alive, x[self._leader()], x)
+        self.x, self.state = x, state
+
+    def _strike(self, bad: np.ndarray) -> None:
+        self.scale = np.where(bad, self.scale * SHORTEN, self.scale)
+        self.strikes[bad] += 1
+        self.alive = self.alive & (~bad | (self.started & (self.strikes < MOST_REJECTIONS)))
+
+    def _leader(self) -> int:
+        """The living row that the dead ones follow; one that has been finite, if there is one."""
+        return int(np.argmax(self.alive.astype(int) + (self.alive & self.started)))
+
+    def _diverged(self, error: DivergenceError) -> Evaluation:
+        """An evaluation that ended in an exception: one copy is to blame, the others were not evaluated."""
+        count = len(self.scale)
+        bad = np.zeros(count, dtype=bool)
+        known = self.rows.copies and 0 <= error.env < count  # else its environment is not a row of ours
+        if known:
+            bad[error.env if self.alive[error.env] else self._leader()] = True
+        else:
+            bad[:] = self.alive
+        nowhere = np.full(self.x.shape, np.nan)
+        reasons = {int(copy): str(error) for copy in np.flatnonzero(bad)}
+        return Evaluation(np.full(count, np.nan), nowhere, nowhere[:, 0], bad, ~bad, reasons, error)
+
+    def _blame(self, loss: float, gradient: np.ndarray) -> tuple[str, str]:
+        wrong = np.flatnonzero(~np.isfinite(gradient))
+        if np.isfinite(loss) and len(wrong):
+            name, value = self.rows.name_of(int(wrong[0])), gradient[wrong[0]]
+            return f"gradient of {name}", f"the gradient of {name} is {value:g}"
+        if np.isfinite(loss):
+            return "gradient", "the norm of the gradient is too large for float64"
+        return "loss", f"the loss is {loss:g}"
+
+    def _bounded(self, x: np.ndarray) -> np.ndarray:
+        if self._low is None:
+            return x
+        return np.minimum(np.maximum(x, self._low), self._high)
+
+
+def _limits(rows: Rows, problem: Any) -> tuple[Any, Any]:
+    """(1, n) lowest and highest value of each column, or None and None if nothing is bounded."""
+    low, high = np.full((1, rows.width), -np.inf), np.full((1, rows.width), np.inf)
+    for name, columns in rows.columns.items():
+        low[0, columns], high[0, columns] = problem.limits(name)
+    if np.isneginf(low).all() and np.isposinf(high).all():
+        return None, None
+    return low, high
+
+
+def _merge(choose: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Our rows where chosen, their rows elsewhere."""
+    return np.where(choose[:, None], ours, theirs)

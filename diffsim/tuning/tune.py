@@ -1,0 +1,329 @@
+"""The optimisation loop: evaluate, keep the best, step."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.spec import number, whole
+from diffsim.tuning.optimizers import Adam, Optimizer
+from diffsim.tuning.progress import Progress, progress_for
+from diffsim.tuning.result import Result, Snapshots
+from diffsim.tuning.rows import Rows
+from diffsim.tuning.run import Run
+from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search, Tunable
+
+__all__ = ["tune"]
+
+WARNINGS = 5  # about rejected steps, per run
+
+Callback = Callable[[dict[str, Any], dict[str, np.ndarray]], Any]
+
+
+def tune(
+    sim: Tunable,
+    *,
+    optimizer: Optimizer = Adam(0.02),  # noqa: B008  (a frozen value)
+    iterations: int = 100,
+    seed: int = 0,
+    params: Mapping[str, np.ndarray] | None = None,
+    clip: float | None = None,
+    target: float | None = None,
+    patience: int | None = None,
+    time_limit: float | None = None,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+    run: Run | None = None,
+) -> Result:
+    """Lower the loss of a simulation by gradient descent, and return the best parameters that were evaluated.
+
+    Parameters stay within the bounds of the problem: each step, and the start, is projected onto them. A step
+    whose loss or gradient is not finite is rejected and recorded as such: the search goes back to the last
+    accepted parameters and optimizer state and takes half the step, which then recovers by 10 % per accepted
+    step. Ctrl-C ends the run after the iteration in progress; a second one at once.
+
+    If each copy of the simulation has parameters of its own (``sim.shared`` is False), the copies are tuned
+    independently, norms and rejections included, and the best is the best of all of them. A copy is given up
+    if its first evaluation, or 20 in a row, are not finite.
+
+    Args:
+        sim: a `Simulation`, or anything with ``problem``, ``envs``, ``shared``, ``params(seed)`` and
+            ``value_and_grad(params)``. It must not change the arrays it is given.
+        optimizer: e.g. ``Adam(0.02)``.
+        iterations: most evaluations of loss and gradient, the start included.
+        seed: of the initial parameters.
+        params: initial parameters instead; with a leading axis if each copy has its own.
+        clip: largest global norm of a gradient; longer ones are scaled down to it. None does not.
+        target: stop once the best loss is at most this.
+        patience: stop after so many iterations in a row without a new best.
+        time_limit: stop after the iteration that exceeds this [s].
+        callback: called after each evaluation with a copy of its record (see `Result`) and of the parameters
+            evaluated, as the simulation takes them; a true answer stops the run.
+        progress: True shows a bar, False nothing, None a bar on a terminal and lines elsewhere; on stderr.
+        run: the folder that the run leaves its files in. A file that cannot be written is a warning, and is
+            named in the result; the run goes on.
+
+    Raises:
+        InputError: for an argument or parameters that do not fit.
+        DivergenceError: if no copy's first evaluation is finite. Once one was, divergence raises nothing.
+    """
+    whole("tune(iterations)", iterations)
+    whole("tune(seed)", seed, least=0)
+    clip = None if clip is None else number("tune(clip)", clip, above=0.0)
+    stop = _Stop(iterations, target, patience, time_limit)
+    for name, value, kind in (("optimizer", optimizer, Optimizer), ("run", run, (Run, type(None)))):
+        if not isinstance(value, kind):
+            needed = "an optimizer, e.g. diffsim.Adam(0.02)," if name == "optimizer" else "a diffsim.Run or None"
+            raise InputError(f"tune({name}) is {value!r}, but {needed} is needed")
+    search = Search(sim, optimizer, _initial(sim, seed, params), clip)
+    settings = {
+        "optimizer": repr(optimizer), "iterations": iterations, "clip": clip, "target": target,
+        "patience": patience, "time_limit": time_limit, "start": "seed" if params is None else "given",
+    }  # fmt: skip
+    folder = _Folder(run, sim.problem, seed, settings)
+    return _Loop(search, stop, folder, callback, progress_for(progress, iterations)).run()
+
+
+class _Loop:
+    """One run of `tune`."""
+
+    def __init__(self, search: Search, stop: _Stop, folder: _Folder, callback: Callback | None, progress: Progress):
+        self.search, self.stop, self.folder = search, stop, folder
+        self.callback, self.progress = callback, progress
+        self.history: list[dict[str, Any]] = []
+        self.snapshots = Snapshots()
+        # loss, iteration, copy and its parameters as a row; one tuple, so that an interrupt cannot tear it
+        self.best: tuple[float, int, int, np.ndarray] | None = None
+        self.rate = 0.0  # of the next step,
+        self.unknown = np.zeros_like(search.alive)  # which these copies do not take
+        self.warned = 0
+
+    def run(self) -> Result:
+        """Iterate until something says stop."""
+        stopped = "an error"
+        self.progress.start()
+        began = time.perf_counter()
+        try:
+            with _interrupts() as interrupted:
+                try:
+                    for iteration in range(self.stop.iterations):
+                        answer = self._iterate(iteration, began)
+                        reason = self._reason(iteration, answer, bool(interrupted), time.perf_counter() - began)
+                        if reason:
+                            break
+                except KeyboardInterrupt:
+                    if self.best is None:
+                        raise  # nothing was earned that could be returned
+                    reason = "interrupted"
+            if self.best is None and self.search.error is not None:
+                raise self.search.error  # it ended before any copy had a finite evaluation
+            assert reason is not None
+            stopped = reason
+        finally:
+            self.folder.close(self.progress, self._state)
+            self.progress.close(stopped)
+        return self._result(stopped)
+
+    def _iterate(self, iteration: int, began: float) -> Any:
+        """Evaluate, judge, record, and prepare the next candidates; returns the callback's answer."""
+        search = self.search
+        if iteration > 0:
+            search.move(self.rate, self.unknown)
+        found = search.evaluate()
+        good = search.take(found)
+        self.rate, self.unknown = search.optimizer.rate(iteration), found.unknown
+        record = self._record(iteration, found, good, time.perf_counter() - began)
+        self.history.append(record)
+        if found.clean or good.any():
+            self.snapshots.offer(iteration, search.kept_x)
+        if found.reasons:
+            self._warn(record)
+        if self.best is not None:
+            self.folder.write(self.history, self.progress, self._state)
+        self.progress.update(record)
+        if self.callback is None:
+            return False
+        evaluated = {name: np.array(value) for name, value in search.params().items()}
+        return self.callback(dict(record), evaluated)
+
+    def _warn(self, record: dict[str, Any]) -> None:
+        """Report a rejection; a run along the edge of stability has thousands, so only the first few."""
+        self.warned += 1
+        if self.warned <= WARNINGS:
+            more = " (later ones are only in the history)" if self.warned == WARNINGS else ""
+            self.progress.note(
+                f"iteration {record['iteration']} rejected: {record['rejected']}; back to the last accepted "
+                f"parameters with a shorter step{more}"
+            )
+
+    def _record(self, iteration: int, found: Evaluation, good: np.ndarray, seconds: float) -> dict[str, Any]:
+        """The record of an evaluation; notes a new best."""
+        losses = np.where(good, found.losses, np.nan)
+        copy = int(np.where(good, losses, np.inf).argmin())  # 0 if none is good
+        loss = float(losses[copy])
+        if good[copy] and (self.best is None or loss < self.best[0]):
+            self.best = loss, iteration, copy, self.search.kept_x[copy]
+        record: dict[str, Any] = {
+            "iteration": iteration,
+            "loss": loss,
+            "best": np.nan if self.best is None else self.best[0],
+            "gradient_norm": float(found.norms[copy]),
+            "learning_rate": self.rate * float(self.search.scale[copy]),
+            "seconds": seconds,
+        }
+        if self.search.rows.copies:
+            record["losses"] = losses.tolist()
+        if found.reasons:
+            record["rejected"] = _in_words(found.reasons, self.search.rows.copies)
+        return record
+
+    def _reason(self, iteration: int, answer: Any, interrupted: bool, seconds: float) -> str | None:
+        """Why to stop now, or None."""
+        if interrupted:
+            return "interrupted"
+        if not self.search.unharmed and not self.search.alive.any():
+            copies = "in every copy" if self.search.rows.copies else ""
+            return f"{MOST_REJECTIONS} steps in a row were rejected {copies}".rstrip()
+        if answer:
+            return "the callback said so"
+        return self.stop.reason(iteration, self.best, seconds)
+
+    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Best parameters (one copy's) and last accepted ones, for the run's folder."""
+        assert self.best is not None
+        rows = self.search.rows
+        return _one(rows, self.best[3]), rows.unpack(self.search.kept_x)
+
+    def _result(self, stopped: str) -> Result:
+        assert self.best is not None
+        loss, iteration, copy, row = self.best
+        rows = self.search.rows
+        kept = [(i, rows.one(x, copy)) for i, x in self.snapshots.all()]
+        snapshots = dict(kept) | {iteration: _one(rows, row)}
+        return Result(
+            best_params=_one(rows, row),
+            best_loss=loss,
+            best_iteration=iteration,
+            best_copy=copy,
+            last_params=rows.unpack(self.search.kept_x.copy()),
+            history=self.history,
+            stopped=stopped,
+            snapshots=sorted(snapshots.items()),
+            unsaved=self.folder.trouble,
+        )
+
+
+class _Stop:
+    """When a run has done enough."""
+
+    def __init__(self, iterations: int, target: Any, patience: Any, time_limit: Any):
+        self.iterations = iterations
+        self.target = None if target is None else number("tune(target)", target)
+        self.patience = None if patience is None else whole("tune(patience)", patience)
+        self.time_limit = None if time_limit is None else number("tune(time_limit)", time_limit, above=0.0)
+
+    def reason(self, iteration: int, best: tuple[float, int, int, np.ndarray] | None, seconds: float) -> str | None:
+        """Why to stop after that iteration, or None."""
+        if best is not None and self.target is not None and best[0] <= self.target:
+            return f"the target of {self.target:g} is reached"
+        if best is not None and self.patience is not None and iteration - best[1] >= self.patience:
+            return f"no new best in {self.patience} iterations"
+        if self.time_limit is not None and seconds >= self.time_limit:
+            return f"the time limit of {self.time_limit:g} s is reached"
+        return f"all {self.iterations} iterations are done" if iteration + 1 == self.iterations else None
+
+
+class _Folder:
+    """Writes to the run's folder, if there is one, and reports trouble once."""
+
+    def __init__(self, run: Run | None, problem: Any, seed: int, settings: dict[str, Any]):
+        self._run, self._problem, self._seed, self._settings = run, problem, seed, settings
+        self._begun = self._told = False
+
+    @property
+    def trouble(self) -> str | None:
+        return None if self._run is None else self._run.trouble
+
+    def write(self, history: list[dict[str, Any]], progress: Progress, state: Callable[[], Any]) -> None:
+        """The last record, and the parameters if it is time."""
+        if self._run is None:
+            return
+        if not self._begun:
+            self._run.start(self._problem, seed=self._seed, settings=self._settings)
+        for record in history[-1:] if self._begun else history:
+            self._run.record(record)
+        self._begun = True
+        if self._run.due():
+            self._run.save(*state())
+        self._tell(progress)
+
+    def close(self, progress: Progress, state: Callable[[], Any]) -> None:
+        """The final parameters, and what could not be written before."""
+        if self._run is None or not self._begun:
+            return
+        self._run.save(*state())
+        self._run.close()
+        self._tell(progress)
+
+    def _tell(self, progress: Progress) -> None:
+        if (self.trouble is not None) != self._told:
+            progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
+            self._told = self.trouble is not None
+
+
+def _initial(sim: Tunable, seed: int, params: Mapping[str, np.ndarray] | None) -> Mapping[str, np.ndarray]:
+    """The initial parameters, checked against those that the simulation would start from."""
+    own = sim.params(seed)
+    if not own:
+        raise InputError("the problem has nothing to tune; name some of its numbers in Problem.tune")
+    if params is None:
+        params = own
+    rows = Rows(own, copies=not sim.shared)
+    wrong = np.argwhere(~np.isfinite(rows.pack(params, "tune(params)")))
+    if len(wrong):
+        raise InputError(f"tune(params) must be finite, but {rows.name_of(int(wrong[0][1]))} is not")
+    return {name: params[name] for name in own}
+
+
+def _one(rows: Rows, row: np.ndarray) -> dict[str, np.ndarray]:
+    return rows.one(row[None], 0)
+
+
+def _in_words(reasons: Mapping[int, str], copies: bool) -> str:
+    """The reasons of the first three copies, and how many more there are."""
+    if not copies:
+        return next(iter(reasons.values()))
+    words = [f"copy {copy}: {reason}" for copy, reason in list(reasons.items())[:3]]
+    more = len(reasons) - len(words)
+    return "; ".join(words) + (f"; and {more} more" if more else "")
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[bool]]:
+    """A list that the first Ctrl-C fills; the second raises KeyboardInterrupt as usual.
+
+    Only in the main thread, and only where Python's own handler is in place: an application with a handler of
+    its own keeps it.
+    """
+    pressed: list[bool] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
+        yield pressed
+        return
+
+    def press(number: int, frame: Any) -> None:
+        pressed.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, usual)

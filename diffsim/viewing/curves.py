@@ -1,0 +1,158 @@
+"""The loss over the iterations of an optimisation, as a picture of its own or below a video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from diffsim.viewing.brush import Brush
+from diffsim.viewing.camera import Viewport
+from diffsim.viewing.style import STYLE
+
+__all__ = ["History", "best_iteration", "paint_curve", "plot_loss"]
+
+# One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
+# "gradient_norm".
+History = Sequence[Mapping[str, Any]]
+
+# Losses that are all positive and spread over more than this factor are drawn on a logarithmic axis.
+LOG_FROM = 30.0
+
+
+def _column(history: History, name: str) -> np.ndarray:
+    """(iterations,) the values of one name; NaN where there is none, the least where there are several."""
+    values = [entry.get(name) for entry in history]
+    return np.array([np.nan if value is None else float(np.min(value)) for value in values])
+
+
+def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(iterations,) each: iteration, loss, best so far, gradient norm; NaN where not finite."""
+    at, loss, best, slope = (_column(history, name) for name in ("iteration", "loss", "best", "gradient_norm"))
+    at = np.where(np.isfinite(at), at, np.arange(len(at)))
+    loss, slope = (np.where(np.isfinite(values), values, np.nan) for values in (loss, slope))
+    seen = np.minimum.accumulate(np.where(np.isnan(loss), np.inf, loss)) if len(loss) else loss
+    best = np.where(np.isfinite(best), best, np.where(np.isfinite(seen), seen, np.nan))
+    return at, loss, best, slope
+
+
+def best_iteration(history: History) -> int | None:
+    """The iteration of the lowest loss; None where no loss is finite."""
+    at, loss, _, _ = _curves(history)
+    return int(at[np.nanargmin(loss)]) if np.isfinite(loss).any() else None
+
+
+def _draw_losses(axes: Any, history: History, width: float) -> None:
+    """Loss and best so far on matplotlib axes, with lines of that width [pt]."""
+    at, loss, best, _ = _curves(history)
+    fine = loss[np.isfinite(loss)]
+    marker = "o" if len(fine) < 2 else ""
+    axes.plot(at, loss, color=STYLE.loss, linewidth=width, marker=marker, label="loss")
+    axes.plot(at, best, color=STYLE.best, linewidth=1.6 * width, drawstyle="steps-post", label="best so far")
+    if len(fine):
+        positive = fine.min() > 0.0 and fine.max() > LOG_FROM * fine.min()
+        if positive:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(*_limits(fine))
+    axes.set_xlim(*_padded(at, 0.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, steps=[1, 2, 5, 10]))
+
+
+def _limits(losses: np.ndarray) -> tuple[float, float]:
+    """Lower and upper limit that show all losses but rare spikes; those leave the picture at its top."""
+    low, middle, most = losses.min(), np.quantile(losses, 0.9), losses.max()
+    high = min(most, max(middle + 1.0 * (middle - low), losses[0]))
+    margin = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
+    return float(low - margin), float(high + margin)
+
+
+def _padded(values: np.ndarray, share: float) -> tuple[float, float]:
+    if len(values) == 0:
+        return 0.0, 1.0
+    margin = share * float(np.ptp(values)) or 1.0
+    return float(values.min() - margin), float(values.max() + margin)
+
+
+def _dress(axes: Any, letters: float) -> None:
+    """Axes without a box, faint lines behind the curves, letters of that size [pt]."""
+    axes.set_facecolor(STYLE.sky)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(STYLE.surface)
+    axes.tick_params(colors=STYLE.quiet, labelsize=letters, which="both")
+    axes.grid(axis="y", color=STYLE.guide, linewidth=1.0)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("iteration", color=STYLE.quiet, fontsize=letters)
+    axes.set_ylabel("loss", color=STYLE.quiet, fontsize=letters)
+
+
+def paint_curve(brush: Brush, viewport: Viewport, history: History, shown: Sequence[int]) -> None:
+    """Loss and best so far in a rectangle of the picture, with markers at the iterations that are shown."""
+    width, height = brush.size
+    letters = STYLE.small_size * brush.unit
+    box = Viewport(
+        viewport.left + 6.5 * letters,
+        viewport.bottom + 3.6 * letters,
+        viewport.width - 8.5 * letters,
+        viewport.height - 4.6 * letters,
+    )
+    with matplotlib.style.context("default"):
+        place = (box.left / width, box.bottom / height, box.width / width, box.height / height)
+        axes = brush.figure.add_axes(place)
+        _dress(axes, letters)
+        _draw_losses(axes, history, 1.3 * brush.unit)
+        at, loss, best, _ = _curves(history)
+        marks = np.isin(at, shown)
+        level = np.where(np.isfinite(loss), loss, best)[marks]
+        size = 7.0 * brush.unit
+        style: dict[str, Any] = {"color": STYLE.contracted, "markeredgecolor": STYLE.sky, "markersize": size}
+        axes.plot(at[marks], level, "o", clip_on=False, zorder=5, **style)
+        if len(at):
+            axes.legend(loc="upper right", frameon=False, fontsize=letters, labelcolor=STYLE.quiet)
+        brush.clip(None)
+        brush.draw(axes)
+
+
+def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
+    """Write loss and best so far over the iterations, and the gradient's norm on an axis of its own, as PNG.
+
+    Args:
+        history: one mapping per iteration: ``iteration``, ``loss`` (None or NaN where a step was rejected),
+            ``best`` and ``gradient_norm``.
+        path: of the picture; folders are made as needed.
+        size: (width, height) [pixels].
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        _dress(axes, 9.0)
+        _draw_losses(axes, history, 1.2)
+        lines, labels = axes.get_legend_handles_labels()
+        at, _, _, slope = _curves(history)
+        if np.any(slope > 0.0):
+            right = axes.twinx()
+            positive = np.where(slope > 0.0, slope, np.nan)
+            lines += right.plot(at, positive, color=STYLE.gradient, linewidth=0.9, alpha=0.8)
+            labels += ["gradient norm"]
+            right.set_yscale("log")
+            right.set_ylabel("gradient norm", color=STYLE.gradient, fontsize=9.0)
+            right.tick_params(colors=STYLE.gradient, labelsize=9.0, which="both")
+            right.spines[:].set_visible(False)
+        if len(at):
+            axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
+        figure.savefig(path, format="png")
+    return path

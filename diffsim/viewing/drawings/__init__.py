@@ -1,0 +1,48 @@
+"""How each type of scene looks: one class per type, registered here by the name of the scene's class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.rollout import Rollout
+from diffsim.viewing.brush import Brush
+from diffsim.viewing.camera import Camera
+from diffsim.viewing.drawings.mass_spring import MassSpringDrawing
+from diffsim.viewing.scenery import Floor
+
+__all__ = ["DRAWINGS", "Drawing", "drawing_of"]
+
+
+class Drawing(Protocol):
+    """How the body of one rollout, of one environment, looks; d is 2 or 3."""
+
+    def content(self) -> np.ndarray:
+        """(m, d) positions that the camera must show [m]; finite, at least one."""
+
+    def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
+        """Paint the body, with its shadow, as it is at a row of the trajectory."""
+
+    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+        """Say what the colours mean, up and left of a corner [pixels]; small, or nothing at all."""
+
+
+# A scene type is drawn once it has a line here.
+DRAWINGS: dict[str, Callable[[Rollout], Drawing]] = {
+    "MassSpring": MassSpringDrawing,
+}
+
+
+def drawing_of(rollout: Rollout) -> Drawing:
+    """The drawing for the rollout's type of scene.
+
+    Raises:
+        InputError: naming the types that can be drawn.
+    """
+    name = type(rollout.problem.scene).__name__
+    if name not in DRAWINGS:
+        raise InputError(f"there is no drawing for a {name}; drawn are {', '.join(sorted(DRAWINGS))}")
+    return DRAWINGS[name](rollout)

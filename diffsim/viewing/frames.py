@@ -1,0 +1,246 @@
+"""From a rollout to pictures: a fixed view of the whole trajectory, one frame after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from diffsim.errors import InputError
+from diffsim.rollout import Rollout
+from diffsim.spec import number
+from diffsim.viewing.brush import Brush
+from diffsim.viewing.camera import Camera, Viewport
+from diffsim.viewing.drawings import Drawing, drawing_of
+from diffsim.viewing.scenery import Floor, floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.style import STYLE
+
+__all__ = ["Film", "Panel", "View", "frames", "rows_at", "save_png", "snapshot"]
+
+# Margins of a picture around what moves, as shares of its size: left, bottom (the soil), right, top (words).
+MARGINS = (0.07, 0.16, 0.07, 0.14)
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the eye is, for scenes in three dimensions.
+
+    Attributes:
+        azimuth: direction from the scene to the eye, from the x axis towards the y axis [degrees].
+        elevation: height of the eye above the horizontal [degrees].
+        perspective: near things are larger; False is orthographic.
+    """
+
+    azimuth: float = -62.0
+    elevation: float = 20.0
+    perspective: bool = True
+
+
+class Panel:
+    """One rollout, of one environment, in a rectangle of the picture.
+
+    Attributes:
+        rollout: of one environment.
+        camera: fixed, shows the whole trajectory.
+        floor: the ground, or a reference grid.
+    """
+
+    def __init__(
+        self,
+        rollout: Rollout,
+        viewport: Viewport,
+        *,
+        title: str = "",
+        view: View | None = None,
+        content: np.ndarray | None = None,
+    ) -> None:
+        """Fit the camera to the content (m, d) [m] and the goals; by default to the whole trajectory.
+
+        A panel that is given its content stands beside others, and goes without a legend.
+        """
+        self.rollout = rollout
+        self._drawing: Drawing = drawing_of(rollout)
+        self._viewport, self._title = viewport, title
+        self._alone = content is None
+        shown = self._drawing.content() if content is None else content
+        self._goals = goals_of(rollout, shown.shape[1])
+        self.floor: Floor = floor_of(rollout, shown)
+        shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, self._goals]))])
+        self._shown = np.concatenate([shown, self._goals])
+        view = view or View()
+        self.camera = Camera.fit(
+            self._shown,
+            viewport.inset(*MARGINS),
+            azimuth=view.azimuth,
+            elevation=view.elevation,
+            perspective=view.perspective,
+            rest=0.15 if shown.shape[1] == 2 and self.floor.solid else 0.5,
+        )
+
+    def paint_background(self, brush: Brush) -> None:
+        """Everything that stays: ground, distance marks, goal, title and loss."""
+        brush.clip(self._viewport)
+        paint_floor(brush, self.camera, self._viewport, self.floor, self._shown)
+        paint_goals(brush, self.camera, self.floor, self._goals)
+        x, y = self._corner(brush)
+        if self._title:
+            brush.text(self._title, (x, y), size=STYLE.text_size * brush.unit, bold=True)
+        loss = self.rollout.loss
+        if loss is not None and np.ndim(loss) == 0:
+            words = f"loss {float(loss):.4g}".replace("-", "−")
+            place = (2 * self._viewport.left + self._viewport.width - x, y)
+            size = STYLE.text_size * brush.unit
+            brush.text(words, place, size=size, colour=STYLE.quiet, anchor="rs")
+        if self._alone:
+            margin = 14.0 * brush.unit
+            right = self._viewport.left + self._viewport.width - margin
+            self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin))
+
+    def paint(self, brush: Brush, row: int) -> None:
+        """What moves, as it is at a row of the trajectory, and the time."""
+        brush.clip(self._viewport)
+        self._drawing.paint(brush, self.camera, self.floor, row)
+        x, y = self._corner(brush)
+        y -= 1.45 * STYLE.text_size * brush.unit if self._title else 0.0
+        colour = STYLE.quiet if self._title else STYLE.text
+        size = STYLE.text_size * brush.unit
+        brush.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
+
+    def _corner(self, brush: Brush) -> tuple[float, float]:
+        """Start of the first line of words [pixels]."""
+        margin = 1.4 * STYLE.text_size * brush.unit
+        return self._viewport.left + margin, self._viewport.bottom + self._viewport.height - 1.4 * margin
+
+
+def _near_floor(floor: Floor, points: np.ndarray) -> np.ndarray:
+    """Feet of the points on the ground, unless the ground is far below: then none."""
+    gap = floor.gap(points).min()
+    size = float(np.ptp(points, axis=0).max())
+    near = floor.solid and gap <= 3.0 * max(size, 0.1)
+    return floor.foot(points) if near else points[:0]
+
+
+class Film(Sequence[np.ndarray]):
+    """The frames of a video, each painted when it is asked for: arrays (height, width, 3) uint8.
+
+    Attributes:
+        fps: frames per second.
+        size: (width, height) [pixels].
+    """
+
+    def __init__(self, brush: Brush, panels: Sequence[Panel], times: np.ndarray, fps: float) -> None:
+        """Paint the background over what is on the canvas; ``times`` (frames,) [s] of the rollouts."""
+        self.fps, self.size = fps, brush.size
+        self._brush, self._panels = brush, panels
+        self._rows = [rows_at(panel.rollout.time, times) for panel in panels]
+        self._count = len(times)
+        for panel in panels:
+            panel.paint_background(brush)
+        brush.keep()
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        """The frame of that index, a whole number."""
+        if not -self._count <= index < self._count:
+            raise IndexError(f"there is no frame {index}; there are {self._count}")
+        self._brush.clear()
+        for panel, rows in zip(self._panels, self._rows, strict=True):
+            panel.paint(self._brush, int(rows[index]))
+        return self._brush.picture()
+
+
+def rows_at(time: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rows of a trajectory whose ``time`` (rows,) is nearest to each of the wanted times [s]."""
+    after = np.clip(np.searchsorted(time, wanted), 1, max(len(time) - 1, 1))
+    if len(time) == 1:
+        return np.zeros(len(wanted), dtype=np.intp)
+    earlier = wanted - time[after - 1] <= time[after] - wanted
+    return after - earlier
+
+
+def frame_times(time: np.ndarray, fps: float, speed: float) -> np.ndarray:
+    """(frames,) times of the trajectory [s] that frames show: every ``speed / fps`` from the first row on."""
+    fps, speed = number("fps", fps, above=0.0), number("speed", speed, above=0.0)
+    # A thousandth of a frame: the last row is shown though its time was summed up in float32.
+    count = int(np.floor((time[-1] - time[0]) * fps / speed + 1e-3)) + 1
+    return time[0] + np.arange(count) * speed / fps
+
+
+def film_of(
+    rollout: Rollout,
+    *,
+    size: tuple[int, int],
+    fps: float,
+    speed: float,
+    env: int,
+    title: str,
+    view: View | None,
+) -> Film:
+    """The film of one environment of a rollout; see `frames`."""
+    brush = Brush(_checked(size))
+    panel = Panel(rollout.env(env), Viewport(0, 0, *brush.size), title=title, view=view)
+    return Film(brush, [panel], frame_times(rollout.time, fps, speed), fps)
+
+
+def _checked(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = (int(edge) for edge in size)
+    if min(width, height) < 32 or max(width, height) > 8192:
+        raise InputError(f"size is {width} x {height}, but pictures have from 32 to 8192 pixels either way")
+    return width, height
+
+
+def frames(
+    rollout: Rollout,
+    *,
+    size: tuple[int, int] = (512, 512),
+    fps: float = 30.0,
+    speed: float = 1.0,
+    env: int = 0,
+    title: str = "",
+    view: View | None = None,
+) -> Iterator[np.ndarray]:
+    """Pictures (height, width, 3) uint8 of a rollout; frame k is the row nearest to ``k * speed / fps``.
+
+    Args:
+        rollout: what to show.
+        size: (width, height) [pixels].
+        fps: frames per second of viewing.
+        speed: seconds of the rollout per second of viewing; below 1 is slow motion.
+        env: the environment to show.
+        title: words above the picture.
+        view: where the eye is, in three dimensions.
+    """
+    return iter(film_of(rollout, size=size, fps=fps, speed=speed, env=env, title=title, view=view))
+
+
+def snapshot(
+    rollout: Rollout,
+    step: int = -1,
+    *,
+    size: tuple[int, int] = (512, 512),
+    env: int = 0,
+    title: str = "",
+    view: View | None = None,
+) -> np.ndarray:
+    """One picture (height, width, 3) uint8 of a rollout at row ``step`` of its trajectory; -1 is the last."""
+    rows = len(rollout.time)
+    if not -rows <= step < rows:
+        raise InputError(f"step is {step}, but the trajectory has rows 0 to {rows - 1}")
+    brush = Brush(_checked(size))
+    panel = Panel(rollout.env(env), Viewport(0, 0, *brush.size), title=title, view=view)
+    return Film(brush, [panel], rollout.time[[step]], 1.0)[0]
+
+
+def save_png(picture: np.ndarray, path: str | Path) -> Path:
+    """Write a picture (height, width, 3) uint8 as PNG and return its path; folders are made as needed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, format="PNG", optimize=True)
+    return path

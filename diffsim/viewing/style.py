@@ -1,0 +1,65 @@
+"""Colours and proportions of every picture, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import to_rgba
+
+__all__ = ["STYLE", "Style", "muscle_colours", "rgba"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """Names for all colours and for the sizes of letters, in pixels of a picture of 512 by 512."""
+
+    sky: str = "#fbfaf7"
+    guide: str = "#efede7"  # distance lines behind the body
+    soil: str = "#ebe6db"
+    surface: str = "#a89f8d"  # the line on top of the soil
+    ruler: str = "#968d7c"
+    shadow: str = "#6e6657"
+    flesh: str = "#e3e8f1"  # triangles of springs, filled
+    passive: str = "#aeb4be"
+    contracted: str = "#d8433b"
+    resting: str = "#a79fb5"  # a muscle with nothing asked of it
+    extended: str = "#2a6fc4"
+    point: str = "#2d3440"
+    pinned: str = "#e09a1f"
+    goal: str = "#2e9e6b"
+    text: str = "#2d3440"
+    quiet: str = "#7b8190"  # text of less weight
+    loss: str = "#aab6cc"
+    best: str = "#2a6fc4"
+    gradient: str = "#d8913b"
+    font: str = "DejaVu Sans"  # comes with matplotlib: pictures are the same on every machine
+    text_size: float = 13.0
+    small_size: float = 10.5
+
+
+STYLE = Style()
+
+
+def rgba(colour: str, alpha: float = 1.0) -> np.ndarray:
+    """(4,) red, green, blue and opacity of a colour's name, each from 0 to 1."""
+    return np.array(to_rgba(colour, alpha))
+
+
+def _scale(size: int = 256) -> np.ndarray:
+    """(size, 4) colours from full contraction over rest to full extension.
+
+    Mixed as squares, which is near to mixing light: the middle does not turn muddy.
+    """
+    knots = np.array([rgba(STYLE.contracted), rgba(STYLE.resting), rgba(STYLE.extended)]) ** 2
+    at = np.linspace(-1.0, 1.0, size)
+    return np.sqrt(np.stack([np.interp(at, (-1.0, 0.0, 1.0), knots[:, c]) for c in range(4)], axis=1))
+
+
+_MUSCLE = _scale(257)
+
+
+def muscle_colours(strain: np.ndarray) -> np.ndarray:
+    """(k, 4) colours of muscles asked for a strain (k,): -1 is contracted, 1 extended, 0 or NaN at rest."""
+    level = np.clip(np.nan_to_num(strain, nan=0.0), -1.0, 1.0)
+    return _MUSCLE[np.rint((level + 1.0) * 0.5 * (len(_MUSCLE) - 1)).astype(np.intp)]

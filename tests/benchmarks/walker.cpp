@@ -1,0 +1,373 @@
+// The mass-spring walker and its gradient by hand, in one thread: the yardstick of tests/benchmarks.
+//
+// The model is diffsim's (see walker.py, which states the physics once for all competitors). Forward keeps
+// every step's positions and velocities before contact; reverse walks them backwards and computes the
+// springs again. Two ways to write the springs, of which -DSPRINGS picks one at compile time:
+//
+//   OneLoop    what one writes first: a loop over springs with a sine each, forces added to the ends at once.
+//   Blockwise  what one writes when it must be fast: in blocks of springs that fit the first cache, ends are
+//              gathered, then all the arithmetic is vectorised, then forces are scattered; and a step needs one
+//              sine and one cosine, as sin(wt + phase) = sin(wt) cos(phase) + cos(wt) sin(phase).
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#ifndef REAL
+#define REAL float
+#endif
+#ifndef SPRINGS
+#define SPRINGS Blockwise
+#endif
+
+using Real = REAL;
+using Pair = Real __attribute__((vector_size(2 * sizeof(Real))));  // x and y, in one register
+
+namespace {
+
+constexpr Real LENGTH_FLOOR = Real(1e-12);  // added to a squared length [m^2], for springs that collapsed
+constexpr Real RESTING_GAP = Real(1e-6);    // a point nearer to the ground than this lands at once [m]
+constexpr Real FALLING = Real(-1e-9);       // slower approaches than this are none [m/s]
+
+struct Scene {
+    int points, springs, steps;
+    std::vector<int> first, second;                     // (spring,) points at the ends
+    std::vector<Pair> start;                            // (point,) [m]
+    std::vector<Real> inverse_mass;                     // (point,) [1/kg]
+    std::vector<Real> stiffness, rest, stretch;         // (spring,) [N/m], [m], relative change of length
+    Real dt, keep, gravity_x, gravity_y, ground, frequency;
+};
+
+struct Parameters {
+    const Real *amplitude, *phase, *offset;  // (spring,)
+};
+
+struct Gradient {
+    Real *amplitude, *phase, *offset;  // (spring,)
+};
+
+struct OneLoop {
+    const Scene& scene;
+    Parameters control{};
+    Gradient slope{};
+
+    explicit OneLoop(const Scene& scene) : scene(scene) {}
+
+    void load(const Parameters& parameters) { control = parameters; }
+
+    void begin_reverse(const Gradient& gradient) {
+        slope = gradient;
+        for (Real* array : {slope.amplitude, slope.phase, slope.offset})
+            std::fill_n(array, scene.springs, Real(0));
+    }
+
+    void end_reverse() {}
+
+    void forces(Real time, const Pair* __restrict position, Pair* __restrict force) {
+        for (int s = 0; s < scene.springs; s++) {
+            const int a = scene.first[s], b = scene.second[s];
+            const Pair apart = position[a] - position[b];
+            const Real length = std::sqrt(apart[0] * apart[0] + apart[1] * apart[1] + LENGTH_FLOOR);
+            const Real angle = scene.frequency * time + control.phase[s];
+            const Real actuation = control.amplitude[s] * std::sin(angle) + control.offset[s];
+            const Real target = scene.rest[s] * (1 + scene.stretch[s] * actuation);
+            const Pair pull = scene.stiffness[s] * (length - target) / length * apart;
+            force[a] -= pull;
+            force[b] += pull;
+        }
+    }
+
+    void reverse(Real time, const Pair* __restrict position, const Pair* __restrict force_bar,
+                 Pair* __restrict position_bar) {
+        for (int s = 0; s < scene.springs; s++) {
+            const int a = scene.first[s], b = scene.second[s];
+            const Pair apart = position[a] - position[b];
+            const Pair weight = force_bar[a] - force_bar[b];
+            const Real length = std::sqrt(apart[0] * apart[0] + apart[1] * apart[1] + LENGTH_FLOOR);
+            const Real inverse = 1 / length;
+            const Real angle = scene.frequency * time + control.phase[s];
+            const Real sine = std::sin(angle), cosine = std::cos(angle);
+            const Real actuation = control.amplitude[s] * sine + control.offset[s];
+            const Real target = scene.rest[s] * (1 + scene.stretch[s] * actuation);
+            const Real along = weight[0] * apart[0] + weight[1] * apart[1];
+            const Real target_bar = along * scene.stiffness[s] * inverse;
+            const Pair apart_bar = scene.stiffness[s] * (length - target) * inverse * weight +
+                                   target_bar * target * inverse * inverse * apart;
+            position_bar[a] -= apart_bar;
+            position_bar[b] += apart_bar;
+            const Real actuation_bar = target_bar * scene.rest[s] * scene.stretch[s];
+            slope.amplitude[s] += actuation_bar * sine;
+            slope.phase[s] += actuation_bar * control.amplitude[s] * cosine;
+            slope.offset[s] += actuation_bar;
+        }
+    }
+};
+
+struct Blockwise {
+    static constexpr int BLOCK = 512;  // springs: 8 KiB of pairs in float32, well inside the first cache
+
+    const Scene& scene;
+    Parameters control{};
+    Gradient slope{};
+    // target = constant + with_sine * sin(wt) + with_cosine * cos(wt) [m]; the loss's slopes by these three.
+    std::vector<Real> constant, with_sine, with_cosine;
+    std::vector<Real> constant_bar, with_sine_bar, with_cosine_bar;
+    alignas(64) Pair apart[BLOCK], weight[BLOCK];
+
+    explicit Blockwise(const Scene& scene) : scene(scene) {
+        for (auto* array : {&constant, &with_sine, &with_cosine}) array->resize(scene.springs);
+        for (auto* array : {&constant_bar, &with_sine_bar, &with_cosine_bar}) array->resize(scene.springs);
+    }
+
+    void load(const Parameters& parameters) {
+        control = parameters;
+        for (int s = 0; s < scene.springs; s++) {
+            const Real swing = scene.rest[s] * scene.stretch[s] * control.amplitude[s];
+            constant[s] = scene.rest[s] * (1 + scene.stretch[s] * control.offset[s]);
+            with_sine[s] = swing * std::cos(control.phase[s]);
+            with_cosine[s] = swing * std::sin(control.phase[s]);
+        }
+    }
+
+    void begin_reverse(const Gradient& gradient) {
+        slope = gradient;
+        for (auto* array : {&constant_bar, &with_sine_bar, &with_cosine_bar})
+            std::fill(array->begin(), array->end(), Real(0));
+    }
+
+    void end_reverse() {
+        for (int s = 0; s < scene.springs; s++) {
+            const Real scale = scene.rest[s] * scene.stretch[s];
+            const Real cosine = std::cos(control.phase[s]), sine = std::sin(control.phase[s]);
+            slope.offset[s] = scale * constant_bar[s];
+            slope.amplitude[s] = scale * (with_sine_bar[s] * cosine + with_cosine_bar[s] * sine);
+            const Real angle_bar = with_cosine_bar[s] * cosine - with_sine_bar[s] * sine;
+            slope.phase[s] = scale * control.amplitude[s] * angle_bar;
+        }
+    }
+
+    void gather(int begin, int count, const Pair* __restrict points, Pair* __restrict difference) {
+        const int* __restrict a = &scene.first[begin];
+        const int* __restrict b = &scene.second[begin];
+        for (int i = 0; i < count; i++) difference[i] = points[a[i]] - points[b[i]];
+    }
+
+    void scatter(int begin, int count, const Pair* __restrict pull, Pair* __restrict points) {
+        const int* __restrict a = &scene.first[begin];
+        const int* __restrict b = &scene.second[begin];
+        for (int i = 0; i < count; i++) {
+            points[a[i]] -= pull[i];
+            points[b[i]] += pull[i];
+        }
+    }
+
+    // Pulls of a block's springs [N], in place of the ends' differences.
+    void pulls(int begin, int count, Real sine, Real cosine, Real* __restrict d) {
+        const Real* __restrict stiffness = &scene.stiffness[begin];
+        const Real* __restrict c0 = &constant[begin];
+        const Real* __restrict c1 = &with_sine[begin];
+        const Real* __restrict c2 = &with_cosine[begin];
+#pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
+        for (int i = 0; i < count; i++) {
+            const Real x = d[2 * i], y = d[2 * i + 1];
+            const Real length = std::sqrt(x * x + y * y + LENGTH_FLOOR);
+            const Real target = c0[i] + c1[i] * sine + c2[i] * cosine;
+            const Real pull = stiffness[i] * (length - target) / length;
+            d[2 * i] = pull * x;
+            d[2 * i + 1] = pull * y;
+        }
+    }
+
+    // The loss's slopes by the ends' differences d, in their place, given the slopes w by the pulls.
+    void reverse_pulls(int begin, int count, Real sine, Real cosine, const Real* __restrict w,
+                       Real* __restrict d) {
+        const Real* __restrict stiffness = &scene.stiffness[begin];
+        const Real* __restrict c0 = &constant[begin];
+        const Real* __restrict c1 = &with_sine[begin];
+        const Real* __restrict c2 = &with_cosine[begin];
+        Real* __restrict c0_bar = &constant_bar[begin];
+        Real* __restrict c1_bar = &with_sine_bar[begin];
+        Real* __restrict c2_bar = &with_cosine_bar[begin];
+#pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
+        for (int i = 0; i < count; i++) {
+            const Real x = d[2 * i], y = d[2 * i + 1], u = w[2 * i], v = w[2 * i + 1];
+            const Real length = std::sqrt(x * x + y * y + LENGTH_FLOOR);
+            const Real inverse = 1 / length;
+            const Real target = c0[i] + c1[i] * sine + c2[i] * cosine;
+            const Real per_length = stiffness[i] * inverse;
+            const Real target_bar = (u * x + v * y) * per_length;
+            const Real across = per_length * (length - target);
+            const Real along = target_bar * target * inverse * inverse;
+            d[2 * i] = across * u + along * x;
+            d[2 * i + 1] = across * v + along * y;
+            c0_bar[i] += target_bar;
+            c1_bar[i] += target_bar * sine;
+            c2_bar[i] += target_bar * cosine;
+        }
+    }
+
+    void forces(Real time, const Pair* position, Pair* force) {
+        const Real sine = std::sin(scene.frequency * time), cosine = std::cos(scene.frequency * time);
+        for (int begin = 0; begin < scene.springs; begin += BLOCK) {
+            const int count = std::min(BLOCK, scene.springs - begin);
+            gather(begin, count, position, apart);
+            pulls(begin, count, sine, cosine, reinterpret_cast<Real*>(apart));
+            scatter(begin, count, apart, force);
+        }
+    }
+
+    void reverse(Real time, const Pair* position, const Pair* force_bar, Pair* position_bar) {
+        const Real sine = std::sin(scene.frequency * time), cosine = std::cos(scene.frequency * time);
+        for (int begin = 0; begin < scene.springs; begin += BLOCK) {
+            const int count = std::min(BLOCK, scene.springs - begin);
+            gather(begin, count, position, apart);
+            gather(begin, count, force_bar, weight);
+            reverse_pulls(begin, count, sine, cosine, reinterpret_cast<Real*>(weight),
+                          reinterpret_cast<Real*>(apart));
+            scatter(begin, count, apart, position_bar);
+        }
+    }
+};
+
+template <typename Springs>
+struct Walker {
+    Scene scene;
+    Springs springs;
+    std::vector<Pair> position;   // (step, point), one more than steps [m]
+    std::vector<Pair> proposed;   // (step, point) velocity before contact [m/s]
+    std::vector<Pair> velocity;   // (point,) after contact [m/s]
+    std::vector<Pair> force;      // (point,) [N]
+    std::vector<Pair> position_bar, velocity_bar, force_bar;  // (point,) the loss's slopes
+
+    explicit Walker(Scene given) : scene(std::move(given)), springs(scene) {
+        for (auto* array : {&velocity, &force, &position_bar, &velocity_bar, &force_bar})
+            array->resize(scene.points);
+    }
+    Walker(const Walker&) = delete;
+
+    // Without `keep_rows` two rows take turns and nothing is kept for the reverse pass.
+    double forward(const Parameters& parameters, bool keep_rows) {
+        const size_t n = scene.points, rows = keep_rows ? scene.steps : 1;
+        if (position.size() < (rows + 1) * n) position.resize((rows + 1) * n), proposed.resize(rows * n);
+        std::copy(scene.start.begin(), scene.start.end(), position.begin());
+        std::memset(velocity.data(), 0, n * sizeof(Pair));
+        springs.load(parameters);
+        Pair* now = position.data();
+        for (int step = 0; step < scene.steps; step++) {
+            std::memset(force.data(), 0, n * sizeof(Pair));
+            springs.forces(step * scene.dt, now, force.data());
+            Pair* next = keep_rows ? now + n : &position[(step + 1) % 2 * n];
+            advance(now, &proposed[keep_rows ? step * n : 0], next);
+            now = next;
+        }
+        double travelled = 0;
+        for (size_t i = 0; i < n; i++) travelled += now[i][0] - scene.start[i][0];
+        return -travelled / n;
+    }
+
+    void reverse(const Gradient& gradient) {
+        const size_t n = scene.points;
+        springs.begin_reverse(gradient);
+        std::fill(position_bar.begin(), position_bar.end(), Pair{Real(-1) / n, 0});
+        std::fill(velocity_bar.begin(), velocity_bar.end(), Pair{0, 0});
+        for (int step = scene.steps - 1; step >= 0; step--) {
+            reverse_advance(&position[step * n], &proposed[step * n]);
+            springs.reverse(step * scene.dt, &position[step * n], force_bar.data(), position_bar.data());
+        }
+        springs.end_reverse();
+    }
+
+    void advance(const Pair* now, Pair* before_contact, Pair* next) {
+        const Real dt = scene.dt, keep = scene.keep, gx = scene.gravity_x, gy = scene.gravity_y;
+        const Real ground = scene.ground;
+        const int n = scene.points;
+        const Real* __restrict inverse_mass = scene.inverse_mass.data();
+        const Real* __restrict f = reinterpret_cast<const Real*>(force.data());
+        const Real* __restrict p = reinterpret_cast<const Real*>(now);
+        Real* __restrict v = reinterpret_cast<Real*>(velocity.data());
+        Real* __restrict w = reinterpret_cast<Real*>(before_contact);
+        Real* __restrict q = reinterpret_cast<Real*>(next);
+#pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
+        for (int i = 0; i < n; i++) {
+            const Real x = keep * v[2 * i] + dt * (f[2 * i] * inverse_mass[i] + gx);
+            const Real y = keep * v[2 * i + 1] + dt * (f[2 * i + 1] * inverse_mass[i] + gy);
+            const Real gap = p[2 * i + 1] - ground;
+            const bool lands = (y < FALLING) & (gap + dt * y < 0);
+            const Real moving = lands ? (gap > RESTING_GAP ? gap : Real(0)) / -y : dt;
+            w[2 * i] = x;
+            w[2 * i + 1] = y;
+            q[2 * i] = p[2 * i] + moving * x;
+            q[2 * i + 1] = p[2 * i + 1] + moving * y;
+            v[2 * i] = lands ? Real(0) : x;
+            v[2 * i + 1] = lands ? Real(0) : y;
+        }
+    }
+
+    void reverse_advance(const Pair* now, const Pair* before_contact) {
+        const Real dt = scene.dt, keep = scene.keep, ground = scene.ground;
+        const int n = scene.points;
+        const Real* __restrict inverse_mass = scene.inverse_mass.data();
+        const Real* __restrict p = reinterpret_cast<const Real*>(now);
+        const Real* __restrict w = reinterpret_cast<const Real*>(before_contact);
+        Real* __restrict f_bar = reinterpret_cast<Real*>(force_bar.data());
+        Real* __restrict p_bar = reinterpret_cast<Real*>(position_bar.data());
+        Real* __restrict v_bar = reinterpret_cast<Real*>(velocity_bar.data());
+#pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
+        for (int i = 0; i < n; i++) {
+            const Real x = w[2 * i], y = w[2 * i + 1], gap = p[2 * i + 1] - ground;
+            const Real along = p_bar[2 * i], up = p_bar[2 * i + 1];
+            const bool lands = (y < FALLING) & (gap + dt * y < 0);
+            const bool in_flight = lands & (gap > RESTING_GAP);
+            const Real moving = lands ? (in_flight ? gap : Real(0)) / -y : dt;
+            const Real per_gap = (along * x + up * y) / -y;  // of the loss, through the time of impact
+            const Real gap_bar = in_flight ? per_gap : Real(0);
+            const Real x_bar = moving * along + (lands ? Real(0) : v_bar[2 * i]);
+            const Real y_bar = moving * (up + gap_bar) + (lands ? Real(0) : v_bar[2 * i + 1]);
+            p_bar[2 * i + 1] = up + gap_bar;
+            v_bar[2 * i] = keep * x_bar;
+            v_bar[2 * i + 1] = keep * y_bar;
+            f_bar[2 * i] = dt * inverse_mass[i] * x_bar;
+            f_bar[2 * i + 1] = dt * inverse_mass[i] * y_bar;
+        }
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+// `constants`: dt, share of a velocity that a step leaves, gravity's x and y, height of the ground, frequency.
+void* walker_create(int points, int springs, int steps, const int* ends, const Real* position,
+                    const Real* mass, const Real* stiffness, const Real* rest, const Real* stretch,
+                    const Real* constants) {
+    Scene scene{points, springs, steps, {}, {}, {}, {}, {}, {}, {}, constants[0], constants[1],
+                constants[2], constants[3], constants[4], constants[5]};
+    for (int s = 0; s < springs; s++) {
+        scene.first.push_back(ends[2 * s]);
+        scene.second.push_back(ends[2 * s + 1]);
+    }
+    for (int i = 0; i < points; i++) {
+        scene.start.push_back(Pair{position[2 * i], position[2 * i + 1]});
+        scene.inverse_mass.push_back(1 / mass[i]);
+    }
+    scene.stiffness.assign(stiffness, stiffness + springs);
+    scene.rest.assign(rest, rest + springs);
+    scene.stretch.assign(stretch, stretch + springs);
+    return new Walker<SPRINGS>(std::move(scene));
+}
+
+double walker_value(void* walker, const Real* amplitude, const Real* phase, const Real* offset) {
+    return static_cast<Walker<SPRINGS>*>(walker)->forward({amplitude, phase, offset}, false);
+}
+
+double walker_value_and_grad(void* walker, const Real* amplitude, const Real* phase, const Real* offset,
+                             Real* amplitude_grad, Real* phase_grad, Real* offset_grad) {
+    auto* it = static_cast<Walker<SPRINGS>*>(walker);
+    const double loss = it->forward({amplitude, phase, offset}, true);
+    it->reverse({amplitude_grad, phase_grad, offset_grad});
+    return loss;
+}
+
+void walker_destroy(void* walker) { delete static_cast<Walker<SPRINGS>*>(walker); }
+}
