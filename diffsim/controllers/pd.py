@@ -74,4 +74,4 @@ class PD(Spec):
         target = fields.trajectory("target", k)
         part = self.target.build(fields, model, target, f"{prefix}.target")
         gains = Gains(fields.number(f"{prefix}.kp", k), fields.number(f"{prefix}.kd", k), target)
-        return Part(step=(*part.step, Stage(pd_actuation, (gains, model.motion), k)))
+        return Part(part.prepare, (*part.step, Stage(pd_actuation, (gains, model.motion), k)))

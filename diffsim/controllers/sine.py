@@ -18,14 +18,41 @@ class Wave:
     amplitude: Any  # (env, actuator)
     phase: Any  # (env, actuator) [rad]
     offset: Any  # (env, actuator)
-    frequency: Any  # (env, actuator) [rad/s]
+    frequency: Any  # (env, actuator), or (env, 0) where all share one [rad/s]
     dt: float  # [s]
 
 
+@dataclass(frozen=True)
+class Clock:
+    """Waves of one frequency: sin(w t + p) = sin(w t) cos(p) + cos(w t) sin(p), so that a step takes two sines in all."""
+
+    hand: Any  # (env, row, 0) sine and cosine of the clock's angle
+    parts: Any  # (env, actuator) amplitude times cosine and sine of the phase
+
+
 @ti.func
-def sine_actuation(wave: ti.template(), out: ti.template(), env, row, step, actuator):
+def own_wave(wave: ti.template(), out: ti.template(), env, row, step, actuator):
     angle = wave.frequency[env, actuator] * (wave.dt * step) + wave.phase[env, actuator]
     out[env, row, actuator] = wave.amplitude[env, actuator] * ti.sin(angle) + wave.offset[env, actuator]
+
+
+@ti.func
+def split_wave(wave: ti.template(), clock: ti.template(), env, row, step, actuator):
+    amplitude = wave.amplitude[env, actuator]
+    phase = wave.phase[env, actuator]
+    clock.parts[env, actuator] = ti.Vector([amplitude * ti.cos(phase), amplitude * ti.sin(phase)])
+
+
+@ti.func
+def turn_clock(wave: ti.template(), clock: ti.template(), env, row, step, element):
+    angle = wave.frequency[env, 0] * (wave.dt * step)
+    clock.hand[env, row, 0] = ti.Vector([ti.sin(angle), ti.cos(angle)])
+
+
+@ti.func
+def shared_wave(wave: ti.template(), clock: ti.template(), out: ti.template(), env, row, step, actuator):
+    swing = clock.parts[env, actuator].dot(clock.hand[env, row, 0])
+    out[env, row, actuator] = swing + wave.offset[env, actuator]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,8 +101,18 @@ class Sine(Spec):
 
     def build(self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller") -> Part:
         """Declare fields and list stages; ``out`` is what to write, the model's actuation if None."""
-        k = model.actuators
-        names = ("amplitude", "phase", "offset", "frequency")
-        wave = Wave(*(fields.number(f"{prefix}.{name}", k) for name in names), dt=model.dt)
+        k, shared = model.actuators, self.frequency.shape == ()
+        amplitude, phase, offset = (fields.number(f"{prefix}.{name}", k) for name in ("amplitude", "phase", "offset"))
+        frequency = fields.number(f"{prefix}.frequency", 1 if shared else k)
+        wave = Wave(amplitude, phase, offset, frequency, model.dt)
         out = model.motion.actuation if out is None else out
-        return Part(step=(Stage(sine_actuation, (wave, out), k),))
+        if not shared:
+            return Part(step=(Stage(own_wave, (wave, out), k),))
+        clock = Clock(
+            hand=fields.trajectory("clock", 1, 2, recorded=False),
+            parts=fields.derived(k, 2, of=[f"{prefix}.amplitude", f"{prefix}.phase"]),
+        )
+        return Part(
+            prepare=(Stage(split_wave, (wave, clock), k),),
+            step=(Stage(turn_clock, (wave, clock), 1), Stage(shared_wave, (wave, clock, out), k)),
+        )

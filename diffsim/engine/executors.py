@@ -5,7 +5,6 @@ stages innermost. `wide` runs each stage of each step as one parallel loop over 
 """
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Any
 
 import taichi as ti
@@ -49,14 +48,10 @@ def make(
     serial: bool,
 ) -> Run:
     """The rollout of these stages; every launch inside it is recorded by an enclosing ``ti.ad.Tape``."""
-    lists = [[stage for stage in stages if stage.elements] for stages in (prepare, step, final)]
+    before, during, after = ([stage for stage in stages if stage.elements] for stages in (prepare, step, final))
     if executor == "fused":
-        return _fused(*lists, fields, serial)
-    return _wide(*lists, fields, unroll=1 if serial else _UNROLL)
-
-
-def _bounds(stages: Sequence[Stage]) -> list[int]:
-    return [0, *accumulate(stage.elements for stage in stages)]
+        return _fused(before, during, after, fields, serial)
+    return _wide(before, during, after, fields, 1 if serial else _UNROLL)
 
 
 def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Run:

@@ -57,7 +57,7 @@ class Kernels:
         self._make_recording(fields, serial)
 
     def _make_transfer(self, fields: Any, serial: bool, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
-        envs, index, loss = fields.envs, fields.index, fields.loss
+        envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
         numbers, bases = fields.numbers, fields.bases
         tuned = [k for k, n in enumerate(numbers) if n.tuned]
 
@@ -81,6 +81,7 @@ class Kernels:
             zero_sums()
             zero_adjoints(reverse)
             zero_leaves(reverse)
+            total.grad[None] = 1.0
 
         @ti.kernel
         def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):

@@ -157,13 +157,12 @@ class Run:
         self._whole, self._length = len(self._lines), self._length + len(waiting)
 
     def _open(self) -> BinaryIO:
-        """The history, cut behind the last line that was written in full."""
+        """The history, behind the last line that was written in full; what is torn there is written over."""
         path = self.folder / "history.jsonl"
         if self._length == 0 or path.stat().st_size < self._length:
             self._whole = self._length = 0
             return open(path, "wb", buffering=0)
         handle = open(path, "r+b", buffering=0)  # noqa: SIM115  (stays open for the run)
-        handle.truncate(self._length)
         handle.seek(self._length)
         return handle
 

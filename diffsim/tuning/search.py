@@ -181,8 +181,8 @@ class Search:
         self.alive = self.alive & (~bad | (self.started & (self.strikes < MOST_REJECTIONS)))
 
     def _leader(self) -> int:
-        """The living row that the dead ones follow; one that has been finite, if there is one."""
-        return int(np.argmax(self.alive.astype(int) + (self.alive & self.started)))
+        """The living row that the dead ones follow."""
+        return int(np.argmax(self.alive))
 
     def _diverged(self, error: DivergenceError) -> Evaluation:
         """An evaluation that ended in an exception: one copy is to blame, the others were not evaluated."""

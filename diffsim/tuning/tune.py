@@ -78,10 +78,10 @@ def tune(
     whole("tune(seed)", seed, least=0)
     clip = None if clip is None else number("tune(clip)", clip, above=0.0)
     stop = _Stop(iterations, target, patience, time_limit)
-    for name, value, kind in (("optimizer", optimizer, Optimizer), ("run", run, (Run, type(None)))):
-        if not isinstance(value, kind):
-            needed = "an optimizer, e.g. diffsim.Adam(0.02)," if name == "optimizer" else "a diffsim.Run or None"
-            raise InputError(f"tune({name}) is {value!r}, but {needed} is needed")
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"tune(optimizer) is {optimizer!r}, but an optimizer is needed, e.g. diffsim.Adam(0.02)")
+    if run is not None and not isinstance(run, Run):
+        raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
     search = Search(sim, optimizer, _initial(sim, seed, params), clip)
     settings = {
         "optimizer": repr(optimizer), "iterations": iterations, "clip": clip, "target": target,
