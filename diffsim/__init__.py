@@ -1,4 +1,17 @@
-"""diffsim: differentiable physics simulation on Taichi."""
+"""diffsim: differentiable physics simulation on Taichi.
+
+Describe a scene, say what drives it and what is wanted, and tune any of its numbers by backpropagating through the
+whole trajectory::
+
+    import diffsim as ds
+
+    body = ds.grid((6, 2), spacing=0.1, origin=(0.1, 0.1))
+    scene = ds.MassSpring(points=body.points, springs=body.springs, stiffness=3e3, actuation=0.1, ground=ds.Ground(0.1))
+    problem = ds.Problem(scene, controller=ds.Sine(), objective=ds.Travel(), steps=800)
+    with ds.Simulation(problem) as sim:
+        result = ds.tune(sim, iterations=50)
+        ds.render_video(sim.rollout(result.best_params), "walk.mp4")
+"""
 
 import os
 
@@ -7,8 +20,72 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape
 from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError
+from diffsim.gradients import GradientReport, check_gradients
 from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, Travel
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import Ground, MassSpring
+from diffsim.scene import Ground, Lattice, MassSpring, from_image, from_mesh, grid
 from diffsim.simulation import Simulation
+from diffsim.tuning import (
+    SGD,
+    Adam,
+    CosineDecay,
+    ExponentialDecay,
+    NormalisedGradientDescent,
+    PiecewiseConstant,
+    Result,
+    RMSProp,
+    Run,
+    load_history,
+    load_params,
+    load_problem,
+    tune,
+)
+from diffsim.viewing import plot_loss, render_optimisation, render_video, save_png, snapshot
+
+__all__ = [
+    "MLP",
+    "PD",
+    "SGD",
+    "Adam",
+    "Checkpointed",
+    "CosineDecay",
+    "DeviceError",
+    "DivergenceError",
+    "Effort",
+    "ExponentialDecay",
+    "FullTape",
+    "GradientError",
+    "GradientReport",
+    "Ground",
+    "InputError",
+    "Lattice",
+    "MassSpring",
+    "MatchTrajectory",
+    "NormalisedGradientDescent",
+    "Objective",
+    "OpenLoop",
+    "PiecewiseConstant",
+    "Problem",
+    "RMSProp",
+    "ReachTarget",
+    "Result",
+    "Rollout",
+    "Run",
+    "Simulation",
+    "Sine",
+    "Travel",
+    "check_gradients",
+    "from_image",
+    "from_mesh",
+    "grid",
+    "load_history",
+    "load_params",
+    "load_problem",
+    "plot_loss",
+    "render_optimisation",
+    "render_video",
+    "save_png",
+    "snapshot",
+    "tune",
+]

@@ -98,11 +98,7 @@ class Sum(Objective):
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters of all terms."""
-        return {
-            f"{name}.{key}": value
-            for name, term in self._named()
-            for key, value in term.numbers(scene).items()
-        }
+        return {f"{name}.{key}": value for name, term in self._named() for key, value in term.numbers(scene).items()}
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """The stages of all terms."""

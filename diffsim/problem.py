@@ -45,9 +45,7 @@ class Problem(Spec):
         """Check that the parts fit together and every pattern means something."""
         for name in _EXAMPLE:
             _check_part(name, getattr(self, name))
-        self._set(
-            steps=whole("Problem.steps", self.steps), tune=_patterns(self.tune), bounds=_bounds(self.bounds)
-        )
+        self._set(steps=whole("Problem.steps", self.steps), tune=_patterns(self.tune), bounds=_bounds(self.bounds))
         if self.controller is not None:
             self.controller.check(self.scene, self.steps)
         if self.objective is not None:
@@ -77,17 +75,13 @@ class Problem(Spec):
             values = self.controller.numbers(self.scene, self.steps, seed)
             found.update({f"controller.{name}": value for name, value in values.items()})
         if self.objective is not None:
-            found.update(
-                {f"objective.{name}": value for name, value in self.objective.numbers(self.scene).items()}
-            )
+            found.update({f"objective.{name}": value for name, value in self.objective.numbers(self.scene).items()})
         return found
 
     @property
     def tuned(self) -> tuple[str, ...]:
         """Names of the parameters: the numbers that match a pattern of `tune`, in the order of `numbers`."""
-        return tuple(
-            n for n in self.numbers() if any(fnmatch.fnmatchcase(n, pattern) for pattern in self.tune)
-        )
+        return tuple(n for n in self.numbers() if any(fnmatch.fnmatchcase(n, pattern) for pattern in self.tune))
 
     def limits(self, name: str) -> tuple[float, float]:
         """Lowest and highest value that tuning may give the parameter ``name``."""
@@ -133,9 +127,7 @@ def _patterns(tune: Any) -> tuple[str, ...]:
 
 def _bounds(bounds: Any) -> dict[str, tuple[float | None, float | None]]:
     if not isinstance(bounds, Mapping):
-        raise InputError(
-            f"Problem.bounds is {bounds!r}, but {{name or pattern: (lowest, highest)}} is needed"
-        )
+        raise InputError(f"Problem.bounds is {bounds!r}, but {{name or pattern: (lowest, highest)}} is needed")
     found = {}
     for pattern, limits in bounds.items():
         if not isinstance(pattern, str):
@@ -160,6 +152,5 @@ def _check_matches(where: str, pattern: str, names: list[str]) -> None:
     if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
         near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names
         raise InputError(
-            f"Problem.{where} names {pattern!r}, which matches nothing in this problem; "
-            f"near it: {', '.join(near)}"
+            f"Problem.{where} names {pattern!r}, which matches nothing in this problem; near it: {', '.join(near)}"
         )

@@ -12,7 +12,7 @@ from diffsim.engine import runtime
 from diffsim.engine.adjoint import Checkpointed, FullTape, Trajectory
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
-from diffsim.engine.stages import Part, Stage
+from diffsim.engine.stages import Part
 from diffsim.errors import DivergenceError, InputError
 from diffsim.models import MODELS
 from diffsim.problem import Problem
@@ -75,11 +75,12 @@ class Simulation:
         self._numbers = problem.numbers()
         self._shapes = {name: self._numbers[name].shape for name in self._tuned}
         self._initial = self._check_initial(initial_states or {})
+        self.executor = choose(executor, device, self.envs, _largest(problem.scene))
         runtime.attach(self, device)
         self._open = True
         try:
             with runtime.precision(precision):
-                self._build(executor)
+                self._build()
         except BaseException:
             self.close()
             raise
@@ -96,14 +97,13 @@ class Simulation:
             found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
         return found
 
-    def _build(self, executor: str) -> None:
+    def _build(self) -> None:
         problem = self.problem
         controller, objective = problem.controller, problem.objective
         reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
         numbers = dict(self._numbers)
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
-        executor = choose(executor, self.device, self.envs, _largest(problem.scene))
         serial = self.device == "cpu"
         self._fields = fields = Fields(
             numbers,
@@ -111,7 +111,7 @@ class Simulation:
             envs=self.envs,
             precision=self.precision,
             serial=serial,
-            env_last=not serial and executor == "fused",
+            env_last=not serial and self.executor == "fused",
         )
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
@@ -120,14 +120,13 @@ class Simulation:
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
         fields.allocate(rows, segments=-(-problem.steps // rows))
         run = make(
-            executor,
+            self.executor,
             model.prepare + drive.prepare + aim.prepare,
             model.sense + drive.step + model.step + aim.step,
             model.sense + aim.final,
             fields,
             serial=serial,
         )
-        self.executor = executor
         self._trajectory = Trajectory(fields, run, problem.steps)
         self._table = self._first_table(numbers)
 
@@ -289,7 +288,20 @@ class Simulation:
         """Arrays that have a value per step, and none at the last row."""
         return {"actuation"}
 
-    # Giving back
+    # Another, and giving back
+
+    def again(self, *, precision: str | None = None) -> Simulation:
+        """A new simulation of the same problem with the same settings, but for the ones given."""
+        return Simulation(
+            self.problem,
+            device=self.device,
+            precision=precision or self.precision,
+            envs=self.envs,
+            shared=self.shared,
+            initial_states=self._initial,
+            adjoint=self.adjoint,
+            executor=self.executor,
+        )
 
     def close(self) -> None:
         """Give the memory back; the simulation cannot be used any more."""

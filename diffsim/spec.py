@@ -214,9 +214,7 @@ def _as_numbers(owner: str, value: Any) -> np.ndarray:
     try:
         given = np.asarray(value)
     except (TypeError, ValueError, OverflowError):  # NumPy's word for it is "inhomogeneous"
-        raise InputError(
-            f"{owner} takes numbers in rows of one length, but {_excerpt(value)} was given"
-        ) from None
+        raise InputError(f"{owner} takes numbers in rows of one length, but {_excerpt(value)} was given") from None
     if given.dtype.kind not in "iuf":
         raise InputError(f"{owner} takes numbers, but {_excerpt(value)} was given")
     return given
@@ -262,7 +260,5 @@ def whole(owner: str, value: Any, least: int = 1) -> int:
 def choices(owner: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     """``value`` if it is among the allowed ones."""
     if isinstance(value, np.ndarray) or value not in allowed:
-        raise InputError(
-            f"{owner} is {_excerpt(value)}, but it must be one of {', '.join(map(repr, allowed))}"
-        )
+        raise InputError(f"{owner} is {_excerpt(value)}, but it must be one of {', '.join(map(repr, allowed))}")
     return value

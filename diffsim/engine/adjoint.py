@@ -6,7 +6,7 @@ and hands the adjoint of its first row to the segment before. Loss and gradient 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,9 @@ class Trajectory:
         every = fields.rows
         self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
 
-    def forward(self, table: np.ndarray, record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None) -> np.ndarray:
+    def forward(
+        self, table: np.ndarray, record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None
+    ) -> np.ndarray:
         """Losses (envs,) of a rollout with the numbers of ``table``.
 
         ``record`` is called for each segment with its first step, its number of steps and the rows in memory.

@@ -2,12 +2,13 @@
 
 Taking the impact at the end of the step, as a plain projection does, gives gradients of the wrong sign: a ball
 started higher would seem to end higher after its bounce (Hu et al. 2020, arXiv:1910.00935, section 4; Zhong et al.
-2022, arXiv:2207.05060). With the time of impact inside the step both the end and its gradient are right.
+2022, arXiv:2207.05060). With the time of impact inside the step both the end and its gradient are right. Where a force
+acts, the velocity at the impact depends on that time too (Zhong et al. 2023, arXiv:2305.00092): see `rebound`.
 """
 
 import taichi as ti
 
-__all__ = ["SKIN", "SLOWEST", "meets", "rebound", "time_of_impact"]
+__all__ = ["SKIN", "SLOWEST", "leaves", "meets", "rebound", "time_of_impact"]
 
 SKIN = 1e-6
 """A point closer to the plane than this is on it [m]. Above the rounding of float32 coordinates of order one: a point
@@ -30,14 +31,27 @@ def time_of_impact(gap, speed):
 
 
 @ti.func
-def rebound(velocity: ti.template(), normal: ti.template(), speed, restitution, grip):
-    """Velocity after an impact [m/s].
+def rebound(speed, gain, share, restitution):
+    """Normal speed at the end of a step in which a point bounces off the plane [m/s]; it may not be able to, see `leaves`.
+
+    A speed that is stored at the end of a step is the speed in the step's middle, as in the leapfrog method; so the
+    speed at the impact differs from ``speed`` by what is gained from the middle of the step to the impact, and what is
+    gained from the impact to the middle is added after it. Without this term a bounce under gravity would not depend
+    on when it happens, and the gradient would stay wrong however small the step.
 
     Args:
-        velocity: before it, ``speed`` of it (negative) along ``normal``.
-        normal: unit vector out of the plane.
-        speed: velocity . normal.
+        speed: at the end of the step if there were no plane (negative) [m/s].
+        gain: what forces and damping added to the speed in the step [m/s].
+        share: part of the step that is over at the impact.
         restitution: share of the normal speed that is kept.
-        grip: share of the tangential velocity that is kept; see `sliding`.
     """
-    return grip * (velocity - speed * normal) - (restitution * speed) * normal
+    return (1.0 + restitution) * (0.5 - share) * gain - restitution * speed
+
+
+@ti.func
+def leaves(up, gain, restitution):
+    """Whether a point that bounces with ``up`` is off the plane at the step's middle and at its end; else it rests.
+
+    Without restitution it rests to the end of the step even if forces lift it.
+    """
+    return up >= 0.0 and up + 0.5 * gain >= 0.0 and (restitution > 0.0 or gain <= 0.0)

@@ -16,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
-from diffsim.models.contact import meets, rebound, time_of_impact
+from diffsim.models.contact import leaves, meets, rebound, time_of_impact
 from diffsim.scene import MassSpring
 
 __all__ = ["build"]
@@ -59,6 +59,7 @@ class Points:
     normal: tuple[float, ...]  # of the ground
     grounded: bool  # whether there is a ground
     sticky: bool  # whether its friction is infinite
+    bouncy: bool  # whether it has restitution
     dashpots: bool  # whether springs have damping
     pushed: bool  # whether there are external forces
 
@@ -198,23 +199,50 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
 
 @ti.func
 def land(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal, gap, speed):
-    """Move to the impact, take the new velocity there, and move on with it for what is left of the step."""
+    """Move to the impact; there the point bounces, or it stays on the ground."""
     impact = time_of_impact(gap, speed)
-    restitution = points.restitution[env, 0]
+    if ti.static(points.bouncy):
+        restitution = points.restitution[env, 0]
+        gain = speed - motion.velocity[env, row, point].dot(normal)
+        up = rebound(speed, gain, impact / dt, restitution)
+        if leaves(up, gain, restitution):
+            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, up)
+        else:
+            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
+    else:
+        depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
+
+
+@ti.func
+def depart(
+    points: ti.template(),
+    motion: ti.template(),
+    env,
+    row,
+    point,
+    dt,
+    position,
+    velocity,
+    normal: ti.template(),
+    speed,
+    impact,
+    up,
+):
+    """Take the new velocity at the impact, ``up`` [m/s] of it along the normal, for what is left of the step."""
     if ti.static(points.sticky):
-        after = -(restitution * speed) * normal
+        after = up * normal
         motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
         motion.velocity[env, row + 1, point] = after
     else:
         along = velocity - speed * normal
-        grip = -points.friction[env, 0] * (1.0 + restitution) * speed  # what friction can take of the speed [m/s]
+        grip = points.friction[env, 0] * (up - speed)  # what friction can take of the speed [m/s]
         sliding = ti.sqrt(along.dot(along) + 1e-24)
         if sliding > grip:
-            after = rebound(velocity, normal, speed, restitution, 1.0 - grip / sliding)
+            after = (1.0 - grip / sliding) * along + up * normal
             motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
             motion.velocity[env, row + 1, point] = after
         else:
-            after = -(restitution * speed) * normal
+            after = up * normal
             motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
             motion.velocity[env, row + 1, point] = after
 
@@ -295,6 +323,7 @@ def _points(scene: MassSpring, fields: Fields) -> Points:
         normal=tuple(ground.normal.tolist()) if ground else (0.0,) * d,
         grounded=ground is not None,
         sticky=sticky,
+        bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),
         dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,
         pushed=bool(np.any(scene.force)) or "scene.force" in tuned,
     )

@@ -58,9 +58,7 @@ class Lattice(Spec):
         if whole("Lattice.along.axis", axis, least=0) >= d:
             raise InputError(f"Lattice.along.axis is {axis}, but the points have axes 0 to {d - 1}")
         aside = np.delete(np.abs(self._spans()), axis, axis=1).max(axis=1)
-        return (
-            aside <= 1e-9 * self.lengths()
-        )  # points at origin + spacing * i are rounded, some 1e-16 of each
+        return aside <= 1e-9 * self.lengths()  # points at origin + spacing * i are rounded, some 1e-16 of each
 
     def _spans(self) -> np.ndarray:
         return self.points[self.springs[:, 1]] - self.points[self.springs[:, 0]]
@@ -98,9 +96,7 @@ def grid(shape: Any, *, spacing: float = 0.1, origin: Any = None) -> Lattice:
 def _filled(shape: Any) -> np.ndarray:
     if isinstance(shape, np.ndarray) and shape.ndim == 1:
         shape = shape.tolist()
-    if isinstance(shape, (tuple, list)) and not any(
-        isinstance(item, (tuple, list, np.ndarray)) for item in shape
-    ):
+    if isinstance(shape, (tuple, list)) and not any(isinstance(item, (tuple, list, np.ndarray)) for item in shape):
         if len(shape) not in (2, 3):
             raise InputError(f"grid.shape is {shape!r}, but 2 or 3 numbers of cells are needed")
         return np.ones([whole(f"grid.shape[{k}]", cells) for k, cells in enumerate(shape)], dtype=bool)
@@ -114,9 +110,7 @@ def _filled(shape: Any) -> np.ndarray:
             "or a boolean array with 2 or 3 axes are needed"
         )
     if not filled.any():
-        raise InputError(
-            f"grid.shape, of {filled.shape} cells, has no filled cell, but at least one is needed"
-        )
+        raise InputError(f"grid.shape, of {filled.shape} cells, has no filled cell, but at least one is needed")
     return filled
 
 
@@ -277,9 +271,7 @@ def _trimmed(filled: np.ndarray) -> np.ndarray:
 def _cell_count(cells: Any, longest: int) -> int:
     cells = whole("from_image.cells", cells)
     if cells > longest:
-        raise InputError(
-            f"from_image.cells is {cells}, but the body is {longest} pixels long; it can be at most that"
-        )
+        raise InputError(f"from_image.cells is {cells}, but the body is {longest} pixels long; it can be at most that")
     return cells
 
 
@@ -291,8 +283,7 @@ def _coarse(body: np.ndarray, cells: int) -> np.ndarray:
     filled = share >= 0.5 - 1e-9  # a half stays a half after rounding
     if not filled.any():
         raise InputError(
-            f"from_image.cells is {cells}, but the body is too thin to cover half of any such cell; "
-            "use more cells"
+            f"from_image.cells is {cells}, but the body is too thin to cover half of any such cell; use more cells"
         )
     return filled
 

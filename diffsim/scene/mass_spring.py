@@ -39,8 +39,7 @@ class Ground(Spec):
             length = np.linalg.norm(normal)
             if abs(length - 1.0) > _ROUNDING:
                 raise InputError(
-                    f"Ground.normal has length {length:g}, but it must be a unit vector; "
-                    "divide it by its length"
+                    f"Ground.normal has length {length:g}, but it must be a unit vector; divide it by its length"
                 )
         self._set(
             height=number("Ground.height", self.height),
@@ -213,25 +212,19 @@ def _checked_springs(value: Any, n: int) -> np.ndarray:
     springs = _indices("MassSpring.springs", value, "s", 2)
     for k in _first(np.any((springs < 0) | (springs >= n), axis=1)):
         a, b = springs[k]
-        raise InputError(
-            f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})"
-        )
+        raise InputError(f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})")
     for k in _first(springs[:, 0] == springs[:, 1]):
         raise InputError(f"springs[{k}] joins point {springs[k, 0]} to itself; a spring needs two points")
     pairs = np.minimum(springs[:, 0], springs[:, 1]) * n + np.maximum(springs[:, 0], springs[:, 1])
     for k, first in _repeated(pairs):
         a, b = springs[k]
-        raise InputError(
-            f"springs[{k}] joins points {a} and {b} as springs[{first}] does; give each pair one spring"
-        )
+        raise InputError(f"springs[{k}] joins points {a} and {b} as springs[{first}] does; give each pair one spring")
     return springs
 
 
 def _checked_fixed(value: Any, n: int) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
-        raise InputError(
-            "MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points"
-        )
+        raise InputError("MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points")
     fixed = _indices("MassSpring.fixed", value, "k")
     for k in _first((fixed < 0) | (fixed >= n)):
         raise InputError(f"fixed[{k}] is point {fixed[k]}, but the scene has {n} points (0 to {n - 1})")

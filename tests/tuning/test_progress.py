@@ -1,0 +1,125 @@
+"""What is shown while a run goes on: a bar, lines or warnings."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import sys
+
+import numpy as np
+
+from diffsim.tuning import SGD, tune
+from diffsim.tuning.progress import Bar, Lines, Silent, progress_for
+
+
+class Unbounded:
+    """A problem without bounds."""
+
+    def limits(self, name):
+        return -math.inf, math.inf
+
+
+class Cliff:
+    """The loss (x - 3)^2 + 2, not finite beyond ``edge``."""
+
+    shared, envs, problem = True, 1, Unbounded()
+
+    def __init__(self, edge=math.inf):
+        self.edge = edge
+
+    def params(self, seed=0):
+        return {"x": np.array(0.0)}
+
+    def value_and_grad(self, params):
+        x = params["x"]
+        return (float((x - 3.0) ** 2 + 2.0) if x <= self.edge else math.nan), {"x": 2.0 * (x - 3.0)}
+
+
+def test_rejections_are_logged_without_a_bar_and_only_the_first_few(caplog):
+    with caplog.at_level(logging.WARNING, logger="diffsim"):
+        tune(Cliff(0.0), optimizer=SGD(0.1), iterations=100, progress=False)
+    assert len(caplog.messages) == 5
+    assert caplog.messages[0].startswith("iteration 1 rejected: the loss is nan; back to")
+    assert caplog.messages[4].endswith("(later ones are only in the history)")
+
+
+def test_plain_lines_where_there_is_no_terminal(capsys):
+    tune(Cliff(2.0), optimizer=SGD(0.3), iterations=200)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert lines[0] == "compiling"
+    assert lines[1].startswith("1/200  loss 11  best 11  |grad| 6")
+    assert any(line.startswith("warning: iteration 2 rejected: the loss is nan") for line in lines)
+    counts = [line.split("/")[0] for line in lines if "/200" in line]
+    assert counts == ["1", *(str(20 * k) for k in range(1, 11))]
+    assert lines[-1] == "stopped: all 200 iterations are done"
+    assert "left" in lines[-3]
+
+
+def test_slow_runs_get_a_line_each_five_seconds(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr("diffsim.tuning.progress.time.monotonic", lambda: now[0])
+    lines = Lines(1000)
+    for iteration in range(9):
+        record = {"iteration": iteration, "loss": 1.0, "best": 1.0, "gradient_norm": 1.0, "seconds": 2.0 * iteration}
+        lines.update(record)
+        now[0] += 2.0
+    found = capsys.readouterr().err.splitlines()
+    assert [line.split("/")[0] for line in found] == ["1", "4", "7"]
+    assert found[1].endswith("6.0 s, 33:12 left")  # 996 iterations of 2 s
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    shown = {}
+
+    class Watched(Cliff):
+        def value_and_grad(self, params):
+            shown.setdefault("before the first evaluation ends", sys.stderr.getvalue())
+            return super().value_and_grad(params)
+
+    tune(Watched(), optimizer=SGD(0.1), iterations=30)
+    text = sys.stderr.getvalue()
+    assert "compiling" in shown["before the first evaluation ends"]
+    assert "30/30" in text
+    assert "loss" in text
+    assert "stopped: all 30 iterations are done" in text
+
+
+def test_which_progress(monkeypatch):
+    assert isinstance(progress_for(False, 3), Silent)
+    assert isinstance(progress_for(None, 3), Lines)  # pytest's stderr is no terminal
+    assert isinstance(progress_for(True, 3), Bar)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(progress_for(None, 3), Bar)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(progress_for(None, 3), Lines)
+
+
+def test_no_color_is_respected(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for setting, wanted in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", setting)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        tune(Cliff(2.0), optimizer=SGD(0.3), iterations=5)
+        assert ("\x1b[33m" in sys.stderr.getvalue()) == wanted  # the yellow of a warning
+
+
+def test_a_closed_stderr_does_not_end_the_run(monkeypatch):
+    stream = io.StringIO()
+    stream.close()
+    lines = Lines(3)
+    monkeypatch.setattr(sys, "stderr", stream)
+    lines.start()
+    lines.note("a warning")
+    lines.close("done")
