@@ -15,7 +15,7 @@ from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
 from diffsim.spec import Spec, array, number, whole
 
-__all__ = ["Effort", "MatchTrajectory", "Objective", "ReachTarget", "Sum", "Travel"]
+__all__ = ["OBJECTIVES", "Effort", "MatchTrajectory", "Objective", "ReachTarget", "Sum", "Travel"]
 
 
 class Objective(Spec):
@@ -399,3 +399,7 @@ class Effort(Objective):
         """One stage, at every step."""
         goal = _Working(model.motion.actuation, fields.number(f"{prefix}.weight", 1), model.dt)
         return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))
+
+
+OBJECTIVES = (Effort, MatchTrajectory, ReachTarget, Travel)
+"""All of them; the conformance tests check the gradient of each."""

@@ -220,7 +220,7 @@ class Simulation:
 
         with runtime.precision(self.precision):
             losses = self._trajectory.forward(self._load(params), keep)
-        for name in arrays.keys() & self._per_step():
+        for name in self._fields.per_step():
             arrays[name] = arrays[name][:, :-1]
         loss: Any = None
         if self.problem.objective is not None:
@@ -283,10 +283,6 @@ class Simulation:
     def _need_objective(self) -> None:
         if self.problem.objective is None:
             raise InputError("this problem has no objective; give it one, or use rollout and vjp")
-
-    def _per_step(self) -> set[str]:
-        """Arrays that have a value per step, and none at the last row."""
-        return {"actuation"}
 
     # Another, and giving back
 

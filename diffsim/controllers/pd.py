@@ -71,7 +71,7 @@ class PD(Spec):
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """The target's stages, and one that closes the loop."""
         k = model.actuators
-        target = fields.trajectory("target", k)
+        target = fields.trajectory("target", k, per_step=True)
         part = self.target.build(fields, model, target, f"{prefix}.target")
         gains = Gains(fields.number(f"{prefix}.kp", k), fields.number(f"{prefix}.kd", k), target)
         return Part(part.prepare, (*part.step, Stage(pd_actuation, (gains, model.motion), k)))

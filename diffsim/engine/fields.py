@@ -48,6 +48,7 @@ class _Rows:
     state: bool
     accumulates: bool
     recorded: int  # how many leading elements a rollout reports; 0 none
+    per_step: bool
 
 
 class Fields:
@@ -144,6 +145,7 @@ class Fields:
         state: bool = False,
         accumulates: bool = False,
         recorded: bool = True,
+        per_step: bool = False,
     ) -> Any:
         """A field (env, row, element).
 
@@ -154,10 +156,11 @@ class Fields:
             state: row + 1 is written at row, and the next step starts from it.
             accumulates: stages add to it, so it is cleared before they run.
             recorded: whether a rollout reports it.
+            per_step: nothing writes it at the last row, where no step starts.
         """
         field = self._place((self.envs, _ROWS, max(elements, 1)), width, gradient=True)
         kept = elements if recorded else 0
-        self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept))
+        self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
         return field
 
     def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Any:
@@ -232,6 +235,10 @@ class Fields:
     def recorded(self) -> dict[str, tuple[int, int]]:
         """Elements and width of every array that a rollout reports, by name."""
         return {r.name: (r.recorded, r.width) for r in self._recorded}
+
+    def per_step(self) -> set[str]:
+        """Names of the recorded arrays that have a value per step, and none at the last row."""
+        return {r.name for r in self._recorded if r.per_step}
 
     def read(self) -> dict[str, np.ndarray]:
         """The rows that are in memory, of every recorded array: (envs, rows + 1, elements[, width]) float64."""

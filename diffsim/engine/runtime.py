@@ -94,7 +94,7 @@ def precision(name: str) -> Iterator[None]:
     """Compile what is called inside with literals of this precision ("f32" or "f64")."""
     real = REAL[name]
     runtime = impl.get_runtime()
-    if runtime.default_fp != real:
+    if runtime.prog is not None and runtime.default_fp != real:  # after ti.reset there is none; `check` says so
         runtime.set_default_fp(real)
         runtime.prog.config().default_fp = real
     yield
