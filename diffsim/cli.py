@@ -6,7 +6,7 @@ import argparse
 import inspect
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def scene_main(
     iterations: int = 100,
     starts: int = 1,
     clip: float | None = None,
+    scale: Mapping[str, float] | None = None,
     report: Callable[[Simulation, Result], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -44,7 +45,8 @@ def scene_main(
         optimizer: how to step.
         iterations: default of ``--iterations``.
         starts: default of ``--starts``: starting points that are tuned side by side; the best counts.
-        clip: largest norm of a gradient.
+        clip: largest norm of a gradient, as in `tune`.
+        scale: sizes of the parameters, as in `tune`.
         report: called at the end with a simulation of one environment and the result, to print more.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -57,7 +59,7 @@ def scene_main(
         if given.check:
             _check(made, given)
         else:
-            _tune(made, given, optimizer, clip, report)
+            _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale)
     except (InputError, DeviceError, DivergenceError) as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
         sys.exit(2)
@@ -96,20 +98,28 @@ def _check(problem: Problem, given: argparse.Namespace) -> None:
 def _tune(
     problem: Problem,
     given: argparse.Namespace,
+    report: Callable[[Simulation, Result], None] | None,
+    *,
     optimizer: Optimizer,
     clip: float | None,
-    report: Callable[[Simulation, Result], None] | None,
+    scale: Mapping[str, float] | None,
 ) -> None:
     run = Run(given.output)
     began = time.perf_counter()
-    several = {"envs": given.starts, "shared": False} if given.starts > 1 else {}
-    with Simulation(problem, device=given.device, precision=given.precision, **several) as simulation:
+    options = {"device": given.device, "precision": given.precision}
+    with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
         result = tune(
-            simulation, optimizer=optimizer, iterations=given.iterations, seed=given.seed, clip=clip, run=run
+            simulation,
+            optimizer=optimizer,
+            iterations=given.iterations,
+            seed=given.seed,
+            clip=clip,
+            scale=scale,
+            run=run,
         )
     took = time.perf_counter() - began
     files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")]
-    with Simulation(problem, device=given.device, precision=given.precision) as simulation:
+    with Simulation(problem, **options) as simulation:
         files.append(plot_loss(result.history, given.output / "loss.png"))
         if not given.no_video:
             shown = [(iteration, simulation.rollout(params)) for iteration, params in _shown(result)]

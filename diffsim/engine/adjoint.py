@@ -5,6 +5,7 @@ the state at the start of each; the reverse sweep takes the segments from the la
 and hands the adjoint of its first row to the segment before. Loss and gradient are the same to the bit.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import taichi as ti
 
 from diffsim.engine.executors import Run
 from diffsim.errors import InputError
+from diffsim.spec import whole
 
 __all__ = ["Checkpointed", "FullTape", "Trajectory"]
 
@@ -46,8 +48,8 @@ class Checkpointed:
         """Check both numbers."""
         if self.every is not None and self.memory is not None:
             raise InputError("Checkpointed takes every or memory, but both were given")
-        if self.every is not None and (not isinstance(self.every, int) or self.every < 1):
-            raise InputError(f"Checkpointed.every is {self.every!r}, but it must be a whole number of at least 1")
+        if self.every is not None:
+            whole("Checkpointed.every", self.every)
         if self.memory is not None:
             _bytes(self.memory)
 
@@ -69,14 +71,15 @@ _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 def _bytes(memory: int | str) -> float:
-    try:
-        if isinstance(memory, str):
-            return float(memory[:-2]) * _UNITS[memory[-2:].upper()]
-        if memory > 0:
-            return float(memory)
-    except (KeyError, ValueError):
-        pass
-    raise InputError(f"Checkpointed.memory is {memory!r}, but bytes or text like '500MB' is needed")
+    found = 0.0
+    if isinstance(memory, str):
+        with contextlib.suppress(KeyError, ValueError):
+            found = float(memory[:-2]) * _UNITS[memory[-2:].upper()]
+    elif isinstance(memory, (int, float)) and not isinstance(memory, bool):
+        found = float(memory)
+    if not 0.0 < found < math.inf:
+        raise InputError(f"Checkpointed.memory is {memory!r}, but bytes or text like '500MB' is needed")
+    return found
 
 
 class Trajectory:

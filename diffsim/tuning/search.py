@@ -6,13 +6,15 @@ copy goes back to what it kept (parameters, gradient, optimizer state) and tries
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from diffsim.errors import DivergenceError
+from diffsim.errors import DivergenceError, InputError
+from diffsim.spec import number
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.rows import Rows, clip_rows, row_norms
 
@@ -51,7 +53,7 @@ class Evaluation:
 
     Attributes:
         losses: (copies,), nan where there is none.
-        gradient: (copies, n).
+        gradient: (copies, n), per unit of each parameter's scale.
         norms: (copies,) of the gradient's rows.
         bad: (copies,) not finite.
         unknown: (copies,) not evaluated, because another copy's divergence ended the evaluation.
@@ -89,14 +91,22 @@ class Search:
         error: the last divergence, None if there was none.
     """
 
-    def __init__(self, sim: Tunable, optimizer: Optimizer, params: Mapping[str, np.ndarray], clip: float | None):
-        """The start, projected onto the bounds; ``clip`` limits each copy's gradient norm."""
+    def __init__(
+        self,
+        sim: Tunable,
+        optimizer: Optimizer,
+        params: Mapping[str, np.ndarray],
+        clip: float | None,
+        scale: Mapping[str, float] | None = None,
+    ):
+        """The start, projected onto the bounds; ``clip`` and ``scale`` as in `tune`."""
         self.sim, self.optimizer, self.clip = sim, optimizer, clip
         self.rows = Rows(params, copies=not sim.shared)
+        self._units = _units(self.rows, scale or {})
         self._low, self._high = _limits(self.rows, sim.problem)
         count = self.rows.count
         self.x = self._bounded(self.rows.pack(params))
-        self.state = optimizer.start_rows(self.x)
+        self.state = optimizer.start_rows(self.x / self._units)
         self.kept_x, self.kept_gradient, self.kept_state = self.x, np.zeros_like(self.x), self.state
         self.scale = np.ones(count)
         self.strikes = np.zeros(count, dtype=np.int64)
@@ -118,7 +128,7 @@ class Search:
         losses = np.array(loss, dtype=np.float64).reshape(-1)
         if losses.shape != self.scale.shape:
             raise ValueError(f"value_and_grad gave {losses.size} losses, but there are {self.scale.size} copies")
-        gradient = self.rows.pack(grad, "the gradient")
+        gradient = self.rows.pack(grad, "the gradient") * self._units
         norms = row_norms(gradient)
         bad = ~(np.isfinite(losses) & np.isfinite(norms))
         clean = not bad.any()
@@ -166,9 +176,9 @@ class Search:
         """The next candidates: a step from what was kept, except for the ``unknown``, tried again."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # seen when it is evaluated
             x, state = self.optimizer.step_rows(
-                self.kept_x, self.kept_gradient, self.kept_state, rate * self.scale[:, None]
+                self.kept_x / self._units, self.kept_gradient, self.kept_state, rate * self.scale[:, None]
             )
-        x = self._bounded(x)
+        x = self._bounded(x * self._units)
         if not self.unharmed:
             x = _merge(unknown, self.x, x)
             state = {name: _merge(unknown, self.state[name], value) for name, value in state.items()}
@@ -210,6 +220,18 @@ class Search:
         if self._low is None:
             return x
         return np.minimum(np.maximum(x, self._low), self._high)
+
+
+def _units(rows: Rows, scale: Mapping[str, float]) -> np.ndarray:
+    """(1, n) the unit that each column is counted in, 1 where ``scale`` names none."""
+    units = np.ones((1, rows.width))
+    for pattern, unit in scale.items():
+        names = fnmatch.filter(rows.names, pattern)
+        if not names:
+            raise InputError(f"tune(scale) names {pattern!r}, but the parameters are {', '.join(rows.names)}")
+        for name in names:
+            units[0, rows.columns[name]] = number(f"tune(scale)[{pattern!r}]", unit, above=0.0)
+    return units
 
 
 def _limits(rows: Rows, problem: Any) -> tuple[Any, Any]:

@@ -35,6 +35,7 @@ def tune(
     seed: int = 0,
     params: Mapping[str, np.ndarray] | None = None,
     clip: float | None = None,
+    scale: Mapping[str, float] | None = None,
     target: float | None = None,
     patience: int | None = None,
     time_limit: float | None = None,
@@ -61,6 +62,8 @@ def tune(
         seed: of the initial parameters.
         params: initial parameters instead; with a leading axis if each copy has its own.
         clip: largest global norm of a gradient; longer ones are scaled down to it. None does not.
+        scale: by name or pattern, the size that a parameter is counted in: a stiffness of thousands and a damping of
+            ones want different steps. The optimizer, `clip` and the recorded norm see parameters divided by it.
         target: stop once the best loss is at most this.
         patience: stop after so many iterations in a row without a new best.
         time_limit: stop after the iteration that exceeds this [s].
@@ -82,9 +85,9 @@ def tune(
         raise InputError(f"tune(optimizer) is {optimizer!r}, but an optimizer is needed, e.g. diffsim.Adam(0.02)")
     if run is not None and not isinstance(run, Run):
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
-    search = Search(sim, optimizer, _initial(sim, seed, params), clip)
+    search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
     settings = {
-        "optimizer": repr(optimizer), "iterations": iterations, "clip": clip, "target": target,
+        "optimizer": repr(optimizer), "iterations": iterations, "clip": clip, "scale": dict(scale or {}), "target": target,
         "patience": patience, "time_limit": time_limit, "start": "seed" if params is None else "given",
     }  # fmt: skip
     folder = _Folder(run, sim.problem, seed, settings)

@@ -1,0 +1,30 @@
+"""A four-legged body of springs in three dimensions finds its gait: amplitude, phase and offset of every leg's muscles."""
+
+import numpy as np
+
+import diffsim as ds
+from diffsim.cli import scene_main
+
+
+def problem() -> ds.Problem:
+    filled = np.ones((5, 3, 2), dtype=bool)  # voxels along x, y and up: a plate on four legs
+    filled[1:-1, :, 0] = filled[:, 1, 0] = False
+    body = ds.grid(filled, spacing=0.1)
+    legs = body.along(2) & (body.midpoints()[:, 2] < 0.1)
+    scene = ds.MassSpring(
+        points=body.points,
+        springs=body.springs,
+        stiffness=3e3,
+        spring_damping=2.0,
+        actuation=np.where(legs, 0.3, 0.0),
+        damping=3.0,
+        ground=ds.Ground(friction=0.8),
+        dt=0.004,
+    )
+    gait = ds.Sine(amplitude=0.3, frequency=15.0)
+    start = body.points.mean(axis=0)
+    return ds.Problem(scene, gait, ds.Travel(origin=start), steps=700, bounds={"controller.amplitude": (-1, 1)})
+
+
+if __name__ == "__main__":
+    scene_main(problem, optimizer=ds.NormalisedGradientDescent(0.3, momentum=0.5), iterations=100, starts=2, clip=1.0)
