@@ -65,7 +65,7 @@ def _terms(objective: Objective) -> tuple[Objective, ...]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sum(Objective):
-    """Several objectives added; made by ``a + b``. Parameters are named after the terms: ``objective.travel.weight``."""
+    """Several objectives added; made by ``a + b``. Parameters are named after them: ``objective.travel.weight``."""
 
     terms: tuple[Objective, ...]
 
@@ -311,7 +311,7 @@ class MatchTrajectory(Objective):
         if positions.ndim != 3 or 0 in positions.shape or positions.shape[2] not in (2, 3):
             raise InputError(f"MatchTrajectory.positions has shape {positions.shape}, but (m, k, 2 or 3) is needed")
         m, k, _ = positions.shape
-        missing = np.isnan(positions).any(axis=2)
+        missing = np.asarray(np.isnan(positions).any(axis=2))
         if self.mask is not None:
             missing |= array("MatchTrajectory.mask", np.asarray(self.mask, bool), (m, k)) == 0
         if missing.all():

@@ -142,7 +142,7 @@ class Simulation:
     # Parameters
 
     def params(self, seed: int = 0) -> Arrays:
-        """Starting values of the tuned parameters; random ones are drawn with ``seed`` (copies: seed, seed + 1, ...)."""
+        """Starting values of the tuned parameters; random ones drawn with ``seed`` (copies: seed, seed + 1, ...)."""
         draws = [self.problem.numbers(seed + copy) for copy in range(self._copies)]
         if self.shared:
             return {name: np.array(draws[0][name], np.float64) for name in self._tuned}
@@ -154,9 +154,8 @@ class Simulation:
             raise InputError("this simulation is closed; make a new one")
         runtime.check(self)
         if params.keys() != self._shapes.keys():
-            raise InputError(
-                f"params holds {', '.join(params) or 'nothing'}, but this problem tunes {', '.join(self._tuned) or 'nothing'}"
-            )
+            given, wanted = (", ".join(names) or "nothing" for names in (params, self._tuned))
+            raise InputError(f"params holds {given}, but this problem tunes {wanted}")
         for name, shape in self._shapes.items():
             value = np.asarray(params[name], np.float64)
             if value.shape != shape and (self.shared or value.shape != (self.envs, *shape)):

@@ -9,6 +9,9 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 ROBOTS = json.loads(Path(__file__).with_name("robots.json").read_text())
+# Steps of a set length: the gradient's own length jumps by orders of magnitude when a foot lands at another step.
+STEPS = ds.NormalisedGradientDescent(ds.ExponentialDecay(0.1, 0.998), momentum=0.5)
+SETTINGS = {"optimizer": STEPS, "iterations": 150, "starts": 4}
 
 
 def problem(robot: str = "C") -> ds.Problem:
@@ -32,6 +35,4 @@ def problem(robot: str = "C") -> ds.Problem:
 
 
 if __name__ == "__main__":
-    # Steps of a set length: the gradient's own length jumps by orders of magnitude when a foot lands at another step.
-    steps = ds.NormalisedGradientDescent(ds.ExponentialDecay(0.1, 0.998), momentum=0.5)
-    scene_main(problem, optimizer=steps, iterations=150, starts=4)
+    scene_main(problem, **SETTINGS)

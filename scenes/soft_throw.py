@@ -25,7 +25,8 @@ def problem() -> ds.Problem:
 
 def report(simulation: ds.Simulation, result: ds.Result) -> None:
     centre = simulation.rollout(result.best_params).position[-1].mean(axis=0)
-    print(f"thrown with {np.round(result.best_params['scene.initial_velocity'], 3)} m/s, it lies at {np.round(centre, 3)} m")
+    velocity = result.best_params["scene.initial_velocity"]
+    print(f"thrown with {np.round(velocity, 3)} m/s, it lies at {np.round(centre, 3)} m")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""A four-legged body of springs in three dimensions finds its gait: amplitude, phase and offset of every leg's muscles."""
+"""A four-legged body of springs in three dimensions finds its gait: the sine waves that its legs follow."""
 
 import numpy as np
 
 import diffsim as ds
 from diffsim.cli import scene_main
+
+STEPS = ds.NormalisedGradientDescent(1.0, momentum=0.5)
+SETTINGS = {"optimizer": STEPS, "iterations": 150, "starts": 3}
 
 
 def problem() -> ds.Problem:
@@ -27,4 +30,4 @@ def problem() -> ds.Problem:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=ds.NormalisedGradientDescent(0.3, momentum=0.5), iterations=100, starts=2, clip=1.0)
+    scene_main(problem, **SETTINGS)

@@ -5,6 +5,7 @@ such blocks into a few wide instructions, forward and reverse, where single numb
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -152,7 +153,7 @@ class MLP(Spec):
         rng = np.random.default_rng(seed)
         found: dict[str, np.ndarray] = {}
         sizes = [self._inputs(scene), *self.hidden, len(scene.actuators)]
-        for k, (into, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+        for k, (into, out) in enumerate(pairwise(sizes), start=1):
             found[f"w{k}"] = self.scale * np.sqrt(2.0 / (into + out)) * rng.normal(size=(out, into))
             found[f"b{k}"] = np.zeros(out)
         if self.sines:
@@ -183,7 +184,7 @@ class MLP(Spec):
             Stage(pack, (senses,), _blocks(inputs)),
         ]
         sizes = [inputs, *self.hidden, model.actuators]
-        for k, (into, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+        for k, (into, out) in enumerate(pairwise(sizes), start=1):
             layer = _layer(fields, prefix, k, into, out, blocks)
             stages.append(Stage(weigh, (layer,), out * layer.blocks))
             if k < len(sizes) - 1:

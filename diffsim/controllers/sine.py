@@ -24,7 +24,7 @@ class Wave:
 
 @dataclass(frozen=True)
 class Clock:
-    """Waves of one frequency: sin(w t + p) = sin(w t) cos(p) + cos(w t) sin(p), so that a step takes two sines in all."""
+    """Waves of one frequency: sin(w t + p) = sin(w t) cos(p) + cos(w t) sin(p): a step takes two sines in all."""
 
     hand: Any  # (env, row, 0) sine and cosine of the clock's angle
     parts: Any  # (env, actuator) amplitude times cosine and sine of the phase

@@ -1,0 +1,1 @@
+"""The engine: how stages become kernels, and kernels gradients."""

@@ -151,7 +151,10 @@ class Trajectory:
             kernels.save(segment)
 
     def _reverse(self, segment: int, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> None:
-        """Run the segment inside a tape, which then turns and adds its part to the gradients; all adjoints of rows are zero before."""
+        """Run the segment inside a tape, which then turns and adds its part to the gradients.
+
+        All adjoints of rows must be zero before.
+        """
         fields, (first, count) = self._fields, self._segments[segment]
         last = segment == len(self._segments) - 1
         if cotangents is not None:

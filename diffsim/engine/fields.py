@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import taichi as ti
+from taichi.lang import impl
 
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.runtime import REAL
@@ -187,7 +188,8 @@ class Fields:
             segments: how many times that many steps make the rollout.
 
         Raises:
-            InputError: a parameter that no part of the problem reads: its gradient would silently be zero.
+            InputError: a parameter that no part of the problem reads: its gradient would silently be zero; or an
+                array that is too large.
         """
         unread = [name for name in self.tuned if name not in self._read]
         if unread:
@@ -200,9 +202,12 @@ class Fields:
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
+        shapes = [tuple(rows + 1 if length == _ROWS else length for length in shape) for _, shape in self._places]
+        for shape in shapes:
+            _check_size(shape)
         builder = ti.FieldsBuilder()
-        for field, shape in self._places:
-            self._cells(builder, tuple(rows + 1 if length == _ROWS else length for length in shape)).place(field)
+        for (field, _), shape in zip(self._places, shapes, strict=True):
+            self._cells(builder, shape).place(field)
         self._tree = builder.finalize()
         for field, values in self._constants:
             field.from_numpy(values)
@@ -212,11 +217,6 @@ class Fields:
         self.kernels = Kernels(self, serial=self._serial)
 
     def _cells(self, builder: Any, shape: tuple[int, ...]) -> Any:
-        if math.prod(shape) > _MOST_ELEMENTS:
-            raise InputError(
-                f"an array of {' x '.join(map(str, shape))} elements is larger than Taichi can address; use "
-                "fewer environments, or Checkpointed() to keep fewer rows"
-            )
         if not self._env_last or len(shape) < 2:
             return builder.dense((ti.i, ti.ij, ti.ijk)[len(shape) - 1], shape) if shape else builder
         axes = (ti.i, ti.j, ti.k)[: len(shape)]
@@ -229,6 +229,15 @@ class Fields:
         if self._tree is not None:
             self._tree.destroy()
             self._tree = None
+        else:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop fields that will never be placed: while Taichi knows of one, no kernel compiles any more."""
+        runtime = impl.get_runtime()
+        mine = {id(part) for field, _ in self._places for part in (field, *field._get_field_members())}
+        for name in ("global_vars", "grad_vars", "matrix_fields"):
+            setattr(runtime, name, [part for part in getattr(runtime, name) if id(part) not in mine])
 
     # Reading
 
@@ -260,3 +269,11 @@ class Fields:
             shape = (self.envs, self.rows + 1, r.recorded, *((r.width,) if r.width else ()))
             found[r.name] = flat[start:end].reshape(shape)
         return found
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > _MOST_ELEMENTS:
+        raise InputError(
+            f"an array of {' x '.join(map(str, shape))} elements is larger than Taichi can address; use "
+            "fewer environments, or Checkpointed() to keep fewer rows"
+        )

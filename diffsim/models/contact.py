@@ -8,7 +8,7 @@ acts, the velocity at the impact depends on that time too (Zhong et al. 2023, ar
 
 import taichi as ti
 
-__all__ = ["SKIN", "SLOWEST", "leaves", "meets", "rebound", "time_of_impact"]
+__all__ = ["SKIN", "SLOWEST", "leaves", "meets", "rebound", "time_of_bounce", "time_of_impact"]
 
 SKIN = 1e-6
 """A point closer to the plane than this is on it [m]. Above the rounding of float32 coordinates of order one: a point
@@ -20,7 +20,7 @@ SLOWEST = 1e-9
 
 @ti.func
 def meets(gap, speed, dt):
-    """Whether a point at distance ``gap`` [m] moving with ``speed`` [m/s] along the normal meets the plane in ``dt``."""
+    """Whether a point at distance ``gap`` [m] with ``speed`` [m/s] along the normal meets the plane in ``dt`` [s]."""
     return speed < -SLOWEST and gap + dt * speed < 0.0
 
 
@@ -31,8 +31,17 @@ def time_of_impact(gap, speed):
 
 
 @ti.func
+def time_of_bounce(gap, speed, dt):
+    """The same for a point that bounces: no skin, or a bounce in it would have no part in the gradient.
+
+    A gap that rounding made negative counts as well, up to a hundredth of the step.
+    """
+    return ti.select(gap > 0.01 * dt * speed, gap, 0.0) / -speed
+
+
+@ti.func
 def rebound(speed, gain, share, restitution):
-    """Normal speed at the end of a step in which a point bounces off the plane [m/s]; it may not be able to, see `leaves`.
+    """Normal speed at the end of a step in which a point bounces off the plane [m/s], if it `leaves` at all.
 
     A speed that is stored at the end of a step is the speed in the step's middle, as in the leapfrog method; so the
     speed at the impact differs from ``speed`` by what is gained from the middle of the step to the impact, and what is

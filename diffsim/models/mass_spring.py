@@ -16,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
-from diffsim.models.contact import leaves, meets, rebound, time_of_impact
+from diffsim.models.contact import leaves, meets, rebound, time_of_bounce, time_of_impact
 from diffsim.scene import MassSpring
 
 __all__ = ["build"]
@@ -202,11 +202,12 @@ def land(points: ti.template(), motion: ti.template(), env, row, point, dt, posi
     """Move to the impact; there the point bounces, or it stays on the ground."""
     impact = time_of_impact(gap, speed)
     if ti.static(points.bouncy):
+        bounce = time_of_bounce(gap, speed, dt)
         restitution = points.restitution[env, 0]
         gain = speed - motion.velocity[env, row, point].dot(normal)
-        up = rebound(speed, gain, impact / dt, restitution)
+        up = rebound(speed, gain, bounce / dt, restitution)
         if leaves(up, gain, restitution):
-            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, up)
+            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, bounce, up)
         else:
             depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
     else:
