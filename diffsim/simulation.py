@@ -117,12 +117,14 @@ class Simulation:
         nothing = Part()
         drive = nothing if controller is None else controller.build(fields, model)
         aim = nothing if objective is None else objective.build(fields, model)
+        # What is sensed only for the last row's sake is not sensed at every step.
+        feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
         fields.allocate(rows, segments=-(-problem.steps // rows))
         run = make(
             self.executor,
             model.prepare + drive.prepare + aim.prepare,
-            model.sense + drive.step + model.step + aim.step,
+            (model.sense if feedback else ()) + drive.step + model.step + aim.step,
             model.sense + aim.final,
             fields,
             serial=serial,

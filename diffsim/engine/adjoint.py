@@ -94,6 +94,7 @@ class Trajectory:
     def __init__(self, fields: Any, run: Run, steps: int):
         self._fields, self._run, self._steps = fields, run, steps
         every = fields.rows
+        self._stale = True  # whether adjoints may be left over: memory is new, or a reverse pass was broken off
         self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
 
     def forward(
@@ -104,7 +105,7 @@ class Trajectory:
         ``record`` is called for each segment with its first step, its number of steps and the rows in memory.
         """
         kernels = self._fields.kernels
-        kernels.start(table, 0)
+        kernels.start(table, 0, 0)
         for segment, (first, count) in enumerate(self._segments):
             self._enter(segment, save=False)
             self._run(first, count, segment == 0, segment == len(self._segments) - 1, 0.0)
@@ -122,7 +123,8 @@ class Trajectory:
         ``cotangents`` adds the inner product of recorded arrays with them, (envs, steps + 1, elements[, width]).
         """
         kernels, fields = self._fields.kernels, self._fields
-        kernels.start(table, 1)
+        kernels.start(table, 1, int(self._stale))
+        self._stale = True
         for segment in range(len(self._segments) - 1):
             self._enter(segment, save=True)
             first, count = self._segments[segment]
@@ -140,6 +142,7 @@ class Trajectory:
             kernels.clear_adjoints()
             self._reverse(segment, weight, cotangents)
         kernels.gather(out, np.empty(fields.envs) if last else losses)
+        self._stale = False
         return losses
 
     def _enter(self, segment: int, *, save: bool) -> None:

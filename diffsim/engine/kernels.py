@@ -38,8 +38,9 @@ class Kernels:
     """Kernels over the fields of one `Fields`; the attributes are kernels, called with the given arguments.
 
     Attributes:
-        start: (table, reverse) copy the table of numbers, (copies, columns), into all environments, clear the losses
-            and what accumulates and, if ``reverse`` is 1, all gradients.
+        start: (table, reverse, stale) copy the table of numbers, (copies, columns), into all environments, clear the
+            losses and what accumulates; if ``reverse`` is 1, also the gradients that a reverse pass adds to and does
+            not use up; if ``stale`` is 1, those that it does use up as well.
         clear_sums: () clear what accumulates.
         clear_adjoints: () clear the gradients of the trajectory.
         losses: (out) read the losses, (envs,).
@@ -62,7 +63,7 @@ class Kernels:
         tuned = [k for k, n in enumerate(numbers) if n.tuned]
 
         @ti.kernel
-        def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32):
+        def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32, stale: ti.i32):
             for k in ti.static(range(len(numbers))):
                 ti.loop_config(serialize=serial)
                 for j in range(envs * ti.static(numbers[k].elements)):
@@ -79,7 +80,7 @@ class Kernels:
             for env in range(envs):
                 loss[env] = 0.0
             zero_sums()
-            zero_adjoints(reverse)
+            zero_adjoints(reverse, stale)
             zero_leaves(reverse)
             total.grad[None] = 1.0
 
@@ -114,19 +115,20 @@ class Kernels:
         leaves = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         leaves += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
         sums = [r for r in fields.trajectories if r.accumulates]
-        paths = fields.trajectories
+        paths = [r for r in fields.trajectories if not r.accumulates]
 
         @ti.func
         def zero_leaves(wanted):
             for k in ti.static(range(len(leaves))):
                 ti.loop_config(serialize=serial)
-                for env in range(envs * wanted):
-                    for i in range(ti.static(leaves[k][2])):
-                        if ti.static(leaves[k][1] == 0):
-                            leaves[k][0][env, i] = 0.0
-                        else:
-                            for c in ti.static(range(leaves[k][1])):
-                                leaves[k][0][env, i][c] = 0.0
+                for j in range(envs * ti.static(leaves[k][2]) * wanted):
+                    env = j // ti.static(leaves[k][2])
+                    i = j - env * ti.static(leaves[k][2])
+                    if ti.static(leaves[k][1] == 0):
+                        leaves[k][0][env, i] = 0.0
+                    else:
+                        for c in ti.static(range(leaves[k][1])):
+                            leaves[k][0][env, i][c] = 0.0
             ti.loop_config(serialize=serial)
             for env in range(envs * wanted):
                 loss.grad[env] = 0.0
@@ -137,9 +139,12 @@ class Kernels:
                 _zero(sums[k].field, sums[k], envs * rows, rows, serial)
 
         @ti.func
-        def zero_adjoints(wanted):
+        def zero_adjoints(wanted, stale):
+            # The reverse pass leaves the adjoint of what was set at zero, of what was added to as it is.
+            for k in ti.static(range(len(sums))):
+                _zero(sums[k].field.grad, sums[k], envs * rows * wanted, rows, serial)
             for k in ti.static(range(len(paths))):
-                _zero(paths[k].field.grad, paths[k], envs * rows * wanted, rows, serial)
+                _zero(paths[k].field.grad, paths[k], envs * rows * stale, rows, serial)
 
         @ti.kernel
         def clear_sums():
@@ -147,7 +152,7 @@ class Kernels:
 
         @ti.kernel
         def clear_adjoints():
-            zero_adjoints(1)
+            zero_adjoints(1, 1)
 
         self.clear_sums, self.clear_adjoints = clear_sums, clear_adjoints
         return zero_sums, zero_adjoints, zero_leaves

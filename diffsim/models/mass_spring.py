@@ -340,7 +340,7 @@ def _motion(scene: MassSpring, fields: Fields, reads: frozenset[str]) -> Motion:
         velocity=rows("velocity", n, d, state=True),
         force=rows("force", n, d, accumulates=True, recorded=False),
         actuation=rows("actuation", muscles, per_step=True),
-        centre=rows("centre", 1, d, accumulates=True) if centred else None,
+        centre=rows("centre", 1, d, accumulates=True, recorded=False) if centred else None,
         observation=rows("observation", scene.observations) if observed else None,
         actuator_position=rows("actuator_position", muscles) if sensed else None,
         actuator_velocity=rows("actuator_velocity", muscles) if sensed else None,

@@ -87,9 +87,15 @@ def tune(
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
     search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
     settings = {
-        "optimizer": repr(optimizer), "iterations": iterations, "clip": clip, "scale": dict(scale or {}),
-        "target": target, "patience": patience, "time_limit": time_limit, "start": "seed" if params is None else "given",
-    }  # fmt: skip
+        "optimizer": repr(optimizer),
+        "iterations": iterations,
+        "clip": clip,
+        "scale": dict(scale or {}),
+        "target": target,
+        "patience": patience,
+        "time_limit": time_limit,
+        "start": "seed" if params is None else "given",
+    }
     folder = _Folder(run, sim.problem, seed, settings)
     return _Loop(search, stop, folder, callback, progress_for(progress, iterations)).run()
 

@@ -56,7 +56,8 @@ def build(precision: str, springs: str) -> Path:
 class CppWalker:
     """Loss and gradient by the hand-written adjoint, one thread.
 
-    ``springs`` is ``"Blockwise"``, the fast one, or ``"OneLoop"``, the one that one writes first.
+    ``springs`` is ``"Blockwise"``, the fast one, ``"OneLoop"``, the one that one writes first, or ``"OneClock"``: the
+    plain loop with one sine and one cosine per step, as diffsim's controller has it.
     """
 
     def __init__(self, walker: Walker, *, precision: str = "f32", springs: str = "Blockwise") -> None:

@@ -9,26 +9,33 @@ from .walker import Parameters, Walker
 
 __all__ = ["JaxWalker"]
 
-# Up to so many points a multiplication with the dense incidence matrix beats gathering and scatter-add.
+# Up to so many points two steps per pass of the scan are faster (24 points: by a sixth; 2,500: slower by two fifths),
+# and a multiplication with the dense incidence matrix beats gathering and scatter-add.
 # Measured with JAX 0.10 on two cores: 24 points 3.0 ms instead of 4.0; 2,500 points need a matrix of 97 MB.
-DENSE_POINTS = 100
+FEW_POINTS = 100
 
 
 class JaxWalker:
     """Loss and gradient by ``jit(value_and_grad(...))``; ``envs`` copies with their own parameters by `vmap`.
 
-    Tried, and slower or no faster: unrolling the scan, `jax.checkpoint` of the step, `segment_sum`, a table
+    Tried, and slower or no faster: unrolling the scan further, `jax.checkpoint` of the step, `segment_sum`, a table
     of each point's springs instead of scatter-add, x and y in one array of shape (point, 2) (the dense
-    product with two columns takes twice as long), actuations computed inside the scan.
+    product with two columns takes twice as long), actuations of one clock computed before the scan, as an outer
+    product or a product of matrices.
+
+    ``sines`` is ``"one clock"``: a sine and a cosine per step for all springs, by the identity for the sine of a sum,
+    as diffsim's controller has it; or ``"each spring"``: the formula as it stands, vectorised before the scan.
     """
 
-    def __init__(self, walker: Walker, *, precision: str = "f32", envs: int | None = None) -> None:
+    def __init__(
+        self, walker: Walker, *, precision: str = "f32", envs: int | None = None, sines: str = "one clock"
+    ) -> None:
         import jax  # here, so that collecting the tests needs no JAX
 
         self.jax = jax
         self.real = np.float64 if precision == "f64" else np.float32
         with self.precision():
-            call = jax.value_and_grad(make_loss(walker, self.real))
+            call = jax.value_and_grad(make_loss(walker, self.real, SINES[sines]))
             self.call = jax.jit(call if envs is None else jax.vmap(call))
 
     def precision(self) -> AbstractContextManager:
@@ -50,7 +57,25 @@ class JaxWalker:
             return self.jax.block_until_ready(self.call(parameters))
 
 
-def make_loss(walker: Walker, real: type) -> Callable:
+def each_spring(angles: object, amplitude: object, phase: object, offset: object) -> tuple:
+    """What the scan runs over, and the function that makes a step's actuations of it: here they are ready."""
+    import jax.numpy as jnp
+
+    return amplitude * jnp.sin(angles[:, None] + phase) + offset, lambda actuation: actuation
+
+
+def one_clock(angles: object, amplitude: object, phase: object, offset: object) -> tuple:
+    """The same by sin(wt + phase) = sin(wt) cos(phase) + cos(wt) sin(phase)."""
+    import jax.numpy as jnp
+
+    with_sine, with_cosine = amplitude * jnp.cos(phase), amplitude * jnp.sin(phase)
+    return (jnp.sin(angles), jnp.cos(angles)), lambda hand: with_sine * hand[0] + with_cosine * hand[1] + offset
+
+
+SINES = {"each spring": each_spring, "one clock": one_clock}
+
+
+def make_loss(walker: Walker, real: type, sines: Callable) -> Callable:
     """The loss as a function of (amplitude, phase, offset)."""
     import jax
     import jax.numpy as jnp
@@ -60,7 +85,7 @@ def make_loss(walker: Walker, real: type) -> Callable:
     rest = jnp.asarray(walker.rest, real)
     gravity_x, gravity_y = walker.gravity
     keep = float(np.exp(-walker.damping * walker.dt))
-    times = jnp.arange(walker.steps, dtype=real) * walker.dt
+    angles = walker.frequency * (jnp.arange(walker.steps, dtype=real) * walker.dt)
 
     def step(state: tuple, actuation: object) -> tuple:
         x, y, vx, vy = state
@@ -78,10 +103,11 @@ def make_loss(walker: Walker, real: type) -> Callable:
         return (x + moving * vx, y + moving * vy, jnp.where(lands, 0, vx), jnp.where(lands, 0, vy)), None
 
     def loss(parameters: tuple) -> object:
-        amplitude, phase, offset = parameters
-        actuation = amplitude * jnp.sin(walker.frequency * times[:, None] + phase) + offset
+        hands, actuation_of = sines(angles, *parameters)
         rest_state = jnp.zeros_like(start_x)
-        (x, *_), _ = jax.lax.scan(step, (start_x, start_y, rest_state, rest_state), actuation)
+        start = (start_x, start_y, rest_state, rest_state)
+        ahead = 2 if len(walker.points) <= FEW_POINTS else 1
+        (x, *_), _ = jax.lax.scan(lambda state, hand: step(state, actuation_of(hand)), start, hands, unroll=ahead)
         return -jnp.mean(x - start_x)
 
     return loss
@@ -93,7 +119,7 @@ def incidence(walker: Walker, real: type) -> tuple[Callable, Callable]:
 
     count = len(walker.points)
     a, b = (np.ascontiguousarray(ends, np.int32) for ends in walker.springs.T)
-    if count <= DENSE_POINTS:
+    if count <= FEW_POINTS:
         dense = np.zeros((len(a), count), real)
         np.add.at(dense, (np.arange(len(a)), a), 1)
         np.add.at(dense, (np.arange(len(b)), b), -1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Lap", "race"]
+__all__ = ["Lap", "compare", "race"]
 
 # Before each turn [s]. After a call JAX's threads wait for work in a busy loop for a while, for which the next
 # in turn was charged up to 40 % more CPU time than wall time.
@@ -70,3 +70,18 @@ def table(laps: Mapping[str, Lap], title: str) -> str:
         cpu, wall = lap.cpu / max(first.cpu, 1e-9), lap.wall / max(first.wall, 1e-9)
         lines.append(f"{name:<{width}}  {lap.cpu * 1e3:>10.3f} {cpu:>8.2f}  {lap.wall * 1e3:>10.3f} {wall:>8.2f}")
     return "\n".join(lines)
+
+
+def compare(laps: Mapping[str, Lap], upper: str, lower: str, target: str = "") -> None:
+    """Print the ratio of two competitors, and with a ``target`` like "<= 1.8" whether both its readings meet it."""
+    cpu, wall = laps[upper].cpu / laps[lower].cpu, laps[upper].wall / laps[lower].wall
+    print(f"{upper} / {lower}: {cpu:.2f} (CPU), {wall:.2f} (wall){verdict(target, cpu, wall)}")
+
+
+def verdict(target: str, *readings: float) -> str:
+    """The target in words: met if all readings meet it."""
+    if not target:
+        return ""
+    relation, limit = target.split()
+    met = [reading <= float(limit) if relation == "<=" else reading >= float(limit) for reading in readings]
+    return f"; target {target}: " + ("met" if all(met) else "met by one of the two" if any(met) else "MISSED")

@@ -2,12 +2,13 @@
 //
 // The model is diffsim's (see walker.py, which states the physics once for all competitors). Forward keeps
 // every step's positions and velocities before contact; reverse walks them backwards and computes the
-// springs again. Two ways to write the springs, of which -DSPRINGS picks one at compile time:
+// springs again. Three ways to write the springs, of which -DSPRINGS picks one at compile time:
 //
 //   OneLoop    what one writes first: a loop over springs with a sine each, forces added to the ends at once.
-//   Blockwise  what one writes when it must be fast: in blocks of springs that fit the first cache, ends are
-//              gathered, then all the arithmetic is vectorised, then forces are scattered; and a step needs one
-//              sine and one cosine, as sin(wt + phase) = sin(wt) cos(phase) + cos(wt) sin(phase).
+//   OneClock   the same loop, but a step needs one sine and one cosine for all springs, as
+//              sin(wt + phase) = sin(wt) cos(phase) + cos(wt) sin(phase). diffsim's `Sine` does the same.
+//   Blockwise  what one writes when it must be fast: besides the clock, in blocks of springs that fit the first
+//              cache, ends are gathered, then all the arithmetic is vectorised, then forces are scattered.
 
 #include <algorithm>
 #include <cmath>
@@ -104,18 +105,15 @@ struct OneLoop {
     }
 };
 
-struct Blockwise {
-    static constexpr int BLOCK = 512;  // springs: 8 KiB of pairs in float32, well inside the first cache
-
+// target = constant + with_sine * sin(wt) + with_cosine * cos(wt) [m], per spring; the loss's slopes by these three.
+struct Clockwork {
     const Scene& scene;
     Parameters control{};
     Gradient slope{};
-    // target = constant + with_sine * sin(wt) + with_cosine * cos(wt) [m]; the loss's slopes by these three.
     std::vector<Real> constant, with_sine, with_cosine;
     std::vector<Real> constant_bar, with_sine_bar, with_cosine_bar;
-    alignas(64) Pair apart[BLOCK], weight[BLOCK];
 
-    explicit Blockwise(const Scene& scene) : scene(scene) {
+    explicit Clockwork(const Scene& scene) : scene(scene) {
         for (auto* array : {&constant, &with_sine, &with_cosine}) array->resize(scene.springs);
         for (auto* array : {&constant_bar, &with_sine_bar, &with_cosine_bar}) array->resize(scene.springs);
     }
@@ -146,6 +144,53 @@ struct Blockwise {
             slope.phase[s] = scale * control.amplitude[s] * angle_bar;
         }
     }
+};
+
+struct OneClock : Clockwork {
+    using Clockwork::Clockwork;
+
+    void forces(Real time, const Pair* __restrict position, Pair* __restrict force) {
+        const Real sine = std::sin(scene.frequency * time), cosine = std::cos(scene.frequency * time);
+        for (int s = 0; s < scene.springs; s++) {
+            const int a = scene.first[s], b = scene.second[s];
+            const Pair apart = position[a] - position[b];
+            const Real length = std::sqrt(apart[0] * apart[0] + apart[1] * apart[1] + LENGTH_FLOOR);
+            const Real target = constant[s] + with_sine[s] * sine + with_cosine[s] * cosine;
+            const Pair pull = scene.stiffness[s] * (length - target) / length * apart;
+            force[a] -= pull;
+            force[b] += pull;
+        }
+    }
+
+    void reverse(Real time, const Pair* __restrict position, const Pair* __restrict force_bar,
+                 Pair* __restrict position_bar) {
+        const Real sine = std::sin(scene.frequency * time), cosine = std::cos(scene.frequency * time);
+        for (int s = 0; s < scene.springs; s++) {
+            const int a = scene.first[s], b = scene.second[s];
+            const Pair apart = position[a] - position[b];
+            const Pair weight = force_bar[a] - force_bar[b];
+            const Real length = std::sqrt(apart[0] * apart[0] + apart[1] * apart[1] + LENGTH_FLOOR);
+            const Real inverse = 1 / length;
+            const Real target = constant[s] + with_sine[s] * sine + with_cosine[s] * cosine;
+            const Real along = weight[0] * apart[0] + weight[1] * apart[1];
+            const Real target_bar = along * scene.stiffness[s] * inverse;
+            const Pair apart_bar = scene.stiffness[s] * (length - target) * inverse * weight +
+                                   target_bar * target * inverse * inverse * apart;
+            position_bar[a] -= apart_bar;
+            position_bar[b] += apart_bar;
+            constant_bar[s] += target_bar;
+            with_sine_bar[s] += target_bar * sine;
+            with_cosine_bar[s] += target_bar * cosine;
+        }
+    }
+};
+
+struct Blockwise : Clockwork {
+    static constexpr int BLOCK = 512;  // springs: 8 KiB of pairs in float32, well inside the first cache
+
+    alignas(64) Pair apart[BLOCK], weight[BLOCK];
+
+    using Clockwork::Clockwork;
 
     void gather(int begin, int count, const Pair* __restrict points, Pair* __restrict difference) {
         const int* __restrict a = &scene.first[begin];

@@ -1,0 +1,77 @@
+"""What must be measured in a process of its own: peak memory, and the time of a first gradient.
+
+`measure` starts ``python -m tests.benchmarks.alone TASK ARGUMENTS`` with a folder for Taichi's offline cache, and
+returns what the process prints: one line of JSON, the last.
+"""
+
+import time
+
+BEGAN = time.perf_counter()
+
+import json  # noqa: E402 (the clock runs before anything is imported)
+import os  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+__all__ = ["measure"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def measure(task: str, *arguments: str, cache: Path) -> dict[str, float]:
+    """Numbers that ``task`` found, with ``cache`` as Taichi's offline cache."""
+    command = [sys.executable, "-m", "tests.benchmarks.alone", task, *arguments]
+    environment = {**os.environ, "TI_OFFLINE_CACHE": "1", "TI_OFFLINE_CACHE_FILE_PATH": str(cache)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def memory(adjoint: str, steps: str) -> dict[str, float]:
+    """Peak resident memory [MB] of a gradient of the walker of 24 points, under the named adjoint."""
+    import numpy as np
+
+    import diffsim as ds
+
+    from .walker import lattice, random_parameters
+    from .walker_problem import named, problem_of
+
+    walker = lattice(12, 2, steps=int(steps))
+    parameters = named(random_parameters(walker, seed=0))
+    with ds.Simulation(problem_of(walker), adjoint=getattr(ds, adjoint)()) as simulation:
+        began = time.perf_counter()
+        loss, gradient = simulation.value_and_grad(parameters)
+        first = time.perf_counter() - began
+    norm = float(np.linalg.norm(np.concatenate(list(gradient.values()))))
+    return {"peak": peak_memory(), "loss": loss, "norm": norm, "seconds": first}
+
+
+def peak_memory() -> float:
+    """Of this process since it began [MB]; not `getrusage`, whose peak starts at what the parent process had."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def first_gradient(which: str) -> dict[str, float]:
+    """Seconds until a first gradient, from before the imports, and parts of them."""
+    import diffsim as ds
+
+    from .robots import problem_of_robot
+    from .walker import lattice
+    from .walker_problem import problem_of
+
+    problem = problem_of(lattice(12, 2)) if which == "walker" else problem_of_robot(which)
+    imported = time.perf_counter()
+    with ds.Simulation(problem) as simulation:
+        params = simulation.params(seed=0)
+        made = time.perf_counter()
+        simulation.value_and_grad(params)
+        ready = time.perf_counter()
+    return {"imports": imported - BEGAN, "make": made - imported, "call": ready - made, "all": ready - BEGAN}
+
+
+if __name__ == "__main__":
+    tasks = {"memory": memory, "first_gradient": first_gradient}
+    print(json.dumps(tasks[sys.argv[1]](*sys.argv[2:])))
