@@ -6,12 +6,12 @@ import argparse
 import inspect
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from diffsim.errors import DeviceError, DivergenceError, InputError
 from diffsim.gradients import check_gradients
@@ -19,9 +19,12 @@ from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
-from diffsim.viewing import plot_loss, render_optimisation
+from diffsim.viewing import VideoError, plot_loss, render_optimisation
 
 __all__ = ["scene_main"]
+
+# Exit statuses, as `scene_main` describes them; 130 is what a shell says of a program that Ctrl-C ended.
+INCOMPLETE, REFUSED, INTERRUPTED = 1, 2, 130
 
 
 def scene_main(
@@ -38,7 +41,12 @@ def scene_main(
     """Tune the problem of a scene script as its command line says, and leave the run in a folder.
 
     Flags: ``--iterations --starts --seed --device --precision --output --no-video --check``, and one for each
-    argument of ``problem`` (which needs a default): ``def problem(robot="A")`` makes ``--robot``.
+    argument of ``problem``, which needs a default that is an int, a float, a str or a bool:
+    ``def problem(robot="A", springy=True)`` makes ``--robot`` and ``--springy``, ``--no-springy``.
+
+    Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. Exit status: 0
+    if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag cannot be
+    simulated, or its first evaluation diverges; 130 after Ctrl-C.
 
     Args:
         problem: the script's function that makes the `Problem`.
@@ -51,48 +59,75 @@ def scene_main(
         arguments: the command line; None is ``sys.argv``.
     """
     path = Path(inspect.getfile(problem))
-    parser = _parser(problem, path, iterations, starts)
-    given = parser.parse_args(arguments)
+    given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}
     try:
         made = problem(**own)
         if given.check:
-            _check(made, given)
+            status = _check(made, given)
         else:
-            _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale)
+            status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale)
     except (InputError, DeviceError, DivergenceError) as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
-        sys.exit(2)
+        _complain(type(error).__name__, str(error))
+        status = REFUSED
+    except KeyboardInterrupt:
+        _complain("interrupted", "at once; the files already written are whole")
+        status = INTERRUPTED
+    if status:
+        sys.exit(status)
 
 
 def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts: int) -> argparse.ArgumentParser:
     about = inspect.getmodule(problem)
     parser = argparse.ArgumentParser(prog=path.name, description=(about.__doc__ if about else None))
-    for name, argument in inspect.signature(problem).parameters.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=type(argument.default),
-            default=argument.default,
-            help="default: %(default)s",
-        )
     add = parser.add_argument
-    add("--iterations", type=int, default=iterations, help="evaluations of loss and gradient, default: %(default)s")
-    add("--starts", type=int, default=starts, help="starting points tuned side by side, default: %(default)s")
-    add("--seed", type=int, default=0, help="of the starting points, default: %(default)s")
+    for name, argument in inspect.signature(problem, eval_str=True).parameters.items():
+        flag, kind = f"--{name.replace('_', '-')}", _kind(argument)
+        how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+        made = add(flag, default=argument.default, **how)
+        made.help = "of the problem, default: %(default)s"  # said later: before Python 3.13 a bool's flag repeats it
+    some, any_seed = _whole(1), _whole(0)
+    add("--iterations", type=some, default=iterations, help="evaluations of loss and gradient, default: %(default)s")
+    add("--starts", type=some, default=starts, help="starting points tuned side by side, default: %(default)s")
+    add("--seed", type=any_seed, default=0, help="of the starting points, default: %(default)s")
     add("--device", default="cpu", help="cpu, cuda or another Taichi device, default: %(default)s")
     add("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
     add("--output", type=Path, default=Path("outputs") / path.stem, help="folder of the run, default: %(default)s")
     add("--no-video", action="store_true", help="leave out the video")
-    add("--check", action="store_true", help="compare the gradient with differences; exit status 1 if it is off")
+    add("--check", action="store_true", help="compare the gradient with differences instead; status 1 if it is off")
     return parser
 
 
-def _check(problem: Problem, given: argparse.Namespace) -> None:
+def _kind(argument: inspect.Parameter) -> Any:
+    """What a flag's word is read as: what the argument is annotated with, else the type of its default."""
+    kinds = (int, float, str, bool)
+    if argument.annotation in kinds:  # a default of 1 for a float must not make the flag whole
+        return argument.annotation
+    if type(argument.default) not in kinds:
+        raise InputError(f"problem({argument.name}) is a flag and needs a default: an int, a float, a str or a bool")
+    return type(argument.default)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers of at least ``least``."""
+
+    def read(word: str) -> int:
+        try:
+            value = int(word)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"it is {word!r}, but it must be a whole number of at least {least}")
+        return value
+
+    return read
+
+
+def _check(problem: Problem, given: argparse.Namespace) -> int:
     with Simulation(problem, device=given.device, precision="f64") as simulation:
         report = check_gradients(simulation, seed=given.seed, raises=False)
     print(report)
-    if not report.passed:
-        sys.exit(1)
+    return 0 if report.passed else INCOMPLETE
 
 
 def _tune(
@@ -103,8 +138,7 @@ def _tune(
     optimizer: Optimizer,
     clip: float | None,
     scale: Mapping[str, float] | None,
-) -> None:
-    run = Run(given.output)
+) -> int:
     began = time.perf_counter()
     options = {"device": given.device, "precision": given.precision}
     with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
@@ -115,18 +149,33 @@ def _tune(
             seed=given.seed,
             clip=clip,
             scale=scale,
-            run=run,
+            run=Run(given.output),
         )
     took = time.perf_counter() - began
-    files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")]
+    unsaved = [result.unsaved] if result.unsaved else []
+    files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")] if not unsaved else []
     with Simulation(problem, **options) as simulation:
-        files.append(plot_loss(result.history, given.output / "loss.png"))
-        if not given.no_video:
-            shown = [(iteration, simulation.rollout(params)) for iteration, params in _shown(result)]
-            files.append(render_optimisation(shown, result.history, given.output / "optimisation.mp4"))
+        try:
+            files += _draw(simulation, result, given)
+        except (InputError, OSError, VideoError) as error:  # the search took longer than a picture: show what it found
+            unsaved.append(f"a picture: {error}")
         _summary(result, took, files)
         if report is not None:
             report(simulation, result)
+    for what in unsaved:
+        _complain("not saved", what)
+    if unsaved:
+        return INCOMPLETE
+    return INTERRUPTED if result.stopped == "interrupted" else 0
+
+
+def _draw(simulation: Simulation, result: Result, given: argparse.Namespace) -> Iterator[Path]:
+    """Draw the pictures of a run, one after the other."""
+    yield plot_loss(result.history, given.output / "loss.png")
+    if not given.no_video:
+        with Console(stderr=True).status("drawing the video"):
+            shown = [(iteration, simulation.rollout(params)) for iteration, params in _shown(result)]
+            yield render_optimisation(shown, result.history, given.output / "optimisation.mp4")
 
 
 def _shown(result: Result) -> list[tuple[int, dict[str, Any]]]:
@@ -138,12 +187,14 @@ def _shown(result: Result) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _summary(result: Result, seconds: float, files: list[Path]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
-    table.add_row("loss", f"{first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
-    table.add_row("took", f"{seconds:.1f} s for {len(result.history)} iterations, compiling included")
-    table.add_row("stopped", result.stopped)
-    table.add_row("files", "\n".join(str(file) for file in files))
-    Console().print(table, highlight=False)
-    if result.unsaved:
-        Console(stderr=True).print(f"[bold red]not saved[/]: {result.unsaved}", highlight=False)
+    print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
+    print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
+    print(f"stopped  {result.stopped}")
+    for k, file in enumerate(files):
+        print(f"{'' if k else 'files':8} {file}")
+
+
+def _complain(what: str, why: str) -> None:
+    # Soft wrapping: the terminal breaks lines, and a log gets one that can be searched.
+    Console(stderr=True).print(Text.assemble((what, "bold red"), f": {why}"), soft_wrap=True)

@@ -15,7 +15,7 @@ SETTINGS = {"optimizer": STEPS, "iterations": 150, "starts": 4}
 
 
 def problem(robot: str = "C") -> ds.Problem:
-    if robot not in "ABCD":
+    if robot not in ("A", "B", "C", "D"):
         raise ds.InputError(f"robot is {robot!r}, but it must be one of A, B, C, D")
     first, second, rest_length, stiffness, actuation = np.transpose(ROBOTS[robot]["springs"])
     scene = ds.MassSpring(

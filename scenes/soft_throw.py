@@ -1,4 +1,4 @@
-"""A soft square is thrown: its initial velocity is tuned until it lies on the target after it has bounced and slid."""
+"""A soft square is thrown: its initial velocity is tuned until it is on the target, after a bounce, when time is up."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def problem() -> ds.Problem:
 def report(simulation: ds.Simulation, result: ds.Result) -> None:
     centre = simulation.rollout(result.best_params).position[-1].mean(axis=0)
     velocity = result.best_params["scene.initial_velocity"]
-    print(f"thrown with {np.round(velocity, 3)} m/s, it lies at {np.round(centre, 3)} m")
+    print(f"thrown with {np.round(velocity, 3)} m/s, its centre is at {np.round(centre, 3)} m in the end")
 
 
 if __name__ == "__main__":
