@@ -1,0 +1,169 @@
+"""Starting Taichi: which device, what is said, and what happens when somebody else restarts it."""
+
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from diffsim.engine import runtime
+
+PROBLEM = ds.Problem(
+    ds.MassSpring(points=[[0.0, 0.0], [1.0, 0.0]], springs=[[0, 1]], stiffness=70.0, actuation=0.1),
+    ds.Sine(phase=0.4),
+    ds.Travel(point=1),
+    steps=9,
+)
+
+SETUP = """
+import sys
+import diffsim as ds
+problem = ds.Problem(
+    ds.MassSpring(points=[[0.0, 0.0], [1.0, 0.0]], springs=[[0, 1]], actuation=0.1), ds.Sine(), ds.Travel(), steps=5
+)
+"""
+
+
+def python(script):
+    """Run a script in a Python of its own; what it printed on standard output and standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", SETUP + script], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_unknown_device_is_refused_with_the_ones_there_are():
+    with pytest.raises(ds.InputError, match="device is 'gpu', but it must be one of 'cpu', 'cuda', 'vulkan'"):
+        ds.Simulation(PROBLEM, device="gpu")
+
+
+def test_absent_device_is_refused_with_the_available_ones(monkeypatch):
+    monkeypatch.setattr(runtime, "_supported", lambda device: False)
+    with pytest.raises(ds.DeviceError, match=r"there is no 'cuda' device here; available: cpu$"):
+        ds.Simulation(PROBLEM, device="cuda")
+    assert runtime.available() == ["cpu"]
+
+
+def test_devices_that_do_not_exist_here_are_not_available():
+    for device in set(runtime._DEVICES) - set(runtime.available()):
+        with pytest.raises(ds.DeviceError, match=f"there is no '{device}' device here"):
+            ds.Simulation(PROBLEM, device=device)
+
+
+def test_nothing_is_printed_on_standard_output():
+    out, _ = python("""
+with ds.Simulation(problem) as simulation:
+    simulation.value_and_grad(simulation.params())
+    simulation.rollout(simulation.params())
+""")
+    assert out == ""
+
+
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+def test_a_restart_by_somebody_else_is_an_error_and_not_a_crash(precision):
+    _, said = python(f"""
+import taichi as ti
+for restart in (ti.reset, lambda: ti.init(arch=ti.cpu, log_level=ti.ERROR)):
+    old = ds.Simulation(problem, precision={precision!r})
+    params = old.params()
+    expected = old.value(params)
+    restart()
+    for use in (old.value, old.value_and_grad, old.rollout, old.vjp):
+        try:
+            use(params)
+        except ds.DeviceError as error:
+            print(error, file=sys.stderr)
+    new = ds.Simulation(problem, precision={precision!r})
+    assert new.value(params) == expected
+    old.close()  # its tree has the number of a new one
+    assert new.value(params) == expected
+    new.close()
+""")
+    assert said.count("Taichi was restarted (ti.init or ti.reset)") == 8
+
+
+def test_precisions_live_side_by_side():
+    """Each gives the same bits as when it is alone, whatever compiles between."""
+
+    def run(simulation):
+        params = simulation.params(seed=2)
+        return simulation.value(params), *simulation.value_and_grad(params)
+
+    alone = {}
+    for precision in ("f32", "f64"):
+        with ds.Simulation(PROBLEM, precision=precision) as simulation:
+            alone[precision] = run(simulation)
+    with ds.Simulation(PROBLEM, precision="f32") as single, ds.Simulation(PROBLEM, precision="f64") as double:
+        params = single.params(seed=2)
+        value = {"f32": single.value(params), "f64": double.value(params)}
+        together = {"f32": single.value_and_grad(params), "f64": double.value_and_grad(params)}
+    for precision in ("f32", "f64"):
+        loss, also, grad = alone[precision]
+        assert loss == also == value[precision] == together[precision][0]
+        for name in grad:
+            assert np.array_equal(grad[name], together[precision][1][name]), (precision, name)
+    # Single precision has 24 bits, and it must show: nine steps of numbers of order one round a few times.
+    assert 1e-9 < abs(value["f32"] - value["f64"]) < 1e-5
+
+
+def test_literals_of_float64_kernels_are_float64():
+    """Free fall of n steps from rest is g dt^2 n (n + 1) / 2, to rounding."""
+    scene = ds.MassSpring(points=[[0.3, 0.7]], gravity=(0.1, -9.81), damping=0.1, dt=0.01)
+    with (
+        ds.Simulation(ds.Problem(scene, steps=20), precision="f32") as first,
+        ds.Simulation(ds.Problem(scene, steps=20), precision="f64") as simulation,
+    ):
+        first.rollout({})
+        found = simulation.rollout({}).velocity[-1, 0]
+    keep = np.exp(-0.1 * 0.01)
+    expected = 0.01 * np.array([0.1, -9.81]) * (1.0 - keep**20) / (1.0 - keep)
+    assert found == pytest.approx(expected, rel=1e-13)  # twenty roundings of 1e-16, and the cancellation in 1 - keep
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """A machine with every device, on which starting one is only noted; the list of starts."""
+    runtime.attach(starter := Owner(), "cpu")
+    runtime.detach(starter)
+    starts = []
+    monkeypatch.setattr(runtime, "_supported", lambda device: True)
+    monkeypatch.setattr(runtime, "_start", starts.append)
+    monkeypatch.setattr(runtime, "_alive", weakref.WeakSet())
+    monkeypatch.setattr(runtime, "_device", "cpu")
+    monkeypatch.setattr(runtime, "_program", runtime._program)
+    return starts
+
+
+class Owner:
+    """Stands for a simulation."""
+
+
+def test_another_device_waits_until_all_simulations_are_closed(pretended):
+    one, other = Owner(), Owner()
+    runtime.attach(one, "cpu")
+    with pytest.raises(ds.DeviceError, match=r"1 simulation\(s\) are alive on 'cpu'.*close them.*'vulkan'"):
+        runtime.attach(other, "vulkan")
+    assert pretended == []
+    runtime.detach(one)
+    runtime.attach(other, "vulkan")
+    assert pretended == ["vulkan"]
+    with pytest.raises(ds.DeviceError, match="alive on 'vulkan'"):
+        runtime.attach(one, "cpu")
+
+
+def test_a_simulation_that_nobody_holds_does_not_block_a_device(pretended):
+    runtime.attach(Owner(), "cpu")
+    runtime.attach(Owner(), "vulkan")
+    assert pretended == ["vulkan"]
+
+
+def test_the_refusal_leaves_the_living_simulation_alone(monkeypatch):
+    with ds.Simulation(PROBLEM) as simulation:
+        expected = simulation.value(simulation.params())
+        monkeypatch.setattr(runtime, "_supported", lambda device: True)
+        with pytest.raises(ds.DeviceError, match="alive on 'cpu'"):
+            ds.Simulation(PROBLEM, device="vulkan")
+        assert simulation.value(simulation.params()) == expected
