@@ -313,7 +313,7 @@ class MatchTrajectory(Objective):
         m, k, _ = positions.shape
         missing = np.asarray(np.isnan(positions).any(axis=2))
         if self.mask is not None:
-            missing |= array("MatchTrajectory.mask", np.asarray(self.mask, bool), (m, k)) == 0
+            missing |= array("MatchTrajectory.mask", np.asarray(self.mask, bool).astype(int), (m, k)) == 0
         if missing.all():
             raise InputError("MatchTrajectory.positions holds no measurement: every sample is NaN or masked")
         array("MatchTrajectory.positions", np.where(missing[:, :, None], 0.0, positions))

@@ -1,0 +1,133 @@
+"""One small example of everything that is registered: what the conformance tests run.
+
+A model, controller or objective that is registered and has no example here fails `test_conformance`. Examples are
+small, because every pair of them compiles anew, and they use every number that they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import diffsim as ds
+
+__all__ = ["CONTROLLERS", "OBJECTIVES", "SCENES", "STEPS"]
+
+STEPS = 12
+"""Long enough for a fall, an impact and a rest, or an impact and a flight."""
+
+
+def _air() -> ds.MassSpring:
+    """A triangle that hangs from one point: every number is shared by all springs and points."""
+    return ds.MassSpring(
+        points=[[0.0, 0.0], [0.31, 0.04], [0.12, -0.27]],
+        springs=[[0, 1], [0, 2], [1, 2]],
+        stiffness=120.0,
+        spring_damping=0.4,
+        actuation=0.2,
+        mass=0.7,
+        damping=0.3,
+        force=(0.3, -0.2),
+        initial_velocity=(0.4, 0.9),
+        fixed=(0,),
+        dt=0.02,
+    )
+
+
+def _sticky() -> ds.MassSpring:
+    """A frame that falls: two points stick where they land. Every spring and point has numbers of its own."""
+    return ds.MassSpring(
+        points=[[0.0, 0.133], [0.31, 0.121], [0.02, 0.44], [0.33, 0.41]],
+        springs=[[0, 1], [0, 2], [1, 3], [2, 3], [0, 3]],
+        stiffness=[90.0, 110.0, 100.0, 130.0, 70.0],
+        rest_length=[0.30, 0.32, 0.28, 0.33, 0.42],
+        spring_damping=[0.3, 0.0, 0.5, 0.2, 0.1],
+        actuation=[0.1, -0.2, 0.0, 0.15, 0.0],
+        mass=[0.8, 1.2, 1.0, 0.9],
+        damping=0.2,
+        force=[[0.1, 0.0], [0.0, -0.3], [0.2, 0.1], [-0.1, 0.4]],
+        initial_velocity=[[0.5, -2.0], [0.4, -1.7], [0.1, -1.0], [-0.3, -1.2]],
+        ground=ds.Ground(height=0.1),
+        dt=0.01,
+    )
+
+
+def _coulomb() -> ds.MassSpring:
+    """Two points bounce off the ground: the fast one slides while it does, friction stops the slow one."""
+    return ds.MassSpring(
+        points=[[0.0, 0.133], [0.31, 0.121], [0.12, 0.44]],
+        springs=[[0, 1], [0, 2], [1, 2]],
+        stiffness=60.0,
+        actuation=[0.2, 0.1, 0.0],
+        damping=0.4,
+        initial_velocity=[[2.5, -1.2], [0.2, -1.1], [0.6, -0.4]],
+        ground=ds.Ground(height=0.1, friction=0.4, restitution=0.6),
+        dt=0.01,
+    )
+
+
+def _slope() -> ds.MassSpring:
+    """In three dimensions on a slope: one point lands and slides on, one lands and friction holds it, one is fixed."""
+    normal = np.array([0.36, 0.48, 0.8])
+    along, across = np.array([0.8, -0.6, 0.0]), np.array([0.48, 0.64, -0.6])
+    place = np.array([[0.0, 0.0, 0.023], [0.3, 0.0, 0.031], [0.1, 0.3, 0.27], [0.15, 0.1, 0.4]])
+    speed = np.array([[1.9, 0.7, -1.5], [0.12, 0.05, -1.4], [0.3, 0.1, -0.5], [0.0, 0.0, 0.0]])
+    frame = np.stack([along, across, normal])
+    return ds.MassSpring(
+        points=place @ frame,
+        springs=[[0, 1], [0, 2], [1, 2], [0, 3], [1, 3]],
+        stiffness=50.0,
+        spring_damping=0.2,
+        actuation=[0.0, 0.1, 0.2, 0.0, 0.1],
+        mass=[1.1, 0.9, 1.0, 1.0],
+        initial_velocity=speed @ frame,
+        ground=ds.Ground(height=0.0, friction=0.3, normal=normal),
+        fixed=(3,),
+        dt=0.01,
+    )
+
+
+SCENES: dict[type, dict[str, Callable[[], Any]]] = {
+    ds.MassSpring: {"air": _air, "sticky": _sticky, "coulomb": _coulomb, "slope": _slope},
+}
+"""By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
+
+
+def _mlp(scene: Any) -> ds.MLP:
+    return ds.MLP(hidden=3, sines=2, frequency=9.0, goal=np.linspace(0.5, 1.0, scene.dimension))
+
+
+def _own_frequencies(scene: Any) -> ds.Sine:
+    k = np.arange(len(scene.actuators))
+    return ds.Sine(amplitude=0.6 + 0.1 * k, offset=0.2 - 0.1 * k, frequency=8.0 + 3.0 * k)
+
+
+CONTROLLERS: dict[type, dict[str, Callable[[Any], Any]]] = {
+    ds.MLP: {"network": _mlp},
+    ds.OpenLoop: {"steps": lambda scene: ds.OpenLoop(), "knots": lambda scene: ds.OpenLoop(knots=4)},
+    ds.PD: {"feedback": lambda scene: ds.PD(target=ds.Sine(frequency=7.0, offset=0.1), kp=1.5, kd=0.2)},
+    ds.Sine: {"one frequency": lambda scene: ds.Sine(offset=0.1), "own frequencies": _own_frequencies},
+}
+"""By class: functions of the scene that make a controller."""
+
+
+def _match(scene: Any) -> ds.MatchTrajectory:
+    """Two points measured in three of the steps, one sample missing."""
+    measured = np.stack([scene.points[:2] + 0.1 * k for k in range(3)])
+    measured[1, 0, 1] = np.nan
+    return ds.MatchTrajectory(measured, steps=(0, 4, STEPS), points=(1, 0), weight=2.0)
+
+
+def _travel(scene: Any) -> ds.Travel:
+    return ds.Travel(direction=np.linspace(1.0, 0.4, scene.dimension), origin=np.full(scene.dimension, 0.2), weight=1.3)
+
+
+OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
+    ds.Effort: {"with travel": lambda scene: ds.Effort(0.7) + 0.3 * ds.Travel(point=1)},
+    ds.MatchTrajectory: {"samples": _match},
+    ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
+    ds.Travel: {"centre": _travel},
+}
+"""By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""

@@ -1,0 +1,368 @@
+"""What every model, controller and objective must do: whatever is registered is tested here, without writing a test.
+
+The examples are paired so that each is in at least one problem; a problem tunes every number that it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from diffsim.controllers import CONTROLLERS
+from diffsim.models import MODELS
+from diffsim.objectives import OBJECTIVES, Sum
+from diffsim.spec import Spec
+
+from . import examples
+
+REGISTERED = {"SCENES": tuple(MODELS), "CONTROLLERS": CONTROLLERS, "OBJECTIVES": OBJECTIVES}
+PARTS = [("SCENES", "scene"), ("CONTROLLERS", "controller"), ("OBJECTIVES", "objective")]
+
+SEGMENT = 5  # does not divide the steps: segments of 5, 5 and 2
+
+# Differences of a smooth loss of order one are right to (1e-16)^(2/3), about 1e-10, at the best step. What is left up
+# to 1e-6 is for parameters on which the loss depends little.
+GRADIENT = 1e-6
+
+# Two orders of adding the same numbers: 1e-16 at each of about a thousand sums of a step, twelve steps, and the factor
+# that stiff springs and contact make of it.
+ROUNDING = 1e-10
+
+ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
+EXECUTORS = ("fused", "wide")
+
+
+# Problems
+
+
+def flat(table):
+    return [(name, make) for variants in table.values() for name, make in variants.items()]
+
+
+def problems():
+    """As many problems as there are examples of the longest list; the others take turns."""
+    scenes, controllers, objectives = map(flat, (examples.SCENES, examples.CONTROLLERS, examples.OBJECTIVES))
+    found = {}
+    for k in range(max(map(len, (scenes, controllers, objectives)))):
+        parts = [entries[k % len(entries)] for entries in (scenes, controllers, objectives)]
+        scene = parts[0][1]()
+        found[", ".join(name for name, _ in parts)] = ds.Problem(
+            scene, parts[1][1](scene), parts[2][1](scene), steps=examples.STEPS, tune=("*",)
+        )
+    return found
+
+
+PROBLEMS = problems()
+
+
+class Bench:
+    """The simulations of one problem in float64, each made when it is first asked for.
+
+    All stay open to the end: closing one makes Taichi read the kernels of all others anew.
+    """
+
+    def __init__(self, problem):
+        self.problem = problem
+        self.made = {}
+        self.open = []
+
+    def __call__(self, executor="fused", adjoint="full", **settings):
+        key = (executor, adjoint, *settings)
+        if key not in self.made:
+            self.made[key] = self.fresh(executor=executor, adjoint=ADJOINTS[adjoint], **settings)
+        return self.made[key]
+
+    def fresh(self, problem=None, **settings):
+        self.open.append(ds.Simulation(problem or self.problem, precision="f64", **settings))
+        return self.open[-1]
+
+    @property
+    def params(self):
+        return self().params(seed=1)
+
+    def copies(self, count):
+        """Parameters that differ from copy to copy by about a percent."""
+        rng = np.random.default_rng(3)
+        return [{n: v * rng.uniform(0.99, 1.01, v.shape) for n, v in self.params.items()} for _ in range(count)]
+
+    def close(self):
+        for simulation in self.open:
+            simulation.close()
+
+
+@pytest.fixture(scope="module", params=PROBLEMS)
+def bench(request):
+    made = Bench(PROBLEMS[request.param])
+    yield made
+    made.close()
+
+
+def arrays_of(rollout):
+    return {name: rollout[name] for name in rollout if name != "time"}
+
+
+def assert_identical(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert np.array_equal(one[name], other[name]), name
+
+
+def assert_close(one, other, tolerance=ROUNDING):
+    assert one.keys() == other.keys()
+    for name in one:
+        scale = max(1.0, float(np.abs(one[name]).max(initial=0.0)))
+        assert np.abs(one[name] - other[name]).max(initial=0.0) <= tolerance * scale, name
+
+
+# Registration
+
+
+@pytest.mark.parametrize("table", REGISTERED)
+def test_everything_registered_has_an_example(table):
+    missing = [found.__name__ for found in REGISTERED[table] if not getattr(examples, table).get(found)]
+    assert not missing, f"{', '.join(missing)}: registered, but without an example in tests/examples.py, {table}"
+
+
+@pytest.mark.parametrize("table", REGISTERED)
+def test_every_example_is_of_what_it_is_listed_under(table):
+    scene = next(iter(examples.SCENES[ds.MassSpring].values()))()
+    for found, variants in getattr(examples, table).items():
+        for name, make in variants.items():
+            made = make() if table == "SCENES" else make(scene)
+            first = made.terms[0] if isinstance(made, Sum) else made
+            assert type(first) is found, f"{table}: {name} is listed under {found.__name__}"
+
+
+@pytest.mark.parametrize(("table", "kind"), PARTS)
+def test_everything_that_the_package_exports_is_registered(table, kind):
+    exported = [getattr(ds, name) for name in ds.__all__]
+    parts = {found for found in exported if isinstance(found, type) and issubclass(found, Spec) and found.kind == kind}
+    assert parts - {ds.Objective} == set(REGISTERED[table])
+
+
+@pytest.mark.parametrize(("table", "part"), PARTS)
+def test_every_example_is_in_a_problem(table, part):
+    made = [getattr(problem, part) for problem in PROBLEMS.values()]
+    by_kind = {type(found.terms[0] if isinstance(found, Sum) else found) for found in made}
+    assert by_kind == set(REGISTERED[table])
+
+
+# Where the gradient is checked
+
+
+def contacts(rollout):
+    """(row, point, what) of every step that ended on the ground or left it: "sticks", "slides", "bounces"."""
+    scene = rollout.problem.scene
+    if getattr(scene, "ground", None) is None:
+        return set()
+    normal = scene.ground.normal
+    position, velocity = rollout.position, rollout.velocity
+    up = velocity @ normal
+    along = np.linalg.norm(velocity - up[..., None] * normal, axis=-1)
+    found = set()
+    for row in range(1, len(velocity)):
+        for point in np.setdiff1d(np.arange(len(scene.points)), scene.fixed).tolist():
+            # An undisturbed point moves by dt times its velocity. 1e-9 m is far above the rounding of 1 m.
+            free = position[row - 1, point] + scene.dt * velocity[row, point]
+            lands = up[row - 1, point] < -0.5 and abs(up[row, point]) < 1e-9
+            bounces = up[row - 1, point] < -0.5 and up[row, point] > 1e-9
+            assert lands or bounces or np.abs(free - position[row, point]).max() < 1e-9
+            rests = abs(up[row - 1, point]) < 1e-9 and abs(up[row, point]) < 1e-9
+            if bounces:
+                found.add((row, point, "bounces"))
+            if lands or bounces or rests:
+                found.add((row, point, "sticks" if along[row, point] < 1e-9 else "slides"))
+    return found
+
+
+def size(value):
+    """Of the largest entry; 1 for a parameter that is zero."""
+    return float(np.abs(value).max(initial=0.0)) or 1.0
+
+
+def assert_away_from_contact_switches(simulation, params):
+    """No number that moves by a ten-thousandth makes a point land earlier or later, or stick where it slid.
+
+    The steps by which differences find the gradient are mostly smaller, so they see one smooth piece of the loss.
+    """
+    rng = np.random.default_rng(11)
+    expected = contacts(simulation.rollout(params))
+    for _ in range(8):
+        moved = {n: v + 1e-4 * size(v) * rng.uniform(-1, 1, v.shape) for n, v in params.items()}
+        found = contacts(simulation.rollout(moved))
+        assert found == expected, f"switches: {sorted(found ^ expected)}"
+
+
+def test_examples_keep_away_from_contact_switches(bench):
+    assert_away_from_contact_switches(bench(), bench.params)
+
+
+SEEN = {"air": set(), "sticky": {"sticks"}, "coulomb": {"bounces", "slides", "sticks"}, "slope": {"slides", "sticks"}}
+
+
+def test_examples_exercise_every_kind_of_contact(bench):
+    name = next(name for name in SEEN if examples.SCENES[ds.MassSpring][name]() == bench.problem.scene)
+    found = contacts(bench().rollout(bench.params))
+    assert {what for _, _, what in found} == SEEN[name]
+    assert all(row > 1 for row, _, _ in found), "a point that starts on the ground is at a switch"
+
+
+# (a) Gradients
+
+
+@pytest.mark.parametrize("adjoint", ADJOINTS)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_gradient_of_every_number_agrees_with_differences(bench, executor, adjoint):
+    report = ds.check_gradients(bench(executor, adjoint), bench.params, tolerance=GRADIENT, directions=2)
+    assert {check.name for check in report.checks} == set(bench.problem.numbers())
+
+
+# What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, and
+# an objective at one point cannot see what happens elsewhere when nothing connects them.
+WITHOUT_EFFECT = {"scene.restitution"}
+
+
+def test_no_gradient_is_zero_by_accident(bench):
+    _, grad = bench().value_and_grad(bench.params)
+    zero = {name for name, value in grad.items() if not np.any(value)}
+    restitution = getattr(getattr(bench.problem.scene, "ground", None), "restitution", 0.0)
+    assert zero == (WITHOUT_EFFECT & grad.keys() if restitution == 0.0 else set())
+
+
+# (b) Full tape and segments
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_segments_give_what_the_full_tape_gives_bit_for_bit(bench, executor):
+    full, segments = bench(executor, "full"), bench(executor, "segments")
+    loss, grad = full.value_and_grad(bench.params)
+    again, same = segments.value_and_grad(bench.params)
+    assert loss == again == full.value(bench.params) == segments.value(bench.params)
+    assert_identical(grad, same)
+    assert_identical(arrays_of(full.rollout(bench.params)), arrays_of(segments.rollout(bench.params)))
+
+
+# (c) Seeds
+
+
+def test_same_seed_same_trajectory_bit_for_bit(bench):
+    first = bench().rollout(bench().params(seed=5))
+    again = bench.fresh()
+    second = again.rollout(again.params(seed=5))
+    assert first.loss == second.loss
+    assert_identical(arrays_of(first), arrays_of(second))
+
+
+def test_seeds_draw_the_random_numbers_and_no_others(bench):
+    one, other = bench().params(seed=5), bench().params(seed=6)
+    differ = {name for name in one if not np.array_equal(one[name], other[name])}
+    random = {"MLP": "controller.w", "OpenLoop": "controller.values", "PD": "target.phase", "Sine": "controller.phase"}
+    expected = random[type(bench.problem.controller).__name__]
+    assert differ
+    assert all(expected in name for name in differ)
+
+
+# (d) Executors
+
+
+def test_executors_agree(bench):
+    one, other = bench("fused"), bench("wide")
+    assert_close(arrays_of(one.rollout(bench.params)), arrays_of(other.rollout(bench.params)))
+    (loss, grad), (again, same) = one.value_and_grad(bench.params), other.value_and_grad(bench.params)
+    assert_close({"loss": loss, **grad}, {"loss": again, **same})
+
+
+# (e) Environments
+
+
+def test_environments_with_parameters_of_their_own_are_single_runs_bit_for_bit(bench):
+    copies = bench.copies(3)
+    many = bench(envs=3, shared=False)
+    stacked = {name: np.stack([copy[name] for copy in copies]) for name in copies[0]}
+    losses, grads = many.value_and_grad(stacked)
+    rollout = many.rollout(stacked)
+    assert np.array_equal(many.value(stacked), losses)
+    for env, copy in enumerate(copies):
+        loss, grad = bench().value_and_grad(copy)
+        assert losses[env] == loss
+        assert_identical({name: value[env] for name, value in grads.items()}, grad)
+        assert_identical(arrays_of(rollout.env(env)), arrays_of(bench().rollout(copy)))
+    assert len(set(losses.tolist())) == 3
+
+
+def test_shared_environments_average_over_their_initial_states(bench):
+    states = [{n: v for n, v in copy.items() if n.startswith("scene.initial_")} for copy in bench.copies(3)]
+    full = {n: v for n, v in states[0].items() if v.shape == states[0]["scene.initial_position"].shape}
+    kept = {name: [state[name] for state in states] for name in full}
+    tuned = tuple(name for name in bench.problem.tuned if name not in kept)
+    params = {name: bench.params[name] for name in tuned}
+    simulation = bench.fresh(replace(bench.problem, tune=tuned), envs=3, initial_states=kept)
+    loss, grad = simulation.value_and_grad(params)
+    rollout = simulation.rollout(params)
+    assert simulation.value(params) == loss == rollout.loss
+    single = [bench().value_and_grad({**params, **{n: kept[n][env] for n in kept}}) for env in range(3)]
+    # The same three numbers, weighted before or after they are added: some roundings apart.
+    assert loss == pytest.approx(np.mean([found[0] for found in single]), rel=1e-14)
+    mean = {name: np.mean([found[1][name] for found in single], axis=0) for name in tuned}
+    assert_close(grad, mean, 1e-12)
+    for env in range(3):
+        own = bench().rollout({**params, **{n: kept[n][env] for n in kept}})
+        assert_identical(arrays_of(rollout.env(env)), arrays_of(own))
+
+
+# (f) Pullbacks
+
+
+def slopes(simulation, params, way, cotangents):
+    """Central differences along ``way`` of the product of each array with its cotangent, by several steps."""
+    for step in (1e-4, 1e-5, 1e-6):
+        ahead, behind = (simulation.rollout({n: v + s * way[n] for n, v in params.items()}) for s in (step, -step))
+        yield {n: float(np.sum(c * (ahead[n] - behind[n]))) / (2.0 * step) for n, c in cotangents.items()}
+
+
+@pytest.mark.parametrize(("executor", "adjoint"), [("fused", "full"), ("wide", "segments")])
+def test_pullback_of_every_recorded_array_agrees_with_differences(bench, executor, adjoint):
+    simulation, params = bench(executor, adjoint), bench.params
+    rng = np.random.default_rng(7)
+    rollout, pullback = simulation.vjp(params)
+    way = {n: size(v) * rng.normal(size=v.shape) for n, v in params.items()}
+    cotangents = {name: rng.normal(size=recorded.shape) for name, recorded in arrays_of(rollout).items()}
+    tries = list(slopes(simulation, params, way, cotangents))
+    for name, cotangent in cotangents.items():
+        pulled = pullback({name: cotangent})
+        slope = sum(float(np.sum(pulled[n] * way[n])) for n in params)
+        apart = min(abs(found[name] - slope) for found in tries)
+        assert slope != 0.0, name
+        assert apart <= GRADIENT * abs(slope), name
+
+
+def test_pullbacks_are_the_same_by_segments_and_add_up(bench):
+    rng = np.random.default_rng(8)
+    (rollout, full), (_, segments) = bench().vjp(bench.params), bench(adjoint="segments").vjp(bench.params)
+    cotangents = {name: rng.normal(size=value.shape) for name, value in arrays_of(rollout).items()}
+    together = full(cotangents)
+    assert_identical(together, segments(cotangents))
+    apart = [full({name: value}) for name, value in cotangents.items()]
+    assert_close(together, {name: sum(part[name] for part in apart) for name in together}, 1e-12)  # rounding of a sum
+
+
+EFFORT_AND_TRAVEL = [name for name, problem in PROBLEMS.items() if type(problem.objective) is Sum]
+
+
+@pytest.mark.parametrize("bench", EFFORT_AND_TRAVEL, indirect=True)
+def test_pullback_by_the_objectives_own_derivative_is_the_gradient(bench):
+    """Both terms have derivatives of one line. The numbers of the objective itself are no business of a pullback."""
+    rollout, pullback = bench().vjp(bench.params)
+    effort, travel = bench.problem.objective.terms
+    actuation = 2.0 * effort.weight * bench.problem.scene.dt * rollout.actuation
+    position = np.zeros_like(rollout.position)
+    position[-1, travel.point, 0] = -travel.weight
+    pulled = pullback({"actuation": actuation, "position": position})
+    _, grad = bench().value_and_grad(bench.params)
+    for name in [name for name in grad if name.startswith("objective.")]:
+        assert not np.any(pulled.pop(name))
+        del grad[name]
+    assert_close(pulled, grad)
