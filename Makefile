@@ -16,7 +16,7 @@ check: .venv/ready
 	$(BIN)/mypy
 
 bench: .venv/bench
-	$(BIN)/python -m pytest tests/benchmarks -m bench -s
+	$(BIN)/python -m pytest tests/benchmarks -m bench -s -n 0
 
 pictures: .venv/ready
 	$(BIN)/python docs/make_pictures.py

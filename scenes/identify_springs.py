@@ -24,7 +24,7 @@ def problem() -> ds.Problem:
     hung = np.flatnonzero(net.points[:, 1] > 0.75)[[0, -1]]
     scene = ds.MassSpring(net.points, net.springs, stiffness=300.0, spring_damping=0.3, mass=0.05, fixed=hung, dt=0.002)
     measured = ds.MatchTrajectory(measure(scene, steps=400))
-    bounds = {name: (1e-2, None) for name in TRUE}
+    bounds = dict.fromkeys(TRUE, (1e-2, None))
     return ds.Problem(scene, None, 1e3 * measured, steps=400, tune=tuple(TRUE), bounds=bounds)
 
 

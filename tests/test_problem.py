@@ -247,9 +247,7 @@ def test_with_tuned_replaces_the_numbers_of_the_scene():
 
 
 def rich_problem():
-    return problem(
-        tune=("controller.*", "scene.mass"), bounds={"scene.mass": (0.5, None), "controller.*": (-1, 1)}
-    )
+    return problem(tune=("controller.*", "scene.mass"), bounds={"scene.mass": (0.5, None), "controller.*": (-1, 1)})
 
 
 @pytest.mark.parametrize("make", [problem, rich_problem, lambda: Problem(SCENE)])

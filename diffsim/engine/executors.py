@@ -1,7 +1,7 @@
 """Executors: they turn lists of stages into kernels, and those into a rollout.
 
-`fused` puts everything into one kernel: environments outside, steps inside, one flat loop over the elements of all
-stages innermost. `wide` runs each stage of each step as one parallel loop over all its elements.
+`fused` puts everything into one kernel: environments outside, then steps, then stages, each with a loop over its
+elements innermost. `wide` runs each stage of each step as one parallel loop over all its elements.
 """
 
 from collections.abc import Callable, Sequence

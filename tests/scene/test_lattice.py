@@ -27,9 +27,7 @@ def brute_force_pairs(filled, corner_of):
     found = set()
     for cell in np.argwhere(filled):
         corners = [tuple(cell + offset) for offset in np.ndindex(*(2,) * filled.ndim)]
-        found |= {
-            tuple(sorted((corner_of[a], corner_of[b]))) for i, a in enumerate(corners) for b in corners[:i]
-        }
+        found |= {tuple(sorted((corner_of[a], corner_of[b]))) for i, a in enumerate(corners) for b in corners[:i]}
     return found
 
 

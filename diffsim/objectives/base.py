@@ -1,0 +1,118 @@
+"""What all objectives have in common, and their sum."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Part
+from diffsim.errors import InputError
+from diffsim.spec import Spec, number
+
+__all__ = ["Objective", "Sum", "check_point"]
+
+
+class Objective(Spec):
+    """Base of all objectives: a frozen dataclass with ``eq=False`` and a last field ``weight: float = 1.0``.
+
+    Attributes:
+        reads: what the model must provide: "centre", "observation", "actuator_state".
+        weight: factor of this term.
+    """
+
+    kind: ClassVar[str] = "objective"
+    weight: float
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the model must provide."""
+        return frozenset()
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError where the objective does not fit the scene."""
+
+    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
+        """Parameters by name."""
+        return {"weight": np.array(self.weight)}
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """Declare fields and list the stages that add to ``fields.loss[env]``."""
+        raise TypeError(f"{type(self).__name__} must define build(fields, model, prefix)")
+
+    def __add__(self, other: "Objective") -> "Sum":
+        """Both terms together."""
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return Sum((*_terms(self), *_terms(other)))
+
+    def __mul__(self, factor: float) -> "Objective":
+        """The same objective with another weight."""
+        scale = number(f"the factor of {type(self).__name__}", factor)
+        return replace(self, weight=self.weight * scale)  # type: ignore[type-var]
+
+    __rmul__ = __mul__
+
+
+def _terms(objective: Objective) -> tuple[Objective, ...]:
+    return objective.terms if isinstance(objective, Sum) else (objective,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum(Objective):
+    """Several objectives added; made by ``a + b``. Parameters are named after them: ``objective.travel.weight``."""
+
+    terms: tuple[Objective, ...]
+
+    def __post_init__(self) -> None:
+        """Check the terms."""
+        self._set(terms=tuple(self.terms))
+        for k, term in enumerate(self.terms):
+            if not isinstance(term, Objective):
+                raise InputError(f"Sum.terms[{k}] is {term!r}, but an objective is needed")
+
+    def _named(self) -> list[tuple[str, Objective]]:
+        named: list[tuple[str, Objective]] = []
+        for term in self.terms:
+            base = name = type(term).__name__.lower()
+            again = 2
+            while any(name == other for other, _ in named):
+                name, again = f"{base}_{again}", again + 1
+            named.append((name, term))
+        return named
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What any term reads."""
+        return frozenset().union(*(term.reads for term in self.terms))
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Check every term."""
+        for term in self.terms:
+            term.check(scene, steps)
+
+    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
+        """Parameters of all terms."""
+        return {f"{name}.{key}": value for name, term in self._named() for key, value in term.numbers(scene).items()}
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """The stages of all terms."""
+        parts = [term.build(fields, model, f"{prefix}.{name}") for name, term in self._named()]
+        return Part(
+            prepare=tuple(stage for part in parts for stage in part.prepare),
+            step=tuple(stage for part in parts for stage in part.step),
+            final=tuple(stage for part in parts for stage in part.final),
+        )
+
+    def __mul__(self, factor: float) -> "Sum":
+        """Every term scaled."""
+        return Sum(tuple(term * factor for term in self.terms))
+
+    __rmul__ = __mul__
+
+
+def check_point(owner: str, point: int | None, scene: Any) -> None:
+    """Raise InputError if the scene has no such point."""
+    n = len(scene.numbers()["initial_position"])
+    if point is not None and point >= n:
+        raise InputError(f"{owner}.point is {point}, but the scene has {n} points (0 to {n - 1})")

@@ -1,0 +1,52 @@
+"""Use little actuation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Part, Stage
+from diffsim.errors import InputError
+from diffsim.objectives.base import Objective
+from diffsim.spec import number
+
+__all__ = ["Effort"]
+
+
+@dataclass(frozen=True)
+class _Working:
+    actuation: Any  # (env, row, actuator)
+    weight: Any  # (env, 0)
+    dt: float  # [s]
+
+
+@ti.func
+def effort(goal: ti.template(), loss: ti.template(), env, row, step, actuator):
+    a = goal.actuation[env, row, actuator]
+    loss[env] += goal.dt * goal.weight[env, 0] * a * a
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Effort(Objective):
+    """Use little: the time integral of the sum of the squared actuations [s], summed at every step.
+
+    Attributes:
+        weight: factor of this term.
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the weight."""
+        self._set(weight=number("Effort.weight", self.weight))
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError if there is nothing to actuate."""
+        if not len(scene.actuators):
+            raise InputError("Effort needs actuators, but the scene has none; give springs an actuation")
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """One stage, at every step."""
+        goal = _Working(model.motion.actuation, fields.number(f"{prefix}.weight", 1), model.dt)
+        return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))

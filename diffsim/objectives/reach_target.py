@@ -1,0 +1,74 @@
+"""Be at a target at the end."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Part, Stage
+from diffsim.objectives.base import Objective, check_point
+from diffsim.spec import array, number, whole
+
+__all__ = ["ReachTarget"]
+
+
+@dataclass(frozen=True)
+class _Reaching:
+    target: Any  # (env, 0) [m]
+    weight: Any  # (env, 0)
+    place: Any  # (env, row, element) [m]
+    element: int
+
+
+@ti.func
+def reach(goal: ti.template(), loss: ti.template(), env, row, step, element):
+    apart = goal.place[env, row, goal.element] - goal.target[env, 0]
+    loss[env] += goal.weight[env, 0] * apart.dot(apart)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReachTarget(Objective):
+    """Be at a target at the last step: the squared distance [m^2], which is smooth at the target itself.
+
+    Attributes:
+        target: (d,) [m].
+        point: which point or body; None is the centre.
+        weight: factor of this term.
+    """
+
+    target: Any
+    point: int | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        self._set(target=array("ReachTarget.target", self.target, (2,), (3,)))
+        if self.point is not None:
+            self._set(point=whole("ReachTarget.point", self.point, least=0))
+        self._set(weight=number("ReachTarget.weight", self.weight))
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The centre, unless a point is named."""
+        return frozenset({"centre"} if self.point is None else ())
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError for another dimension or an absent point."""
+        array(f"ReachTarget.target of a scene in {scene.dimension} dimensions", self.target, (scene.dimension,))
+        check_point("ReachTarget", self.point, scene)
+
+    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
+        """Parameters by name."""
+        return {"target": self.target, "weight": np.array(self.weight)}
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """One stage, at the last row."""
+        goal = _Reaching(
+            target=fields.number(f"{prefix}.target", 1, model.dimension),
+            weight=fields.number(f"{prefix}.weight", 1),
+            place=model.motion.centre if self.point is None else model.motion.position,
+            element=self.point or 0,
+        )
+        return Part(final=(Stage(reach, (goal, fields.loss), 1),))
