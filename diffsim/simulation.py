@@ -75,7 +75,7 @@ class Simulation:
         self._numbers = problem.numbers()
         self._shapes = {name: self._numbers[name].shape for name in self._tuned}
         self._initial = self._check_initial(initial_states or {})
-        self.executor = choose(executor, device, self.envs, _largest(problem.scene))
+        self.executor = choices("executor", executor, ("auto", "fused", "wide"))
         runtime.attach(self, device)
         self._open = True
         try:
@@ -111,7 +111,6 @@ class Simulation:
             envs=self.envs,
             precision=self.precision,
             serial=serial,
-            env_last=not serial and self.executor == "fused",
         )
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
@@ -119,12 +118,17 @@ class Simulation:
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
         feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
+        step = (model.sense if feedback else ()) + drive.step + model.step + aim.step
+        largest = max(stage.elements for stage in step)
+        self.executor = choose(self.executor, self.device, self.envs, largest)
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
-        fields.allocate(rows, segments=-(-problem.steps // rows))
+        # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
+        env_last = not serial and self.executor == "fused"
+        fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
         run = make(
             self.executor,
             model.prepare + drive.prepare + aim.prepare,
-            (model.sense if feedback else ()) + drive.step + model.step + aim.step,
+            step,
             model.sense + aim.final,
             fields,
             serial=serial,
@@ -327,11 +331,6 @@ class Simulation:
             f"Simulation({type(self.problem.scene).__name__}, steps={self.problem.steps}, device={self.device!r}, "
             f"precision={self.precision!r}, envs={self.envs}, shared={self.shared}, adjoint={self.adjoint})"
         )
-
-
-def _largest(scene: Any) -> int:
-    """Elements of the scene's largest stage."""
-    return max(len(scene.points), len(scene.springs))
 
 
 def _check_finite(arrays: Arrays, envs: int) -> None:

@@ -61,7 +61,6 @@ class Fields:
         envs: number of environments.
         precision: "f32" or "f64".
         serial: run the kernels that move data in one thread (a CPU).
-        env_last: lay environments side by side in memory (for a GPU thread per environment).
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class Fields:
         envs: int,
         precision: str,
         serial: bool = True,
-        env_last: bool = False,
     ):
         self.envs, self.rows = envs, 0
         self.tuned = tuple(tuned)
@@ -84,7 +82,7 @@ class Fields:
         }
         self.spare = int(starts[-1])  # a column that is always zero, for slots that hold no number
         self.real = REAL[precision]
-        self._env_last, self._serial = env_last, serial
+        self._serial = serial
         self._places: list[tuple[Any, tuple[int, ...]]] = []
         self._tree: Any = None
         self.numbers: list[_Number] = []
@@ -180,12 +178,13 @@ class Fields:
 
     # Allocating and giving back
 
-    def allocate(self, rows: int, segments: int) -> None:
+    def allocate(self, rows: int, segments: int, *, env_last: bool = False) -> None:
         """Take the memory and load the constants; no field can be declared after this.
 
         Args:
             rows: steps that are kept at a time; a trajectory field has one row more.
             segments: how many times that many steps make the rollout.
+            env_last: lay environments side by side in memory, not one after the other.
 
         Raises:
             InputError: a parameter that no part of the problem reads: its gradient would silently be zero; or an
@@ -207,7 +206,7 @@ class Fields:
             _check_size(shape)
         builder = ti.FieldsBuilder()
         for (field, _), shape in zip(self._places, shapes, strict=True):
-            self._cells(builder, shape).place(field)
+            self._cells(builder, shape, env_last).place(field)
         self._tree = builder.finalize()
         for field, values in self._constants:
             field.from_numpy(values)
@@ -216,8 +215,9 @@ class Fields:
         self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
         self.kernels = Kernels(self, serial=self._serial)
 
-    def _cells(self, builder: Any, shape: tuple[int, ...]) -> Any:
-        if not self._env_last or len(shape) < 2:
+    @staticmethod
+    def _cells(builder: Any, shape: tuple[int, ...], env_last: bool) -> Any:
+        if not env_last or len(shape) < 2:
             return builder.dense((ti.i, ti.ij, ti.ijk)[len(shape) - 1], shape) if shape else builder
         axes = (ti.i, ti.j, ti.k)[: len(shape)]
         for axis, length in zip((*axes[1:], axes[0]), (*shape[1:], shape[0]), strict=True):
