@@ -141,7 +141,8 @@ def _paint_ruler(
     pixels, _ = camera.project(marks)
     down = -floor.normal
     if not floor.solid:
-        pixels[:, 1] = viewport.bottom + 0.07 * viewport.height
+        # Room for a line of text below, in a small panel too.
+        pixels[:, 1] = viewport.bottom + max(0.07 * viewport.height, 2.4 * STYLE.small_size * brush.unit)
     tick = 7.0 * brush.unit
     if floor.solid:
         brush.strokes(np.stack([pixels, pixels + tick * down], axis=1), rgba(STYLE.ruler), 1.2 * brush.unit)
