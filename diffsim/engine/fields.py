@@ -92,8 +92,8 @@ class Fields:
         self._read: set[str] = set()
         self.loss = self._place((envs,), gradient=True)
         self.total = self._place((), gradient=True)
-        # ti.ad.Tape fills its loss with 0 and the loss's adjoint with 1, in launches of 30 to 80 us each, a tenth of a small
-        # rollout. `Kernels.start` sets the adjoint in a launch that is made anyway; the value is never read.
+        # ti.ad.Tape fills its loss with 0 and the loss's adjoint with 1, in launches of 30 to 80 us each, a tenth of a
+        # small rollout. `Kernels.start` sets the adjoint in a launch that is made anyway; the value is never read.
         self.total.fill = self.total.grad.fill = lambda value: None
 
     # Declaring

@@ -8,11 +8,16 @@ acts, the velocity at the impact depends on that time too (Zhong et al. 2023, ar
 
 import taichi as ti
 
-__all__ = ["SKIN", "SLOWEST", "leaves", "meets", "rebound", "time_of_bounce", "time_of_impact"]
+__all__ = ["SKIN", "SLOWEST", "STILL", "leaves", "meets", "rebound", "time_of_bounce", "time_of_impact"]
 
 SKIN = 1e-6
-"""A point closer to the plane than this is on it [m]. Above the rounding of float32 coordinates of order one: a point
-at rest would otherwise meet the plane at a time that is rounding noise, with a gradient that is noise as well."""
+"""A point at rest closer to the plane than this is on it [m]. Above the rounding of float32 coordinates of order one:
+it would otherwise meet the plane at a time that is rounding noise, with a gradient that is noise as well."""
+
+STILL = 1e-6
+"""A point that approached the plane slower than this in the step before was at rest [m/s]. Above the rounding of a
+float32 velocity along a tilted plane; any faster and it is landing, however near it is, and when it lands is in the
+gradient."""
 
 SLOWEST = 1e-9
 """Approach slower than this does not count [m/s]: its square is still a normal float32, so nothing divides by zero."""
@@ -25,9 +30,12 @@ def meets(gap, speed, dt):
 
 
 @ti.func
-def time_of_impact(gap, speed):
-    """When a point that meets the plane does so, since the start of the step [s]; 0 for one that is on it."""
-    return ti.select(gap > SKIN, gap, 0.0) / -speed
+def time_of_impact(gap, speed, before, dt):
+    """When a point that meets the plane does so, since the start of the step [s]; 0 for one that rests on it.
+
+    ``before`` is its speed along the normal at the start of the step [m/s].
+    """
+    return ti.select(gap > SKIN or before < -STILL, time_of_bounce(gap, speed, dt), 0.0)
 
 
 @ti.func

@@ -200,11 +200,12 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
 @ti.func
 def land(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal, gap, speed):
     """Move to the impact; there the point bounces, or it stays on the ground."""
-    impact = time_of_impact(gap, speed)
+    before = motion.velocity[env, row, point].dot(normal)
+    impact = time_of_impact(gap, speed, before, dt)
     if ti.static(points.bouncy):
         bounce = time_of_bounce(gap, speed, dt)
         restitution = points.restitution[env, 0]
-        gain = speed - motion.velocity[env, row, point].dot(normal)
+        gain = speed - before
         up = rebound(speed, gain, bounce / dt, restitution)
         if leaves(up, gain, restitution):
             depart(points, motion, env, row, point, dt, position, velocity, normal, speed, bounce, up)

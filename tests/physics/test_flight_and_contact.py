@@ -129,6 +129,31 @@ def test_a_bounce_on_the_border_of_two_steps_has_one_gradient(floating, offset):
     assert grad["scene.ground_height"] == pytest.approx(2.0, abs=ROUNDING)
 
 
+@pytest.mark.parametrize("gap", [1e-9, 5e-7, 2e-6, 4e-3, 1e-2, 1.5e-2])
+def test_a_landing_has_one_gradient_however_near_the_ground_the_step_starts(landing, gap):
+    # It lands at time gap / 1 and sticks there: x = 0.5 gap, y = 0.1.
+    params = {"scene.initial_position": np.array([[0.0, 0.1 + gap]]), "scene.ground_height": np.array(0.1)}
+    rollout, grad = pulled(landing, params, "position", (-1, 0, 0))
+    np.testing.assert_allclose(rollout.position[-1, 0], [0.5 * gap, 0.1], rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(grad["scene.initial_position"][0], [1.0, 0.5], rtol=0, atol=ROUNDING)
+    assert grad["scene.ground_height"] == pytest.approx(-0.5, abs=ROUNDING)
+
+
+@pytest.fixture(scope="module")
+def landing():
+    """A point without weight that comes down on ground where it sticks."""
+    scene = ds.MassSpring(
+        points=[[0.0, 1.0]],
+        initial_velocity=(0.5, -1.0),
+        gravity=(0.0, 0.0),
+        ground=ds.Ground(height=0.1),
+        dt=0.01,
+    )
+    problem = ds.Problem(scene, steps=4, tune=("scene.initial_position", "scene.ground_height"))
+    with ds.Simulation(problem, precision="f64") as simulation:
+        yield simulation
+
+
 @pytest.mark.parametrize("e", [0.0, 0.3, 1.0])
 def test_restitution_is_the_share_of_speed_that_is_left(floating, e):
     params = {**floating.params(), "scene.restitution": np.array(e)}
