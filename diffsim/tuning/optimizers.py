@@ -107,7 +107,7 @@ class Optimizer:
             state: from `start_rows` or the step before.
             rate: learning rate, or (copies, 1) one for each row.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define step_rows")
+        raise TypeError(f"{type(self).__name__} must define step_rows")
 
     def _check(self, name: str, **limits: Any) -> None:
         owner = f"{type(self).__name__}.{name}"
