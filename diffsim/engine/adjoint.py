@@ -92,7 +92,7 @@ class Trajectory:
     """
 
     def __init__(self, fields: Any, run: Run, steps: int):
-        self._fields, self._run, self._steps = fields, run, steps
+        self._fields, self._run = fields, run
         every = fields.rows
         self._stale = True  # whether adjoints may be left over: memory is new, or a reverse pass was broken off
         self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
