@@ -18,7 +18,7 @@ import os
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on standard output when imported
 
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
-from diffsim.engine.adjoint import Checkpointed, FullTape
+from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
 from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError
 from diffsim.gradients import GradientReport, check_gradients
 from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, Travel
@@ -75,6 +75,7 @@ __all__ = [
     "Simulation",
     "Sine",
     "Travel",
+    "Truncated",
     "check_gradients",
     "from_image",
     "from_mesh",

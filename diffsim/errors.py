@@ -14,11 +14,12 @@ class DivergenceError(ArithmeticError):
         array: name of the first array that stopped being finite, e.g. "velocity".
         env: index of the environment.
         step: row of the trajectory where it happened (row 0 is the initial state), or -1 for a gradient.
+        element: index of the point, spring or whatever the array has a row for, or -1 where there is none.
     """
 
-    def __init__(self, message: str, *, array: str, env: int, step: int):
+    def __init__(self, message: str, *, array: str, env: int, step: int, element: int = -1):
         super().__init__(message)
-        self.array, self.env, self.step = array, env, step
+        self.array, self.env, self.step, self.element = array, env, step, element
 
 
 class GradientError(AssertionError):

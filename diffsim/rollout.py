@@ -4,12 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from diffsim.problem import Problem
 
-__all__ = ["Rollout"]
+__all__ = ["Place", "Rollout", "first_not_finite"]
+
+
+class Place(NamedTuple):
+    """A number of a trajectory: which array, environment, row and element (a point, a spring, ...)."""
+
+    array: str
+    env: int
+    step: int
+    element: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.array} of element {self.element} in environment {self.env} at step {self.step}"
+
+
+def first_not_finite(arrays: Mapping[str, np.ndarray]) -> Place | None:
+    """Where the first number stands that is not finite, None if all are.
+
+    Of several in one step it is that of the array that comes first, and of its first environment and element.
+
+    Args:
+        arrays: (envs, rows, elements, ...) by name.
+    """
+    worst: Place | None = None
+    for name, value in arrays.items():
+        bad = ~np.isfinite(value.reshape(*value.shape[:3], -1)).all(axis=3)
+        rows = np.flatnonzero(bad.any(axis=(0, 2)))
+        if len(rows) and (worst is None or rows[0] < worst.step):
+            env, element = np.argwhere(bad[:, rows[0]])[0].tolist()
+            worst = Place(name, env, int(rows[0]), element)
+    return worst
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +89,10 @@ class Rollout(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         """Number of arrays."""
         return 1 + len(self.arrays)
+
+    def first_not_finite(self) -> Place | None:
+        """Where the trajectory stopped being finite, None if it did not."""
+        return first_not_finite({k: v if self.envs > 1 else v[None] for k, v in self.arrays.items()})
 
     def env(self, index: int) -> Rollout:
         """The rollout of one environment."""

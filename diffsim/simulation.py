@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from diffsim.engine import runtime
-from diffsim.engine.adjoint import Checkpointed, FullTape, Trajectory
+from diffsim.engine.adjoint import Adjoint, Checkpointed, FullTape, Trajectory, Truncated
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
+from diffsim.engine.growth import growth
 from diffsim.engine.stages import Part
 from diffsim.errors import DivergenceError, InputError
 from diffsim.models import MODELS
@@ -39,10 +40,12 @@ class Simulation:
         precision: "f32" or "f64".
         envs: copies that run in one launch.
         shared: whether they share their parameters.
-        initial_states: (shared parameters) other initial states for each copy: arrays (envs, ...) by the names of
+        initial_states: other initial states for each copy: arrays (envs, ...) by the names of
             the scene's numbers, e.g. "initial_velocity".
-        adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept.
+        adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
         executor: "fused", "wide" or "auto".
+        record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,
+            which says what each point did at the ground in each step. Costs some time, so it is for looking closely.
 
     Raises:
         InputError: naming the argument, what was given and what is allowed.
@@ -58,15 +61,16 @@ class Simulation:
         envs: int = 1,
         shared: bool = True,
         initial_states: Mapping[str, Any] | None = None,
-        adjoint: FullTape | Checkpointed = FullTape(),  # noqa: B008 (a frozen value)
+        adjoint: Adjoint = FullTape(),  # noqa: B008 (a frozen value)
         executor: str = "auto",
+        record: str = "usual",
     ):
         if not isinstance(problem, Problem):
             raise InputError(f"Simulation takes a Problem, but {problem!r} was given")
         if type(problem.scene) not in MODELS:
             raise InputError(f"there is no model for a scene of class {type(problem.scene).__name__}")
-        if not isinstance(adjoint, (FullTape, Checkpointed)):
-            raise InputError(f"adjoint is {adjoint!r}, but FullTape() or Checkpointed() is needed")
+        if not isinstance(adjoint, Adjoint):
+            raise InputError(f"adjoint is {adjoint!r}, but FullTape(), Checkpointed() or Truncated(window) is needed")
         self.problem, self.device, self.adjoint = problem, device, adjoint
         self.precision = choices("precision", precision, ("f32", "f64"))
         self.envs, self.shared = whole("envs", envs), bool(shared)
@@ -76,6 +80,8 @@ class Simulation:
         self._shapes = {name: self._numbers[name].shape for name in self._tuned}
         self._initial = self._check_initial(initial_states or {})
         self.executor = choices("executor", executor, ("auto", "fused", "wide"))
+        self.record = choices("record", record, ("usual", "all"))
+        self._reversed = False  # whether there are adjoints of a last reverse pass
         runtime.attach(self, device)
         self._open = True
         try:
@@ -105,13 +111,8 @@ class Simulation:
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
         serial = self.device == "cpu"
-        self._fields = fields = Fields(
-            numbers,
-            self._tuned,
-            envs=self.envs,
-            precision=self.precision,
-            serial=serial,
-        )
+        options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
+        self._fields = fields = Fields(numbers, self._tuned, serial=serial, **options)
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
         drive = nothing if controller is None else controller.build(fields, model)
@@ -125,15 +126,10 @@ class Simulation:
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
         env_last = not serial and self.executor == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
-        run = make(
-            self.executor,
-            model.prepare + drive.prepare + aim.prepare,
-            step,
-            model.sense + aim.final,
-            fields,
-            serial=serial,
-        )
-        self._trajectory = Trajectory(fields, run, problem.steps)
+        prepare, final = model.prepare + drive.prepare + aim.prepare, model.sense + aim.final
+        run = make(self.executor, prepare, step, final, fields, serial=serial)
+        truncated = isinstance(self.adjoint, Truncated)
+        self._trajectory = Trajectory(fields, run, problem.steps, truncated=truncated)
         self._table = self._first_table(numbers)
 
     def _first_table(self, numbers: Arrays) -> np.ndarray:
@@ -194,8 +190,7 @@ class Simulation:
                 copy are not).
         """
         self._need_objective()
-        weight = 1.0 / self.envs if self.shared else 1.0
-        losses, grad = self._reverse(params, weight, None)
+        losses, grad = self._reverse(params, self._weight, None)
         loss = self._loss(losses, params)
         if self.shared:
             for name, value in grad.items():
@@ -208,10 +203,10 @@ class Simulation:
         """Run and record the whole trajectory.
 
         Raises:
-            DivergenceError: naming the first array that is not finite, its environment and step.
+            DivergenceError: naming the first array that is not finite, its environment, step and element.
         """
         recorded = self._record(params)
-        _check_finite(recorded.arrays, self.envs)
+        _check_finite(recorded)
         return recorded
 
     def _record(self, params: Params) -> Rollout:
@@ -265,11 +260,56 @@ class Simulation:
 
         return rollout, pullback
 
-    def _reverse(self, params: Params, weight: float, cotangents: Arrays | None) -> tuple[np.ndarray, Arrays]:
+    def adjoints(self, params: Params) -> tuple[np.ndarray, Arrays]:
+        """The adjoint of the state along the trajectory: the gradient of the loss with respect to each earlier state.
+
+        It is known where a segment begins, so ``adjoint=Checkpointed(every=1)`` gives that of every step. Numbers
+        that are not finite are returned as they are.
+
+        Returns:
+            (n,) steps in rising order, and by the name of each array of the state, e.g. "position", the adjoints there,
+            (envs, n, elements[, width]), in units of the loss per units of the array.
+        """
+        self._need_objective()
+        if not isinstance(self.adjoint, Checkpointed) or len(self._trajectory.starts) < 2:
+            raise InputError(
+                f"this simulation has adjoint={self.adjoint} and {self.problem.steps} steps; adjoints of the state are "
+                "known between the segments of Checkpointed(every=...), of which there must be at least two"
+            )
+        found: list[Arrays] = []
+        self._reverse(params, self._weight, None, lambda step, adjoint: found.append(adjoint))
+        names = found[0].keys()
+        stacked = {name: np.stack([adjoint[name] for adjoint in reversed(found)], axis=1) for name in names}
+        return np.array(self._trajectory.starts), {name: np.asarray(a, np.float64) for name, a in stacked.items()}
+
+    @property
+    def adjoint_growth(self) -> float | np.ndarray | None:
+        """Factor per step by which the adjoint of the state grew in the last reverse pass, going back in time.
+
+        A float, or (envs,) with parameters of their own. None unless there was one with `Checkpointed` in at least
+        three segments. Above 1 the gradient explodes, below it vanishes; see `diffsim.gradient_health`.
+        """
+        starts = self._trajectory.starts[1:]
+        if not self._reversed or len(starts) < 2 or not isinstance(self.adjoint, Checkpointed):
+            return None
+        norms = self._trajectory.norms()[:, 1:]
+        if self.shared:
+            return growth(starts, np.sqrt((norms**2).sum(axis=0)))
+        return np.array([growth(starts, own) for own in norms])
+
+    @property
+    def _weight(self) -> float:
+        """Of each environment's loss in the one that is differentiated."""
+        return 1.0 / self.envs if self.shared else 1.0
+
+    def _reverse(
+        self, params: Params, weight: float, cotangents: Arrays | None, observe: Any = None
+    ) -> tuple[np.ndarray, Arrays]:
         with runtime.precision(self.precision):
             table = self._load(params)
             out = np.zeros((self._copies, table.shape[1]))
-            losses = self._trajectory.gradient(table, out, weight, cotangents)
+            losses = self._trajectory.gradient(table, out, weight, cotangents, observe)
+        self._reversed = True
         lead = () if self.shared else (self.envs,)
         grad = {n: out[:, self._fields.columns[n]].reshape((*lead, *shape)) for n, shape in self._shapes.items()}
         return losses, grad
@@ -279,7 +319,7 @@ class Simulation:
             return losses
         loss = float(losses.mean())
         if not np.isfinite(loss):
-            _check_finite(self._record(params).arrays, self.envs)
+            _check_finite(self._record(params))
             env = int(np.flatnonzero(~np.isfinite(losses))[0])
             message = f"the loss of environment {env} is {losses[env]}, though its trajectory is finite"
             raise DivergenceError(message, array="loss", env=env, step=self.problem.steps)
@@ -291,8 +331,20 @@ class Simulation:
 
     # Another, and giving back
 
-    def again(self, *, precision: str | None = None) -> Simulation:
-        """A new simulation of the same problem with the same settings, but for the ones given."""
+    def again(
+        self,
+        *,
+        precision: str | None = None,
+        adjoint: Adjoint | None = None,
+        window: int | None = None,
+        record: str | None = None,
+    ) -> Simulation:
+        """A new simulation of the same problem with the same settings, but for the ones given.
+
+        ``window=h`` stands for ``adjoint=Truncated(h)``.
+        """
+        if window is not None and adjoint is not None:
+            raise InputError(f"again takes window or adjoint, but {window!r} and {adjoint!r} were given")
         return Simulation(
             self.problem,
             device=self.device,
@@ -300,8 +352,9 @@ class Simulation:
             envs=self.envs,
             shared=self.shared,
             initial_states=self._initial,
-            adjoint=self.adjoint,
+            adjoint=Truncated(window) if window is not None else adjoint or self.adjoint,
             executor=self.executor,
+            record=record or self.record,
         )
 
     def close(self) -> None:
@@ -333,19 +386,12 @@ class Simulation:
         )
 
 
-def _check_finite(arrays: Arrays, envs: int) -> None:
-    """Raise DivergenceError at the first step at which an array is not finite."""
-    worst: tuple[int, int, str] | None = None
-    for name, value in arrays.items():
-        rows = value.reshape(envs, value.shape[0] if envs == 1 else value.shape[1], -1)
-        bad = np.argwhere(~np.isfinite(rows).all(axis=2))
-        for env, step in bad[np.argsort(bad[:, 1], kind="stable")][:1].tolist():
-            if worst is None or step < worst[0]:
-                worst = (step, env, name)
-    if worst is not None:
-        step, env, name = worst
+def _check_finite(rollout: Rollout) -> None:
+    """Raise DivergenceError at the first number that is not finite."""
+    place = rollout.first_not_finite()
+    if place is not None:
         message = (
-            f"{name} of environment {env} is not finite from step {step} on; take a smaller dt, softer springs or "
-            "smaller parameters"
+            f"{place.array} of element {place.element} in environment {place.env} is not finite from step {place.step} "
+            "on; take a smaller dt, softer springs or smaller parameters"
         )
-        raise DivergenceError(message, array=name, env=env, step=step)
+        raise DivergenceError(message, **place._asdict())

@@ -1,8 +1,9 @@
-"""How to differentiate a rollout: with all of it in memory, or segment by segment.
+"""How to differentiate a rollout: with all of it in memory, segment by segment, or only within windows.
 
 Both run the same launches inside ``ti.ad.Tape``: a full tape is one segment. With several, the forward sweep keeps
 the state at the start of each; the reverse sweep takes the segments from the last, runs each again inside a tape
-and hands the adjoint of its first row to the segment before. Loss and gradient are the same to the bit.
+and hands the adjoint of its first row to the segment before. Loss and gradient are the same to the bit. Truncated,
+that adjoint is dropped.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from diffsim.engine.executors import Run
 from diffsim.errors import InputError
 from diffsim.spec import whole
 
-__all__ = ["Checkpointed", "FullTape", "Trajectory"]
+__all__ = ["Adjoint", "Checkpointed", "FullTape", "Trajectory", "Truncated"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,34 @@ class Checkpointed:
         return min(steps, max(1, math.isqrt(steps)))
 
 
+@dataclass(frozen=True)
+class Truncated:
+    """Backpropagate through a window of steps at a time, from the state that the steps before led to.
+
+    The loss is that of the whole rollout. The gradient takes the state at the start of each window as given: it is the
+    sum over the windows of the gradient of what the window adds to the loss, an objective's terms at the last row
+    being taken at the last row of every window (a walker's travel is the sum of what it travels in each window). A
+    biased gradient, but one that cannot grow for longer than a window; with ``window`` = steps it is the full one.
+
+    Truncated backpropagation through time: Williams & Peng 1990 (Neural Computation 2(4)), equations 10 to 13.
+
+    Attributes:
+        window: steps in each; the last one has what is left.
+    """
+
+    window: int
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        whole("Truncated.window", self.window)
+
+    def rows(self, steps: int, row_bytes: int) -> int:
+        """How many steps are kept at a time."""
+        return min(self.window, steps)
+
+
+Adjoint = FullTape | Checkpointed | Truncated
+
 _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
@@ -89,10 +118,11 @@ class Trajectory:
         fields: allocated fields.
         run: the rollout of a segment, from `diffsim.engine.executors.make`.
         steps: of the whole rollout.
+        truncated: drop the adjoint between segments.
     """
 
-    def __init__(self, fields: Any, run: Run, steps: int):
-        self._fields, self._run = fields, run
+    def __init__(self, fields: Any, run: Run, steps: int, *, truncated: bool = False):
+        self._fields, self._run, self._truncated = fields, run, truncated
         every = fields.rows
         self._stale = True  # whether adjoints may be left over: memory is new, or a reverse pass was broken off
         self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
@@ -115,12 +145,33 @@ class Trajectory:
         kernels.losses(losses)
         return losses
 
+    @property
+    def starts(self) -> list[int]:
+        """First step of every segment."""
+        return [first for first, _ in self._segments]
+
+    def norms(self) -> np.ndarray:
+        """(envs, segments) norm of the adjoint of the state at each start of a segment, in the last `gradient`.
+
+        That of the first segment is only known if they were observed, else 0.
+        """
+        out = np.empty((self._fields.envs, len(self._segments)))
+        self._fields.kernels.norms(out)
+        return out
+
     def gradient(
-        self, table: np.ndarray, out: np.ndarray, weight: float, cotangents: Mapping[str, np.ndarray] | None = None
+        self,
+        table: np.ndarray,
+        out: np.ndarray,
+        weight: float,
+        cotangents: Mapping[str, np.ndarray] | None = None,
+        observe: Callable[[int, dict[str, np.ndarray]], None] | None = None,
     ) -> np.ndarray:
         """Losses (envs,), with the gradient of ``weight`` times their sum added to ``out``, a table like ``table``.
 
         ``cotangents`` adds the inner product of recorded arrays with them, (envs, steps + 1, elements[, width]).
+        ``observe``, with more than one segment, is called with the first step of each, the last one first, and the
+        adjoint of the state there.
         """
         kernels, fields = self._fields.kernels, self._fields
         kernels.start(table, 1, int(self._stale))
@@ -136,11 +187,13 @@ class Trajectory:
         if last:
             kernels.losses(losses)  # the segments run again below, and add to the losses again
         for segment in reversed(range(last)):
-            kernels.take_adjoint()
+            kernels.take_adjoint(segment + 1)
+            if observe is not None:
+                observe(self._segments[segment + 1][0], fields.adjoint())
             kernels.restore(segment)
             kernels.clear_sums()
             kernels.clear_adjoints()
-            self._reverse(segment, weight, cotangents)
+            self._reverse(segment, weight, cotangents, observe)
         kernels.gather(out, np.empty(fields.envs) if last else losses)
         self._stale = False
         return losses
@@ -153,7 +206,13 @@ class Trajectory:
         if save:
             kernels.save(segment)
 
-    def _reverse(self, segment: int, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> None:
+    def _reverse(
+        self,
+        segment: int,
+        weight: float,
+        cotangents: Mapping[str, np.ndarray] | None,
+        observe: Callable[[int, dict[str, np.ndarray]], None] | None = None,
+    ) -> None:
         """Run the segment inside a tape, which then turns and adds its part to the gradients.
 
         All adjoints of rows must be zero before.
@@ -161,9 +220,21 @@ class Trajectory:
         fields, (first, count) = self._fields, self._segments[segment]
         last = segment == len(self._segments) - 1
         if cotangents is not None:
-            rows = count + 1 if last else count  # the row between two segments belongs to the later one
+            rows = count + 1 if last or self._truncated else count  # the row between two belongs to the later one
             fields.seed({name: value[:, first : first + rows] for name, value in cotangents.items()}, rows)
-        if not last:
+        ends = last or self._truncated
+        if not ends:
             fields.kernels.give_adjoint(count)
+        begins = segment == 0
+        if begins and observe is not None:
+            # What makes the first row uses its adjoint up: turned on its own, there is a moment in between.
+            with ti.ad.Tape(fields.total, clear_gradients=False):
+                self._run(first, count, 0, ends, 0.0)
+            fields.kernels.take_adjoint(0)
+            observe(first, fields.adjoint())
+            with ti.ad.Tape(fields.total, clear_gradients=False):
+                self._run(first, 0, 1, 0, 0.0)
+            return
+        # The losses' own adjoint is the weight: set in the last segment, it is there for the others.
         with ti.ad.Tape(fields.total, clear_gradients=False):
-            self._run(first, count, segment == 0, last, weight)
+            self._run(first, count, begins, ends, weight if last else 0.0)

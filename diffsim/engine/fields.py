@@ -61,6 +61,8 @@ class Fields:
         envs: number of environments.
         precision: "f32" or "f64".
         serial: run the kernels that move data in one thread (a CPU).
+        record_all: a rollout reports every trajectory field, and models declare those that only explain, like
+            ``contact``.
     """
 
     def __init__(
@@ -71,8 +73,9 @@ class Fields:
         envs: int,
         precision: str,
         serial: bool = True,
+        record_all: bool = False,
     ):
-        self.envs, self.rows = envs, 0
+        self.envs, self.rows, self.record_all = envs, 0, record_all
         self.tuned = tuple(tuned)
         self._shapes = {name: np.shape(value) for name, value in numbers.items()}
         sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._shapes.values()]
@@ -148,6 +151,9 @@ class Fields:
     ) -> Any:
         """A field (env, row, element).
 
+        Declare them in the order in which a step writes them: where several stop being finite in one step, the first
+        of them is named.
+
         Args:
             name: what a rollout calls it.
             elements: how many; none still makes a field, of one element that nothing uses.
@@ -158,7 +164,7 @@ class Fields:
             per_step: nothing writes it at the last row, where no step starts.
         """
         field = self._place((self.envs, _ROWS, max(elements, 1)), width, gradient=True)
-        kept = elements if recorded else 0
+        kept = elements if recorded or self.record_all else 0
         self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
         return field
 
@@ -201,6 +207,8 @@ class Fields:
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
+        self.norms = ti.field(ti.f64)
+        self._places.append((self.norms, (self.envs, segments)))
         shapes = [tuple(rows + 1 if length == _ROWS else length for length in shape) for _, shape in self._places]
         for shape in shapes:
             _check_size(shape)
@@ -262,6 +270,10 @@ class Fields:
             if name in cotangents:
                 part[:, :rows] = cotangents[name]
         self.kernels.seed(flat)
+
+    def adjoint(self) -> dict[str, np.ndarray]:
+        """The adjoint of the state that was kept last, (envs, elements[, width]) in the simulation's precision."""
+        return {r.name: kept.to_numpy() for r, kept in zip(self.states, self.adjoints, strict=True)}
 
     def _split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         found = {}

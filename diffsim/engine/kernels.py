@@ -47,7 +47,8 @@ class Kernels:
         gather: (table, out) add the parameters' gradients to a table like that of `start`, and read the losses.
         save, restore: (segment) keep row 0 of the state, and bring it back.
         carry_on: (row) make this row of the state row 0.
-        take_adjoint: () keep the adjoint of row 0 of the state.
+        take_adjoint: (segment) keep the adjoint of row 0 of the state, at which this segment begins, and its norm.
+        norms: (out) read the norms of all adjoints that were kept, (envs, segments).
         give_adjoint: (row) make it the adjoint of this row.
         record, seed: (flat) read all recorded rows, and set their adjoints.
     """
@@ -159,6 +160,7 @@ class Kernels:
 
     def _make_segments(self, fields: Any, serial: bool) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints
+        squares = fields.norms
 
         @ti.kernel
         def save(segment: ti.i32):
@@ -182,11 +184,25 @@ class Kernels:
                     states[k].field[env, 0, i] = states[k].field[env, row, i]
 
         @ti.kernel
-        def take_adjoint():
+        def take_adjoint(segment: ti.i32):
+            ti.loop_config(serialize=serial)
+            for env in range(envs):
+                squares[env, segment] = 0.0
             for k in ti.static(range(len(states))):
                 ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     adjoint[k][env, i] = states[k].field.grad[env, 0, i]
+                    if ti.static(states[k].width == 0):
+                        squares[env, segment] += ti.cast(adjoint[k][env, i], ti.f64) ** 2
+                    else:
+                        for c in ti.static(range(states[k].width)):
+                            squares[env, segment] += ti.cast(adjoint[k][env, i][c], ti.f64) ** 2
+
+        @ti.kernel
+        def norms(out: ti.types.ndarray(dtype=ti.f64, ndim=2)):
+            ti.loop_config(serialize=serial)
+            for env, segment in ti.ndrange(out.shape[0], out.shape[1]):
+                out[env, segment] = ti.sqrt(squares[env, segment])
 
         @ti.kernel
         def give_adjoint(row: ti.i32):
@@ -196,7 +212,7 @@ class Kernels:
                     states[k].field.grad[env, row, i] = adjoint[k][env, i]
 
         self.save, self.restore, self.carry_on = save, restore, carry_on
-        self.take_adjoint, self.give_adjoint = take_adjoint, give_adjoint
+        self.take_adjoint, self.give_adjoint, self.norms = take_adjoint, give_adjoint, norms
 
     def _make_recording(self, fields: Any, serial: bool) -> None:
         envs, rows, offsets = fields.envs, fields.rows + 1, fields.offsets
