@@ -127,9 +127,9 @@ class Simulation:
         env_last = not serial and self.executor == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
         prepare, final = model.prepare + drive.prepare + aim.prepare, model.sense + aim.final
-        run = make(self.executor, prepare, step, final, fields, serial=serial)
+        run, finish = make(self.executor, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
-        self._trajectory = Trajectory(fields, run, problem.steps, truncated=truncated)
+        self._trajectory = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
         self._table = self._first_table(numbers)
 
     def _first_table(self, numbers: Arrays) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import taichi as ti
 
-from diffsim.engine.executors import Run
+from diffsim.engine.executors import Finish, Run
 from diffsim.errors import InputError
 from diffsim.spec import whole
 
@@ -116,16 +116,17 @@ class Trajectory:
 
     Args:
         fields: allocated fields.
-        run: the rollout of a segment, from `diffsim.engine.executors.make`.
+        run, finish: the rollout of a segment and its end alone, from `diffsim.engine.executors.make`.
         steps: of the whole rollout.
         truncated: drop the adjoint between segments.
     """
 
-    def __init__(self, fields: Any, run: Run, steps: int, *, truncated: bool = False):
-        self._fields, self._run, self._truncated = fields, run, truncated
+    def __init__(self, fields: Any, run: Run, finish: Finish, steps: int, *, truncated: bool = False):
+        self._fields, self._run, self._finish = fields, run, finish
         every = fields.rows
         self._stale = True  # whether adjoints may be left over: memory is new, or a reverse pass was broken off
         self._segments = [(first, min(every, steps - first)) for first in range(0, steps, every)]
+        self._truncated = truncated and len(self._segments) > 1
 
     def forward(
         self, table: np.ndarray, record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None
@@ -176,6 +177,8 @@ class Trajectory:
         kernels, fields = self._fields.kernels, self._fields
         kernels.start(table, 1, int(self._stale))
         self._stale = True
+        if self._truncated:
+            return self._windows(out, weight, cotangents)
         for segment in range(len(self._segments) - 1):
             self._enter(segment, save=True)
             first, count = self._segments[segment]
@@ -220,21 +223,37 @@ class Trajectory:
         fields, (first, count) = self._fields, self._segments[segment]
         last = segment == len(self._segments) - 1
         if cotangents is not None:
-            rows = count + 1 if last or self._truncated else count  # the row between two belongs to the later one
+            rows = count + 1 if last else count  # the row between two segments belongs to the later one
             fields.seed({name: value[:, first : first + rows] for name, value in cotangents.items()}, rows)
-        ends = last or self._truncated
-        if not ends:
+        if not last:
             fields.kernels.give_adjoint(count)
         begins = segment == 0
         if begins and observe is not None:
             # What makes the first row uses its adjoint up: turned on its own, there is a moment in between.
             with ti.ad.Tape(fields.total, clear_gradients=False):
-                self._run(first, count, 0, ends, 0.0)
+                self._run(first, count, 0, 0, 0.0)
             fields.kernels.take_adjoint(0)
             observe(first, fields.adjoint())
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, 0, 1, 0, 0.0)
             return
-        # The losses' own adjoint is the weight: set in the last segment, it is there for the others.
         with ti.ad.Tape(fields.total, clear_gradients=False):
-            self._run(first, count, begins, ends, weight if last else 0.0)
+            self._run(first, count, begins, last, weight)
+
+    def _windows(self, out: np.ndarray, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> np.ndarray:
+        """Losses, and the gradient of each segment with its own end; none waits for a later one's adjoint."""
+        kernels, fields = self._fields.kernels, self._fields
+        losses, keep = np.empty(fields.envs), ti.ad.no_grad(kernels.losses)
+        for segment, (first, count) in enumerate(self._segments):
+            if segment:
+                kernels.next_window(self._segments[segment - 1][1], losses)
+            if cotangents is not None:
+                own = {name: value[:, first : first + count + 1] for name, value in cotangents.items()}
+                fields.seed(own, count + 1)
+            with ti.ad.Tape(fields.total, clear_gradients=False):
+                self._run(first, count, segment == 0, 0, 0.0)
+                keep(losses)  # without the terms of the last row, which belong to the gradient only
+                self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+        kernels.gather(out, losses)
+        self._stale = False
+        return losses

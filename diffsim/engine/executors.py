@@ -12,11 +12,14 @@ import taichi as ti
 from diffsim.engine.stages import Stage
 from diffsim.errors import InputError
 
-__all__ = ["Run", "choose", "make"]
+__all__ = ["Finish", "Run", "choose", "make"]
 
 # run(first, count, begins, ends, weight): steps first .. first + count - 1, stored from row 0; prepare stages before if
 # `begins` is 1; final stages after if `ends` is 1, and total += weight * loss of every environment.
 Run = Callable[[int, int, int, int, float], None]
+
+# finish(first, count, weight): what `run` does at the end, on its own, after the steps first .. first + count - 1.
+Finish = Callable[[int, int, float], None]
 
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
@@ -46,15 +49,15 @@ def make(
     fields: Any,
     *,
     serial: bool,
-) -> Run:
-    """The rollout of these stages; every launch inside it is recorded by an enclosing ``ti.ad.Tape``."""
+) -> tuple[Run, Finish]:
+    """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them."""
     before, during, after = ([stage for stage in stages if stage.elements] for stages in (prepare, step, final))
     if executor == "fused":
         return _fused(before, during, after, fields, serial)
     return _wide(before, during, after, fields, 1 if serial else _UNROLL)
 
 
-def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Run:
+def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Any:
     envs, loss, total = fields.envs, fields.loss, fields.total
 
     # A loop over stages of which each pass runs one: Taichi's reverse pass turns loops around, but not the order of
@@ -91,10 +94,23 @@ def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: 
         for env in range(envs * ends):
             total[None] += weight * loss[env]
 
-    return run
+    @ti.kernel
+    def finish(first: ti.i32, count: ti.i32, weight: fields.real):
+        ti.loop_config(serialize=serial)
+        for env in range(envs):
+            for turn in range(ti.static(len(final))):
+                for k in ti.static(range(len(final))):
+                    if turn == k:
+                        for element in range(ti.static(final[k].elements)):
+                            final[k].function(*final[k].records, env, count, first + count, element)
+        ti.loop_config(serialize=serial)
+        for env in range(envs):
+            total[None] += weight * loss[env]
+
+    return run, finish
 
 
-def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, unroll: int) -> Run:
+def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, unroll: int) -> Any:
     envs, loss, total = fields.envs, fields.loss, fields.total
 
     @ti.func
@@ -135,4 +151,4 @@ def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: A
         if ends:
             end(first, count, weight)
 
-    return run
+    return run, end

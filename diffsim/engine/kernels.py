@@ -42,11 +42,12 @@ class Kernels:
             losses and what accumulates; if ``reverse`` is 1, also the gradients that a reverse pass adds to and does
             not use up; if ``stale`` is 1, those that it does use up as well.
         clear_sums: () clear what accumulates.
-        clear_adjoints: () clear the gradients of the trajectory.
+        clear_adjoints: () clear what a reverse pass of a segment leaves of the trajectory's gradients.
         losses: (out) read the losses, (envs,).
         gather: (table, out) add the parameters' gradients to a table like that of `start`, and read the losses.
         save, restore: (segment) keep row 0 of the state, and bring it back.
         carry_on: (row) make this row of the state row 0.
+        next_window: (row, losses) the same, with all clearing in the same launch, and put the losses back.
         take_adjoint: (segment) keep the adjoint of row 0 of the state, at which this segment begins, and its norm.
         norms: (out) read the norms of all adjoints that were kept, (envs, segments).
         give_adjoint: (row) make it the adjoint of this row.
@@ -54,8 +55,9 @@ class Kernels:
     """
 
     def __init__(self, fields: Any, *, serial: bool):
-        self._make_transfer(fields, serial, *self._make_clearing(fields, serial))
-        self._make_segments(fields, serial)
+        zero_sums, zero_adjoints, zero_leaves, zero_used = self._make_clearing(fields, serial)
+        self._make_transfer(fields, serial, zero_sums, zero_adjoints, zero_leaves)
+        self._make_segments(fields, serial, zero_sums, zero_used)
         self._make_recording(fields, serial)
 
     def _make_transfer(self, fields: Any, serial: bool, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
@@ -111,8 +113,8 @@ class Kernels:
 
         self.start, self.gather, self.losses = start, gather, losses
 
-    def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any]:
-        envs, rows, loss = fields.envs, fields.rows + 1, fields.loss
+    def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any, Any]:
+        envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states
         leaves = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         leaves += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
         sums = [r for r in fields.trajectories if r.accumulates]
@@ -151,16 +153,24 @@ class Kernels:
         def clear_sums():
             zero_sums()
 
+        @ti.func
+        def zero_used():
+            zero_adjoints(1, 0)
+            for k in ti.static(range(len(states))):  # nothing in the segment set them, so nothing used them up
+                ti.loop_config(serialize=serial)
+                for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
+                    _clear(states[k].field.grad, ti.static(states[k].width), env, 0, i)
+
         @ti.kernel
         def clear_adjoints():
-            zero_adjoints(1, 1)
+            zero_used()
 
         self.clear_sums, self.clear_adjoints = clear_sums, clear_adjoints
-        return zero_sums, zero_adjoints, zero_leaves
+        return zero_sums, zero_adjoints, zero_leaves, zero_used
 
-    def _make_segments(self, fields: Any, serial: bool) -> None:
+    def _make_segments(self, fields: Any, serial: bool, zero_sums: Any, zero_used: Any) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints
-        squares = fields.norms
+        squares, loss = fields.norms, fields.loss
 
         @ti.kernel
         def save(segment: ti.i32):
@@ -176,12 +186,25 @@ class Kernels:
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field[env, 0, i] = saved[k][env, segment, i]
 
-        @ti.kernel
-        def carry_on(row: ti.i32):
+        @ti.func
+        def move(row: ti.template()):
             for k in ti.static(range(len(states))):
                 ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field[env, 0, i] = states[k].field[env, row, i]
+
+        @ti.kernel
+        def carry_on(row: ti.i32):
+            move(row)
+
+        @ti.kernel
+        def next_window(row: ti.i32, losses: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+            move(row)
+            zero_sums()
+            zero_used()
+            ti.loop_config(serialize=serial)
+            for env in range(envs):
+                loss[env] = ti.cast(losses[env], fields.real)
 
         @ti.kernel
         def take_adjoint(segment: ti.i32):
@@ -211,7 +234,7 @@ class Kernels:
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field.grad[env, row, i] = adjoint[k][env, i]
 
-        self.save, self.restore, self.carry_on = save, restore, carry_on
+        self.save, self.restore, self.carry_on, self.next_window = save, restore, carry_on, next_window
         self.take_adjoint, self.give_adjoint, self.norms = take_adjoint, give_adjoint, norms
 
     def _make_recording(self, fields: Any, serial: bool) -> None:

@@ -124,8 +124,8 @@ def chain_trajectory(executor, rows):
     fields.allocate(rows, segments=-(-STEPS // rows))
     prepare = [Stage(begin, (chain,), LINKS), Stage(fold, (chain,), LINKS, ordered=True)]
     step = [Stage(carry, (chain,), LINKS, ordered=True), Stage(turn, (chain,), LINKS)]
-    run = make(executor, prepare, step, [Stage(tip, (chain, fields.loss), LINKS)], fields, serial=True)
-    return fields, Trajectory(fields, run, STEPS)
+    run, finish = make(executor, prepare, step, [Stage(tip, (chain, fields.loss), LINKS)], fields, serial=True)
+    return fields, Trajectory(fields, run, finish, STEPS)
 
 
 @pytest.mark.parametrize("rows", [STEPS, 4])
