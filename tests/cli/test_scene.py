@@ -9,8 +9,7 @@ import sys
 import pytest
 
 import diffsim as ds
-from diffsim import cli
-from diffsim.cli import scene_main
+from diffsim.cli import scene, scene_main
 
 BODY = ds.grid((1, 1), spacing=0.1, origin=(0.0, 0.2))
 
@@ -76,7 +75,7 @@ def script(tmp_path):
         process.communicate()
 
 
-def left(folder="outputs/test_cli"):
+def left(folder="outputs/test_scene"):
     """Names of the files in a run's folder."""
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
@@ -87,14 +86,14 @@ def left(folder="outputs/test_cli"):
 def test_flags_from_arguments_have_their_types_and_reach_the_problem():
     flags = ("--speed", "2", "--steps", "7", "--label", "3", "--heavy")
     assert main(*flags, "--iterations", 1, "--no-video") == 0
-    assert ds.load_problem("outputs/test_cli") == problem(2.0, 7, "3", True)
+    assert ds.load_problem("outputs/test_scene") == problem(2.0, 7, "3", True)
 
 
 def test_help_says_defaults(capsys):
     assert main("--help", iterations=17, starts=3) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert __doc__ in out
-    folder = re.escape(os.path.join("outputs", "test_cli"))
+    folder = re.escape(os.path.join("outputs", "test_scene"))
     for flag, default in (
         *(("speed SPEED", "1.0"), ("steps STEPS", "5"), ("label LABEL", "plain"), ("heavy, --no-heavy", "False")),
         *(("iterations ITERATIONS", "17"), ("starts STARTS", "3"), ("seed SEED", "0"), ("device DEVICE", "cpu")),
@@ -173,7 +172,7 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
     assert out[0] == f"loss     {result.history[0]['loss']:.6g} at the start, {result.best_loss:.6g} at iteration 3"
     assert re.fullmatch(r"took     \d+\.\d s for 4 iterations, compiling included", out[1])
     assert out[2] == "stopped  all 4 iterations are done"
-    folder = os.path.join("outputs", "test_cli")
+    folder = os.path.join("outputs", "test_scene")
     assert out[3] == f"files    {folder}{os.sep}problem.json"
     assert out[-1] == "a word of its own"
     assert result.best_loss == ds.load_history(folder)[-1]["best"]
@@ -182,15 +181,15 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
 def test_one_iteration_of_the_default_problem_has_a_video():
     assert main("--iterations", 1) == 0
     assert [name.split(".")[0] for name in left()] == ["history", "loss", "optimisation", "params", "problem"]
-    assert all(os.path.getsize(os.path.join("outputs", "test_cli", name)) for name in left())
-    assert len(ds.load_history("outputs/test_cli")) == 1
-    assert ds.load_problem("outputs/test_cli") == problem()
+    assert all(os.path.getsize(os.path.join("outputs", "test_scene", name)) for name in left())
+    assert len(ds.load_history("outputs/test_scene")) == 1
+    assert ds.load_problem("outputs/test_scene") == problem()
 
 
 def test_settings_of_the_script_reach_the_run():
     optimizer = ds.SGD(0.125)
     assert main("--no-video", optimizer=optimizer, iterations=2, clip=3.0, scale={"scene.*": 2.0}) == 0
-    with open("outputs/test_cli/problem.json") as file:
+    with open("outputs/test_scene/problem.json") as file:
         settings = file.read()
     for word in (repr(optimizer), '"iterations": 2', '"clip": 3.0', '"scene.*": 2.0'):
         assert word in settings
@@ -235,7 +234,7 @@ def test_a_long_message_stays_one_line(capsys):
 @pytest.mark.parametrize("check", [[], ["--check"]])
 def test_divergence_at_the_first_evaluation(check, monkeypatch, capsys):
     def diverge(self, params):
-        raise ds.cli.DivergenceError("velocity is not finite in step 3", array="velocity", env=0, step=3)
+        raise ds.DivergenceError("velocity is not finite in step 3", array="velocity", env=0, step=3)
 
     monkeypatch.setattr(ds.Simulation, "value_and_grad", diverge)
     assert main(*check) == 2
@@ -269,7 +268,7 @@ def test_interrupted_while_it_draws(monkeypatch, capsys):
     def press(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "render_optimisation", press)
+    monkeypatch.setattr(scene, "render_optimisation", press)
     assert main("--iterations", 2) == 130
     assert capsys.readouterr().err.endswith("interrupted: at once; the files already written are whole\n")
     assert left() == ["history.jsonl", "loss.png", "params.npz", "problem.json"]

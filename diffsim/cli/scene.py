@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
+from diffsim.cli.flags import add_problem_flags, complain, whole_number
 from diffsim.errors import DeviceError, DivergenceError, InputError
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
@@ -68,10 +68,10 @@ def scene_main(
         else:
             status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale)
     except (InputError, DeviceError, DivergenceError) as error:
-        _complain(type(error).__name__, str(error))
+        complain(type(error).__name__, str(error))
         status = REFUSED
     except KeyboardInterrupt:
-        _complain("interrupted", "at once; the files already written are whole")
+        complain("interrupted", "at once; the files already written are whole")
         status = INTERRUPTED
     if status:
         sys.exit(status)
@@ -81,12 +81,8 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     about = inspect.getmodule(problem)
     parser = argparse.ArgumentParser(prog=path.name, description=(about.__doc__ if about else None))
     add = parser.add_argument
-    for name, argument in inspect.signature(problem, eval_str=True).parameters.items():
-        flag, kind = f"--{name.replace('_', '-')}", _kind(argument)
-        how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-        made = add(flag, default=argument.default, **how)
-        made.help = "of the problem, default: %(default)s"  # said later: before Python 3.13 a bool's flag repeats it
-    some, any_seed = _whole(1), _whole(0)
+    add_problem_flags(parser, problem)
+    some, any_seed = whole_number(1), whole_number(0)
     add("--iterations", type=some, default=iterations, help="evaluations of loss and gradient, default: %(default)s")
     add("--starts", type=some, default=starts, help="starting points tuned side by side, default: %(default)s")
     add("--seed", type=any_seed, default=0, help="of the starting points, default: %(default)s")
@@ -96,31 +92,6 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     add("--no-video", action="store_true", help="leave out the video")
     add("--check", action="store_true", help="compare the gradient with differences instead; status 1 if it is off")
     return parser
-
-
-def _kind(argument: inspect.Parameter) -> Any:
-    """What a flag's word is read as: what the argument is annotated with, else the type of its default."""
-    kinds = (int, float, str, bool)
-    if argument.annotation in kinds:  # a default of 1 for a float must not make the flag whole
-        return argument.annotation
-    if type(argument.default) not in kinds:
-        raise InputError(f"problem({argument.name}) is a flag and needs a default: an int, a float, a str or a bool")
-    return type(argument.default)
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers of at least ``least``."""
-
-    def read(word: str) -> int:
-        try:
-            value = int(word)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"it is {word!r}, but it must be a whole number of at least {least}")
-        return value
-
-    return read
 
 
 def _check(problem: Problem, given: argparse.Namespace) -> int:
@@ -163,7 +134,7 @@ def _tune(
         if report is not None:
             report(simulation, result)
     for what in unsaved:
-        _complain("not saved", what)
+        complain("not saved", what)
     if unsaved:
         return INCOMPLETE
     return INTERRUPTED if result.stopped == "interrupted" else 0
@@ -193,8 +164,3 @@ def _summary(result: Result, seconds: float, files: list[Path]) -> None:
     print(f"stopped  {result.stopped}")
     for k, file in enumerate(files):
         print(f"{'' if k else 'files':8} {file}")
-
-
-def _complain(what: str, why: str) -> None:
-    # Soft wrapping: the terminal breaks lines, and a log gets one that can be searched.
-    Console(stderr=True).print(Text.assemble((what, "bold red"), f": {why}"), soft_wrap=True)

@@ -1,0 +1,5 @@
+"""``python -m diffsim`` is the command ``diffsim``."""
+
+from diffsim.cli import main
+
+main()
