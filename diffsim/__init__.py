@@ -20,7 +20,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
 from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError
-from diffsim.gradients import GradientReport, check_gradients
+from diffsim.gradients import GradientEstimate, GradientReport, check_gradients, estimate_gradient
 from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, Travel
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
@@ -56,6 +56,7 @@ __all__ = [
     "ExponentialDecay",
     "FullTape",
     "GradientError",
+    "GradientEstimate",
     "GradientReport",
     "Ground",
     "InputError",
@@ -77,6 +78,7 @@ __all__ = [
     "Travel",
     "Truncated",
     "check_gradients",
+    "estimate_gradient",
     "from_image",
     "from_mesh",
     "grid",

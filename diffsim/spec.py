@@ -6,13 +6,15 @@ Scenes, controllers, objectives and problems are all specifications. Nothing in 
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from diffsim.errors import InputError
 
-__all__ = ["Spec", "array", "choices", "number", "whole"]
+__all__ = ["Spec", "array", "choices", "number", "numbers_by_name", "whole"]
 
 
 class Spec:
@@ -248,6 +250,28 @@ def _excerpt(value: Any) -> str:
 def number(owner: str, value: Any, **limits: Any) -> float:
     """``value`` as a finite float within the limits of `array`."""
     return float(array(owner, value, (), **limits))
+
+
+def numbers_by_name(owner: str, given: Mapping[str, Any], names: Iterable[str], **limits: Any) -> dict[str, float]:
+    """A number for each of the ``names`` that a name or pattern of ``given`` matches; later patterns win.
+
+    Args:
+        owner: what is given, for the message: "tune(scale)".
+        given: numbers by name or pattern.
+        names: of the parameters.
+        limits: of `array`.
+
+    Raises:
+        InputError: if a pattern matches nothing, or a number is outside of the limits.
+    """
+    names = list(names)
+    found = {}
+    for pattern, value in given.items():
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise InputError(f"{owner} names {pattern!r}, but the parameters are {', '.join(names)}")
+        found.update(dict.fromkeys(matching, number(f"{owner}[{pattern!r}]", value, **limits)))
+    return found
 
 
 def whole(owner: str, value: Any, least: int = 1) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diffsim.errors import GradientError
-from diffsim.simulation import Simulation
+
+if TYPE_CHECKING:
+    from diffsim.simulation import Simulation
 
 __all__ = ["GradientReport", "ParameterCheck", "check_gradients"]
 

@@ -6,17 +6,17 @@ copy goes back to what it kept (parameters, gradient, optimizer state) and tries
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from diffsim.errors import DivergenceError, InputError
-from diffsim.spec import number
+from diffsim.errors import DivergenceError
+from diffsim.spec import numbers_by_name
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.rows import Rows, clip_rows, row_norms
+from diffsim.tuning.smoothing import Smoothed
 
 __all__ = ["MOST_REJECTIONS", "Evaluation", "Search", "Tunable"]
 
@@ -26,7 +26,12 @@ RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rej
 
 
 class Tunable(Protocol):
-    """What can be tuned: a `Simulation`, or anything like it."""
+    """What can be tuned: a `Simulation`, or anything like it.
+
+    Two things are used where they are there. ``adjoint_growth``, a number or (copies,) or None, is the factor per step
+    by which the adjoint grew in the last `value_and_grad`, and goes into the history. ``again(window=h)`` makes the
+    same simulation with truncated backpropagation, to be closed.
+    """
 
     @property
     def problem(self) -> Any:
@@ -60,6 +65,7 @@ class Evaluation:
         reasons: of the bad ones, in words, by copy.
         error: the first of them as an exception, None if nothing is bad.
         clean: whether all were evaluated and finite.
+        growth: (copies,) or (1,) of the adjoint, per step; None where nothing is known of it.
     """
 
     losses: np.ndarray
@@ -70,6 +76,7 @@ class Evaluation:
     reasons: Mapping[int, str]
     error: DivergenceError | None
     clean: bool = False
+    growth: np.ndarray | None = None
 
 
 class Search:
@@ -139,7 +146,33 @@ class Search:
                 name, reason = self._blame(losses[copy], gradient[copy])
                 reasons[copy] = reason
                 error = error or DivergenceError(reason, array=name, env=copy, step=-1)
-        return Evaluation(losses, gradient, norms, bad, np.zeros_like(bad), reasons, error, clean)
+        return Evaluation(losses, gradient, norms, bad, np.zeros_like(bad), reasons, error, clean, self._growth())
+
+    def _growth(self) -> np.ndarray | None:
+        growth = getattr(self.sim, "adjoint_growth", None)
+        if growth is None:
+            return None
+        growth = np.array(growth, dtype=np.float64).reshape(-1)
+        if growth.size == len(self.scale):
+            return growth
+        known = growth[~np.isnan(growth)]  # of copies that share their parameters, or are samples of one point
+        return np.array([np.median(known) if known.size else np.nan])
+
+    def lowest(self, loss: float, copy: int) -> tuple[float, int, np.ndarray]:
+        """What was evaluated best in the last evaluation: loss, copy and parameters as a row.
+
+        Args:
+            loss: the lowest of those accepted.
+            copy: which one it is.
+        """
+        if isinstance(self.sim, Smoothed) and self.sim.last is not None:
+            last = self.sim.last
+            return last.best_loss, last.best_copy, self.rows.pack(last.best_params)[0]
+        return loss, copy, self.kept_x[copy]
+
+    def notes(self) -> dict[str, Any]:
+        """What a record says beyond loss and gradient."""
+        return self.sim.notes() if isinstance(self.sim, Smoothed) else {}
 
     def take(self, found: Evaluation) -> np.ndarray:
         """Keep what is finite, shorten the steps of what is not; returns (copies,) which were accepted.
@@ -225,12 +258,8 @@ class Search:
 def _units(rows: Rows, scale: Mapping[str, float]) -> np.ndarray:
     """(1, n) the unit that each column is counted in, 1 where ``scale`` names none."""
     units = np.ones((1, rows.width))
-    for pattern, unit in scale.items():
-        names = fnmatch.filter(rows.names, pattern)
-        if not names:
-            raise InputError(f"tune(scale) names {pattern!r}, but the parameters are {', '.join(rows.names)}")
-        for name in names:
-            units[0, rows.columns[name]] = number(f"tune(scale)[{pattern!r}]", unit, above=0.0)
+    for name, unit in numbers_by_name("tune(scale)", scale, rows.names, above=0.0).items():
+        units[0, rows.columns[name]] = unit
     return units
 
 

@@ -19,6 +19,7 @@ from diffsim.tuning.result import Result, Snapshots
 from diffsim.tuning.rows import Rows
 from diffsim.tuning.run import Run
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search, Tunable
+from diffsim.tuning.smoothing import Smoothed
 
 __all__ = ["tune"]
 
@@ -36,6 +37,9 @@ def tune(
     params: Mapping[str, np.ndarray] | None = None,
     clip: float | None = None,
     scale: Mapping[str, float] | None = None,
+    estimator: str | None = None,
+    sigma: float | Mapping[str, float] = 0.1,
+    window: int | None = None,
     target: float | None = None,
     patience: int | None = None,
     time_limit: float | None = None,
@@ -54,16 +58,29 @@ def tune(
     independently, norms and rejections included, and the best is the best of all of them. A copy is given up
     if its first evaluation, or 20 in a row, are not finite.
 
+    With an ``estimator``, such copies are instead the samples of one search point, drawn around it afresh in each
+    iteration, and what is lowered is the smoothed loss, their mean (see `diffsim.estimate_gradient`). That helps where
+    the gradient itself is of no use: jumps, chaos. The best parameters are still ones that were evaluated, with the
+    loss that they gave: those of the best single copy so far, which may be a lucky sample, lower than any smoothed
+    loss. An odd number of copies has the search point itself among them. The last parameters are the search point.
+
     Args:
         sim: a `Simulation`, or anything with ``problem``, ``envs``, ``shared``, ``params(seed)`` and
             ``value_and_grad(params)``. It must not change the arrays it is given.
         optimizer: e.g. ``Adam(0.02)``.
         iterations: most evaluations of loss and gradient, the start included.
-        seed: of the initial parameters.
+        seed: of the initial parameters, and of an estimator's perturbations.
         params: initial parameters instead; with a leading axis if each copy has its own.
         clip: largest global norm of a gradient; longer ones are scaled down to it. None does not.
         scale: by name or pattern, the size that a parameter is counted in: a stiffness of thousands and a damping of
-            ones want different steps. The optimizer, `clip` and the recorded norm see parameters divided by it.
+            ones want different steps. The optimizer, `clip`, `sigma` and the recorded norm see parameters divided by
+            it.
+        estimator: "first", "zeroth" or "mixed", on a simulation with ``shared=False``; None takes the gradient of each
+            copy as it is. Then ``params`` and the last parameters have no axis of copies, and the callback sees the
+            search point.
+        sigma: standard deviation of an estimator's perturbations: one for all parameters, or by name or pattern.
+        window: backpropagate through so many steps at a time (see `diffsim.Truncated`), on a simulation made again for
+            the run. None differentiates as ``sim`` does.
         target: stop once the best loss is at most this.
         patience: stop after so many iterations in a row without a new best.
         time_limit: stop after the iteration that exceeds this [s].
@@ -85,19 +102,27 @@ def tune(
         raise InputError(f"tune(optimizer) is {optimizer!r}, but an optimizer is needed, e.g. diffsim.Adam(0.02)")
     if run is not None and not isinstance(run, Run):
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
-    search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
     settings = {
         "optimizer": repr(optimizer),
         "iterations": iterations,
         "clip": clip,
         "scale": dict(scale or {}),
+        "estimator": estimator,
+        "sigma": (dict(sigma) if isinstance(sigma, Mapping) else sigma) if estimator else None,
+        "window": window,
         "target": target,
         "patience": patience,
         "time_limit": time_limit,
         "start": "seed" if params is None else "given",
     }
-    folder = _Folder(run, sim.problem, seed, settings)
-    return _Loop(search, stop, folder, callback, progress_for(progress, iterations)).run()
+    with contextlib.ExitStack() as held:
+        if window is not None:
+            sim = held.enter_context(contextlib.closing(_windowed(sim, window)))
+        if estimator is not None:
+            sim = Smoothed(sim, estimator, sigma=sigma, seed=seed, scale=scale)
+        search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
+        folder = _Folder(run, sim.problem, seed, settings)
+        return _Loop(search, stop, folder, callback, progress_for(progress, iterations)).run()
 
 
 class _Loop:
@@ -177,8 +202,10 @@ class _Loop:
         losses = np.where(good, found.losses, np.nan)
         copy = int(np.where(good, losses, np.inf).argmin())  # 0 if none is good
         loss = float(losses[copy])
-        if good[copy] and (self.best is None or loss < self.best[0]):
-            self.best = loss, iteration, copy, self.search.kept_x[copy]
+        if good[copy]:
+            low, which, row = self.search.lowest(loss, copy)
+            if self.best is None or low < self.best[0]:
+                self.best = low, iteration, which, row
         record: dict[str, Any] = {
             "iteration": iteration,
             "loss": loss,
@@ -189,6 +216,9 @@ class _Loop:
         }
         if self.search.rows.copies:
             record["losses"] = losses.tolist()
+        if found.growth is not None:
+            record["growth"] = float(found.growth[copy])
+        record.update(self.search.notes())
         if found.reasons:
             record["rejected"] = _in_words(found.reasons, self.search.rows.copies)
         return record
@@ -214,7 +244,7 @@ class _Loop:
         assert self.best is not None
         loss, iteration, copy, row = self.best
         rows = self.search.rows
-        kept = [(i, rows.one(x, copy)) for i, x in self.snapshots.all()]
+        kept = [(i, rows.one(x, copy if rows.copies else 0)) for i, x in self.snapshots.all()]
         snapshots = dict(kept) | {iteration: _one(rows, row)}
         return Result(
             best_params=_one(rows, row),
@@ -285,6 +315,18 @@ class _Folder:
         if (self.trouble is not None) != self._told:
             progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
             self._told = self.trouble is not None
+
+
+def _windowed(sim: Tunable, window: Any) -> Any:
+    """The same simulation with truncated backpropagation."""
+    window = whole("tune(window)", window)
+    again = getattr(sim, "again", None)
+    if again is None:
+        raise InputError(
+            f"tune(window) is {window}, but a {type(sim).__name__} cannot be made again with a window; it has no "
+            "again(window=...), as a diffsim.Simulation has"
+        )
+    return again(window=window)
 
 
 def _initial(sim: Tunable, seed: int, params: Mapping[str, np.ndarray] | None) -> Mapping[str, np.ndarray]:

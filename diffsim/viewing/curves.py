@@ -43,9 +43,9 @@ def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 def best_iteration(history: History) -> int | None:
-    """The iteration of the lowest loss; None where no loss is finite."""
-    at, loss, _, _ = _curves(history)
-    return int(at[np.nanargmin(loss)]) if np.isfinite(loss).any() else None
+    """The first iteration with the best loss of all; None where no loss is finite."""
+    at, _, best, _ = _curves(history)
+    return int(at[np.nanargmin(best)]) if np.isfinite(best).any() else None
 
 
 def _draw_losses(axes: Any, history: History, width: float) -> None:
@@ -56,18 +56,19 @@ def _draw_losses(axes: Any, history: History, width: float) -> None:
     axes.plot(at, loss, color=STYLE.loss, linewidth=width, marker=marker, label="loss")
     axes.plot(at, best, color=STYLE.best, linewidth=1.6 * width, drawstyle="steps-post", label="best so far")
     if len(fine):
-        positive = fine.min() > 0.0 and fine.max() > LOG_FROM * fine.min()
+        lowest = min(fine.min(), np.nanmin(best))  # below all losses if those are means over samples
+        positive = lowest > 0.0 and fine.max() > LOG_FROM * lowest
         if positive:
             axes.set_yscale("log")
         else:
-            axes.set_ylim(*_limits(fine))
+            axes.set_ylim(*_limits(fine, lowest))
     axes.set_xlim(*_padded(at, 0.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, steps=[1, 2, 5, 10]))
 
 
-def _limits(losses: np.ndarray) -> tuple[float, float]:
-    """Lower and upper limit that show all losses but rare spikes; those leave the picture at its top."""
-    low, middle, most = losses.min(), np.quantile(losses, 0.9), losses.max()
+def _limits(losses: np.ndarray, low: float) -> tuple[float, float]:
+    """Lower and upper limit that show ``low`` and all losses but rare spikes; those leave the picture at its top."""
+    middle, most = np.quantile(losses, 0.9), losses.max()
     high = min(most, max(middle + 1.0 * (middle - low), losses[0]))
     margin = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
     return float(low - margin), float(high + margin)

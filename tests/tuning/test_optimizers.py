@@ -297,7 +297,7 @@ def test_arrays_that_do_not_fit_are_named():
 
 def test_nothing_imports_taichi():
     """In a process of its own, with the modules of `tuning` loaded without the package's front page."""
-    names = ["optimizers", "progress", "result", "rows", "run", "schedules", "search", "tune"]
+    names = ["optimizers", "progress", "result", "rows", "run", "schedules", "search", "smoothing", "tune"]
     folder = importlib.import_module("diffsim.tuning").__path__[0]
     program = (
         "import sys, types; package = types.ModuleType('diffsim'); "

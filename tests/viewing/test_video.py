@@ -5,6 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from diffsim.errors import InputError
@@ -18,7 +19,7 @@ from diffsim.viewing import (
     snapshot,
     video,
 )
-from diffsim.viewing.curves import best_iteration
+from diffsim.viewing.curves import _draw_losses, best_iteration
 from diffsim.viewing.frames import Panel
 from diffsim.viewing.style import STYLE, rgba
 
@@ -252,6 +253,19 @@ def test_the_best_iteration_has_the_lowest_loss():
     assert best_iteration(history()) == 5
     assert best_iteration([]) is None
     assert best_iteration([{"iteration": 0, "loss": None}, {"iteration": 1, "loss": float("nan")}]) is None
+
+
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_a_best_below_all_losses_is_in_the_picture(offset):
+    """As where the loss is the mean over samples, and the best that of one of them."""
+    records = [{"iteration": k, "loss": 2.0 - 0.1 * k, "best": 0.5 if k < 6 else -4.0} for k in range(9)]
+    records = [{**record, "loss": record["loss"] + offset, "best": record["best"] + offset} for record in records]
+    assert best_iteration(records) == 6
+    axes = Figure().add_subplot()
+    _draw_losses(axes, records, 1.0)
+    low, high = axes.get_ylim()
+    assert low < offset - 4.0
+    assert offset + 2.0 < high < offset + 10.0
 
 
 @pytest.mark.parametrize(
