@@ -61,6 +61,7 @@ class Fields:
         envs: number of environments.
         precision: "f32" or "f64".
         serial: run the kernels that move data in one thread (a CPU).
+        record_all: whether a model should record all that it can, contact events included.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class Fields:
         envs: int,
         precision: str,
         serial: bool = True,
+        record_all: bool = False,
     ):
         self.envs, self.rows = envs, 0
+        self.record_all = record_all
         self.tuned = tuple(tuned)
         self._shapes = {name: np.shape(value) for name, value in numbers.items()}
         sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._shapes.values()]
