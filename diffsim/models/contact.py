@@ -116,10 +116,10 @@ def discs_meet(apart, approach, reach, dt):
         dt: [s].
     """
     closing = -apart.dot(approach)
-    root = _root(apart, approach, reach)
-    # root / reach is the speed along the normal at the impact; a square that is negative is a miss.
-    passes = closing > SLOWEST * reach and root > (SLOWEST * reach) ** 2
-    return passes and apart.dot(apart) - reach * reach < dt * (closing + ti.sqrt(ti.max(root, 0.0)))
+    square = _square(apart, approach, reach)
+    # Its root over reach is the speed along the normal at the impact; a square that is negative is a miss.
+    passes = closing > 0.0 and square > (SLOWEST * reach) ** 2
+    return passes and apart.dot(apart) - reach * reach < dt * (closing + ti.sqrt(ti.max(square, 0.0)))
 
 
 @ti.func
@@ -135,15 +135,15 @@ def speed_of_discs(apart, approach, reach):
     The gap over this speed is the first root of ``|apart + time * approach| = reach``, without a difference of near
     numbers: as close discs give it, and fast ones that start many radii apart.
     """
-    return (apart.dot(approach) - ti.sqrt(_root(apart, approach, reach))) / (2.0 * reach)
+    return (apart.dot(approach) - ti.sqrt(_square(apart, approach, reach))) / (2.0 * reach)
 
 
 @ti.func
-def _root(apart, approach, reach):
+def _square(apart, approach, reach):
     """Square of (reach times the speed along the normal at the impact); not positive if the discs pass each other."""
-    square = approach.dot(approach) + TINY
-    beside = apart - (apart.dot(approach) / square) * approach  # how far beside each other they would pass
-    return square * (reach * reach - beside.dot(beside))
+    fast = approach.dot(approach) + TINY
+    beside = apart - (apart.dot(approach) / fast) * approach  # how far beside each other they would pass
+    return fast * (reach * reach - beside.dot(beside))
 
 
 @ti.func
