@@ -1,14 +1,51 @@
-"""Contact with time of impact: what happens when a point meets a plane during a step.
+"""Contact with time of impact, for all models: position, velocity and normal are taken at the impact.
 
-Taking the impact at the end of the step, as a plain projection does, gives gradients of the wrong sign: a ball
+Taking the impact at an end of the step, as a plain projection does, gives gradients of the wrong sign: a ball
 started higher would seem to end higher after its bounce (Hu et al. 2020, arXiv:1910.00935, section 4; Zhong et al.
 2022, arXiv:2207.05060). With the time of impact inside the step both the end and its gradient are right. Where a force
 acts, the velocity at the impact depends on that time too (Zhong et al. 2023, arXiv:2305.00092): see `rebound`.
+
+A model asks, in this order: does it meet (`meets`, `discs_meet`), when (`time_of_impact`, `time_of_bounce`), along
+which normal (`normal_at_impact`), how fast does it leave if it does (`rebound`, `leaves`), what does friction take
+(`grip`, `slides`, `slowed`), what does each body get (`impulse`), where does the step end (`moved`)? Every decision
+may be recorded (`mark`).
 """
 
 import taichi as ti
 
-__all__ = ["SKIN", "SLOWEST", "STILL", "leaves", "meets", "rebound", "time_of_bounce", "time_of_impact"]
+from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES
+
+__all__ = [
+    "BOUNCES",
+    "DEEP",
+    "MEETS",
+    "RESTS",
+    "SKIN",
+    "SLIDES",
+    "SLOWEST",
+    "STILL",
+    "TINY",
+    "discs_meet",
+    "gap_of_discs",
+    "grip",
+    "impulse",
+    "leaves",
+    "mark",
+    "mark_bounce",
+    "mark_stay",
+    "meets",
+    "moved",
+    "normal_at_impact",
+    "rebound",
+    "rests",
+    "size",
+    "slides",
+    "slowed",
+    "speed_of_discs",
+    "sunken",
+    "time_of_bounce",
+    "time_of_impact",
+]
 
 SKIN = 1e-6
 """A point at rest closer to the plane than this is on it [m]. Above the rounding of float32 coordinates of order one:
@@ -22,6 +59,12 @@ gradient."""
 SLOWEST = 1e-9
 """Approach slower than this does not count [m/s]: its square is still a normal float32, so nothing divides by zero."""
 
+TINY = 1e-24
+"""Added to the square of a length that may be zero [m^2] or [m^2/s^2], a normal float32: no root of zero."""
+
+
+# Time of impact
+
 
 @ti.func
 def meets(gap, speed, dt):
@@ -30,21 +73,87 @@ def meets(gap, speed, dt):
 
 
 @ti.func
-def time_of_impact(gap, speed, before, dt):
-    """When a point that meets the plane does so, since the start of the step [s]; 0 for one that rests on it.
+def rests(gap, before):
+    """Whether a point that meets the plane lay on it at the start of the step.
 
-    ``before`` is its speed along the normal at the start of the step [m/s].
+    ``before`` is its speed along the normal at that time [m/s].
     """
-    return ti.select(gap > SKIN or before < -STILL, time_of_bounce(gap, speed, dt), 0.0)
+    return gap <= SKIN and before >= -STILL
+
+
+@ti.func
+def sunken(gap, speed, dt):
+    """Whether a point that meets the plane starts the step below it by more than rounding: a hundredth of its way."""
+    return gap <= 0.01 * dt * speed
+
+
+@ti.func
+def time_of_impact(gap, speed, before, dt):
+    """When a point that meets the plane does so, since the start of the step [s]; 0 for one that `rests` on it."""
+    return ti.select(rests(gap, before), 0.0, time_of_bounce(gap, speed, dt))
 
 
 @ti.func
 def time_of_bounce(gap, speed, dt):
     """The same for a point that bounces: no skin, or a bounce in it would have no part in the gradient.
 
-    A gap that rounding made negative counts as well, up to a hundredth of the step.
+    A gap that rounding made negative counts as well; for a `sunken` point it is 0.
     """
-    return ti.select(gap > 0.01 * dt * speed, gap, 0.0) / -speed
+    return ti.select(sunken(gap, speed, dt), 0.0, gap) / -speed
+
+
+# Two discs, or two balls: what `meets` asks of them, and the gap and speed with which the functions above tell the time
+
+
+@ti.func
+def discs_meet(apart, approach, reach, dt):
+    """Whether two discs come to touch in ``dt`` [s], at more than a grazing speed; or overlap, and go on to.
+
+    Args:
+        apart: centre of the second less centre of the first [m].
+        approach: velocity of the second less velocity of the first [m/s].
+        reach: distance of the centres at which they touch [m].
+        dt: [s].
+    """
+    closing = -apart.dot(approach)
+    square = _square(apart, approach, reach)
+    # Its root over reach is the speed along the normal at the impact; a square that is negative is a miss.
+    passes = closing > 0.0 and square > (SLOWEST * reach) ** 2
+    return passes and apart.dot(apart) - reach * reach < dt * (closing + ti.sqrt(ti.max(square, 0.0)))
+
+
+@ti.func
+def gap_of_discs(apart, reach):
+    """Between two discs [m]: (|apart|^2 - reach^2) / (2 reach), the distance between them when they are close."""
+    return (apart.dot(apart) - reach * reach) / (2.0 * reach)
+
+
+@ti.func
+def speed_of_discs(apart, approach, reach):
+    """Mean speed at which that gap changes until two discs that meet do so (negative) [m/s].
+
+    The gap over this speed is the first root of ``|apart + time * approach| = reach``, without a difference of near
+    numbers: as close discs give it, and fast ones that start many radii apart.
+    """
+    return (apart.dot(approach) - ti.sqrt(_square(apart, approach, reach))) / (2.0 * reach)
+
+
+@ti.func
+def _square(apart, approach, reach):
+    """Square of (reach times the speed along the normal at the impact); not positive if the discs pass each other."""
+    fast = approach.dot(approach) + TINY
+    beside = apart - (apart.dot(approach) / fast) * approach  # how far beside each other they would pass
+    return fast * (reach * reach - beside.dot(beside))
+
+
+@ti.func
+def normal_at_impact(apart, approach, impact):
+    """Unit vector from the first disc to the second at their impact."""
+    at = apart + impact * approach
+    return at / size(at)
+
+
+# Restitution
 
 
 @ti.func
@@ -69,6 +178,83 @@ def rebound(speed, gain, share, restitution):
 def leaves(up, gain, restitution):
     """Whether a point that bounces with ``up`` is off the plane at the step's middle and at its end; else it rests.
 
-    Without restitution it rests to the end of the step even if forces lift it.
+    Without restitution it rests to the end of the step even if forces lift it: it then leaves a step later, with less
+    speed by at most ``gain``. So a restitution of zero is not quite the limit of a small one where something pulls a
+    point off the ground in the very step of its landing; in exchange a ground without restitution costs nothing.
     """
     return up >= 0.0 and up + 0.5 * gain >= 0.0 and (restitution > 0.0 or gain <= 0.0)
+
+
+# Impulse and Coulomb friction. Impulses are in N s; or, for points, per kilogram and so in m/s.
+
+
+@ti.func
+def impulse(speed, up, inverse_mass):
+    """Impulse along the normal that changes the speed of approach from ``speed`` to ``up`` [N s].
+
+    ``inverse_mass`` [1/kg] is how much speed an impulse gives: the sum of 1 / mass over both bodies, and of
+    arm^2 / inertia where the impulse passes beside a centre of mass.
+    """
+    return (up - speed) / inverse_mass
+
+
+@ti.func
+def grip(friction, impulse):
+    """The largest impulse along the surface that friction can give: Coulomb's cone."""
+    return friction * impulse
+
+
+@ti.func
+def size(vector):
+    """Length of a vector that may be zero, with a finite slope there."""
+    return ti.sqrt(vector.dot(vector) + TINY)
+
+
+@ti.func
+def slides(needed, grip):
+    """Whether friction cannot give the impulse ``needed`` to stop the sliding. If it can, the speed after is zero."""
+    return needed > grip
+
+
+@ti.func
+def slowed(along, needed, grip):
+    """Velocity (or speed) along the surface of what `slides`, after friction took what it can."""
+    return (1.0 - grip / needed) * along
+
+
+# The rest of the step
+
+
+@ti.func
+def moved(position, before, after, impact, dt):
+    """Position at the end of a step in which the velocity changes from ``before`` to ``after`` at the impact."""
+    return position + impact * before + (dt - impact) * after
+
+
+# Events
+
+
+@ti.func
+def mark(contact: ti.template(), env, row, element, flag: ti.template()):
+    """Record a decision: add its flag to the trajectory field ``contact``. Nothing is compiled if there is none."""
+    if ti.static(contact):
+        contact[env, row, element] += ti.static(float(flag))
+
+
+@ti.func
+def mark_bounce(contact: ti.template(), env, row, element, gap, speed, dt):
+    """Record that it bounces, and what its `time_of_bounce` depends on."""
+    if ti.static(contact):
+        mark(contact, env, row, element, BOUNCES)
+        if sunken(gap, speed, dt):
+            mark(contact, env, row, element, DEEP)
+
+
+@ti.func
+def mark_stay(contact: ti.template(), env, row, element, gap, speed, before, dt):
+    """Record, for what does not bounce, what its `time_of_impact` depends on."""
+    if ti.static(contact):
+        if rests(gap, before):
+            mark(contact, env, row, element, RESTS)
+        elif sunken(gap, speed, dt):
+            mark(contact, env, row, element, DEEP)

@@ -16,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
-from diffsim.models.contact import leaves, meets, rebound, time_of_bounce, time_of_impact
+from diffsim.models import contact
 from diffsim.scene import MassSpring
 
 __all__ = ["build"]
@@ -60,6 +60,7 @@ class Points:
     grounded: bool  # whether there is a ground
     sticky: bool  # whether its friction is infinite
     bouncy: bool  # whether it has restitution
+    timed: bool  # whether impacts are taken when they happen, not at the start of their step
     dashpots: bool  # whether springs have damping
     pushed: bool  # whether there are external forces
 
@@ -70,12 +71,13 @@ class Motion:
 
     position: Any  # (env, row, point) [m]
     velocity: Any  # (env, row, point) [m/s]
-    force: Any  # (env, row, point) of the springs [N]
-    actuation: Any  # (env, row, actuator)
     centre: Any  # (env, row, 0) mean of the positions [m]
     observation: Any  # (env, row, k) offsets from the centre [m], then scaled velocities
     actuator_position: Any  # (env, row, actuator) relative extension of the spring
     actuator_velocity: Any  # (env, row, actuator) its rate [1/s]
+    actuation: Any  # (env, row, actuator)
+    force: Any  # (env, row, point) of the springs [N]
+    contact: Any  # (env, row, point) events of `diffsim.events`; None unless everything is recorded
 
 
 @ti.func
@@ -187,7 +189,7 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
         gap = position.dot(normal) - points.ground_height[env, 0]
         speed = velocity.dot(normal)
         # Each branch writes its own result: a local that is assigned again would need the gradient's stack.
-        if meets(gap, speed, dt):
+        if contact.meets(gap, speed, dt):
             land(points, motion, env, row, point, dt, position, velocity, normal, gap, speed)
         else:
             motion.position[env, row + 1, point] = position + dt * velocity
@@ -200,19 +202,47 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
 @ti.func
 def land(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal, gap, speed):
     """Move to the impact; there the point bounces, or it stays on the ground."""
+    contact.mark(motion.contact, env, row, point, contact.MEETS)
     before = motion.velocity[env, row, point].dot(normal)
-    impact = time_of_impact(gap, speed, before, dt)
-    if ti.static(points.bouncy):
-        bounce = time_of_bounce(gap, speed, dt)
+    if ti.static(not points.timed):
+        # What not to do: the impact at the start of the step, with the speed of its end.
+        if ti.static(points.bouncy):
+            contact.mark(motion.contact, env, row, point, contact.BOUNCES)
+        up = -points.restitution[env, 0] * speed
+        depart(points, motion, env, row, point, dt, position, velocity, normal, speed, 0.0, up)
+    elif ti.static(points.bouncy):
+        bounce = contact.time_of_bounce(gap, speed, dt)
         restitution = points.restitution[env, 0]
         gain = speed - before
-        up = rebound(speed, gain, bounce / dt, restitution)
-        if leaves(up, gain, restitution):
+        up = contact.rebound(speed, gain, bounce / dt, restitution)
+        if contact.leaves(up, gain, restitution):
+            contact.mark_bounce(motion.contact, env, row, point, gap, speed, dt)
             depart(points, motion, env, row, point, dt, position, velocity, normal, speed, bounce, up)
         else:
-            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
+            stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
     else:
-        depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
+        stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
+
+
+@ti.func
+def stay(
+    points: ti.template(),
+    motion: ti.template(),
+    env,
+    row,
+    point,
+    dt,
+    position,
+    velocity,
+    normal: ti.template(),
+    gap,
+    speed,
+    before,
+):
+    """Stay on the ground to the end of the step."""
+    contact.mark_stay(motion.contact, env, row, point, gap, speed, before, dt)
+    impact = contact.time_of_impact(gap, speed, before, dt)
+    depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
 
 
 @ti.func
@@ -233,19 +263,20 @@ def depart(
     """Take the new velocity at the impact, ``up`` [m/s] of it along the normal, for what is left of the step."""
     if ti.static(points.sticky):
         after = up * normal
-        motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
+        motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
         motion.velocity[env, row + 1, point] = after
     else:
         along = velocity - speed * normal
-        grip = points.friction[env, 0] * (up - speed)  # what friction can take of the speed [m/s]
-        sliding = ti.sqrt(along.dot(along) + 1e-24)
-        if sliding > grip:
-            after = (1.0 - grip / sliding) * along + up * normal
-            motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
+        limit = contact.grip(points.friction[env, 0], up - speed)
+        sliding = contact.size(along)
+        if contact.slides(sliding, limit):
+            contact.mark(motion.contact, env, row, point, contact.SLIDES)
+            after = contact.slowed(along, sliding, limit) + up * normal
+            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
             motion.velocity[env, row + 1, point] = after
         else:
             after = up * normal
-            motion.position[env, row + 1, point] = position + impact * velocity + (dt - impact) * after
+            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
             motion.velocity[env, row + 1, point] = after
 
 
@@ -326,6 +357,7 @@ def _points(scene: MassSpring, fields: Fields) -> Points:
         grounded=ground is not None,
         sticky=sticky,
         bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),
+        timed=ground is None or ground.time_of_impact,
         dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,
         pushed=bool(np.any(scene.force)) or "scene.force" in tuned,
     )
@@ -336,13 +368,15 @@ def _motion(scene: MassSpring, fields: Fields, reads: frozenset[str]) -> Motion:
     observed, sensed = "observation" in reads, "actuator_state" in reads
     centred = observed or "centre" in reads
     rows = fields.trajectory
+    # In the order in which a step computes them: the first that is not finite tells where it began.
     return Motion(
         position=rows("position", n, d, state=True),
         velocity=rows("velocity", n, d, state=True),
-        force=rows("force", n, d, accumulates=True, recorded=False),
-        actuation=rows("actuation", muscles, per_step=True),
         centre=rows("centre", 1, d, accumulates=True, recorded=False) if centred else None,
         observation=rows("observation", scene.observations) if observed else None,
         actuator_position=rows("actuator_position", muscles) if sensed else None,
         actuator_velocity=rows("actuator_velocity", muscles) if sensed else None,
+        actuation=rows("actuation", muscles, per_step=True),
+        force=rows("force", n, d, accumulates=True, recorded=False),
+        contact=rows("contact", n, accumulates=True, per_step=True) if fields.record_all else None,
     )

@@ -24,15 +24,20 @@ class Ground(Spec):
         friction: Coulomb's coefficient; infinite (the default) means that a point sticks where it lands.
         restitution: share of the normal speed that a point keeps when it bounces, from 0 to 1.
         normal: unit vector out of the ground; None is the last axis, up.
+        time_of_impact: False takes every impact at the start of its step, which gives gradients of the wrong sign. It
+            is there to show just that, and for nothing else.
     """
 
     height: float = 0.0
     friction: float = float("inf")
     restitution: float = 0.0
     normal: Any = None
+    time_of_impact: bool = True
 
     def __post_init__(self) -> None:
         """Check every number."""
+        if not isinstance(self.time_of_impact, (bool, np.bool_)):
+            raise InputError(f"Ground.time_of_impact is {self.time_of_impact!r}, but it must be True or False")
         normal = self.normal
         if normal is not None:
             normal = array("Ground.normal", normal, (2,), (3,))
@@ -46,6 +51,7 @@ class Ground(Spec):
             friction=_friction(self.friction),
             restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
             normal=normal,
+            time_of_impact=bool(self.time_of_impact),
         )
 
 

@@ -5,23 +5,10 @@ import pytest
 
 import diffsim as ds
 
-from .references import CASES, orders, pulled
+from .references import CASES, matched_steps, orders, pulled
 
 # Sums of a few hundred steps in float64, of numbers of order one.
 ROUNDING = 1e-11
-
-
-def matched_steps(share, steps, within=0.02, doublings=3):
-    """About ``steps``, twice and four times as many, so that ``share`` of each is a whole number of steps.
-
-    The error of an impact depends on where in a step it falls; with one place for all, it falls in proportion to dt.
-    Semi-implicit Euler drops a point from rest half a step early: it lands in the middle of a step.
-    """
-    found = []
-    for k in range(doublings):
-        near = range(2**k * steps, 2**k * steps + 200)
-        found.append(next(n for n in near if abs(share * n - round(share * n)) < within))
-    return found
 
 
 def thrown(steps, dt, ground, **scene):
@@ -127,6 +114,28 @@ def test_a_bounce_on_the_border_of_two_steps_has_one_gradient(floating, offset):
     assert rollout.position[-1, 0, 1] == pytest.approx(1.2 - offset, abs=ROUNDING)
     assert grad["scene.initial_position"][0, 1] == pytest.approx(-1.0, abs=ROUNDING)
     assert grad["scene.ground_height"] == pytest.approx(2.0, abs=ROUNDING)
+
+
+def test_without_time_of_impact_the_gradient_has_the_wrong_sign():
+    # The impact is taken 216 steps after the start, at 0.45 s, as it happens: y = y0 + v0 0.45 - e v0 0.55.
+    case = CASES["bounce_once_no_gravity"]
+    y0, v0, r, e, T = (case["inputs"][name] for name in ("y0", "v0", "r", "e", "T"))
+    ground = ds.Ground(height=r, restitution=e, friction=0.0, time_of_impact=False)
+    scene = {"points": [[0.0, y0 + 1e-9]], "initial_velocity": (2.0, v0), "gravity": (0.0, 0.0)}
+    with thrown(480, T / 480, ground, **scene) as sim:
+        rollout, grad = pulled(sim, sim.params(), "position", (-1, 0, 1))
+        assert rollout.position[-1, 0, 1] == pytest.approx(case["value"], abs=1e-8)  # the place is right, and yet
+        assert grad["scene.initial_position"][0, 1] == pytest.approx(1.0, abs=ROUNDING)  # -1
+        assert grad["scene.initial_velocity"][1] == pytest.approx(-0.1, abs=ROUNDING)  # -1
+        assert grad["scene.restitution"] == pytest.approx(1.1, abs=ROUNDING)
+        assert grad["scene.ground_height"] == 0.0  # 2
+        # Under gravity the speed at the end of the step is turned round, whenever in it the impact is.
+        params = {**sim.params(), "scene.gravity": np.array([0.0, -3.0]), "scene.restitution": np.array(0.6)}
+        y, v = (sim.rollout(params)[name][:, 0, 1] for name in ("position", "velocity"))
+    dt = T / 480
+    row = np.flatnonzero(v[1:] > v[:-1])[0]
+    assert v[row + 1] == pytest.approx(-0.6 * (v[row] - 3.0 * dt), abs=ROUNDING)
+    assert y[row + 1] == pytest.approx(y[row] + dt * v[row + 1], abs=ROUNDING)
 
 
 @pytest.mark.parametrize("gap", [1e-9, 5e-7, 2e-6, 4e-3, 1e-2, 1.5e-2])

@@ -31,7 +31,7 @@ def rich_scene():
         gravity=(0.5, -9.0),
         force=(1.0, 0.0),
         initial_velocity=np.ones((4, 2)),
-        ground=Ground(height=-0.5, friction=0.7, restitution=0.3),
+        ground=Ground(height=-0.5, friction=0.7, restitution=0.3, time_of_impact=False),
         fixed=[3],
         dt=0.002,
     )
@@ -181,6 +181,9 @@ BAD = {
     "friction in words": (lambda: Ground(friction="high"), "Ground.friction takes numbers", "'high'"),
     "restitution above 1": (lambda: Ground(restitution=1.5), "Ground.restitution is 1.5", "at most 1"),
     "negative restitution": (lambda: Ground(restitution=-0.5), "Ground.restitution is -0.5", "at least 0"),
+    "half a time of impact": (lambda: Ground(time_of_impact=0.5), "time_of_impact is 0.5", "must be True or False"),
+    "a time of impact of None": (lambda: Ground(time_of_impact=None), "time_of_impact is None", "True or False"),
+    "a time of impact of 1": (lambda: Ground(time_of_impact=1), "time_of_impact is 1", "True or False"),
     "nan height": (lambda: Ground(height=np.nan), "Ground.height is nan", "finite"),
     # numbers
     "absent number": (lambda: scene().with_numbers({"stifness": 1.0}), "no number 'stifness'", "stiffness"),
@@ -204,6 +207,13 @@ def test_bad_input_is_named_with_what_was_given_and_what_is_allowed(case):
 def test_the_first_of_several_mistakes_is_named():
     with pytest.raises(InputError, match=r"springs\[1\] joins points 0 and 9"):
         scene(springs=[[0, 1], [0, 9], [8, 9]])
+
+
+def test_the_time_of_impact_is_a_choice_with_a_default():
+    assert Ground().time_of_impact is True
+    assert Ground(time_of_impact=np.bool_(False)).time_of_impact is False
+    assert Ground(time_of_impact=False) != Ground()
+    assert Spec.from_dict({"type": "Ground"}) == Ground()  # a file written before there was a choice
 
 
 def test_springs_may_be_none_at_all():
@@ -289,7 +299,8 @@ def test_with_numbers_replaces_what_it_names():
     )
     assert np.array_equal(other.points, moved)
     assert np.array_equal(other.stiffness, [7.0, 7.0, 7.0])
-    assert other.ground == Ground(height=-0.5, friction=0.1, restitution=0.3, normal=(0, 1))
+    expected = Ground(height=-0.5, friction=0.1, restitution=0.3, normal=(0, 1), time_of_impact=False)
+    assert other.ground == expected
     assert np.array_equal(other.rest_length, rich_scene().rest_length)
 
 
