@@ -25,7 +25,7 @@ WAYS = {
 """Settings under which every model must give the same."""
 
 
-class Small(Spec):
+class SmallScene(Spec):
     """A scene whose fields are numbers of the shapes in ``shapes``."""
 
     kind: ClassVar[str] = "scene"
@@ -65,7 +65,7 @@ def registered():
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pendulum(Small):
+class MathematicalPendulum(SmallScene):
     shapes: ClassVar = {"length": (), "gravity": (), "angle": (), "dt": ()}
 
     length: Any  # [m]
@@ -123,14 +123,14 @@ def small_model(record, scene, steps, prepare, *step, elements=1):
     )
 
 
-BUILDERS[Pendulum] = build_pendulum
+BUILDERS[MathematicalPendulum] = build_pendulum
 
 
 # A linear system with feedback: u = -K x, x' = A x + B u
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Linear(Small):
+class LinearFeedback(SmallScene):
     shapes: ClassVar = {"start": ("n",), "dynamics": ("n", "n"), "input": ("n",), "gain": ("n",), "dt": ()}
 
     start: Any  # (n,) x at the first row
@@ -180,14 +180,14 @@ def build_linear(scene, fields, steps, reads):
     return small_model(loop, scene, steps, begin, feed_back, respond)
 
 
-BUILDERS[Linear] = build_linear
+BUILDERS[LinearFeedback] = build_linear
 
 
 # A disc of 1 kg over a floor at height 0, which bounces, slides and rolls
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Disc(Small):
+class RollingDisc(SmallScene):
     shapes: ClassVar = {
         "initial_position": (1, 2),
         "initial_velocity": (1, 2),
@@ -287,14 +287,14 @@ def build_disc(scene, fields, steps, reads):
     return small_model(disc, scene, steps, throw, roll)
 
 
-BUILDERS[Disc] = build_disc
+BUILDERS[RollingDisc] = build_disc
 
 
 # Two smooth discs that collide
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pair(Small):
+class DiscPair(SmallScene):
     shapes: ClassVar = {
         "initial_position": (2, 2),
         "initial_velocity": (2, 2),
@@ -383,4 +383,4 @@ def build_pair(scene, fields, steps, reads):
     return replace(model, step=(Stage(collide, (table,), 1), Stage(go_on, (table,), 2)))
 
 
-BUILDERS[Pair] = build_pair
+BUILDERS[DiscPair] = build_pair

@@ -7,7 +7,7 @@ import diffsim as ds
 from diffsim.engine.fields import Fields
 from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES, describe
 
-from .small_models import Disc, Pair, registered
+from .small_models import DiscPair, RollingDisc, registered
 
 
 class Recording(Fields):
@@ -168,10 +168,10 @@ def test_executors_and_segments_record_the_same(recorded):
 def test_other_models_record_by_the_same_flags(recording):
     with registered():
         # A step of friction takes 3 * 0.3 * 0.0981 m/s of the slip, so it takes more than six of 0.59 m/s.
-        sliding = Disc([[0.0, 0.1]], [[0.59, 0.0]], 0.1, friction=0.3, dt=0.01)
+        sliding = RollingDisc([[0.0, 0.1]], [[0.59, 0.0]], 0.1, friction=0.3, dt=0.01)
         with ds.Simulation(ds.Problem(sliding, steps=12, tune=("scene.gravity",)), precision="f64") as sim:
             slid = sim.rollout(sim.params()).contact[:, 0]
-        colliding = Pair([[0.0, 0.0], [0.71, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 0.02)
+        colliding = DiscPair([[0.0, 0.0], [0.71, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 0.02)
         with ds.Simulation(ds.Problem(colliding, steps=40, tune=("scene.mass",)), precision="f64") as sim:
             collided = sim.rollout(sim.params()).contact[:, 0]
     assert [describe(code) for code in slid] == ["slides"] * 6 + ["rests"] * 6

@@ -6,7 +6,7 @@ import pytest
 import diffsim as ds
 
 from .references import CASES, matched_steps, orders, pulled
-from .small_models import WAYS, Disc, registered
+from .small_models import WAYS, RollingDisc, registered
 
 # Sums of a few hundred steps in float64, of numbers of order one.
 ROUNDING = 1e-11
@@ -17,7 +17,7 @@ STEPS = 480
 @pytest.fixture(scope="module", params=WAYS)
 def sim(request):
     with registered():
-        scene = Disc([[0.0, 1.0]], [[2.0, -2.0]], radius=0.1)
+        scene = RollingDisc([[0.0, 1.0]], [[2.0, -2.0]], radius=0.1)
         with ds.Simulation(ds.Problem(scene, steps=STEPS, tune=("*",)), precision="f64", **WAYS[request.param]) as made:
             yield made
 

@@ -6,7 +6,7 @@ import pytest
 import diffsim as ds
 
 from .references import CASES, orders
-from .small_models import WAYS, Pendulum, registered
+from .small_models import WAYS, MathematicalPendulum, registered
 
 CASE = CASES["pendulum_period"]
 # Rows before the first passage through zero. Where in its step a passage falls is in the error, so all three time steps
@@ -20,7 +20,7 @@ def periods(request):
     quarter = CASE["value"] / 4
     length, g, angle = CASE["inputs"]["l"], CASE["inputs"]["g"], np.deg2rad(CASE["inputs"]["theta0_deg"])
     with registered():
-        problem = ds.Problem(Pendulum(length, g, angle, dt=0.0), steps=3 * ROWS[-1] + 5, tune=("scene.*",))
+        problem = ds.Problem(MathematicalPendulum(length, g, angle, dt=0.0), steps=3 * ROWS[-1] + 5, tune=("scene.*",))
         with ds.Simulation(problem, precision="f64", **WAYS[request.param]) as sim:
             yield [period(sim, quarter / (rows + 1)) for rows in ROWS]
 

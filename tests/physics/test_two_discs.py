@@ -6,13 +6,13 @@ import pytest
 import diffsim as ds
 
 from .references import CASES, pulled
-from .small_models import WAYS, Pair, registered
+from .small_models import WAYS, DiscPair, registered
 
 # Sums of some fifty steps in float64, of numbers of order one.
 ROUNDING = 1e-12
 
 STEPS = 60
-HEAD_ON = Pair([[0.0, 0.0], [0.7, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 1.0 / STEPS)
+HEAD_ON = DiscPair([[0.0, 0.0], [0.7, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 1.0 / STEPS)
 
 
 @pytest.fixture(scope="module")
