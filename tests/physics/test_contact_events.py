@@ -4,24 +4,9 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.engine.fields import Fields
 from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES, describe
 
 from .small_models import DiscPair, RollingDisc, registered
-
-
-class Recording(Fields):
-    def __init__(self, *arguments, **settings):
-        super().__init__(*arguments, **{**settings, "record_all": True})
-
-
-@pytest.fixture(scope="module")
-def recording():
-    """Simulations made while this is alive record everything."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("diffsim.simulation.Fields", Recording)
-        yield
-
 
 # One step of one point each
 
@@ -63,7 +48,7 @@ GROUNDS = {
 
 
 @pytest.mark.parametrize("ground", GROUNDS)
-def test_every_decision_of_the_contact_law_is_recorded(recording, ground):
+def test_every_decision_of_the_contact_law_is_recorded(ground):
     gaps, velocities = zip(*STARTS.values(), strict=True)
     points = np.stack([np.arange(len(gaps)), np.full(len(gaps), 10.0)], axis=1)
     scene = ds.MassSpring(
@@ -74,7 +59,9 @@ def test_every_decision_of_the_contact_law_is_recorded(recording, ground):
         dt=0.01,
     )
     points[:, 1] = GAP + np.array(gaps)
-    with ds.Simulation(ds.Problem(scene, steps=1, tune=("scene.initial_position",)), precision="f64") as sim:
+    with ds.Simulation(
+        ds.Problem(scene, steps=1, tune=("scene.initial_position",)), precision="f64", record="all"
+    ) as sim:
         contact = sim.rollout({"scene.initial_position": points}).contact
     assert contact.shape == (1, len(STARTS))
     column = list(GROUNDS).index(ground)
@@ -82,10 +69,10 @@ def test_every_decision_of_the_contact_law_is_recorded(recording, ground):
     assert found == {name: describe(codes[column]) for name, codes in EVENTS.items()}
 
 
-def test_without_ground_nothing_happens(recording):
+def test_without_ground_nothing_happens():
     scene = ds.MassSpring(points=[[0.0, 1.0], [1.0, 1.0]], springs=[[0, 1]])
     problem = ds.Problem(scene, steps=3, tune=("scene.gravity",))
-    with ds.Simulation(problem, precision="f64") as sim:
+    with ds.Simulation(problem, precision="f64", record="all") as sim:
         contact = sim.rollout(sim.params()).contact
     assert contact.shape == (3, 2)
     assert not contact.any()
@@ -115,9 +102,9 @@ NEAR, STARTED, SMOOTH = 2e-5, 2000, 1e-8
 
 
 @pytest.fixture(scope="module")
-def line(recording):
+def line():
     """Contact (start, step, point), loss (start,) and its slope (start,), at equal distances along a line."""
-    with ds.Simulation(tumbling(), precision="f64", envs=STARTED, shared=False) as sim:
+    with ds.Simulation(tumbling(), precision="f64", record="all", envs=STARTED, shared=False) as sim:
         params, s = sim.params(), NEAR * np.arange(STARTED)
         params["scene.initial_position"] = params["scene.initial_position"] + s[:, None, None] * [0.0, 1.0]
         loss, grad = sim.value_and_grad(params)
@@ -138,15 +125,14 @@ def test_rollouts_with_equal_events_are_on_one_smooth_piece_of_the_loss(line):
 
 
 @pytest.fixture(scope="module")
-def recorded(recording):
+def recorded():
     """Loss and gradient, and a rollout after it: what a reverse pass leaves in the rows must not show."""
-    with ds.Simulation(tumbling(), precision="f64") as sim:
+    with ds.Simulation(tumbling(), precision="f64", record="all") as sim:
         return sim.value_and_grad(sim.params()), sim.rollout(sim.params())
 
 
-def test_recording_changes_no_number(recorded, monkeypatch):
+def test_recording_changes_no_number(recorded):
     (loss, grad), rollout = recorded
-    monkeypatch.setattr("diffsim.simulation.Fields", Fields)
     with ds.Simulation(tumbling(), precision="f64") as sim:
         same, alike = sim.value_and_grad(sim.params())
         plain = sim.rollout(sim.params())
@@ -158,21 +144,24 @@ def test_recording_changes_no_number(recorded, monkeypatch):
 
 
 def test_executors_and_segments_record_the_same(recorded):
-    with ds.Simulation(tumbling(), precision="f64", executor="wide", adjoint=ds.Checkpointed(every=7)) as sim:
+    other = {"executor": "wide", "adjoint": ds.Checkpointed(every=7)}
+    with ds.Simulation(tumbling(), precision="f64", record="all", **other) as sim:
         sim.value_and_grad(sim.params())
         contact = sim.rollout(sim.params()).contact
     assert np.array_equal(contact, recorded[1].contact)
     assert contact.any()
 
 
-def test_other_models_record_by_the_same_flags(recording):
+def test_other_models_record_by_the_same_flags():
     with registered():
         # A step of friction takes 3 * 0.3 * 0.0981 m/s of the slip, so it takes more than six of 0.59 m/s.
         sliding = RollingDisc([[0.0, 0.1]], [[0.59, 0.0]], 0.1, friction=0.3, dt=0.01)
-        with ds.Simulation(ds.Problem(sliding, steps=12, tune=("scene.gravity",)), precision="f64") as sim:
+        with ds.Simulation(
+            ds.Problem(sliding, steps=12, tune=("scene.gravity",)), precision="f64", record="all"
+        ) as sim:
             slid = sim.rollout(sim.params()).contact[:, 0]
         colliding = DiscPair([[0.0, 0.0], [0.71, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 0.02)
-        with ds.Simulation(ds.Problem(colliding, steps=40, tune=("scene.mass",)), precision="f64") as sim:
+        with ds.Simulation(ds.Problem(colliding, steps=40, tune=("scene.mass",)), precision="f64", record="all") as sim:
             collided = sim.rollout(sim.params()).contact[:, 0]
     assert [describe(code) for code in slid] == ["slides"] * 6 + ["rests"] * 6
     assert collided.sum() == collided[25] == MEETS | BOUNCES
