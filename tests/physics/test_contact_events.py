@@ -8,6 +8,9 @@ from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES, describe
 
 from .small_models import DiscPair, RollingDisc, registered
 
+RECORDED = {"precision": "f64", "record": "all"}
+
+
 # One step of one point each
 
 GAP = 0.1  # height of the ground [m]; 9.81 m/s^2 over 0.01 s are 0.0981 m/s
@@ -59,9 +62,7 @@ def test_every_decision_of_the_contact_law_is_recorded(ground):
         dt=0.01,
     )
     points[:, 1] = GAP + np.array(gaps)
-    with ds.Simulation(
-        ds.Problem(scene, steps=1, tune=("scene.initial_position",)), precision="f64", record="all"
-    ) as sim:
+    with ds.Simulation(ds.Problem(scene, steps=1, tune=("scene.initial_position",)), **RECORDED) as sim:
         contact = sim.rollout({"scene.initial_position": points}).contact
     assert contact.shape == (1, len(STARTS))
     column = list(GROUNDS).index(ground)
@@ -72,7 +73,7 @@ def test_every_decision_of_the_contact_law_is_recorded(ground):
 def test_without_ground_nothing_happens():
     scene = ds.MassSpring(points=[[0.0, 1.0], [1.0, 1.0]], springs=[[0, 1]])
     problem = ds.Problem(scene, steps=3, tune=("scene.gravity",))
-    with ds.Simulation(problem, precision="f64", record="all") as sim:
+    with ds.Simulation(problem, **RECORDED) as sim:
         contact = sim.rollout(sim.params()).contact
     assert contact.shape == (3, 2)
     assert not contact.any()
@@ -104,7 +105,7 @@ NEAR, STARTED, SMOOTH = 2e-5, 2000, 1e-8
 @pytest.fixture(scope="module")
 def line():
     """Contact (start, step, point), loss (start,) and its slope (start,), at equal distances along a line."""
-    with ds.Simulation(tumbling(), precision="f64", record="all", envs=STARTED, shared=False) as sim:
+    with ds.Simulation(tumbling(), **RECORDED, envs=STARTED, shared=False) as sim:
         params, s = sim.params(), NEAR * np.arange(STARTED)
         params["scene.initial_position"] = params["scene.initial_position"] + s[:, None, None] * [0.0, 1.0]
         loss, grad = sim.value_and_grad(params)
@@ -127,7 +128,7 @@ def test_rollouts_with_equal_events_are_on_one_smooth_piece_of_the_loss(line):
 @pytest.fixture(scope="module")
 def recorded():
     """Loss and gradient, and a rollout after it: what a reverse pass leaves in the rows must not show."""
-    with ds.Simulation(tumbling(), precision="f64", record="all") as sim:
+    with ds.Simulation(tumbling(), **RECORDED) as sim:
         return sim.value_and_grad(sim.params()), sim.rollout(sim.params())
 
 
@@ -145,7 +146,7 @@ def test_recording_changes_no_number(recorded):
 
 def test_executors_and_segments_record_the_same(recorded):
     other = {"executor": "wide", "adjoint": ds.Checkpointed(every=7)}
-    with ds.Simulation(tumbling(), precision="f64", record="all", **other) as sim:
+    with ds.Simulation(tumbling(), **RECORDED, **other) as sim:
         sim.value_and_grad(sim.params())
         contact = sim.rollout(sim.params()).contact
     assert np.array_equal(contact, recorded[1].contact)
@@ -156,12 +157,10 @@ def test_other_models_record_by_the_same_flags():
     with registered():
         # A step of friction takes 3 * 0.3 * 0.0981 m/s of the slip, so it takes more than six of 0.59 m/s.
         sliding = RollingDisc([[0.0, 0.1]], [[0.59, 0.0]], 0.1, friction=0.3, dt=0.01)
-        with ds.Simulation(
-            ds.Problem(sliding, steps=12, tune=("scene.gravity",)), precision="f64", record="all"
-        ) as sim:
+        with ds.Simulation(ds.Problem(sliding, steps=12, tune=("scene.gravity",)), **RECORDED) as sim:
             slid = sim.rollout(sim.params()).contact[:, 0]
         colliding = DiscPair([[0.0, 0.0], [0.71, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], [0.1, 0.1], 1.0, 0.02)
-        with ds.Simulation(ds.Problem(colliding, steps=40, tune=("scene.mass",)), precision="f64", record="all") as sim:
+        with ds.Simulation(ds.Problem(colliding, steps=40, tune=("scene.mass",)), **RECORDED) as sim:
             collided = sim.rollout(sim.params()).contact[:, 0]
     assert [describe(code) for code in slid] == ["slides"] * 6 + ["rests"] * 6
     assert collided.sum() == collided[25] == MEETS | BOUNCES
