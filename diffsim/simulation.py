@@ -115,7 +115,9 @@ class Simulation:
         self._fields = fields = Fields(numbers, self._tuned, serial=serial, **options)
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
+        known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
+        fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
         feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
