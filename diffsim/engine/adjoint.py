@@ -230,10 +230,12 @@ class Trajectory:
         begins = segment == 0
         if begins and observe is not None:
             # What makes the first row uses its adjoint up: turned on its own, there is a moment in between.
+            self._run(first, 0, 1, 0, 0.0)
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, count, 0, 0, 0.0)
             fields.kernels.take_adjoint(0)
             observe(first, fields.adjoint())
+            fields.kernels.clear_sums()
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, 0, 1, 0, 0.0)
             return

@@ -24,6 +24,10 @@ Arrays = dict[str, np.ndarray]
 MOST_STEPS = 1000
 """How many steps are looked at unless ``every`` says otherwise. Each costs some launches, a third of a millisecond."""
 
+ROUNDINGS = 16
+"""An adjoint below so many rounding errors of what it was at a later step is zero: a point that lands leaves one or two
+of them, as the difference of equal numbers."""
+
 FARTHEST = 10
 """A horizon that the fit puts beyond so many rollouts is none: it says that the norm does not grow, not when."""
 
@@ -43,7 +47,7 @@ def gradient_health(
 
     * its norm at each step, the factor per step by which it grows backwards, how many decimal digits it gains, and
       after how many steps rounding errors that grow as much leave no digit of the precision;
-    * the step from which on backwards it is zero: the loss does not depend on anything earlier;
+    * the step from which on backwards it is zero, to rounding: the loss does not depend on anything earlier;
     * the first number that is not finite, of the rollout and, backwards, of the adjoint, in each environment;
     * how far the gradients in float32 and float64 are apart;
     * where contact switches, if the model records it;
@@ -107,7 +111,8 @@ class _Look:
             with sim.again(precision=precision, adjoint=Checkpointed(every=1)) as made:
                 backward = _places_backwards(*made.adjoints(params))
         norms = _norms(adjoint)
-        factor = np.array([growth(at, own) for own in norms])
+        zeros = [_zeros(own, DIGITS[precision]) for own in norms]
+        factor = np.array([growth(at[count:], own[count:]) for own, count in zip(norms, zeros, strict=True)])
         self.copies = 1 if sim.shared else sim.envs
         self.gradient = {name: value.reshape(self.copies, -1) for name, value in gradient.items()}
         self.contacts = _changes(rollout)
@@ -121,7 +126,7 @@ class _Look:
                 _horizon(at, own, g, DIGITS[precision], sim.problem.steps)
                 for own, g in zip(norms, factor.tolist(), strict=True)
             ),
-            vanished=tuple(_vanished(at, own) for own in norms),
+            vanished=tuple(int(at[count - 1]) if count else None for count in zeros),
             largest=_largest(_by_env(rollout)),
             forward=forward,
             backward=backward,
@@ -194,11 +199,11 @@ def _horizon(at: np.ndarray, norms: np.ndarray, factor: float, digits: float, st
     return int(np.ceil(found)) if found <= FARTHEST * steps else None
 
 
-def _vanished(at: np.ndarray, norms: np.ndarray) -> int | None:
-    """The last of the steps from the start on at which the adjoint is zero."""
-    there = np.flatnonzero(norms != 0.0)
-    zeros = int(there[0]) if len(there) else len(at)
-    return int(at[zeros - 1]) if zeros else None
+def _zeros(norms: np.ndarray, digits: float) -> int:
+    """At how many steps from the start on the adjoint is zero, or what rounding left of zero."""
+    later = np.fmax.accumulate(norms[::-1])[::-1]
+    there = np.flatnonzero(~(norms <= ROUNDINGS * 10.0**-digits * later))
+    return int(there[0]) if len(there) else len(norms)
 
 
 def _apart(own: _Look, other: _Look) -> np.ndarray:

@@ -44,13 +44,14 @@ class Passes:
         loss: (copies,) one if all environments share their parameters.
         norms: (envs, n) norm of the adjoint of the state at the steps that were looked at, [loss] per unit of the state
             (metres and metres per second together); nan where it is not finite.
-        growth: (envs,) factor per step by which it grows backwards: a least-squares line through its logarithm. Its
-            logarithm over dt estimates the largest Lyapunov exponent [1/s], as far as the loss can see it.
+        growth: (envs,) factor per step by which it grows backwards: a least-squares line through its logarithm, where
+            it has not vanished. Its logarithm over dt estimates the largest Lyapunov exponent [1/s], as far as the loss
+            can see it.
         digits: (envs,) decimal digits between the norm at the end and the largest norm; rounding errors gain as many.
         horizon: for each environment, steps before the end at which these are all that the precision has (`limit`):
             where the norm got there, or where the fit says it will; None if not within ten times the rollout.
-        vanished: for each environment, the last of the steps from the start on at which the adjoint is exactly zero:
-            the loss does not depend on the state up to there. None if it does.
+        vanished: for each environment, the last of the steps from the start on at which the adjoint is zero, or a few
+            rounding errors of what it is later: the loss does not depend on the state up to there. None if it does.
         largest: (envs,) largest size of any finite number in the rollout.
         forward: for each environment that stops being finite, the first number that is not; the earliest step first.
         backward: the same of the adjoint, going backwards; the latest step first. At the last step that was looked at
@@ -131,7 +132,7 @@ class HealthReport:
         * "backward": the adjoint of the state is not finite, though the rollout is;
         * "gradient": the gradient of a parameter is not finite, though both are;
         * "explodes": the adjoint gains more than three digits;
-        * "vanishes": it is zero early on, so the loss does not depend on what happens there;
+        * "vanishes": it is zero early on, to rounding, so the loss does not depend on what happens there;
         * "precision": float32, in which the simulation runs, and float64 disagree.
         """
         return diagnose(self)
