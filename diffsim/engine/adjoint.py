@@ -256,6 +256,7 @@ class Trajectory:
                 self._run(first, count, segment == 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+        kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
         kernels.gather(out, losses)
         self._stale = False
         return losses
