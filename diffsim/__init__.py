@@ -20,7 +20,14 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
 from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError
-from diffsim.gradients import GradientEstimate, GradientReport, check_gradients, estimate_gradient
+from diffsim.gradients import (
+    GradientEstimate,
+    GradientReport,
+    HealthReport,
+    check_gradients,
+    estimate_gradient,
+    gradient_health,
+)
 from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, Travel
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
@@ -41,7 +48,7 @@ from diffsim.tuning import (
     load_problem,
     tune,
 )
-from diffsim.viewing import plot_loss, render_optimisation, render_video, save_png, snapshot
+from diffsim.viewing import plot_health, plot_loss, render_optimisation, render_video, save_png, snapshot
 
 __all__ = [
     "MLP",
@@ -59,6 +66,7 @@ __all__ = [
     "GradientEstimate",
     "GradientReport",
     "Ground",
+    "HealthReport",
     "InputError",
     "Lattice",
     "MassSpring",
@@ -81,10 +89,12 @@ __all__ = [
     "estimate_gradient",
     "from_image",
     "from_mesh",
+    "gradient_health",
     "grid",
     "load_history",
     "load_params",
     "load_problem",
+    "plot_health",
     "plot_loss",
     "render_optimisation",
     "render_video",

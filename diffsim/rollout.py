@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffsim.errors import DivergenceError
 from diffsim.problem import Problem
 
 __all__ = ["Place", "Rollout", "first_not_finite"]
@@ -93,6 +94,16 @@ class Rollout(Mapping[str, np.ndarray]):
     def first_not_finite(self) -> Place | None:
         """Where the trajectory stopped being finite, None if it did not."""
         return first_not_finite({k: v if self.envs > 1 else v[None] for k, v in self.arrays.items()})
+
+    def check_finite(self) -> None:
+        """Raise DivergenceError at the first number that is not finite."""
+        place = self.first_not_finite()
+        if place is not None:
+            message = (
+                f"{place.array} of element {place.element} in environment {place.env} is not finite from step "
+                f"{place.step} on; take a smaller dt, softer springs or smaller parameters"
+            )
+            raise DivergenceError(message, **place._asdict())
 
     def env(self, index: int) -> Rollout:
         """The rollout of one environment."""

@@ -115,7 +115,9 @@ class Simulation:
         self._fields = fields = Fields(numbers, self._tuned, serial=serial, **options)
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
+        known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
+        fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
         feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
@@ -182,15 +184,17 @@ class Simulation:
             losses = self._trajectory.forward(self._load(params))
         return self._loss(losses, params)
 
-    def value_and_grad(self, params: Params) -> tuple[float | np.ndarray, Arrays]:
+    def value_and_grad(self, params: Params, *, finite: bool = True) -> tuple[float | np.ndarray, Arrays]:
         """The loss and its gradient, a dictionary like ``params``.
 
         Raises:
             DivergenceError: the loss or the gradient is not finite (shared parameters only; else the entries of that
-                copy are not).
+                copy are not). Not with ``finite=False``: then they are returned as they are.
         """
         self._need_objective()
         losses, grad = self._reverse(params, self._weight, None)
+        if not finite:
+            return (float(losses.mean()) if self.shared else losses), grad
         loss = self._loss(losses, params)
         if self.shared:
             for name, value in grad.items():
@@ -199,14 +203,16 @@ class Simulation:
                     raise DivergenceError(message, array=name, env=0, step=-1)
         return loss, grad
 
-    def rollout(self, params: Params) -> Rollout:
+    def rollout(self, params: Params, *, finite: bool = True) -> Rollout:
         """Run and record the whole trajectory.
 
         Raises:
-            DivergenceError: naming the first array that is not finite, its environment, step and element.
+            DivergenceError: naming the first array that is not finite, its environment, step and element. Not with
+                ``finite=False``: then it is returned as it is.
         """
         recorded = self._record(params)
-        _check_finite(recorded)
+        if finite:
+            recorded.check_finite()
         return recorded
 
     def _record(self, params: Params) -> Rollout:
@@ -319,7 +325,7 @@ class Simulation:
             return losses
         loss = float(losses.mean())
         if not np.isfinite(loss):
-            _check_finite(self._record(params))
+            self._record(params).check_finite()
             env = int(np.flatnonzero(~np.isfinite(losses))[0])
             message = f"the loss of environment {env} is {losses[env]}, though its trajectory is finite"
             raise DivergenceError(message, array="loss", env=env, step=self.problem.steps)
@@ -384,14 +390,3 @@ class Simulation:
             f"Simulation({type(self.problem.scene).__name__}, steps={self.problem.steps}, device={self.device!r}, "
             f"precision={self.precision!r}, envs={self.envs}, shared={self.shared}, adjoint={self.adjoint})"
         )
-
-
-def _check_finite(rollout: Rollout) -> None:
-    """Raise DivergenceError at the first number that is not finite."""
-    place = rollout.first_not_finite()
-    if place is not None:
-        message = (
-            f"{place.array} of element {place.element} in environment {place.env} is not finite from step {place.step} "
-            "on; take a smaller dt, softer springs or smaller parameters"
-        )
-        raise DivergenceError(message, **place._asdict())

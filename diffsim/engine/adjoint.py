@@ -230,10 +230,12 @@ class Trajectory:
         begins = segment == 0
         if begins and observe is not None:
             # What makes the first row uses its adjoint up: turned on its own, there is a moment in between.
+            self._run(first, 0, 1, 0, 0.0)
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, count, 0, 0, 0.0)
             fields.kernels.take_adjoint(0)
             observe(first, fields.adjoint())
+            fields.kernels.clear_sums()
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, 0, 1, 0, 0.0)
             return
@@ -254,6 +256,7 @@ class Trajectory:
                 self._run(first, count, segment == 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+        kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
         kernels.gather(out, losses)
         self._stale = False
         return losses

@@ -168,6 +168,13 @@ class Fields:
         self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
         return field
 
+    def put_before(self, name: str, first: int) -> None:
+        """List the trajectory fields from ``first`` on right before the one of that name, if it is there."""
+        names = [r.name for r in self.trajectories[:first]]
+        if name in names:
+            at = names.index(name)
+            self.trajectories = [*self.trajectories[:at], *self.trajectories[first:], *self.trajectories[at:first]]
+
     def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Any:
         if width:
             field = ti.Vector.field(width, self.real, needs_grad=gradient)

@@ -2,6 +2,7 @@
 
 from diffsim.viewing.curves import plot_loss
 from diffsim.viewing.frames import View, frames, save_png, snapshot
+from diffsim.viewing.health import plot_health
 from diffsim.viewing.video import VideoError, find_encoder, render_optimisation, render_video
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "View",
     "find_encoder",
     "frames",
+    "plot_health",
     "plot_loss",
     "render_optimisation",
     "render_video",

@@ -16,7 +16,7 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE
 
-__all__ = ["History", "best_iteration", "paint_curve", "plot_loss"]
+__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_loss"]
 
 # One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
 # "gradient_norm".
@@ -81,8 +81,8 @@ def _padded(values: np.ndarray, share: float) -> tuple[float, float]:
     return float(values.min() - margin), float(values.max() + margin)
 
 
-def _dress(axes: Any, letters: float) -> None:
-    """Axes without a box, faint lines behind the curves, letters of that size [pt]."""
+def dress(axes: Any, letters: float, across: str = "iteration", up: str = "loss") -> None:
+    """Axes without a box, faint lines behind the curves, letters of that size [pt], and what is along each axis."""
     axes.set_facecolor(STYLE.sky)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -91,8 +91,8 @@ def _dress(axes: Any, letters: float) -> None:
     axes.tick_params(colors=STYLE.quiet, labelsize=letters, which="both")
     axes.grid(axis="y", color=STYLE.guide, linewidth=1.0)
     axes.set_axisbelow(True)
-    axes.set_xlabel("iteration", color=STYLE.quiet, fontsize=letters)
-    axes.set_ylabel("loss", color=STYLE.quiet, fontsize=letters)
+    axes.set_xlabel(across, color=STYLE.quiet, fontsize=letters)
+    axes.set_ylabel(up, color=STYLE.quiet, fontsize=letters)
 
 
 def paint_curve(brush: Brush, viewport: Viewport, history: History, shown: Sequence[int]) -> None:
@@ -108,7 +108,7 @@ def paint_curve(brush: Brush, viewport: Viewport, history: History, shown: Seque
     with matplotlib.style.context("default"):
         place = (box.left / width, box.bottom / height, box.width / width, box.height / height)
         axes = brush.figure.add_axes(place)
-        _dress(axes, letters)
+        dress(axes, letters)
         _draw_losses(axes, history, 1.3 * brush.unit)
         at, loss, best, _ = _curves(history)
         marks = np.isin(at, shown)
@@ -140,7 +140,7 @@ def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (96
         figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        _dress(axes, 9.0)
+        dress(axes, 9.0)
         _draw_losses(axes, history, 1.2)
         lines, labels = axes.get_legend_handles_labels()
         at, _, _, slope = _curves(history)

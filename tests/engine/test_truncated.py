@@ -1,0 +1,195 @@
+"""Windows: the gradient of each from the state that the steps before led to."""
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+
+STEPS, WINDOW = 7, 3  # windows of 3, 3 and 1
+SCENE = ds.MassSpring(
+    points=[[0.0, 0.3], [0.9, 0.32], [0.4, 0.7]],
+    springs=[[0, 1], [1, 2], [0, 2]],
+    stiffness=[200.0, 150.0, 170.0],
+    rest_length=[0.95, 0.6, 0.55],
+    actuation=[0.2, 0.1, 0.0],
+    initial_velocity=[[0.3, -1.1], [0.2, -1.3], [-0.4, 0.1]],
+    ground=ds.Ground(height=0.27, friction=0.5, restitution=0.5),
+    dt=0.01,
+)
+DRIVE = np.random.default_rng(5).normal(size=(STEPS, 2))
+MEASURED = np.stack([SCENE.points + 0.02 * k for k in range(STEPS + 1)])
+STATE = ("scene.initial_position", "scene.initial_velocity")
+
+
+def part(first=0, count=STEPS, goal=None):
+    """The problem of ``count`` steps from ``first`` on."""
+    # A mean over the measurements there are: the weight makes it the same sum again.
+    match = ds.MatchTrajectory(MEASURED[first : first + count + 1], weight=(count + 1) / (STEPS + 1))
+    travel = ds.Travel(point=2, direction=(1.0, 0.4))
+    objective = {"final": travel, "running": 0.3 * ds.Effort() + match, None: travel + 0.3 * ds.Effort() + match}[goal]
+    tune = ("scene.stiffness", "scene.gravity", "controller.values", *STATE)
+    return ds.Problem(SCENE, ds.OpenLoop(DRIVE[first : first + count]), objective, steps=count, tune=tune)
+
+
+def windows(window=WINDOW):
+    return [(first, min(window, STEPS - first)) for first in range(0, STEPS, window)]
+
+
+def sum_of_windows(pieces):
+    """The gradient of the whole, of the gradients of the windows' problems; the state counts in the first only."""
+    found = {"controller.values": np.concatenate([grad["controller.values"] for grad in pieces], axis=-2)}
+    found.update({name: sum(grad[name] for grad in pieces) for name in ("scene.stiffness", "scene.gravity")})
+    return {**found, **{name: pieces[0][name] for name in STATE}}
+
+
+def from_there(params, rollout, first, count):
+    """Parameters of `part`, from the recorded state."""
+    own = {name: params[name] for name in ("scene.stiffness", "scene.gravity")}
+    values = params["controller.values"][..., first : first + count, :]
+    state = {STATE[0]: rollout.position[first], STATE[1]: rollout.velocity[first]}
+    return {**own, "controller.values": values, **state}
+
+
+def assert_near(found, expected, precision):
+    """Seven steps of rounding, relative to the largest number of each parameter."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        allowed = {"f32": 2e-5, "f64": 1e-13}[precision] * np.abs(value).max()
+        assert np.abs(found[name] - value).max() <= allowed, name
+
+
+def assert_identical(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert np.array_equal(value, other[name]), name
+
+
+@pytest.mark.parametrize("window", [STEPS, STEPS + 5])
+@pytest.mark.parametrize(("executor", "precision"), [("fused", "f32"), ("wide", "f64")])
+def test_a_window_of_all_steps_is_the_full_gradient_bit_for_bit(executor, precision, window):
+    settings = {"executor": executor, "precision": precision}
+    with ds.Simulation(part(), **settings) as full, full.again(window=window) as other:
+        params = full.params()
+        loss, grad = full.value_and_grad(params)
+        again, same = other.value_and_grad(params)
+        assert loss == again == other.value(params)
+        assert_identical(grad, same)
+        rollout, pullback = full.vjp(params)
+        cotangents = {"position": np.cos(rollout.position), "actuation": np.sin(rollout.actuation)}
+        assert_identical(pullback(cotangents), other.vjp(params)[1](cotangents))
+
+
+@pytest.mark.parametrize("goal", ["final", "running", None])
+def test_the_gradient_is_the_sum_of_those_of_the_windows(goal):
+    with ds.Simulation(part(goal=goal), precision="f64", adjoint=ds.Truncated(WINDOW)) as simulation:
+        params = simulation.params()
+        rollout = simulation.rollout(params)
+        loss, grad = simulation.value_and_grad(params)
+    pieces = []
+    for first, count in windows():
+        with ds.Simulation(part(first, count, goal), precision="f64") as window:
+            pieces.append(window.value_and_grad(from_there(params, rollout, first, count))[1])
+    assert_near(grad, sum_of_windows(pieces), "f64")
+    assert loss == rollout.loss  # of the whole rollout, not of its windows
+
+
+@pytest.fixture(scope="module")
+def truncated():
+    with ds.Simulation(part(), precision="f64", adjoint=ds.Truncated(WINDOW)) as simulation:
+        yield simulation
+
+
+@pytest.fixture(scope="module")
+def full():
+    with ds.Simulation(part(), precision="f64") as simulation:
+        yield simulation
+
+
+def test_loss_and_rollout_are_those_of_the_full_tape(truncated, full):
+    params = full.params()
+    one, other = full.rollout(params), truncated.rollout(params)
+    assert full.value(params) == truncated.value(params) == one.loss == other.loss
+    assert truncated.value_and_grad(params)[0] == full.value(params)
+    assert_identical(dict(one), dict(other))
+
+
+def test_the_gradient_is_another_than_the_full_one(truncated, full):
+    params = full.params()
+    cut, whole = truncated.value_and_grad(params)[1], full.value_and_grad(params)[1]
+    assert all(not np.array_equal(cut[name], whole[name]) for name in whole)
+
+
+def test_pullbacks_are_the_sums_of_those_of_the_windows(truncated):
+    params = truncated.params()
+    rng = np.random.default_rng(7)
+    rollout, pullback = truncated.vjp(params)
+    cotangents = {name: rng.normal(size=rollout[name].shape) for name in ("position", "velocity", "actuation")}
+    pieces = []
+    for first, count in windows():
+        own = {name: value[first : first + count + 1] for name, value in cotangents.items()}
+        own["actuation"] = own["actuation"][:count]  # of a step, not of a row
+        with ds.Simulation(part(first, count), precision="f64") as window:
+            pieces.append(window.vjp(from_there(params, rollout, first, count))[1](own))
+    assert_near(pullback(cotangents), sum_of_windows(pieces), "f64")
+
+
+def test_what_one_reverse_pass_leaves_the_next_does_not_see(truncated):
+    params = truncated.params()
+    loss, grad = truncated.value_and_grad(params)
+    rollout, pullback = truncated.vjp(params)
+    cotangents = {name: np.ones_like(rollout[name]) for name in ("position", "actuation")}
+    pulled = pullback(cotangents)
+    for _ in range(2):
+        again, same = truncated.value_and_grad(params)
+        assert again == loss
+        assert_identical(grad, same)
+        assert_identical(pulled, pullback(cotangents))
+
+
+def test_environments_are_single_runs_bit_for_bit(truncated):
+    params = truncated.params()
+    rng = np.random.default_rng(2)
+    copies = [{name: value * rng.uniform(0.97, 1.03, value.shape) for name, value in params.items()} for _ in range(3)]
+    stacked = {name: np.stack([copy[name] for copy in copies]) for name in params}
+    with ds.Simulation(part(), precision="f64", adjoint=ds.Truncated(WINDOW), envs=3, shared=False) as many:
+        losses, grads = many.value_and_grad(stacked)
+    for env, copy in enumerate(copies):
+        loss, grad = truncated.value_and_grad(copy)
+        assert losses[env] == loss
+        assert_identical({name: value[env] for name, value in grads.items()}, grad)
+
+
+@pytest.mark.parametrize(("executor", "precision"), [("wide", "f64"), ("fused", "f32")])
+def test_executors_and_precisions_agree(truncated, executor, precision):
+    """A shared mean over two environments that are the same is the same again."""
+    params = truncated.params()
+    loss, grad = truncated.value_and_grad(params)
+    settings = {"executor": executor, "precision": precision, "envs": 2}
+    with ds.Simulation(part(), adjoint=ds.Truncated(WINDOW), **settings) as other:
+        again, same = other.value_and_grad(params)
+    assert_near(same, grad, precision)
+    assert again == pytest.approx(loss, rel=1e-6 if precision == "f32" else 1e-14)
+
+
+def test_windows_of_one_step(full):
+    """Nothing that happens in a step moves a position before the step's end by more than it does itself."""
+    params = full.params()
+    rollout = full.rollout(params)
+    with full.again(window=1) as shortest, ds.Simulation(part(0, 1), precision="f64") as first:
+        _, grad = shortest.value_and_grad(params)
+        _, own = first.value_and_grad(from_there(params, rollout, 0, 1))
+    assert_near({name: grad[name] for name in STATE}, {name: own[name] for name in STATE}, "f64")
+    assert_near({"": grad["controller.values"][:1]}, {"": own["controller.values"]}, "f64")
+
+
+def test_there_are_no_adjoints_between_windows(truncated):
+    with pytest.raises(ds.InputError, match=r"adjoint=Truncated\(window=3\) and 7 steps; adjoints of the state"):
+        truncated.adjoints(truncated.params())
+    truncated.value_and_grad(truncated.params())
+    assert truncated.adjoint_growth is None
+
+
+@pytest.mark.parametrize("window", [0, -1, 2.5, True, "all", None])
+def test_windows_are_whole_numbers(window):
+    with pytest.raises(ds.InputError, match=r"Truncated.window is .*, but it must be a whole number of at least 1"):
+        ds.Truncated(window)
