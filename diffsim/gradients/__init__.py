@@ -1,5 +1,6 @@
 """Can a gradient be trusted?"""
 
-from diffsim.gradients.check import GradientReport, check_gradients
+from diffsim.gradients.check import check_gradients
+from diffsim.gradients.report import GradientReport, ParameterCheck
 
-__all__ = ["GradientReport", "check_gradients"]
+__all__ = ["GradientReport", "ParameterCheck", "check_gradients"]
