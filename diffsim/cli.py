@@ -94,7 +94,11 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     add("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
     add("--output", type=Path, default=Path("outputs") / path.stem, help="folder of the run, default: %(default)s")
     add("--no-video", action="store_true", help="leave out the video")
-    add("--check", action="store_true", help="compare the gradient with differences instead; status 1 if it is off, 3 if they cannot tell")
+    add(
+        "--check",
+        action="store_true",
+        help="compare the gradient with differences instead; status 1 if it is off, 3 if they cannot tell",
+    )
     return parser
 
 

@@ -63,11 +63,13 @@ def noise_level(values: np.ndarray) -> float:
     Args:
         values: (n,), n at least 4.
     """
-    table, levels, mixed = np.asarray(values, np.float64), [], []
+    change = np.asarray(values, np.float64) - values[0]
+    size = float(np.abs(change).max()) or 1.0  # by which it is divided: no square overflows
+    table, levels, mixed = change / size, [], []
     for k in range(1, len(table)):
         table = np.diff(table)
         share = math.factorial(k) ** 2 / math.factorial(2 * k)
-        levels.append(math.sqrt(share * float(np.mean(table**2))))
+        levels.append(size * math.sqrt(share * float(np.mean(table**2))))
         mixed.append(bool(table.min() < 0.0 < table.max()))
     for k in range(len(levels) - 2):
         three = levels[k : k + 3]
@@ -300,7 +302,7 @@ def _enough(centre: Limit | None, corner: Limit | None, tolerance: float) -> boo
     """Whether larger steps would not change the verdict."""
     if centre is None or corner is None:
         return False
-    wanted = tolerance * abs(centre.value)
+    wanted = min(tolerance, 0.5 * SEEN) * abs(centre.value)
     return SAFETY * centre.uncertainty <= wanted and SAFETY * corner.uncertainty <= max(
         wanted, SURE * abs(corner.value)
     )
