@@ -150,9 +150,11 @@ def test_the_stiffness_is_found(done):
 def test_check_has_a_line_for_each_tuned_parameter(path, tmp_path):
     out, _ = run(path, "--check", folder=tmp_path)
     heading, *lines = out.splitlines()
-    assert heading.split() == ["parameter", "adjoint", "differences", "step", "error"]
-    assert tuple(line.split()[0] for line in lines) == load(path).problem().tuned
-    assert all(line.endswith("  agrees") for line in lines)
+    assert heading.split() == ["parameter", "adjoint", "differences", "uncertainty", "step", "verdict"]
+    rows = [line for line in lines if not line.startswith(" ")]  # the others are notes
+    tuned = load(path).problem().tuned
+    assert [row.split("  ")[0] for row in rows] == [*tuned, *(["all parameters"] if len(tuned) > 1 else [])]
+    assert all(row.endswith("  agrees") for row in rows)
     assert not list(tmp_path.iterdir())
 
 

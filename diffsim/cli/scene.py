@@ -46,7 +46,7 @@ def scene_main(
 
     Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. Exit status: 0
     if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag cannot be
-    simulated, or its first evaluation diverges; 130 after Ctrl-C.
+    simulated, or its first evaluation diverges; 3 if a gradient cannot be judged; 130 after Ctrl-C.
 
     Args:
         problem: the script's function that makes the `Problem`.
@@ -90,7 +90,11 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     add("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
     add("--output", type=Path, default=Path("outputs") / path.stem, help="folder of the run, default: %(default)s")
     add("--no-video", action="store_true", help="leave out the video")
-    add("--check", action="store_true", help="compare the gradient with differences instead; status 1 if it is off")
+    add(
+        "--check",
+        action="store_true",
+        help="compare the gradient with differences instead; status 1 if it is off, 3 if they cannot tell",
+    )
     return parser
 
 
@@ -98,7 +102,7 @@ def _check(problem: Problem, given: argparse.Namespace) -> int:
     with Simulation(problem, device=given.device, precision="f64") as simulation:
         report = check_gradients(simulation, seed=given.seed, raises=False)
     print(report)
-    return 0 if report.passed else INCOMPLETE
+    return report.exit_status
 
 
 def _tune(
