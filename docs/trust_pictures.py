@@ -1,4 +1,4 @@
-"""Make the pictures of docs/trust.md anew, from real runs: ``make pictures``. Prints the numbers that the page quotes."""
+"""Make the pictures of docs/trust.md anew, from real runs: ``make pictures``. Prints the numbers that it quotes."""
 
 import sys
 from dataclasses import replace
@@ -129,9 +129,8 @@ def chaos() -> None:
                 style = {"color": colour, "markersize": 4.0, "capsize": 2.0, "linewidth": 1.0}
                 label = name if rounds == 1 else None
                 slopes.errorbar(64 * rounds * (0.9 + 0.1 * shift), slope, error, fmt="o", label=label, **style)
-                print(
-                    f"chaos: {name:6} {64 * rounds:5d} samples: slope {slope:+.4g} +- {error:.2g}, alpha {found.alpha:.3g}"
-                )
+                about = f"slope {slope:+.4g} +- {error:.2g}, alpha {found.alpha:.3g}"
+                print(f"chaos: {name:6} {64 * rounds:5d} samples: {about}")
     slopes.set_xscale("log")
     slopes.set_yscale("symlog", linthresh=1.0)
     slopes.axhline(0.0, color=STYLE.quiet, linewidth=0.6)

@@ -99,7 +99,7 @@ def _params(simulation: Simulation, given: argparse.Namespace) -> dict[str, np.n
 
 
 def _say(report: Any, given: argparse.Namespace) -> None:
-    print(json.dumps(report.to_json(), indent=2, allow_nan=False) if given.json else report)
+    print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if given.json else report)
 
 
 def _check(problem: Problem, given: argparse.Namespace) -> int:

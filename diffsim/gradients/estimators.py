@@ -5,7 +5,6 @@ The equations are in `diffsim.gradients.averages`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -98,9 +97,9 @@ class GradientEstimate:
         )
         return "\n".join(lines)
 
-    def to_json(self) -> str:
-        """All attributes as strict JSON; what is not finite becomes null."""
-        return json.dumps({f.name: _plain(getattr(self, f.name)) for f in fields(self)}, indent=1, allow_nan=False)
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes as plain lists, numbers and strings; what is not finite is None."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
 
 def estimate_gradient(

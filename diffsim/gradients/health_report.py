@@ -156,7 +156,7 @@ class HealthReport:
         """Of a command that prints the report: 0 if the gradient is healthy, else 1."""
         return 0 if self.healthy else 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as plain lists, numbers and strings; numbers that are not finite are None, as in a history."""
         about = {"healthy": self.healthy, "exit_status": self.exit_status}
         words = {"findings": self.findings, "advice": self.advice}

@@ -71,7 +71,7 @@ class GradientReport:
             return 0
         return 1 if any(check.verdict == "disagrees" for check in self.checks) else 3
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as plain lists, numbers and strings; numbers that are not finite are None, as in a history."""
         checks = [{**asdict(check), "error": check.error} for check in self.checks]
         about = {"tolerance": self.tolerance, "passed": self.passed, "exit_status": self.exit_status}

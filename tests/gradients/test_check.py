@@ -627,7 +627,7 @@ def test_the_exit_status(verdicts, status):
 
 def test_the_report_as_json():
     report = ds.GradientReport(CHECKS, 1e-6)
-    found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (found["tolerance"], found["passed"], found["exit_status"]) == (1e-6, False, 1)
     assert found["checks"][1]["error"] == 1.5
     assert found["checks"][2]["slopes"] == [1.0, 2.0]
