@@ -79,13 +79,17 @@ def walker(robot: str) -> ds.Problem:
 
 
 def growth() -> None:
-    """Norm of the adjoint of robots A and C at their start and after some tuning, in both precisions."""
+    """Norm of the adjoint of robots A and C in both precisions, where plain Adam met the longest gradient."""
     for robot in "AC":
+        met = []
         with ds.Simulation(walker(robot)) as sim:
-            tuned = ds.tune(sim, optimizer=ds.Adam(0.02), clip=1.0, iterations=60, progress=False).best_params
-            report = ds.gradient_health(sim, tuned)
+            ds.tune(sim, progress=False, callback=lambda record, params: met.append((record, params)))  # noqa: B023
+            record, params = max(met, key=lambda pair: pair[0]["gradient_norm"])
+            report = ds.gradient_health(sim, params)
         ds.plot_health(report, IMAGES / f"health_{robot}.png", size=(900, 420))
-        print(f"robot {robot}\n{report}\n")
+        norms = [record["gradient_norm"] for record, _ in met]
+        print(f"robot {robot}: norms of 100 gradients: median {np.median(norms):.2g}, largest {max(norms):.2g}")
+        print(f"there, in iteration {record['iteration']}:\n{report}\n")
 
 
 def chaos() -> None:
