@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffsim.errors import InputError
+from diffsim.events import describe
 from diffsim.gradients.advice import DIGITS, advise, diagnose
 from diffsim.rollout import Place
 
@@ -25,7 +27,7 @@ class Change(NamedTuple):
         env: index of the environment.
         step: in which it is ``after``; in the step before it was ``before``.
         element: index of the point.
-        before, after: what the point does, 0 is free; other numbers are the model's.
+        before, after: what the point does: 0 is free, the others are sums of the flags in `diffsim.events`.
     """
 
     env: int
@@ -107,7 +109,7 @@ class HealthReport:
         apart: (envs, n) norm of the difference of the two adjoints over that of the one in float64; None without a
             comparison.
         gradient: of each parameter and, if there are several, of all.
-        contacts: where contact switched, the earliest step first; None if the model does not record it.
+        contacts: where contact switched, the earliest step first; None if the model does not record a ``contact``.
     """
 
     steps: int
@@ -227,7 +229,7 @@ class HealthReport:
             rows = []
             for change in self.contacts[:MOST_ROWS]:
                 env = [str(change.env)] if self.envs > 1 else []
-                rows.append([str(change.step), *env, str(change.element), str(change.before), str(change.after)])
+                rows.append([str(change.step), *env, str(change.element), _words(change.before), _words(change.after)])
             lines += _table(titles, rows)
         return lines + ([f"and {count - MOST_ROWS} more"] if count > MOST_ROWS else [])
 
@@ -249,6 +251,14 @@ def _range(values: np.ndarray, style: str) -> str:
         return "not finite" if not len(known) else f"{known.min():{style}} to not finite"
     low, high = f"{known.min():{style}}", f"{known.max():{style}}"
     return low if low == high else f"{low} to {high}"
+
+
+def _words(code: int) -> str:
+    """What a contact does, or its number if that is a model's own."""
+    try:
+        return describe(code)
+    except InputError:
+        return str(code)
 
 
 def _clipped(name: str) -> str:

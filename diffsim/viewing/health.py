@@ -47,7 +47,7 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
         dress(axes, 9.0, "time [s]; the gradient goes from right to left", "norm of the adjoint of the state")
         axes.set_yscale("log")
         axes.set_xlim(-0.01 * report.steps * report.dt, 1.01 * report.steps * report.dt)
-        for width, found in reversed(list(zip((1.0, 2.2), passes, strict=False))):  # that of the simulation is on top
+        for width, found in reversed(list(zip((1.0, 1.7), passes, strict=False))):  # that of the simulation is on top
             _draw_norms(axes, time, found, width)
         _draw_limits(axes, passes)
         _draw_fit(axes, time, report.passes, report.dt)

@@ -1,6 +1,7 @@
 """How much of a trajectory is kept, and that it does not matter for the numbers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,17 +145,15 @@ DRIVE = np.random.default_rng(5).normal(size=(LONG, 2))
 MEASURED = np.stack([BODY.points + 0.02 * k for k in range(LONG + 1)])
 
 
-def from_step(first, count=None, **changes):
-    """What is left of the problem from a step on, or what of it is in so many steps."""
-    count = LONG - first if count is None else count
+def from_step(first):
+    """What is left of the problem from a step on."""
+    count = LONG - first
     # A mean over the measurements there are: the weight makes it the same sum again.
-    match = ds.MatchTrajectory(MEASURED[first : first + count + 1], weight=(count + 1) / (LONG + 1))
+    match = ds.MatchTrajectory(MEASURED[first:], weight=(count + 1) / (LONG + 1))
     objective = ds.Travel(point=2, direction=(1.0, 0.4)) + 0.3 * ds.Effort() + match
-    drive = ds.OpenLoop(DRIVE[first : first + count])
+    drive = ds.OpenLoop(DRIVE[first:])
     tune = ("scene.initial_position", "scene.initial_velocity", "scene.stiffness", "controller.values")
-    return ds.Problem(
-        **{"scene": BODY, "controller": drive, "objective": objective, "steps": count, "tune": tune, **changes}
-    )
+    return ds.Problem(BODY, drive, objective, steps=count, tune=tune)
 
 
 def spread(problem, envs=3):
@@ -164,11 +163,10 @@ def spread(problem, envs=3):
     return {n: numbers[n] * rng.uniform(0.97, 1.03, (envs, *numbers[n].shape)) for n in problem.tuned}
 
 
-def restarted(params, rollout, first, count=None):
+def restarted(params, rollout, first):
     """The parameters of `from_step`, from the recorded state."""
-    count = LONG - first if count is None else count
     state = {"scene.initial_position": rollout.position[:, first], "scene.initial_velocity": rollout.velocity[:, first]}
-    values = params["controller.values"][:, first : first + count]
+    values = params["controller.values"][:, first:]
     return {"scene.stiffness": params["scene.stiffness"], "controller.values": values, **state}
 
 
@@ -259,12 +257,20 @@ def test_the_growth_is_that_of_the_norms(observed):
     assert len(set(expected)) == 3
 
 
+def ball(steps=9):
+    """A point that falls onto the ground, and slides on there."""
+    scene = ds.MassSpring(
+        points=[[0.0, 0.1]], initial_velocity=(0.8, -0.5), ground=ds.Ground(height=0.05, friction=0.2), dt=0.02
+    )
+    goal = ds.Travel(point=0, direction=(1.0, 0.5))
+    return ds.Problem(scene, objective=goal, steps=steps, tune=("scene.friction", "scene.initial_velocity"))
+
+
 def test_shared_environments_have_the_adjoints_of_the_mean():
-    problem = from_step(0, tune=("scene.stiffness", "controller.values"))
-    states = {name: np.stack([problem.numbers()[f"scene.{name}"]] * 2) for name in ("initial_position",)}
-    states["initial_position"][1] += 0.05
+    """One lands earlier than the other, so its position has less to say."""
+    states = {"initial_position": np.array([[[0.0, 0.08]], [[0.0, 0.14]]])}
     settings = {"precision": "f64", "adjoint": ds.Checkpointed(2), "envs": 2, "initial_states": states}
-    with ds.Simulation(problem, **settings) as shared, ds.Simulation(problem, shared=False, **settings) as own:
+    with ds.Simulation(ball(), **settings) as shared, ds.Simulation(ball(), shared=False, **settings) as own:
         params = shared.params()
         steps, halves = shared.adjoints(params)
         growth = shared.adjoint_growth
@@ -277,14 +283,11 @@ def test_shared_environments_have_the_adjoints_of_the_mean():
     assert type(growth) is float
 
 
-@pytest.mark.parametrize("adjoint", [ds.FullTape(), ds.Checkpointed(LONG), ds.Truncated(2)])
+@pytest.mark.parametrize("adjoint", [ds.FullTape(), ds.Checkpointed(9), ds.Truncated(2)])
 def test_adjoints_need_segments(adjoint):
-    with ds.Simulation(from_step(0), adjoint=adjoint) as simulation:
-        params = simulation.params()
-        with pytest.raises(
-            ds.InputError, match=r"between the segments of Checkpointed\(every=...\), of which there must"
-        ):
-            simulation.adjoints(params)
+    said = r"between the segments of Checkpointed\(every=...\), of which there must be at least two"
+    with ds.Simulation(ball(), adjoint=adjoint) as simulation, pytest.raises(ds.InputError, match=said):
+        simulation.adjoints(simulation.params())
 
 
 def test_there_is_no_growth_without_segments(full):
@@ -293,10 +296,10 @@ def test_there_is_no_growth_without_segments(full):
 
 
 def test_there_is_no_growth_before_a_reverse_pass_or_with_too_few_segments():
-    with ds.Simulation(PROBLEM, adjoint=ds.Checkpointed(4)) as simulation:
+    with ds.Simulation(ball(), adjoint=ds.Checkpointed(5)) as simulation:
         simulation.value_and_grad(simulation.params())
         assert simulation.adjoint_growth is None  # between two segments there is one adjoint
-    with ds.Simulation(PROBLEM, adjoint=ds.Checkpointed(3)) as finer:
+    with ds.Simulation(ball(), adjoint=ds.Checkpointed(3)) as finer:
         finer.value(finer.params())
         assert finer.adjoint_growth is None
         finer.value_and_grad(finer.params())
@@ -304,6 +307,6 @@ def test_there_is_no_growth_before_a_reverse_pass_or_with_too_few_segments():
 
 
 def test_adjoints_need_a_loss():
-    simulation = ds.Simulation(from_step(0, objective=None), adjoint=ds.Checkpointed(2))
+    simulation = ds.Simulation(replace(ball(), objective=None), adjoint=ds.Checkpointed(2))
     with simulation, pytest.raises(ds.InputError, match="this problem has no objective"):
         simulation.adjoints(simulation.params())

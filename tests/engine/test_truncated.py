@@ -21,12 +21,11 @@ MEASURED = np.stack([SCENE.points + 0.02 * k for k in range(STEPS + 1)])
 STATE = ("scene.initial_position", "scene.initial_velocity")
 
 
-def part(first=0, count=STEPS, goal=None):
-    """The problem of ``count`` steps from ``first`` on."""
+def part(first=0, count=STEPS):
+    """The problem of ``count`` steps from ``first`` on, with terms at the last row and at every one."""
     # A mean over the measurements there are: the weight makes it the same sum again.
     match = ds.MatchTrajectory(MEASURED[first : first + count + 1], weight=(count + 1) / (STEPS + 1))
-    travel = ds.Travel(point=2, direction=(1.0, 0.4))
-    objective = {"final": travel, "running": 0.3 * ds.Effort() + match, None: travel + 0.3 * ds.Effort() + match}[goal]
+    objective = ds.Travel(point=2, direction=(1.0, 0.4)) + 0.3 * ds.Effort() + match
     tune = ("scene.stiffness", "scene.gravity", "controller.values", *STATE)
     return ds.Problem(SCENE, ds.OpenLoop(DRIVE[first : first + count]), objective, steps=count, tune=tune)
 
@@ -64,33 +63,19 @@ def assert_identical(one, other):
         assert np.array_equal(value, other[name]), name
 
 
-@pytest.mark.parametrize("window", [STEPS, STEPS + 5])
-@pytest.mark.parametrize(("executor", "precision"), [("fused", "f32"), ("wide", "f64")])
+@pytest.mark.parametrize(("executor", "precision", "window"), [("fused", "f32", STEPS), ("wide", "f64", STEPS + 5)])
 def test_a_window_of_all_steps_is_the_full_gradient_bit_for_bit(executor, precision, window):
-    settings = {"executor": executor, "precision": precision}
-    with ds.Simulation(part(), **settings) as full, full.again(window=window) as other:
+    with ds.Simulation(part(), executor=executor, precision=precision) as full:
         params = full.params()
         loss, grad = full.value_and_grad(params)
-        again, same = other.value_and_grad(params)
-        assert loss == again == other.value(params)
-        assert_identical(grad, same)
         rollout, pullback = full.vjp(params)
         cotangents = {"position": np.cos(rollout.position), "actuation": np.sin(rollout.actuation)}
-        assert_identical(pullback(cotangents), other.vjp(params)[1](cotangents))
-
-
-@pytest.mark.parametrize("goal", ["final", "running", None])
-def test_the_gradient_is_the_sum_of_those_of_the_windows(goal):
-    with ds.Simulation(part(goal=goal), precision="f64", adjoint=ds.Truncated(WINDOW)) as simulation:
-        params = simulation.params()
-        rollout = simulation.rollout(params)
-        loss, grad = simulation.value_and_grad(params)
-    pieces = []
-    for first, count in windows():
-        with ds.Simulation(part(first, count, goal), precision="f64") as window:
-            pieces.append(window.value_and_grad(from_there(params, rollout, first, count))[1])
-    assert_near(grad, sum_of_windows(pieces), "f64")
-    assert loss == rollout.loss  # of the whole rollout, not of its windows
+        pulled = pullback(cotangents)
+        with full.again(window=window) as other:
+            again, same = other.value_and_grad(params)
+            assert loss == again == other.value(params)
+            assert_identical(grad, same)
+            assert_identical(pulled, other.vjp(params)[1](cotangents))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +88,24 @@ def truncated():
 def full():
     with ds.Simulation(part(), precision="f64") as simulation:
         yield simulation
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """The simulation of each window's problem."""
+    made = [ds.Simulation(part(first, count), precision="f64") for first, count in windows()]
+    yield made
+    for simulation in made:
+        simulation.close()
+
+
+def test_the_gradient_is_the_sum_of_those_of_the_windows(truncated, pieces):
+    params = truncated.params()
+    rollout = truncated.rollout(params)
+    _, grad = truncated.value_and_grad(params)
+    starts = [from_there(params, rollout, first, count) for first, count in windows()]
+    own = [piece.value_and_grad(start)[1] for piece, start in zip(pieces, starts, strict=True)]
+    assert_near(grad, sum_of_windows(own), "f64")
 
 
 def test_loss_and_rollout_are_those_of_the_full_tape(truncated, full):
@@ -119,18 +122,17 @@ def test_the_gradient_is_another_than_the_full_one(truncated, full):
     assert all(not np.array_equal(cut[name], whole[name]) for name in whole)
 
 
-def test_pullbacks_are_the_sums_of_those_of_the_windows(truncated):
+def test_pullbacks_are_the_sums_of_those_of_the_windows(truncated, pieces):
     params = truncated.params()
     rng = np.random.default_rng(7)
     rollout, pullback = truncated.vjp(params)
     cotangents = {name: rng.normal(size=rollout[name].shape) for name in ("position", "velocity", "actuation")}
-    pieces = []
-    for first, count in windows():
+    pulled = []
+    for (first, count), piece in zip(windows(), pieces, strict=True):
         own = {name: value[first : first + count + 1] for name, value in cotangents.items()}
         own["actuation"] = own["actuation"][:count]  # of a step, not of a row
-        with ds.Simulation(part(first, count), precision="f64") as window:
-            pieces.append(window.vjp(from_there(params, rollout, first, count))[1](own))
-    assert_near(pullback(cotangents), sum_of_windows(pieces), "f64")
+        pulled.append(piece.vjp(from_there(params, rollout, first, count))[1](own))
+    assert_near(pullback(cotangents), sum_of_windows(pulled), "f64")
 
 
 def test_what_one_reverse_pass_leaves_the_next_does_not_see(truncated):
@@ -169,17 +171,6 @@ def test_executors_and_precisions_agree(truncated, executor, precision):
         again, same = other.value_and_grad(params)
     assert_near(same, grad, precision)
     assert again == pytest.approx(loss, rel=1e-6 if precision == "f32" else 1e-14)
-
-
-def test_windows_of_one_step(full):
-    """Nothing that happens in a step moves a position before the step's end by more than it does itself."""
-    params = full.params()
-    rollout = full.rollout(params)
-    with full.again(window=1) as shortest, ds.Simulation(part(0, 1), precision="f64") as first:
-        _, grad = shortest.value_and_grad(params)
-        _, own = first.value_and_grad(from_there(params, rollout, 0, 1))
-    assert_near({name: grad[name] for name in STATE}, {name: own[name] for name in STATE}, "f64")
-    assert_near({"": grad["controller.values"][:1]}, {"": own["controller.values"]}, "f64")
 
 
 def test_there_are_no_adjoints_between_windows(truncated):
