@@ -283,7 +283,7 @@ def first_lost_row():
 @pytest.mark.parametrize("use", ["value", "value_and_grad", "rollout", "vjp"])
 def test_a_rollout_that_explodes_says_where(use):
     with ds.Simulation(exploding()) as simulation:
-        with pytest.raises(ds.DivergenceError, match="of environment 0 is not finite from step") as caught:
+        with pytest.raises(ds.DivergenceError, match="in environment 0 is not finite from step") as caught:
             getattr(simulation, use)(simulation.params())
         assert (caught.value.env, caught.value.step) == (0, first_lost_row())
         assert caught.value.array in ("position", "velocity")  # both are lost in one step
@@ -400,11 +400,11 @@ MISMADE = {
     "an executor": (lambda: ds.Simulation(PROBLEM, executor="fast"), "executor is 'fast'"),
     "an adjoint": (
         lambda: ds.Simulation(PROBLEM, adjoint="full"),
-        "adjoint is 'full', but FullTape() or Checkpointed()",
+        "adjoint is 'full', but FullTape(), Checkpointed() or Truncated(window) is needed",
     ),
     "the class of an adjoint": (
         lambda: ds.Simulation(PROBLEM, adjoint=ds.FullTape),
-        "FullTape() or Checkpointed() is needed",
+        "FullTape(), Checkpointed() or Truncated(window) is needed",
     ),
     "no environments": (
         lambda: ds.Simulation(PROBLEM, envs=0),

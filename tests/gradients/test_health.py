@@ -399,7 +399,7 @@ def test_windows_do_not_change_what_is_reported():
     reports = []
     for settings in ({}, {"adjoint": ds.Truncated(2)}):
         with ds.Simulation(ball(5), **settings) as simulation:
-            reports.append(ds.gradient_health(simulation, compare=False).to_json())
+            reports.append(ds.gradient_health(simulation, compare=False).to_dict())
             assert simulation.adjoint == settings.get("adjoint", ds.FullTape())
     assert reports[0] == reports[1]
     assert reports[0]["gradient"][0]["norm"][0] > 0.0
@@ -411,7 +411,7 @@ def test_seed_and_params():
         given = ds.gradient_health(simulation, simulation.params(3), compare=False)
         drawn = ds.gradient_health(simulation, seed=3, compare=False)
         losses = [simulation.value(simulation.params(seed)) for seed in (3, 0)]
-    assert given.to_json() == drawn.to_json()
+    assert given.to_dict() == drawn.to_dict()
     assert given.passes.loss[0] == losses[0] != losses[1]
 
 
@@ -578,7 +578,7 @@ def test_json_is_strict_and_whole():
     own = passes(np.stack([CALM, CALM]), growth=np.array([np.nan, 1.0]), horizon=(None, 7))
     own = replace(own, forward=(Place("force", 1, 3, 2),), largest=np.array([np.inf, 1.0]))
     report = made(own, contacts=(Change(0, 3, 1, 0, 5),))
-    found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (found["healthy"], found["exit_status"], set(found["findings"])) == (False, 1, {"forward"})
     assert found["passes"]["forward"] == [{"array": "force", "env": 1, "step": 3, "element": 2}]
     assert found["contacts"] == [{"env": 0, "step": 3, "element": 1, "before": 0, "after": 5}]
