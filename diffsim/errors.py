@@ -22,6 +22,10 @@ class DivergenceError(ArithmeticError):
         self.array, self.env, self.step, self.element = array, env, step, element
 
 
+class CapacityError(RuntimeError):
+    """A scene that needs more room than it was given, e.g. for contacts; the message says how to give it more."""
+
+
 class GradientError(AssertionError):
     """A gradient that disagrees with central differences."""
 

@@ -144,6 +144,7 @@ class Trajectory:
                 record(first, count, self._fields.read())
         losses = np.empty(self._fields.envs)
         kernels.losses(losses)
+        self._fields.check_limit()
         return losses
 
     @property
@@ -187,6 +188,7 @@ class Trajectory:
         self._enter(last, save=False)
         self._reverse(last, weight, cotangents)
         losses = np.empty(fields.envs)
+        fields.check_limit()
         if last:
             kernels.losses(losses)  # the segments run again below, and add to the losses again
         for segment in reversed(range(last)):
@@ -256,6 +258,7 @@ class Trajectory:
                 self._run(first, count, segment == 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+        fields.check_limit()
         kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
         kernels.gather(out, losses)
         self._stale = False

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import taichi as ti
+from taichi.lang import impl
+from taichi.lang.enums import AutodiffMode
 
-from diffsim.engine.stages import Stage
+from diffsim.engine.stages import Passes, Stage, Steps, Turn, turns_of
 from diffsim.errors import InputError
 
 __all__ = ["Finish", "Run", "choose", "make"]
@@ -20,6 +22,8 @@ Run = Callable[[int, int, int, int, float], None]
 
 # finish(first, count, weight): what `run` does at the end, on its own, after the steps first .. first + count - 1.
 Finish = Callable[[int, int, float], None]
+
+_Turns = tuple[list[Turn], int]
 
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
@@ -44,23 +48,59 @@ def choose(executor: str, device: str, envs: int, elements: int) -> str:
 def make(
     executor: str,
     prepare: Sequence[Stage],
-    step: Sequence[Stage],
+    step: Steps,
     final: Sequence[Stage],
     fields: Any,
     *,
     serial: bool,
 ) -> tuple[Run, Finish]:
     """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them."""
-    before, during, after = ([stage for stage in stages if stage.elements] for stages in (prepare, step, final))
     if executor == "fused":
-        return _fused(before, during, after, fields, serial)
-    return _wide(before, during, after, fields, 1 if serial else _UNROLL)
+        return _fused(turns_of(prepare), turns_of(step), turns_of(final), fields, serial)
+    before, after = ([stage for stage in stages if stage.elements] for stages in (prepare, final))
+    return _wide(before, step, after, fields, 1 if serial else _UNROLL)
 
 
-def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, serial: bool) -> Any:
+def _compiles(stage: Stage) -> bool:
+    """Whether the stage is part of the kernel that is being compiled: a reverse kernel leaves decisions as they are."""
+    return stage.differentiable or impl.get_runtime().current_kernel.autodiff_mode == AutodiffMode.NONE
+
+
+@ti.func
+def _act(
+    turns: ti.template(), turn: ti.template(), env: ti.template(), row: ti.template(), at: ti.template()
+):
+    """Run the stage whose turn it is. Arguments are templates: they must not become statements beside the loops."""
+    for k in ti.static(range(len(turns))):
+        if ti.static(_compiles(turns[k].stage)):
+            if ti.static(turns[k].passes == 1):
+                if turn == ti.static(turns[k].first):
+                    for element in range(ti.static(turns[k].stage.elements)):
+                        turns[k].stage.function(*turns[k].stage.records, env, row, at, element)
+            else:
+                if (
+                    turn >= ti.static(turns[k].first)
+                    and turn <= ti.static(turns[k].last)
+                    and (turn - ti.static(turns[k].first)) % ti.static(turns[k].stride) == 0
+                ):
+                    for element in range(ti.static(turns[k].stage.elements)):
+                        turns[k].stage.function(
+                            *turns[k].stage.records,
+                            env,
+                            row,
+                            at,
+                            (turn - ti.static(turns[k].first))
+                            // ti.static(turns[k].stride)
+                            * ti.static(turns[k].stage.elements)
+                            + element,
+                        )
+
+
+def _fused(prepare: _Turns, step: _Turns, final: _Turns, fields: Any, serial: bool) -> Any:
     envs, loss, total = fields.envs, fields.loss, fields.total
+    (before, begin_turns), (during, step_turns), (after, end_turns) = prepare, step, final
 
-    # A loop over stages of which each pass runs one: Taichi's reverse pass turns loops around, but not the order of
+    # A loop over turns, in each of which one stage acts: Taichi's reverse pass turns loops around, but not the order of
     # loops that stand side by side, so only one of those inside may do something. Every stage then has an innermost
     # loop of its own, which is what Taichi differentiates; in one flat loop over the elements of all stages, each
     # element would pay for the intermediate values of every stage.
@@ -70,26 +110,17 @@ def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: 
     def run(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
         ti.loop_config(serialize=serial)
         for env in range(envs * begins):
-            for turn in range(ti.static(len(prepare))):
-                for k in ti.static(range(len(prepare))):
-                    if turn == k:
-                        for element in range(ti.static(prepare[k].elements)):
-                            prepare[k].function(*prepare[k].records, env, 0, first, element)
+            for turn in range(begin_turns):
+                _act(before, turn, env, 0, first)
         ti.loop_config(serialize=serial)
         for env in range(envs):
             for row in range(count):
-                for turn in range(ti.static(len(step))):
-                    for k in ti.static(range(len(step))):
-                        if turn == k:
-                            for element in range(ti.static(step[k].elements)):
-                                step[k].function(*step[k].records, env, row, first + row, element)
+                for turn in range(step_turns):
+                    _act(during, turn, env, row, first + row)
         ti.loop_config(serialize=serial)
         for env in range(envs * ends):
-            for turn in range(ti.static(len(final))):
-                for k in ti.static(range(len(final))):
-                    if turn == k:
-                        for element in range(ti.static(final[k].elements)):
-                            final[k].function(*final[k].records, env, count, first + count, element)
+            for turn in range(end_turns):
+                _act(after, turn, env, count, first + count)
         ti.loop_config(serialize=serial)
         for env in range(envs * ends):
             total[None] += weight * loss[env]
@@ -98,11 +129,8 @@ def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: 
     def finish(first: ti.i32, count: ti.i32, weight: fields.real):
         ti.loop_config(serialize=serial)
         for env in range(envs):
-            for turn in range(ti.static(len(final))):
-                for k in ti.static(range(len(final))):
-                    if turn == k:
-                        for element in range(ti.static(final[k].elements)):
-                            final[k].function(*final[k].records, env, count, first + count, element)
+            for turn in range(end_turns):
+                _act(after, turn, env, count, first + count)
         ti.loop_config(serialize=serial)
         for env in range(envs):
             total[None] += weight * loss[env]
@@ -110,20 +138,29 @@ def _fused(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: 
     return run, finish
 
 
-def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: Any, unroll: int) -> Any:
+def _wide(prepare: list[Stage], step: Steps, final: list[Stage], fields: Any, unroll: int) -> Any:
     envs, loss, total = fields.envs, fields.loss, fields.total
+    solvers = {k: turns_of((entry,)) for k, entry in enumerate(step) if isinstance(entry, Passes)}
 
     @ti.func
     def each(stage: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
         """One parallel loop over the stage's elements in all environments, over none unless `active` is 1."""
-        if ti.static(stage.ordered):
-            for env in range(envs * active):
-                for element in range(ti.static(stage.elements)):
-                    stage.function(*stage.records, env, row, at, element)
-        else:
-            for index in range(envs * ti.static(stage.elements) * active):
-                env = index // ti.static(stage.elements)
-                stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+        if ti.static(stage.elements and _compiles(stage)):
+            if ti.static(stage.ordered):
+                for env in range(envs * active):
+                    for element in range(ti.static(stage.elements)):
+                        stage.function(*stage.records, env, row, at, element)
+            else:
+                for index in range(envs * ti.static(stage.elements) * active):
+                    env = index // ti.static(stage.elements)
+                    stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+
+    @ti.func
+    def solve(turns: ti.template(), count: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
+        """All passes of a solver, environments in parallel."""
+        for env in range(envs * active):
+            for turn in range(count):
+                _act(turns, turn, env, row, at)
 
     @ti.kernel
     def begin(first: ti.i32):
@@ -134,7 +171,16 @@ def _wide(prepare: list[Stage], step: list[Stage], final: list[Stage], fields: A
     def advance(first: ti.i32, start: ti.i32, count: ti.i32):
         for ahead in ti.static(range(unroll)):
             for k in ti.static(range(len(step))):
-                each(step[k], ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
+                if ti.static(k in solvers):
+                    solve(
+                        solvers[k][0],
+                        solvers[k][1],
+                        ti.min(1, ti.max(0, count - start - ahead)),
+                        start + ahead,
+                        first + start + ahead,
+                    )
+                else:
+                    each(step[k], ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
 
     @ti.kernel
     def end(first: ti.i32, count: ti.i32, weight: fields.real):

@@ -6,10 +6,12 @@ Three kinds:
                  loading one value into all copies and summing their gradients.
     derived      (env, element): computed from numbers once per rollout.
     trajectory   (env, row, element): one row per step of the segment, and one more.
+
+And whole numbers without a gradient: constants of the scene's structure, and what stages decide as they run.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +21,7 @@ from taichi.lang import impl
 
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.runtime import REAL
-from diffsim.errors import InputError
+from diffsim.errors import CapacityError, InputError
 
 __all__ = ["Fields"]
 
@@ -93,6 +95,8 @@ class Fields:
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self._constants: list[tuple[Any, np.ndarray]] = []
         self._read: set[str] = set()
+        self.limits: Any = None
+        self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self.loss = self._place((envs,), gradient=True)
         self.total = self._place((), gradient=True)
         # ti.ad.Tape fills its loss with 0 and the loss's adjoint with 1, in launches of 30 to 80 us each, a tenth of a
@@ -106,9 +110,46 @@ class Fields:
         values = np.ascontiguousarray(values, np.int32).reshape(-1)
         if not len(values):
             values = np.zeros(1, np.int32)  # a stage over no elements never reads it
-        found = ti.field(ti.i32)
-        self._places.append((found, (len(values),)))
+        found = self._whole((len(values),))
         self._constants.append((found, values))
+        return found
+
+    def decision(self, elements: int) -> Any:
+        """What a stage that is not differentiable decides in a step: (env, row, element) int32.
+
+        It is kept for the reverse pass of the stages that read it in the same row.
+        """
+        return self._whole((self.envs, _ROWS, max(elements, 1)))
+
+    def scratch(self, elements: int) -> Any:
+        """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""
+        return self._whole((self.envs, max(elements, 1)))
+
+    def scratch_numbers(self, elements: int, width: int = 0) -> Any:
+        """The same for numbers, of vectors if ``width`` is not 0."""
+        return self._place((self.envs, max(elements, 1)), width, gradient=False)
+
+    def limit(self, explain: Callable[[int, int, int], str]) -> Any:
+        """Where such a stage says that it had not enough room: (env, 0) the step plus one, (env, 1) what it needed.
+
+        It sets the first to 0 in a prepare stage. ``explain(env, step, needed)`` is the message of the CapacityError.
+        """
+        self.limits = self._whole((self.envs, 2))
+        self._explain = explain
+        return self.limits
+
+    def check_limit(self) -> None:
+        """Raise CapacityError if a stage had not enough room in the last rollout."""
+        if self.limits is None:
+            return
+        found = np.empty((self.envs, 2), np.int32)
+        self.kernels.limit(found)
+        for env in np.flatnonzero(found[:, 0])[:1].tolist():
+            raise CapacityError(self._explain(env, int(found[env, 0]) - 1, int(found[env, 1])))
+
+    def _whole(self, shape: tuple[int, ...]) -> Any:
+        found = ti.field(ti.i32)
+        self._places.append((found, shape))
         return found
 
     def number(self, name: str, elements: int, width: int = 0, index: np.ndarray | None = None) -> Any:

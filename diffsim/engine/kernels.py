@@ -51,6 +51,7 @@ class Kernels:
         take_adjoint: (segment) keep the adjoint of row 0 of the state, at which this segment begins, and its norm.
         norms: (out) read the norms of all adjoints that were kept, (envs, segments).
         give_adjoint: (row) make it the adjoint of this row.
+        limit: (out) read where a stage had not enough room, (envs, 2); only if the fields have `Fields.limit`.
         record, seed: (flat) read all recorded rows, and set their adjoints.
     """
 
@@ -112,6 +113,16 @@ class Kernels:
                 out[env] = loss[env]
 
         self.start, self.gather, self.losses = start, gather, losses
+        if fields.limits is not None:
+            self._make_limit(fields.limits, envs)
+
+    def _make_limit(self, limits: Any, envs: int) -> None:
+        @ti.kernel
+        def limit(out: ti.types.ndarray(dtype=ti.i32, ndim=2)):
+            for env, k in ti.ndrange(envs, 2):
+                out[env, k] = limits[env, k]
+
+        self.limit = limit
 
     def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any, Any]:
         envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states

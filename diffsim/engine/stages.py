@@ -6,11 +6,11 @@ reads rows ``row`` of the trajectory, and sets or adds to (``+=``) fields of thi
 long rollout is kept in segments. docs/how_stages_work.md says what may stand in a stage and why.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Model", "Part", "Stage"]
+__all__ = ["Model", "Part", "Passes", "Stage", "Steps", "turns_of"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,64 @@ class Stage:
         records: what it works on: frozen dataclasses of fields and constants, or single fields.
         elements: how many there are; element runs from 0 to elements - 1.
         ordered: elements depend on earlier ones (a tree of bodies), so they must run one after the other.
+        differentiable: False for decisions in whole numbers, such as which bodies are near each other: the stage runs
+            forward only and may do what Taichi cannot differentiate (loops, ``while``, counters). It writes nothing
+            but fields of `Fields.decision` and `Fields.scratch`, and what it decided is still there when the stages
+            that read it are reversed.
     """
 
     function: Callable[..., None]
     records: tuple[Any, ...]
     elements: int
     ordered: bool = False
+    differentiable: bool = True
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Stages that take turns, over and over within a step: the iterations of a solver.
+
+    In pass p an element of a stage is called with ``p * stage.elements + element``, so that every pass can write slots
+    of its own. Elements run one after the other (`Stage.ordered` is taken for granted).
+
+    Attributes:
+        stages: of one pass, in order.
+        count: number of passes.
+    """
+
+    stages: tuple[Stage, ...]
+    count: int
+
+
+Steps = tuple[Stage | Passes, ...]
+"""What runs in a step, in order."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When a stage acts: in turns ``first``, ``first + stride``, ..., ``passes`` times."""
+
+    stage: Stage
+    first: int
+    stride: int
+    passes: int
+
+    @property
+    def last(self) -> int:
+        """The last turn in which it acts."""
+        return self.first + self.stride * (self.passes - 1)
+
+
+def turns_of(steps: Iterable[Stage | Passes]) -> tuple[list[Turn], int]:
+    """The turn of each stage that has elements, and how many turns there are."""
+    found: list[Turn] = []
+    total = 0
+    for entry in steps:
+        count = entry.count if isinstance(entry, Passes) else 1
+        stages = [stage for stage in (entry.stages if isinstance(entry, Passes) else (entry,)) if stage.elements]
+        found += [Turn(stage, total + k, len(stages), count) for k, stage in enumerate(stages)]
+        total += len(stages) * count
+    return found, total
 
 
 @dataclass(frozen=True)
@@ -41,7 +93,7 @@ class Part:
     """
 
     prepare: tuple[Stage, ...] = ()
-    step: tuple[Stage, ...] = ()
+    step: Steps = ()
     final: tuple[Stage, ...] = ()
 
 
@@ -72,5 +124,5 @@ class Model:
     actuators: int
     observations: int
     prepare: tuple[Stage, ...]
-    step: tuple[Stage, ...]
+    step: Steps
     sense: tuple[Stage, ...] = field(default=())

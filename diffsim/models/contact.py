@@ -44,6 +44,7 @@ __all__ = [
     "speed_of_discs",
     "sunken",
     "time_of_bounce",
+    "time_of_discs",
     "time_of_impact",
 ]
 
@@ -136,6 +137,15 @@ def speed_of_discs(apart, approach, reach):
     numbers: as close discs give it, and fast ones that start many radii apart.
     """
     return (apart.dot(approach) - ti.sqrt(_square(apart, approach, reach))) / (2.0 * reach)
+
+
+@ti.func
+def time_of_discs(apart, approach, reach, dt):
+    """When two discs that meet in ``dt`` [s] do so, or 0 if they do not; for any discs, without a branch."""
+    closing = -apart.dot(approach)
+    root = ti.sqrt(ti.max(_square(apart, approach, reach), (SLOWEST * reach) ** 2 + TINY))
+    time = ti.max(0.0, apart.dot(apart) - reach * reach) / (ti.max(0.0, closing) + root)
+    return ti.select(discs_meet(apart, approach, reach, dt), ti.min(dt, time), 0.0)
 
 
 @ti.func

@@ -1,0 +1,185 @@
+"""The records of the rigid-body model: what its stages read and write.
+
+P places: n bodies, then obstacles, then the world, which anchors may be fixed to. Shapes are the first P - 1 of them.
+Vertices of all shapes stand in one list; face f of a shape goes from its vertex f to the next one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Bodies", "Courses", "Joints", "Motion", "Springs", "Touch"]
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The scene's bodies and obstacles: fields (env, element) and constants."""
+
+    initial_position: Any  # (env, body) [m]
+    initial_angle: Any  # (env, body) [rad]
+    initial_velocity: Any  # (env, body) [m/s]
+    initial_angular_velocity: Any  # (env, body) [rad/s]
+    obstacle_position: Any  # (env, obstacle) [m]
+    obstacle_angle: Any  # (env, obstacle) [rad]
+    density: Any  # (env, body) the scene's, 0 where a body has its own or a mass [kg/m^2]
+    own_density: Any  # (env, body) else 0
+    given_mass: Any  # (env, body) else 0 [kg]
+    given_inertia: Any  # (env, body) else 0 [kg m^2]
+    half_size: Any  # (env, shape) of boxes, else 0 [m]
+    half_length: Any  # (env, shape) of capsules and segments, else 0 [m]
+    radius: Any  # (env, shape) of discs, capsules and segments, else 0 [m]
+    given_vertex: Any  # (env, vertex) of polygons, else 0 [m]
+    shared_friction: Any  # (env, shape) the scene's, else 0
+    own_friction: Any  # (env, shape) else 0
+    shared_restitution: Any  # (env, shape)
+    own_restitution: Any  # (env, shape)
+    gravity: Any  # (env, 0) [m/s^2]
+    damping: Any  # (env, 0) [1/s]
+    keep: Any  # (env, 0) share of a velocity that is left after a step
+    centroid: Any  # (env, shape) of the given vertices of a polygon, else 0 [m]
+    vertex: Any  # (env, vertex) in the body's frame [m]
+    normal: Any  # (env, vertex) out of the face that begins there, in the body's frame
+    mass: Any  # (env, body) [kg]
+    inertia: Any  # (env, body) about the centre of mass [kg m^2]
+    inverse_mass: Any  # (env, place) 0 for what does not move [1/kg]
+    inverse_inertia: Any  # (env, place) [1/(kg m^2)]
+    share: Any  # (env, body) of the mass of all
+    total: Any  # (env, 0) mass of all [kg]
+    friction: Any  # (env, shape) -> both of a contact are combined
+    restitution: Any  # (env, shape)
+    kind: Any  # (shape,) 0 polygon, 1 round, 2 half-plane
+    first: Any  # (shape,) its first vertex
+    count: Any  # (shape,) number of its vertices
+    owner: Any  # (vertex,) shape
+    following: Any  # (vertex,) the next one of the same shape
+    side_x: Any  # (vertex,) -1, 0 or 1: along half size and half length
+    side_y: Any  # (vertex,) -1, 0 or 1: along half size
+    polygon: Any  # (shape,) 1 for those with given vertices
+    material: Any  # (shape,) 1 if it has coefficients of its own, bit 0 friction, bit 1 restitution
+    by_inertia: Any  # (body,) 1 if its inertia is given
+    bodies: int
+    places: int
+    most_vertices: int  # of one shape
+    dt: float  # [s]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The trajectory: fields (env, row, element)."""
+
+    position: Any  # (env, row, place) of the centre of mass [m]
+    velocity: Any  # (env, row, place) [m/s]
+    angle: Any  # (env, row, place) [rad]
+    angular_velocity: Any  # (env, row, place) [rad/s]
+    rotation: Any  # (env, row, place) cosine and sine of the angle
+    centre: Any  # (env, row, 0) of mass of all bodies [m]
+    observation: Any  # (env, row, 6 * body + k)
+    actuator_position: Any  # (env, row, actuator)
+    actuator_velocity: Any  # (env, row, actuator)
+    actuation: Any  # (env, row, actuator)
+    force: Any  # (env, row, body) of springs and motors [N]
+    torque: Any  # (env, row, body) [N m]
+
+
+@dataclass(frozen=True)
+class Courses:
+    """How bodies move within a step: each impulse bends a straight course, and a solver bends it many times.
+
+    A course is a displacement (x, y, angle) and a velocity (x, y, angular). At time t of the step the body is displaced
+    by ``shift + t * speed``; an impulse at time t changes the speed by d and the shift by -t d. The slots of a place are
+    linked: its course before any impulse is in the slot of its own number, then comes a slot for each side of each
+    constraint and pass.
+    """
+
+    shift: Any  # (env, row, slot) [m, m, rad]
+    speed: Any  # (env, row, slot) [m/s, m/s, rad/s]
+    before: Any  # (env, row, 2 * constraint + side) see `slot`
+    after: Any  # (env, row, body) the last slot
+    constraints: int  # joints, then contacts
+    joints: int
+    places: int
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Contacts of a step, a list of varying length: fields (env, row, contact) unless said otherwise."""
+
+    count: Any  # (env, row, 0)
+    first: Any  # shape with the face, or with a round end
+    second: Any  # shape with the vertex
+    face: Any  # vertex at which the face begins, or the vertex of the first shape
+    corner: Any  # vertex of the second shape
+    points: Any  # 1 if two vertices meet, 0 for a vertex and a face
+    key: Any  # 2 * pair + end: what a contact is known by from step to step
+    warm: Any  # contact of the step before with the same key, or -1
+    normal: Any  # from first to second
+    lever: Any  # arm x normal of first and second, arm x tangent of first and second [m]
+    gap: Any  # at the start of the step, as it is seen from the impact [m]
+    gain: Any  # what forces add to the normal speed in this step [m/s]
+    entry: Any  # normal speed at the start of the step, before forces [m/s]
+    mass: Any  # effective: along the normal, along the tangent [kg]
+    coefficient: Any  # friction, restitution
+    point: Any  # where [m]
+    impulse: Any  # (env, row, pass * contacts + contact) normal, tangential [N s], time of impact [s], both of bounces
+    carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with [N s]
+    carried_key: Any  # (env, row, contact)
+    carried_count: Any  # (env, row, 0)
+    contact: Any  # (env, row, 2 * pair + end) events of `diffsim.events`; None unless everything is recorded
+    branch: Any  # (env, row, pass * 2 * pairs + 2 * pair + end) which way the law went; None unless so
+    pair: Any  # (2 * pair + side) the two shapes of each pair that may touch
+    last: Any  # scratch: (env, place) the last constraint that a place was in
+    box: Any  # scratch: (env, shape) bounds: least x, least y, most x, most y [m]
+    reach: Any  # scratch: (env, shape) from the centre to the farthest place [m]
+    limit: Any  # (env, 2) of `Fields.limit`
+    pairs: int
+    contacts: int  # room for so many
+    passes: int
+    bouncy: bool  # whether there is restitution
+    real: Any  # type of the fields
+
+
+@dataclass(frozen=True)
+class Joints:
+    """Pins, welds and sliders: up to three rows each that hold two bodies together, and ropes."""
+
+    first: Any  # (joint,) place
+    second: Any  # (joint,) place
+    kind: Any  # (joint,) 0 pin, 1 weld, 2 slider, 3 rope
+    anchor_first: Any  # (env, joint) in the frame of the first [m]
+    anchor_second: Any  # (env, joint)
+    angle: Any  # (env, joint) second less first at rest [rad]
+    axis: Any  # (env, joint) of a slider, in the frame of the first [rad]
+    length: Any  # (env, joint) of a rope [m]
+    motor: Any  # (env, joint) torque or force at an actuation of 1 [N m] or [N]
+    damping: Any  # (env, joint) [N m s] or [N s/m]
+    actuator: Any  # (joint,) its actuator, or -1
+    row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
+    error: Any  # (env, row, joint) of the rows [m] or [rad]
+    inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
+    impulse: Any  # (env, row, pass * joints + joint) of each row [N s] or [N m s]
+    carried: Any  # (env, row, joint) what the last step ended with
+    held: Any  # (k,) joints that are no ropes
+    roped: Any  # (k,) ropes
+    pins: Any  # (k,) pins
+    welds: Any  # (k,) welds
+    sliders: Any  # (k,) sliders
+    turning: Any  # (k,) pins with a motor or damping
+    sliding: Any  # (k,) sliders with a motor or damping
+    holds: int  # joints that are no ropes
+    ropes: int
+    rows: int  # of the joint that has most
+
+
+@dataclass(frozen=True)
+class Springs:
+    """Springs between anchors."""
+
+    first: Any  # (spring,) place
+    second: Any  # (spring,) place
+    anchor_first: Any  # (env, spring) in the frame of the first [m]
+    anchor_second: Any  # (env, spring)
+    stiffness: Any  # (env, spring) [N/m]
+    rest_length: Any  # (env, spring) [m]
+    damping: Any  # (env, spring) [N s/m]
+    actuation: Any  # (env, spring) relative change of the rest length at an actuation of 1
+    muscles: Any  # (k,) springs that are driven
+    passive: Any  # (k,) springs that are not
