@@ -59,9 +59,13 @@ class Spec:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _shown(self) -> dict[str, Any]:
+        """What `repr` tells."""
+        return self._values()
+
     def __repr__(self) -> str:
-        """Short: large arrays are given by their shape."""
-        words = ", ".join(f"{name}={_short(value)}" for name, value in self._values().items())
+        """Short: large arrays are given by their shape, and many specifications by their number."""
+        words = ", ".join(f"{name}={_short(value)}" for name, value in self._shown().items())
         return f"{type(self).__name__}({words})"
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,6 +119,8 @@ def _short(value: Any) -> str:
         if value.size <= 4:
             return str(value.tolist())
         return f"<{' x '.join(map(str, value.shape))} array>"
+    if isinstance(value, tuple) and len(value) > 4 and all(isinstance(item, Spec) for item in value):
+        return f"<{len(value)} of {', '.join(sorted({type(item).__name__ for item in value}))}>"
     return repr(value)
 
 
@@ -274,10 +280,12 @@ def numbers_by_name(owner: str, given: Mapping[str, Any], names: Iterable[str], 
     return found
 
 
-def whole(owner: str, value: Any, least: int = 1) -> int:
-    """``value`` as a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError(f"{owner} is {_excerpt(value)}, but it must be a whole number of at least {least}")
+def whole(owner: str, value: Any, least: int | None = 1) -> int:
+    """``value`` as a whole number of at least ``least``; None allows any."""
+    wrong = isinstance(value, bool) or not isinstance(value, (int, np.integer))
+    if wrong or (least is not None and value < least):
+        limit = "" if least is None else f" of at least {least}"
+        raise InputError(f"{owner} is {_excerpt(value)}, but it must be a whole number{limit}")
     return int(value)
 
 

@@ -129,6 +129,12 @@ def test_repr_gives_large_arrays_by_shape():
     assert repr(Sample(np.zeros((100, 3)), np.arange(3))) == "Sample(value=<100 x 3 array>, inside=[0, 1, 2])"
 
 
+def test_repr_gives_many_specifications_by_their_number():
+    four, five = (Other(1), Sample(2), Sample(3), Sample(4)), (Sample(1), Other(2), Sample(3), Sample(4), Sample(5))
+    assert repr(Other(five)) == "Other(value=<5 of Other, Sample>, inside=None)"
+    assert "Sample(value=3, inside=None)" in repr(Other(four))
+
+
 def test_array_gives_a_read_only_copy_in_rows():
     given = np.asfortranarray(np.arange(6).reshape(2, 3))
     found = array("thing", given, (2, 3))
@@ -165,6 +171,7 @@ def test_array_takes_whole_numbers_in_any_type():
         (lambda: whole("thing", True), "thing is True", "whole number of at least 1"),
         (lambda: whole("thing", "3"), "thing is '3'", "whole number of at least 1"),
         (lambda: whole("thing", 0, least=1), "thing is 0", "at least 1"),
+        (lambda: whole("thing", 0.5, least=None), "thing is 0.5", "but it must be a whole number"),
         (lambda: choices("thing", "c", ("a", "b")), "thing is 'c'", "one of 'a', 'b'"),
         (lambda: choices("thing", np.zeros(2), ("a", "b")), "thing is array", "one of 'a', 'b'"),
     ],
@@ -180,4 +187,5 @@ def test_checks_pass_what_is_allowed():
     assert number("thing", np.float32(0.5)) == 0.5
     assert whole("thing", np.int64(3)) == 3
     assert type(whole("thing", np.int64(3))) is int
+    assert whole("thing", -3, least=None) == -3
     assert choices("thing", "b", ("a", "b")) == "b"

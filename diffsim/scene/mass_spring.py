@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.scene.checks import ROUNDING, first, flag, unit_vector
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Ground", "MassSpring"]
-
-_ROUNDING = 1.0e-6  # relative, some ten roundings of single precision: such a point still lies on the ground
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,22 +35,12 @@ class Ground(Spec):
 
     def __post_init__(self) -> None:
         """Check every number."""
-        if not isinstance(self.time_of_impact, (bool, np.bool_)):
-            raise InputError(f"Ground.time_of_impact is {self.time_of_impact!r}, but it must be True or False")
-        normal = self.normal
-        if normal is not None:
-            normal = array("Ground.normal", normal, (2,), (3,))
-            length = np.linalg.norm(normal)
-            if abs(length - 1.0) > _ROUNDING:
-                raise InputError(
-                    f"Ground.normal has length {length:g}, but it must be a unit vector; divide it by its length"
-                )
         self._set(
             height=number("Ground.height", self.height),
             friction=_friction(self.friction),
             restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
-            normal=normal,
-            time_of_impact=bool(self.time_of_impact),
+            normal=None if self.normal is None else unit_vector("Ground.normal", self.normal, (2,), (3,)),
+            time_of_impact=flag("Ground.time_of_impact", self.time_of_impact),
         )
 
 
@@ -216,15 +205,15 @@ def _indices(owner: str, value: Any, *shape: int | str) -> np.ndarray:
 
 def _checked_springs(value: Any, n: int) -> np.ndarray:
     springs = _indices("MassSpring.springs", value, "s", 2)
-    for k in _first(np.any((springs < 0) | (springs >= n), axis=1)):
+    for k in first(np.any((springs < 0) | (springs >= n), axis=1)):
         a, b = springs[k]
         raise InputError(f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})")
-    for k in _first(springs[:, 0] == springs[:, 1]):
+    for k in first(springs[:, 0] == springs[:, 1]):
         raise InputError(f"springs[{k}] joins point {springs[k, 0]} to itself; a spring needs two points")
     pairs = np.minimum(springs[:, 0], springs[:, 1]) * n + np.maximum(springs[:, 0], springs[:, 1])
-    for k, first in _repeated(pairs):
+    for k, earlier in _repeated(pairs):
         a, b = springs[k]
-        raise InputError(f"springs[{k}] joins points {a} and {b} as springs[{first}] does; give each pair one spring")
+        raise InputError(f"springs[{k}] joins points {a} and {b} as springs[{earlier}] does; give each pair one spring")
     return springs
 
 
@@ -232,10 +221,10 @@ def _checked_fixed(value: Any, n: int) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
         raise InputError("MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points")
     fixed = _indices("MassSpring.fixed", value, "k")
-    for k in _first((fixed < 0) | (fixed >= n)):
+    for k in first((fixed < 0) | (fixed >= n)):
         raise InputError(f"fixed[{k}] is point {fixed[k]}, but the scene has {n} points (0 to {n - 1})")
-    for k, first in _repeated(fixed):
-        raise InputError(f"fixed[{k}] is point {fixed[k]}, as fixed[{first}] is; name each point once")
+    for k, earlier in _repeated(fixed):
+        raise InputError(f"fixed[{k}] is point {fixed[k]}, as fixed[{earlier}] is; name each point once")
     return fixed
 
 
@@ -253,19 +242,14 @@ def _checked_ground(ground: Any, points: np.ndarray) -> Ground | None:
     return ground
 
 
-def _first(bad: np.ndarray) -> list[int]:
-    """The first index where ``bad`` is true, or none."""
-    return np.flatnonzero(bad)[:1].tolist()
-
-
 def _repeated(values: np.ndarray) -> list[tuple[int, int]]:
     """The first entry that repeats an earlier one, and the earliest that it repeats; or none."""
-    _, first, which = np.unique(values, return_index=True, return_inverse=True)
-    return [(k, int(first[which[k]])) for k in _first(first[which] != np.arange(len(values)))]
+    _, earliest, which = np.unique(values, return_index=True, return_inverse=True)
+    return [(k, int(earliest[which[k]])) for k in first(earliest[which] != np.arange(len(values)))]
 
 
 def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
-    for k in _first(distances == 0.0):
+    for k in first(distances == 0.0):
         a, b = springs[k]
         raise InputError(
             f"springs[{k}] joins points {a} and {b}, which lie in one place: its direction is undefined; "
@@ -275,7 +259,7 @@ def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
 
 def _check_above(points: np.ndarray, ground: Ground) -> None:
     gap = points @ ground.normal - ground.height
-    for k in _first(gap < -_ROUNDING * max(1.0, abs(ground.height))):
+    for k in first(gap < -ROUNDING * max(1.0, abs(ground.height))):
         raise InputError(
             f"points[{k}] lies {-gap[k]:g} m below the ground, whose height is {ground.height:g} m; "
             "raise the point or lower the ground"

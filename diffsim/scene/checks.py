@@ -1,0 +1,41 @@
+"""Checks that several scenes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.spec import array, number
+
+__all__ = ["ROUNDING", "first", "flag", "optional", "unit_vector"]
+
+ROUNDING = 1.0e-6
+"""Relative, some ten roundings of single precision: what is off by that much lies where it should."""
+
+
+def first(bad: np.ndarray) -> list[int]:
+    """The first index where ``bad`` is true, or none."""
+    return np.flatnonzero(bad)[:1].tolist()
+
+
+def flag(owner: str, value: Any) -> bool:
+    """``value`` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{owner} is {value!r}, but it must be True or False")
+    return bool(value)
+
+
+def optional(owner: str, value: Any, **limits: Any) -> float | None:
+    """``value`` as a number within the limits of `diffsim.spec.array`, or None."""
+    return None if value is None else number(owner, value, **limits)
+
+
+def unit_vector(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.ndarray:
+    """``value`` as a vector of length 1 and one of the shapes."""
+    vector = array(owner, value, *shapes)
+    length = np.linalg.norm(vector)
+    if abs(length - 1.0) > ROUNDING:
+        raise InputError(f"{owner} has length {length:g}, but it must be a unit vector; divide it by its length")
+    return vector
