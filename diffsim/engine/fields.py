@@ -171,6 +171,10 @@ class Fields:
             self.numbers.append(_Number(field, width, elements, index, tuned))
         return field
 
+    def zeros(self, elements: int, width: int = 0) -> Any:
+        """A field like that of a number, for a scene that does not have it: zero, without a gradient."""
+        return self._place((self.envs, max(elements, 1)), width, gradient=False)
+
     def derived(self, elements: int, width: int = 0, *, of: Iterable[str]) -> Any:
         """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
         gradient = any(name in self.tuned for name in of)
@@ -187,7 +191,7 @@ class Fields:
         *,
         state: bool = False,
         accumulates: bool = False,
-        recorded: bool = True,
+        recorded: bool | int = True,
         per_step: bool = False,
     ) -> Any:
         """A field (env, row, element).
@@ -201,11 +205,13 @@ class Fields:
             width: components of a vector, 0 for scalars.
             state: row + 1 is written at row, and the next step starts from it.
             accumulates: stages add to it, so it is cleared before they run.
-            recorded: whether a rollout reports it.
+            recorded: whether a rollout reports it; a number: that many elements of it.
             per_step: nothing writes it at the last row, where no step starts.
         """
         field = self._place((self.envs, _ROWS, max(elements, 1)), width, gradient=True)
-        kept = elements if recorded or self.record_all else 0
+        kept = elements
+        if recorded is not True:
+            kept = recorded or (elements if self.record_all else 0)
         self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
         return field
 

@@ -50,6 +50,11 @@ class Passes:
     stages: tuple[Stage, ...]
     count: int
 
+    @property
+    def elements(self) -> int:
+        """Of its largest stage."""
+        return max(stage.elements for stage in self.stages)
+
 
 Steps = tuple[Stage | Passes, ...]
 """What runs in a step, in order."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from diffsim.engine.stages import Model
-from diffsim.models import mass_spring
-from diffsim.scene import MassSpring
+from diffsim.models import mass_spring, rigid_bodies
+from diffsim.scene import MassSpring, RigidBodies
 
 __all__ = ["MODELS"]
 
 MODELS: dict[type, Callable[..., Model]] = {
     MassSpring: mass_spring.build,
+    RigidBodies: rigid_bodies.build,
 }
 """By the class of the scene: build(scene, fields, steps, reads) -> Model."""

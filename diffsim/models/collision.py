@@ -228,9 +228,7 @@ def recognise(touch: ti.template(), env, row):
 
 
 @ti.func
-def enlist(
-    bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, constraint, side, place
-):
+def enlist(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, constraint, side, place):
     """Note after which other side of a constraint this one comes, for a body that moves."""
     index = 2 * constraint + side
     courses.before[env, row, index] = FAR
@@ -397,7 +395,23 @@ def face_contact(
             apart = place_at(motion, courses, env, row, b, time) + corner - origin
             gap = (apart - rotated(turn_then, foot)).dot(normal) - reach
             arm_b = corner - radius * normal
-            settle(bodies, motion, courses, touch, env, row, m, a, b, time, gap, normal, apart - radius * normal, arm_b, origin)
+            settle(
+                bodies,
+                motion,
+                courses,
+                touch,
+                env,
+                row,
+                m,
+                a,
+                b,
+                time,
+                gap,
+                normal,
+                apart - radius * normal,
+                arm_b,
+                origin,
+            )
 
 
 @ti.func
@@ -437,7 +451,9 @@ def point_contact(
             normal = apart / length
             arm_b = corner - radius * normal
             arm_a = base + apart - radius * normal
-            settle(bodies, motion, courses, touch, env, row, m, a, b, time, length - reach, normal, arm_a, arm_b, origin)
+            settle(
+                bodies, motion, courses, touch, env, row, m, a, b, time, length - reach, normal, arm_a, arm_b, origin
+            )
 
 
 @ti.func
@@ -466,9 +482,7 @@ def settle(
     tangent = turned(normal)
     speed = (speed_at(courses.speed[env, row, b], arm_b) - speed_at(courses.speed[env, row, a], arm_a)).dot(normal)
     entry = (entry_speed(motion, env, row, b, arm_b) - entry_speed(motion, env, row, a, arm_a)).dot(normal)
-    lever = ti.Vector(
-        [cross(arm_a, normal), cross(arm_b, normal), cross(arm_a, tangent), cross(arm_b, tangent)]
-    )
+    lever = ti.Vector([cross(arm_a, normal), cross(arm_b, normal), cross(arm_a, tangent), cross(arm_b, tangent)])
     inverse = bodies.inverse_mass[env, a] + bodies.inverse_mass[env, b]
     spin_a = bodies.inverse_inertia[env, a]
     spin_b = bodies.inverse_inertia[env, b]

@@ -8,8 +8,9 @@ differs:
 * A bounce is an impulse of its own, given whenever bodies approach each other, and is not taken back: impacts are passed
   on from body to body (Guendelman et al. 2003, ACM Trans. Graph. 22(3), section 5). Without friction each conserves
   momentum, and energy if the restitution is 1.
-* Joints aim at being closed at the end of the step, as SHAKE does (Ryckaert et al. 1977, J. Comput. Phys. 23), instead of
-  having a speed of zero at its start, which would cost energy wherever bodies turn.
+* Joints aim at staying closed to the end of the step, as in SHAKE (Ryckaert et al. 1977, J. Comput. Phys. 23): a speed of
+  zero at its start would lead off the circle on which bodies turn, and cost energy. Where they are open, as contacts
+  that are too deep, they are closed by a displacement that leaves no speed behind.
 * No slot is written twice, or Taichi's reverse pass would read what was overwritten: each side of each constraint writes
   a course of its own in each pass.
 """
@@ -51,7 +52,9 @@ def last_slot(courses: ti.template(), env, row, passes: ti.template(), body):
 
 
 @ti.func
-def bend(bodies: ti.template(), courses: ti.template(), env, row, start, end, place, impulse, turn, time, push, push_turn):
+def bend(
+    bodies: ti.template(), courses: ti.template(), env, row, start, end, place, impulse, turn, time, push, push_turn
+):
     """Write the course that is left after an impulse and an angular impulse at ``time``, and a push that moves only."""
     inverse_mass = bodies.inverse_mass[env, place]
     inverse_inertia = bodies.inverse_inertia[env, place]
@@ -82,7 +85,9 @@ def push(bodies: ti.template(), courses: ti.template(), touch: ti.template(), en
 
 
 @ti.func
-def give(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m, turn, along, across, time, out):
+def give(
+    bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m, turn, along, across, time, out
+):
     """Bend the courses of both bodies by impulses along the normal and the tangent, and push them apart by ``out``."""
     a = touch.first[env, row, m]
     b = touch.second[env, row, m]
@@ -248,7 +253,9 @@ def note(touch: ti.template(), env, row, m, turn, bounces, stays, rests, wanted,
         )
         touch.branch[env, row, (turn - 1) * 2 * touch.pairs + key] += ti.cast(code, ti.f32)
         if turn == 1:
-            feature = 256 * (1 + touch.points[env, row, m] + 2 * (touch.face[env, row, m] + 64 * touch.corner[env, row, m]))
+            feature = 256 * (
+                1 + touch.points[env, row, m] + 2 * (touch.face[env, row, m] + 64 * touch.corner[env, row, m])
+            )
             touch.branch[env, row, key] += ti.cast(feature, ti.f32)
         if turn == ti.static(touch.passes):
             hit = before[3] > 0.0 or bounces
@@ -284,9 +291,7 @@ def carry_count(touch: ti.template(), env, row, step, element):
 @ti.func
 def row_speed(row, first, second):
     """Speed along a row of a joint, of bodies with speeds (x, y, angular)."""
-    return (
-        row[0] * (second[0] - first[0]) + row[1] * (second[1] - first[1]) + row[3] * second[2] - row[2] * first[2]
-    )
+    return row[0] * (second[0] - first[0]) + row[1] * (second[1] - first[1]) + row[3] * second[2] - row[2] * first[2]
 
 
 @ti.func
@@ -295,44 +300,55 @@ def warm_joint(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     joint = joints.held[k]
     impulse = joints.carried[env, row, joint]
     joints.impulse[env, row, joint] = impulse
-    pull(bodies, courses, joints, env, row, joint, 0, impulse, 0.0)
+    push = -PUSH * against(joints, env, row, joint, joints.error[env, row, joint])
+    start_a = slot(courses, env, row, joint, 0, 0, joints.first[joint])
+    start_b = slot(courses, env, row, joint, 1, 0, joints.second[joint])
+    force = along_rows(joints, env, row, joint, impulse)
+    move = along_rows(joints, env, row, joint, push)
+    end_a = own_slot(courses, joint, 0, 0)
+    end_b = own_slot(courses, joint, 1, 0)
+    out_a = ti.Vector([-move[0], -move[1]])
+    out_b = ti.Vector([move[0], move[1]])
+    drive_a = ti.Vector([-force[0], -force[1]])
+    drive_b = ti.Vector([force[0], force[1]])
+    bend(bodies, courses, env, row, start_a, end_a, joints.first[joint], drive_a, -force[2], 0.0, out_a, -move[2])
+    bend(bodies, courses, env, row, start_b, end_b, joints.second[joint], drive_b, force[3], 0.0, out_b, move[3])
+
+
+@ti.func
+def along_rows(joints: ti.template(), env, row, joint, impulse):
+    """Impulses along the rows of a joint as one: x, y, angular on the first (reversed) and on the second."""
+    one = joints.row[env, row, 3 * joint]
+    two = joints.row[env, row, 3 * joint + 1]
+    if ti.static(joints.rows == 3):
+        return impulse[0] * one + impulse[1] * two + impulse[2] * joints.row[env, row, 3 * joint + 2]
+    return impulse[0] * one + impulse[1] * two
+
+
+@ti.func
+def against(joints: ti.template(), env, row, joint, wrong):
+    """The impulses that give the speeds ``wrong`` along the rows of a joint."""
+    if ti.static(joints.rows == 3):
+        return ti.Vector([joints.inverse[env, row, 3 * joint + k].dot(wrong) for k in ti.static(range(3))])
+    return ti.Vector([joints.inverse[env, row, 3 * joint + k].dot(wrong) for k in ti.static(range(2))] + [0.0])
 
 
 @ti.func
 def pull(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, joint, turn, impulse, time):
-    """Bend the courses of both bodies by impulses along the rows of a joint."""
-    a = joints.first[joint]
-    b = joints.second[joint]
-    one = joints.row[env, row, 3 * joint]
-    two = joints.row[env, row, 3 * joint + 1]
-    force = impulse[0] * ti.Vector([one[0], one[1]]) + impulse[1] * ti.Vector([two[0], two[1]])
-    spin_a = impulse[0] * one[2] + impulse[1] * two[2]
-    spin_b = impulse[0] * one[3] + impulse[1] * two[3]
-    if ti.static(joints.rows == 3):
-        three = joints.row[env, row, 3 * joint + 2]
-        more = impulse[2] * ti.Vector([three[0], three[1]])
-        bend_both(
-            bodies, courses, env, row, joint, turn, a, b, force + more,
-            spin_a + impulse[2] * three[2], spin_b + impulse[2] * three[3], time,
-        )
-    else:
-        bend_both(bodies, courses, env, row, joint, turn, a, b, force, spin_a, spin_b, time)
-
-
-@ti.func
-def bend_both(bodies: ti.template(), courses: ti.template(), env, row, joint, turn, a, b, force, spin_a, spin_b, time):
+    """Bend the courses of both bodies by an impulse of `along_rows`."""
     still = ti.Vector([0.0, 0.0])
-    start_a = slot(courses, env, row, joint, 0, turn, a)
-    start_b = slot(courses, env, row, joint, 1, turn, b)
+    start_a = slot(courses, env, row, joint, 0, turn, joints.first[joint])
+    start_b = slot(courses, env, row, joint, 1, turn, joints.second[joint])
     end_a = own_slot(courses, joint, 0, turn)
     end_b = own_slot(courses, joint, 1, turn)
-    bend(bodies, courses, env, row, start_a, end_a, a, -force, -spin_a, time, still, 0.0)
-    bend(bodies, courses, env, row, start_b, end_b, b, force, spin_b, time, still, 0.0)
+    drive = ti.Vector([impulse[0], impulse[1]])
+    bend(bodies, courses, env, row, start_a, end_a, joints.first[joint], -drive, -impulse[2], time, still, 0.0)
+    bend(bodies, courses, env, row, start_b, end_b, joints.second[joint], drive, impulse[3], time, still, 0.0)
 
 
 @ti.func
 def solve_joint(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, element):
-    """Make a joint be closed at the end of the step: error + displacement + dt * speed = 0 along each of its rows."""
+    """Make a joint stay closed: displacement + dt * speed is what the joint aims at, along each of its rows."""
     turn = element // ti.static(joints.holds) + 1
     joint = joints.held[element - (turn - 1) * ti.static(joints.holds)]
     dt = ti.static(bodies.dt)
@@ -340,29 +356,19 @@ def solve_joint(bodies: ti.template(), courses: ti.template(), joints: ti.templa
     start_b = slot(courses, env, row, joint, 1, turn, joints.second[joint])
     end_a = courses.speed[env, row, start_a] + courses.shift[env, row, start_a] / dt
     end_b = courses.speed[env, row, start_b] + courses.shift[env, row, start_b] / dt
-    error = joints.error[env, row, joint]
-    one = error[0] / dt + row_speed(joints.row[env, row, 3 * joint], end_a, end_b)
-    two = error[1] / dt + row_speed(joints.row[env, row, 3 * joint + 1], end_a, end_b)
+    aim = joints.aim[env, row, joint]
+    one = row_speed(joints.row[env, row, 3 * joint], end_a, end_b) - aim[0]
+    two = row_speed(joints.row[env, row, 3 * joint + 1], end_a, end_b) - aim[1]
     before = joints.impulse[env, row, (turn - 1) * courses.joints + joint]
     if ti.static(joints.rows == 3):
-        three = error[2] / dt + row_speed(joints.row[env, row, 3 * joint + 2], end_a, end_b)
-        wrong = ti.Vector([one, two, three])
-        change = ti.Vector(
-            [-joints.inverse[env, row, 3 * joint + k].dot(wrong) for k in ti.static(range(3))]
-        )
+        three = row_speed(joints.row[env, row, 3 * joint + 2], end_a, end_b) - aim[2]
+        change = -against(joints, env, row, joint, ti.Vector([one, two, three]))
         joints.impulse[env, row, turn * courses.joints + joint] = before + change
-        pull(bodies, courses, joints, env, row, joint, turn, change, 0.0)
+        pull(bodies, courses, joints, env, row, joint, turn, along_rows(joints, env, row, joint, change), 0.0)
     else:
-        wrong = ti.Vector([one, two, 0.0])
-        change = ti.Vector(
-            [
-                -joints.inverse[env, row, 3 * joint].dot(wrong),
-                -joints.inverse[env, row, 3 * joint + 1].dot(wrong),
-                0.0,
-            ]
-        )
+        change = -against(joints, env, row, joint, ti.Vector([one, two, 0.0]))
         joints.impulse[env, row, turn * courses.joints + joint] = before + change
-        pull(bodies, courses, joints, env, row, joint, turn, change, 0.0)
+        pull(bodies, courses, joints, env, row, joint, turn, along_rows(joints, env, row, joint, change), 0.0)
 
 
 # Ropes: a contact from inside, without friction and without bounce
@@ -374,21 +380,12 @@ def warm_rope(bodies: ti.template(), courses: ti.template(), joints: ti.template
     joint = joints.roped[k]
     along = joints.carried[env, row, joint][0]
     joints.impulse[env, row, joint] = ti.Vector([along, 0.0, 0.0])
-    tighten(bodies, courses, joints, env, row, joint, 0, along, 0.0)
-
-
-@ti.func
-def tighten(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, joint, turn, along, time):
-    one = joints.row[env, row, 3 * joint]
-    force = along * ti.Vector([one[0], one[1]])
-    a = joints.first[joint]
-    b = joints.second[joint]
-    bend_both(bodies, courses, env, row, joint, turn, a, b, force, along * one[2], along * one[3], time)
+    pull(bodies, courses, joints, env, row, joint, 0, along * joints.row[env, row, 3 * joint], 0.0)
 
 
 @ti.func
 def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, element):
-    """Let a rope not get longer than it is: its first row points inward, its error is what is left of the length."""
+    """Let a rope not get longer than it is: its row points inward, its error is what is left of the length."""
     turn = element // ti.static(joints.ropes) + 1
     joint = joints.roped[element - (turn - 1) * ti.static(joints.ropes)]
     dt = ti.static(bodies.dt)
@@ -396,18 +393,28 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     start_b = slot(courses, env, row, joint, 1, turn, joints.second[joint])
     one = joints.row[env, row, 3 * joint]
     error = joints.error[env, row, joint]
+    mass = joints.inverse[env, row, 3 * joint][0]
     before = joints.impulse[env, row, (turn - 1) * courses.joints + joint]
     speed = row_speed(one, courses.speed[env, row, start_a], courses.speed[env, row, start_b])
     gap = error[0] + row_speed(one, courses.shift[env, row, start_a], courses.shift[env, row, start_b])
     meets = contact.meets(gap, speed, dt)
     landed = ti.min(dt, contact.time_of_impact(gap, ti.min(speed, -contact.SLOWEST), error[1], dt))
     time = ti.select(before[0] > 0.0, before[1], ti.select(meets, landed, 0.0))
-    # Where it is too long it is shortened within the step, as a joint is closed.
-    fall = ti.select(before[0] > 0.0, gap / dt, ti.min(0.0, gap) / dt)
-    mass = joints.inverse[env, row, 3 * joint][0]
+    # Where it is slack it may still give way, and where bodies turn it has to go in for staying as long as it is.
+    fall = ti.select(before[0] > 0.0, ti.max(0.0, gap) / dt, 0.0) - joints.aim[env, row, joint][0]
     taut = ti.select(meets or before[0] > 0.0, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
+    along = taut - before[0]
     joints.impulse[env, row, turn * courses.joints + joint] = ti.Vector([taut, time, 0.0])
-    tighten(bodies, courses, joints, env, row, joint, turn, taut - before[0], time)
+    end = gap + dt * speed + (dt - time) * along / mass
+    out = ti.select(turn == ti.static(joints.passes), PUSH * ti.max(0.0, -end - DEPTH) * mass, 0.0)
+    a = joints.first[joint]
+    b = joints.second[joint]
+    drive = along * ti.Vector([one[0], one[1]])
+    move = out * ti.Vector([one[0], one[1]])
+    end_a = own_slot(courses, joint, 0, turn)
+    end_b = own_slot(courses, joint, 1, turn)
+    bend(bodies, courses, env, row, start_a, end_a, a, -drive, -along * one[2], time, -move, -out * one[2])
+    bend(bodies, courses, env, row, start_b, end_b, b, drive, along * one[3], time, move, out * one[3])
 
 
 @ti.func
