@@ -48,39 +48,18 @@ def turned(vector):
 
 
 @ti.func
-def place_of(bodies: ti.template(), motion: ti.template(), env, row, shape, vertex):
-    """A vertex of a shape in the world."""
-    turn = motion.rotation[env, row, shape]
-    return motion.position[env, row, shape] + rotated(turn, bodies.vertex[env, vertex])
-
-
-@ti.func
-def normal_of(bodies: ti.template(), motion: ti.template(), env, row, shape, face):
-    """A face's normal in the world."""
-    return rotated(motion.rotation[env, row, shape], bodies.normal[env, face])
-
-
-@ti.func
-def bound(bodies: ti.template(), motion: ti.template(), touch: ti.template(), env, row, margin):
-    """Boxes around all shapes, with half the margin on each side."""
+def reset(bodies: ti.template(), touch: ti.template(), env, row, step, element):
+    """Before the first step: nothing went wrong yet, and how far shapes reach."""
+    touch.limit[env, 0] = 0
     for shape in range(bodies.places - 1):
-        if bodies.kind[shape] == 2:
-            touch.box[env, shape] = ti.Vector([-ENDLESS, -ENDLESS, ENDLESS, ENDLESS])
-        else:
-            lowest = ti.Vector([ENDLESS, ENDLESS])
-            highest = ti.Vector([-ENDLESS, -ENDLESS])
-            for vertex in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
-                place = place_of(bodies, motion, env, row, shape, vertex)
-                lowest = ti.min(lowest, place)
-                highest = ti.max(highest, place)
-            grow = bodies.radius[env, shape] + 0.5 * margin
-            touch.box[env, shape] = ti.Vector(
-                [lowest[0] - grow, lowest[1] - grow, highest[0] + grow, highest[1] + grow]
-            )
+        farthest = 0.0
+        for vertex in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
+            farthest = ti.max(farthest, bodies.vertex[env, vertex].norm())
+        touch.reach[env, shape] = farthest + bodies.radius[env, shape]
 
 
 @ti.func
-def fastest(bodies: ti.template(), motion: ti.template(), courses: ti.template(), touch: ti.template(), env, row):
+def fastest(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row):
     """A bound of the speed of all places of all bodies [m/s]."""
     found = 0.0
     for body in range(bodies.bodies):
@@ -91,65 +70,60 @@ def fastest(bodies: ti.template(), motion: ti.template(), courses: ti.template()
 
 
 @ti.func
-def axis_of(bodies: ti.template(), motion: ti.template(), env, row, shape, other):
+def outline(bodies: ti.template(), motion: ti.template(), touch: ti.template(), env, row, margin):
+    """Vertices and normals in the world, and boxes around all shapes, with half the margin on each side."""
+    for shape in range(bodies.places - 1):
+        turn = motion.rotation[env, row, shape]
+        centre = motion.position[env, row, shape]
+        lowest = ti.Vector([ENDLESS, ENDLESS])
+        highest = ti.Vector([-ENDLESS, -ENDLESS])
+        for vertex in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
+            place = centre + rotated(turn, bodies.vertex[env, vertex])
+            touch.place[env, vertex] = place
+            touch.facing[env, vertex] = rotated(turn, bodies.normal[env, vertex])
+            lowest = ti.min(lowest, place)
+            highest = ti.max(highest, place)
+        grow = bodies.radius[env, shape] + 0.5 * margin
+        if bodies.kind[shape] == 2:
+            grow = ENDLESS
+        touch.box[env, shape] = ti.Vector([lowest[0] - grow, lowest[1] - grow, highest[0] + grow, highest[1] + grow])
+
+
+@ti.func
+def axis_of(bodies: ti.template(), touch: ti.template(), env, shape, other):
     """The face of ``shape`` from which ``other`` is farthest: distance of the cores [m], and the face."""
     best, chosen = -ENDLESS, bodies.first[shape]
     faces = bodies.count[shape]
     if bodies.kind[shape] == 2:
         faces = 1
     for face in range(bodies.first[shape], bodies.first[shape] + faces):
-        normal = normal_of(bodies, motion, env, row, shape, face)
-        foot = place_of(bodies, motion, env, row, shape, face)
+        normal = touch.facing[env, face]
+        foot = touch.place[env, face]
         nearest = ENDLESS
         for vertex in range(bodies.first[other], bodies.first[other] + bodies.count[other]):
-            place = place_of(bodies, motion, env, row, other, vertex)
-            nearest = ti.min(nearest, (place - foot).dot(normal))
+            nearest = ti.min(nearest, (touch.place[env, vertex] - foot).dot(normal))
         if nearest > best:
             best, chosen = nearest, face
     return best, chosen
 
 
 @ti.func
-def add(bodies: ti.template(), touch: ti.template(), env, row, key, first, second, face, corner, points):
-    """Put a contact at the end of the list, if there is room."""
-    m = touch.count[env, row, 0]
-    if m < touch.contacts:
-        touch.first[env, row, m] = first
-        touch.second[env, row, m] = second
-        touch.face[env, row, m] = face
-        touch.corner[env, row, m] = corner
-        touch.points[env, row, m] = points
-        touch.key[env, row, m] = key
-    touch.count[env, row, 0] = m + 1
+def opposite(bodies: ti.template(), touch: ti.template(), env, shape, normal):
+    """The face whose normal is most opposed to ``normal``."""
+    least, chosen = ENDLESS, bodies.first[shape]
+    for face in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
+        along = normal.dot(touch.facing[env, face])
+        if along < least:
+            least, chosen = along, face
+    return chosen
 
 
 @ti.func
-def add_near(
-    bodies: ti.template(),
-    motion: ti.template(),
-    touch: ti.template(),
-    env,
-    row,
-    margin,
-    key,
-    first,
-    second,
-    face,
-    corner,
-):
-    """Add a vertex of ``second`` against a face of ``first`` if they are near enough."""
-    normal = normal_of(bodies, motion, env, row, first, face)
-    apart = place_of(bodies, motion, env, row, second, corner) - place_of(bodies, motion, env, row, first, face)
-    if apart.dot(normal) - bodies.radius[env, first] - bodies.radius[env, second] < margin:
-        add(bodies, touch, env, row, key, first, second, face, corner, 0)
-
-
-@ti.func
-def ends_of(bodies: ti.template(), motion: ti.template(), env, row, shape, face, tangent):
+def ends_of(bodies: ti.template(), touch: ti.template(), env, shape, face, tangent):
     """The ends of a face along the tangent: lower place, upper place, lower vertex, upper vertex."""
     a, b = face, bodies.following[face]
-    low = tangent.dot(place_of(bodies, motion, env, row, shape, a))
-    high = tangent.dot(place_of(bodies, motion, env, row, shape, b))
+    low = tangent.dot(touch.place[env, a])
+    high = tangent.dot(touch.place[env, b])
     if bodies.kind[shape] == 2:
         low, high = -ENDLESS, ENDLESS
     elif low > high:
@@ -159,58 +133,64 @@ def ends_of(bodies: ti.template(), motion: ti.template(), env, row, shape, face,
 
 
 @ti.func
-def opposite(bodies: ti.template(), motion: ti.template(), env, row, shape, normal):
-    """The face whose normal is most opposed to ``normal``."""
-    least, chosen = ENDLESS, bodies.first[shape]
-    for face in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
-        along = normal.dot(normal_of(bodies, motion, env, row, shape, face))
-        if along < least:
-            least, chosen = along, face
-    return chosen
+def add(bodies: ti.template(), touch: ti.template(), env, row, margin, key, first, second, face, corner, points):
+    """Put a contact at the end of the list, if it is near enough and there is room."""
+    apart = touch.place[env, corner] - touch.place[env, face]
+    gap = apart.dot(touch.facing[env, face])
+    if points == 1:
+        gap = apart.norm()
+    if gap - bodies.radius[env, first] - bodies.radius[env, second] < margin:
+        m = touch.count[env, row, 0]
+        if m < touch.contacts:
+            touch.first[env, row, m] = first
+            touch.second[env, row, m] = second
+            touch.face[env, row, m] = face
+            touch.corner[env, row, m] = corner
+            touch.points[env, row, m] = points
+            touch.key[env, row, m] = key
+        touch.count[env, row, 0] = m + 1
 
 
 @ti.func
-def features(bodies: ti.template(), motion: ti.template(), touch: ti.template(), env, row, margin, pair):
+def features(bodies: ti.template(), touch: ti.template(), env, row, margin, pair):
     """Add the contacts of a pair, at most two: the ends of what its faces have in common."""
-    a = touch.pair[2 * pair]
-    b = touch.pair[2 * pair + 1]
-    reach = bodies.radius[env, a] + bodies.radius[env, b]
-    gap_a, face_a, gap_b, face_b = -ENDLESS, bodies.first[a], -ENDLESS, bodies.first[b]
-    if bodies.count[a] > 1 and bodies.kind[b] != 2:
-        gap_a, face_a = axis_of(bodies, motion, env, row, a, b)
-    if bodies.count[b] > 1:
-        gap_b, face_b = axis_of(bodies, motion, env, row, b, a)
-    if bodies.count[a] == 1 and bodies.count[b] == 1:
-        apart = place_of(bodies, motion, env, row, a, face_a) - place_of(bodies, motion, env, row, b, face_b)
-        if apart.norm() - reach < margin:
-            add(bodies, touch, env, row, 2 * pair, a, b, face_a, face_b, 1)
-    elif ti.max(gap_a, gap_b) - reach < margin:
-        # What the face belongs to, and the other one.
-        own, other, face, side = a, b, face_a, 1.0
-        if gap_b > gap_a + TIE:
-            own, other, face, side = b, a, face_b, -1.0
-        normal = normal_of(bodies, motion, env, row, own, face)
-        tangent = side * turned(normal)  # the same whichever of the two has the face
-        low, high, low_end, high_end = ends_of(bodies, motion, env, row, own, face, tangent)
-        against = opposite(bodies, motion, env, row, other, normal)
-        low_other, high_other, low_corner, high_corner = ends_of(bodies, motion, env, row, other, against, tangent)
-        if low_other > high or high_other < low:  # beside each other: two vertices are nearest
-            end, corner = low_end, high_corner
-            if low_other > high:
-                end, corner = high_end, low_corner
-            apart = place_of(bodies, motion, env, row, own, end) - place_of(bodies, motion, env, row, other, corner)
-            if apart.norm() - reach < margin:
-                add(bodies, touch, env, row, 2 * pair, own, other, end, corner, 1)
-        else:
-            if low_other >= low:
-                add_near(bodies, motion, touch, env, row, margin, 2 * pair, own, other, face, low_corner)
+    own, other, side = touch.pair[2 * pair], touch.pair[2 * pair + 1], 1.0
+    gap, face = -ENDLESS, bodies.first[own]
+    for turn in range(2):  # which of the two has the face that is farthest from the other
+        shape, against = touch.pair[2 * pair + turn], touch.pair[2 * pair + 1 - turn]
+        if bodies.count[shape] > 1 and bodies.kind[against] != 2:
+            found, chosen = axis_of(bodies, touch, env, shape, against)
+            if found > gap + turn * TIE:
+                gap, face = found, chosen
+                own, other, side = shape, against, 1.0 - 2.0 * turn
+    reach = bodies.radius[env, own] + bodies.radius[env, other]
+    if gap - reach < margin:
+        low_end, high_end, low_corner, high_corner = face, face, bodies.first[other], bodies.first[other]
+        low, high, low_other, high_other = 0.0, 0.0, 1.0, 1.0
+        back = bodies.first[other]
+        if gap > -ENDLESS:
+            tangent = side * turned(touch.facing[env, face])  # the same whichever of the two has the face
+            back = opposite(bodies, touch, env, other, touch.facing[env, face])
+            low, high, low_end, high_end = ends_of(bodies, touch, env, own, face, tangent)
+            low_other, high_other, low_corner, high_corner = ends_of(bodies, touch, env, other, back, tangent)
+        for end in range(2):
+            first, second, start, corner, points = own, other, face, low_corner, 0
+            here = True
+            if low_other > high or high_other < low:  # beside each other: two vertices are nearest
+                start, corner, points = high_end, low_corner, 1
+                if high_other < low:
+                    start, corner = low_end, high_corner
+                here = end == 0
+            elif end == 0:
+                if low_other < low:
+                    first, second, start, corner = other, own, back, low_end
             else:
-                add_near(bodies, motion, touch, env, row, margin, 2 * pair, other, own, against, low_end)
-            if ti.min(high, high_other) > ti.max(low, low_other) + contact.SKIN:
-                if high_other <= high:
-                    add_near(bodies, motion, touch, env, row, margin, 2 * pair + 1, own, other, face, high_corner)
-                else:
-                    add_near(bodies, motion, touch, env, row, margin, 2 * pair + 1, other, own, against, high_end)
+                corner = high_corner
+                if high_other > high:
+                    first, second, start, corner = other, own, back, high_end
+                here = ti.min(high, high_other) > ti.max(low, low_other) + contact.SKIN
+            if here:
+                add(bodies, touch, env, row, margin, 2 * pair + end, first, second, start, corner, points)
 
 
 @ti.func
@@ -220,52 +200,45 @@ def recognise(touch: ti.template(), env, row):
     olds = ti.cast(touch.carried_count[env, row, 0] + 0.5, ti.i32)
     for m in range(touch.count[env, row, 0]):
         key = touch.key[env, row, m]
-        while old < olds and ti.cast(touch.carried_key[env, row, old] + 0.5, ti.i32) < key:
+        known = -1
+        while old < olds and known < key:
+            known = ti.cast(touch.carried_key[env, row, old] + 0.5, ti.i32)
             old += 1
         touch.warm[env, row, m] = -1
-        if old < olds and ti.cast(touch.carried_key[env, row, old] + 0.5, ti.i32) == key:
-            touch.warm[env, row, m] = old
-
-
-@ti.func
-def enlist(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, constraint, side, place):
-    """Note after which other side of a constraint this one comes, for a body that moves."""
-    index = 2 * constraint + side
-    courses.before[env, row, index] = FAR
-    if place < bodies.bodies:
-        courses.before[env, row, index] = touch.last[env, place]
-        touch.last[env, place] = index
-
-
-@ti.func
-def close(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, constraint, side, place):
-    """Whatever comes first in a pass comes after what was last in the pass before."""
-    index = 2 * constraint + side
-    if place < bodies.bodies and courses.before[env, row, index] == FAR:
-        courses.before[env, row, index] = touch.last[env, place] - 2 * courses.constraints
+        if known == key:
+            touch.warm[env, row, m] = old - 1
+        elif known > key:
+            old -= 1
 
 
 @ti.func
 def link(bodies: ti.template(), joints: ti.template(), courses: ti.template(), touch: ti.template(), env, row):
-    """Put the sides of all constraints in order, body by body; see `diffsim.models.impulses.slot`."""
+    """Put the sides of all constraints in order, body by body; see `diffsim.models.impulses.slot`.
+
+    Each comes after the one that the body was in before. What comes first in a pass comes after what was last in the
+    pass before, which is known at the end.
+    """
     for place in range(bodies.places):
         touch.last[env, place] = FAR
     for turn in range(2):
-        for joint in range(courses.joints):
-            if turn == 0:
-                enlist(bodies, courses, touch, env, row, joint, 0, joints.first[joint])
-                enlist(bodies, courses, touch, env, row, joint, 1, joints.second[joint])
+        for index in range(2 * (courses.joints + touch.count[env, row, 0])):
+            constraint = index // 2
+            place = 0
+            if constraint < courses.joints:
+                place = joints.first[constraint]
+                if index % 2 == 1:
+                    place = joints.second[constraint]
             else:
-                close(bodies, courses, touch, env, row, joint, 0, joints.first[joint])
-                close(bodies, courses, touch, env, row, joint, 1, joints.second[joint])
-        for m in range(touch.count[env, row, 0]):
-            constraint = courses.joints + m
+                place = touch.first[env, row, constraint - courses.joints]
+                if index % 2 == 1:
+                    place = touch.second[env, row, constraint - courses.joints]
             if turn == 0:
-                enlist(bodies, courses, touch, env, row, constraint, 0, touch.first[env, row, m])
-                enlist(bodies, courses, touch, env, row, constraint, 1, touch.second[env, row, m])
-            else:
-                close(bodies, courses, touch, env, row, constraint, 0, touch.first[env, row, m])
-                close(bodies, courses, touch, env, row, constraint, 1, touch.second[env, row, m])
+                courses.before[env, row, index] = FAR
+                if place < bodies.bodies:
+                    courses.before[env, row, index] = touch.last[env, place]
+                    touch.last[env, place] = index
+            elif place < bodies.bodies and courses.before[env, row, index] == FAR:
+                courses.before[env, row, index] = touch.last[env, place] - 2 * courses.constraints
     for body in range(bodies.bodies):
         courses.after[env, row, body] = touch.last[env, body]
 
@@ -287,14 +260,14 @@ def search(
     What is farther away than two bodies can come in a step, even if impacts make them twice as fast as any is now, is
     left out.
     """
-    margin = 4.0 * bodies.dt * fastest(bodies, motion, courses, touch, env, row) + contact.SKIN
+    margin = 4.0 * bodies.dt * fastest(bodies, courses, touch, env, row) + contact.SKIN
     touch.count[env, row, 0] = 0
-    bound(bodies, motion, touch, env, row, margin)
+    outline(bodies, motion, touch, env, row, margin)
     for pair in range(touch.pairs):
         a = touch.box[env, touch.pair[2 * pair]]
         b = touch.box[env, touch.pair[2 * pair + 1]]
         if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
-            features(bodies, motion, touch, env, row, margin, pair)
+            features(bodies, touch, env, row, margin, pair)
     if touch.count[env, row, 0] > touch.contacts:
         if touch.limit[env, 0] == 0:
             touch.limit[env, 0] = step + 1
@@ -302,17 +275,6 @@ def search(
         touch.count[env, row, 0] = touch.contacts
     recognise(touch, env, row)
     link(bodies, joints, courses, touch, env, row)
-
-
-@ti.func
-def reset(bodies: ti.template(), touch: ti.template(), env, row, step, element):
-    """Before the first step: nothing went wrong yet, and how far shapes reach."""
-    touch.limit[env, 0] = 0
-    for shape in range(bodies.places - 1):
-        farthest = 0.0
-        for vertex in range(bodies.first[shape], bodies.first[shape] + bodies.count[shape]):
-            farthest = ti.max(farthest, bodies.vertex[env, vertex].norm())
-        touch.reach[env, shape] = farthest + bodies.radius[env, shape]
 
 
 # Geometry of one contact, at the time of its impact

@@ -162,6 +162,8 @@ class Touch:
     branch: Any  # (env, row, pass * 2 * pairs + 2 * pair + end) which way the law went; None unless so
     pair: Any  # (2 * pair + side) the two shapes of each pair that may touch
     last: Any  # scratch: (env, place) the last constraint that a place was in
+    place: Any  # scratch: (env, vertex) in the world [m]
+    facing: Any  # scratch: (env, vertex) normal of the face that begins there, in the world
     box: Any  # scratch: (env, shape) bounds: least x, least y, most x, most y [m]
     reach: Any  # scratch: (env, shape) from the centre to the farthest place [m]
     limit: Any  # (env, 2) of `Fields.limit`
@@ -511,6 +513,8 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         branch=rows("branch", passes * 2 * pairs, **events) if every else None,
         pair=fields.integers(scene.pairs),
         last=fields.scratch(shapes + 1),
+        place=fields.scratch_numbers(int(scene.vertex_counts.sum()), 2),
+        facing=fields.scratch_numbers(int(scene.vertex_counts.sum()), 2),
         box=fields.scratch_numbers(shapes, 4),
         reach=fields.scratch_numbers(shapes),
         limit=fields.limit(explain),
