@@ -153,7 +153,7 @@ BAD = {
         "move one, or give both one group",
     ),
     "in the floor": (
-        lambda: discs((0, 5), (0, 0.75), obstacles=[HalfPlane((0, -3)), HalfPlane()]),
+        lambda: discs((0, 5), (50, 0.75), obstacles=[HalfPlane((0, -3)), HalfPlane()]),
         "bodies[1] reaches 0.25 m into obstacles[1] at the start",
         "move one of them",
     ),
