@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -42,8 +43,9 @@ def scene(**changes):
     return RigidBodies(**{"bodies": bodies, "obstacles": [HalfPlane()], **changes})
 
 
+@cache
 def rich_scene():
-    """A scene with every kind of element, and no field at its default."""
+    """A scene with every kind of element, and no field at its default. Nothing can change it."""
     bodies = [
         Box(
             (0.0, 2.0), (0.4, 0.1), angle=0.3, velocity=(1.0, 0.5), density=2.0, friction=0.1, restitution=0.2, group=1
