@@ -36,7 +36,8 @@ class Element(Spec):
 class Shape(Element):
     """What bodies and obstacles have in common: a frame of their own, and the surface.
 
-    A shape is the convex hull of its `core`, grown by its `margin`. (A bare ``Shape`` is a point.)
+    A shape is the convex hull of its `core`, grown by its `margin`; it knows both once a scene has checked it. A bare
+    ``Shape`` is a point.
 
     Attributes:
         position: (2,) origin of its frame in the world [m].

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,9 @@ __all__ = ["RigidBodies"]
 _BODIES = (Box, Disc, Capsule, Polygon)
 _OBSTACLES = (HalfPlane, Segment, *_BODIES)
 _JOINTS = (Pin, Weld, Slider, Rope)
+_MOTION = {field.name for field in fields(Body)} - {
+    field.name for field in fields(Shape)
+}  # of bodies, not of obstacles
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -295,14 +298,10 @@ def _checked_obstacles(value: Any) -> tuple[Shape, ...]:
     for k, obstacle in enumerate(obstacles):
         checked = obstacle.checked(f"obstacles[{k}]")
         for name, given in checked.given().items():
-            if name in _OF_BODIES:
+            if name in _MOTION:
                 raise InputError(f"obstacles[{k}].{name} is {given}, but an obstacle does not move; leave it out")
         found.append(checked)
     return tuple(found)
-
-
-_OF_BODIES = ("velocity", "angular_velocity", "density", "mass", "inertia", "group")
-"""Attributes that mean nothing for an obstacle."""
 
 
 def _checked_links(name: str, value: Any, kinds: tuple[type, ...], bodies: Sequence[Shape]) -> tuple[Any, ...]:
