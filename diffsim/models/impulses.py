@@ -272,17 +272,25 @@ def note(touch: ti.template(), env, row, m, turn, bounces, stays, rests, wanted,
 
 
 @ti.func
-def carry_contact(touch: ti.template(), env, row, step, m):
-    """Hand the impulses on to the next step, with the key to know them by."""
+def carry_contact(bodies: ti.template(), touch: ti.template(), env, row, step, m):
+    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did."""
     if m < touch.count[env, row, 0]:
         found = touch.impulse[env, row, ti.static(touch.passes * touch.contacts) + m]
+        key = touch.key[env, row, m]
         touch.carried[env, row + 1, m] = ti.Vector([found[0], found[1]])
-        touch.carried_key[env, row + 1, m] = ti.cast(touch.key[env, row, m], touch.real)
+        touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
+        touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
+        touch.where[env, row, m] = touch.point[env, row, m]
+        touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
+    else:
+        touch.force[env, row, m] = ti.Vector([0.0, 0.0])
+        touch.where[env, row, m] = ti.Vector([0.0, 0.0])
+        touch.which[env, row, m] = -1.0
 
 
 @ti.func
-def carry_count(touch: ti.template(), env, row, step, element):
-    touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], touch.real)
+def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, element):
+    touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], bodies.real)
 
 
 # Joints

@@ -344,8 +344,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
         Stage(impulses.carry_joint, (courses, joints, passes), len(scene.joints)),
-        Stage(impulses.carry_contact, (touch,), contacts),
-        Stage(impulses.carry_count, (touch,), 1),
+        Stage(impulses.carry_contact, (bodies, touch), contacts),
+        Stage(impulses.carry_count, (bodies, touch), 1),
     ]
     return Model(
         motion=motion,

@@ -155,6 +155,9 @@ class Touch:
     coefficient: Any  # friction, restitution
     point: Any  # where [m]
     impulse: Any  # (env, row, pass * contacts + contact) normal, tangential [N s], time of impact [s], both of bounces
+    force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 beyond the list
+    where: Any  # recorded: the point; 0 beyond the list [m]
+    which: Any  # recorded: the pair; -1 beyond the list
     carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with [N s]
     carried_key: Any  # (env, row, contact)
     carried_count: Any  # (env, row, 0)
@@ -171,7 +174,6 @@ class Touch:
     contacts: int  # room for so many
     passes: int
     bouncy: bool  # whether there is restitution
-    real: Any  # type of the fields
 
 
 @dataclass(frozen=True)
@@ -504,8 +506,11 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         entry=rows("contact_entry", contacts, **hidden),
         mass=rows("contact_mass", contacts, 2, **hidden),
         coefficient=rows("contact_coefficient", contacts, 2, **hidden),
-        point=rows("contact_point", contacts, 2, **hidden),
+        point=rows("contact_place", contacts, 2, **hidden),
         impulse=rows("contact_impulse", (passes + 1) * contacts, 5, **hidden),
+        force=rows("contact_force", contacts, 2, per_step=True),
+        where=rows("contact_point", contacts, 2, per_step=True),
+        which=rows("contact_pair", contacts, per_step=True),
         carried=rows("contact_carried", contacts, 2, state=True, recorded=False),
         carried_key=rows("contact_carried_key", contacts, state=True, recorded=False),
         carried_count=rows("contact_carried_count", 1, state=True, recorded=False),
@@ -522,5 +527,4 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         contacts=contacts,
         passes=passes,
         bouncy=bool(restitution or any(positive)),
-        real=fields.real,
     )
