@@ -5,21 +5,45 @@ compiles, so `precision` sets it around everything a simulation does. Another de
 is refused while simulations are alive.
 """
 
+import ast
 import contextlib
 import io
 import os
+import pathlib
+import time
 import weakref
 from collections.abc import Iterator
 
 import taichi as ti
 from taichi.lang import impl, misc
+from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
 
 from diffsim.errors import DeviceError, InputError
 
 __all__ = ["REAL", "attach", "available", "check", "detach", "precision"]
 
 REAL = {"f32": ti.f32, "f64": ti.f64}
+_STALE = 60.0  # [s] a lock on the cache that is older belongs to nobody: writing takes less than a second
 _DEVICES = ("cpu", "cuda", "vulkan", "metal", "amdgpu")
+
+_positions: dict[tuple[object, ...], str] = {}
+_describe = ASTTransformerContext.get_pos_info
+
+
+def _position(context: ASTTransformerContext, node: ast.expr | ast.stmt) -> str:
+    """What Taichi writes about a piece of source code for its error messages, once for each piece.
+
+    It does so for all of them, in advance and anew wherever a function is inlined: up to half of the time in which a
+    simulation starts whose kernels are in the cache.
+    """
+    key = (context.file, context.lineno_offset, node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+    found = _positions.get((*key, type(node)))
+    if found is None:
+        found = _positions[(*key, type(node))] = _describe(context, node)
+    return found
+
+
+ASTTransformerContext.get_pos_info = _position
 
 _device: str | None = None
 _program: object = None  # Taichi's, to notice that somebody else restarted it
@@ -60,7 +84,20 @@ def attach(owner: object, device: str) -> None:
     _alive.add(owner)
 
 
+def _free_cache() -> None:
+    """Take away the lock that a killed process left on Taichi's cache of kernels: nobody could add to it any more.
+
+    It is held for the moment in which a process that ends writes what it compiled.
+    """
+    folder = os.environ.get("TI_OFFLINE_CACHE_FILE_PATH", impl.default_cfg().offline_cache_file_path)
+    lock = pathlib.Path(folder) / "ticache.lock"
+    with contextlib.suppress(OSError):
+        if time.time() - lock.stat().st_mtime > _STALE:
+            lock.unlink()
+
+
 def _start(device: str) -> None:
+    _free_cache()
     with contextlib.redirect_stdout(io.StringIO()):
         ti.init(
             arch=getattr(ti, device),

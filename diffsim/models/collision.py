@@ -25,7 +25,7 @@ ENDLESS = 1.0e9
 
 
 @ti.func
-def rotated(rotation, vector):
+def rotated(rotation: ti.template(), vector: ti.template()):
     """``vector`` turned by an angle whose cosine and sine are given."""
     return ti.Vector(
         [rotation[0] * vector[0] - rotation[1] * vector[1], rotation[1] * vector[0] + rotation[0] * vector[1]]
@@ -33,13 +33,13 @@ def rotated(rotation, vector):
 
 
 @ti.func
-def cross(a, b):
+def cross(a: ti.template(), b: ti.template()):
     """The component out of the plane of a vector product."""
     return a[0] * b[1] - a[1] * b[0]
 
 
 @ti.func
-def turned(vector):
+def turned(vector: ti.template()):
     """``vector`` turned by a right angle, counter-clockwise: the tangent of a normal."""
     return ti.Vector([-vector[1], vector[0]])
 
@@ -281,7 +281,7 @@ def search(
 
 
 @ti.func
-def advanced(rotation, angle):
+def advanced(rotation: ti.template(), angle: ti.template()):
     """A rotation turned on by a small angle: its Cayley transform, which keeps lengths and is off by angle^3 / 12."""
     half = 0.5 * angle
     scale = 1.0 / (1.0 + half * half)
@@ -291,20 +291,29 @@ def advanced(rotation, angle):
 
 
 @ti.func
-def place_at(motion: ti.template(), courses: ti.template(), env, row, place, time):
+def place_at(
+    motion: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    place: ti.template(),
+    time: ti.template(),
+):
     """Position of a place at that time of the step, if no impulse acted [m]."""
     speed = courses.speed[env, row, place]
     return motion.position[env, row, place] + time * ti.Vector([speed[0], speed[1]])
 
 
 @ti.func
-def speed_at(speed, arm):
+def speed_at(speed: ti.template(), arm: ti.template()):
     """Velocity of a place at ``arm`` from the centre, of a body with speed (x, y, angular) [m/s]."""
     return ti.Vector([speed[0] - speed[2] * arm[1], speed[1] + speed[2] * arm[0]])
 
 
 @ti.func
-def entry_speed(motion: ti.template(), env, row, place, arm):
+def entry_speed(
+    motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), arm: ti.template()
+):
     """The same at the start of the step, before forces."""
     velocity = motion.velocity[env, row, place]
     spin = motion.angular_velocity[env, row, place]
@@ -312,7 +321,7 @@ def entry_speed(motion: ti.template(), env, row, place, arm):
 
 
 @ti.func
-def clamped(gap, speed, dt):
+def clamped(gap: ti.template(), speed: ti.template(), dt: ti.template()):
     """When a gap closes at a speed, between the start of the step and its end [s]."""
     return ti.min(dt, ti.max(0.0, gap) / ti.max(-speed, contact.SLOWEST))
 
@@ -424,17 +433,17 @@ def settle(
     motion: ti.template(),
     courses: ti.template(),
     touch: ti.template(),
-    env,
-    row,
-    m,
-    a,
-    b,
-    time,
-    gap,
-    normal,
-    arm_a,
-    arm_b,
-    origin,
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    time: ti.template(),
+    gap: ti.template(),
+    normal: ti.template(),
+    arm_a: ti.template(),
+    arm_b: ti.template(),
+    origin: ti.template(),
 ):
     """Note what the solver needs of a contact whose geometry at ``time`` is known.
 
@@ -473,6 +482,6 @@ def settle(
 
 
 @ti.func
-def combined(one, other, both):
+def combined(one: ti.template(), other: ti.template(), both: ti.template()):
     """Geometric mean of two coefficients; of one alone, where the other is 0 because the obstacle has none."""
     return ti.select(both == 1, ti.sqrt(one * other + contact.TINY), one + other)

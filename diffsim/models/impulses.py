@@ -32,20 +32,30 @@ several contacts of a body each push it (Box2D's value)."""
 
 
 @ti.func
-def slot(courses: ti.template(), env, row, constraint, side, turn, place):
+def slot(
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    constraint: ti.template(),
+    side: ti.template(),
+    turn: ti.template(),
+    place: ti.template(),
+):
     """The slot of the course that a side of a constraint finds in pass ``turn``, 0 being the warm start."""
     index = turn * 2 * courses.constraints + courses.before[env, row, 2 * constraint + side]
     return ti.select(index < 0, place, courses.places + index)
 
 
 @ti.func
-def own_slot(courses: ti.template(), constraint, side, turn):
+def own_slot(courses: ti.template(), constraint: ti.template(), side: ti.template(), turn: ti.template()):
     """The slot that it writes."""
     return courses.places + turn * 2 * courses.constraints + 2 * constraint + side
 
 
 @ti.func
-def last_slot(courses: ti.template(), env, row, passes: ti.template(), body):
+def last_slot(
+    courses: ti.template(), env: ti.template(), row: ti.template(), passes: ti.template(), body: ti.template()
+):
     """The slot of a body's course after all passes."""
     index = passes * 2 * courses.constraints + courses.after[env, row, body]
     return ti.select(index < 0, body, courses.places + index)
@@ -53,7 +63,18 @@ def last_slot(courses: ti.template(), env, row, passes: ti.template(), body):
 
 @ti.func
 def bend(
-    bodies: ti.template(), courses: ti.template(), env, row, start, end, place, impulse, turn, time, push, push_turn
+    bodies: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    start: ti.template(),
+    end: ti.template(),
+    place: ti.template(),
+    impulse: ti.template(),
+    turn: ti.template(),
+    time: ti.template(),
+    push: ti.template(),
+    push_turn: ti.template(),
 ):
     """Write the course that is left after an impulse and an angular impulse at ``time``, and a push that moves only."""
     inverse_mass = bodies.inverse_mass[env, place]
@@ -79,14 +100,32 @@ def warm_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templa
 
 
 @ti.func
-def push(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m, impulse):
+def push(
+    bodies: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    impulse: ti.template(),
+):
     touch.impulse[env, row, m] = ti.Vector([impulse[0], impulse[1], 0.0, 0.0, 0.0])
     give(bodies, courses, touch, env, row, m, 0, impulse[0], impulse[1], 0.0, 0.0)
 
 
 @ti.func
 def give(
-    bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m, turn, along, across, time, out
+    bodies: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    turn: ti.template(),
+    along: ti.template(),
+    across: ti.template(),
+    time: ti.template(),
+    out: ti.template(),
 ):
     """Bend the courses of both bodies by impulses along the normal and the tangent, and push them apart by ``out``."""
     a = touch.first[env, row, m]
@@ -212,17 +251,17 @@ def finish(
     bodies: ti.template(),
     courses: ti.template(),
     touch: ti.template(),
-    env,
-    row,
-    m,
-    turn,
-    along,
-    across,
-    time,
-    gap,
-    speed,
-    couple,
-    dt,
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    turn: ti.template(),
+    along: ti.template(),
+    across: ti.template(),
+    time: ti.template(),
+    gap: ti.template(),
+    speed: ti.template(),
+    couple: ti.template(),
+    dt: ti.template(),
 ):
     """Give the impulses; in the last pass also push bodies apart that are still deep in each other at the step's end."""
     mass = touch.mass[env, row, m][0]
@@ -234,7 +273,22 @@ def finish(
 
 
 @ti.func
-def note(touch: ti.template(), env, row, m, turn, bounces, stays, rests, wanted, most, before, gap, closing, dt):
+def note(
+    touch: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    turn: ti.template(),
+    bounces: ti.template(),
+    stays: ti.template(),
+    rests: ti.template(),
+    wanted: ti.template(),
+    most: ti.template(),
+    before: ti.template(),
+    gap: ti.template(),
+    closing: ti.template(),
+    dt: ti.template(),
+):
     """Record which way the contact law went, if anybody wants to know."""
     if ti.static(touch.branch):
         key = touch.key[env, row, m]
@@ -297,7 +351,7 @@ def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, ele
 
 
 @ti.func
-def row_speed(row, first, second):
+def row_speed(row: ti.template(), first: ti.template(), second: ti.template()):
     """Speed along a row of a joint, of bodies with speeds (x, y, angular)."""
     return row[0] * (second[0] - first[0]) + row[1] * (second[1] - first[1]) + row[3] * second[2] - row[2] * first[2]
 
@@ -324,7 +378,9 @@ def warm_joint(bodies: ti.template(), courses: ti.template(), joints: ti.templat
 
 
 @ti.func
-def along_rows(joints: ti.template(), env, row, joint, impulse):
+def along_rows(
+    joints: ti.template(), env: ti.template(), row: ti.template(), joint: ti.template(), impulse: ti.template()
+):
     """Impulses along the rows of a joint as one: x, y, angular on the first (reversed) and on the second."""
     one = joints.row[env, row, 3 * joint]
     two = joints.row[env, row, 3 * joint + 1]
@@ -334,7 +390,7 @@ def along_rows(joints: ti.template(), env, row, joint, impulse):
 
 
 @ti.func
-def against(joints: ti.template(), env, row, joint, wrong):
+def against(joints: ti.template(), env: ti.template(), row: ti.template(), joint: ti.template(), wrong: ti.template()):
     """The impulses that give the speeds ``wrong`` along the rows of a joint."""
     if ti.static(joints.rows == 3):
         return ti.Vector([joints.inverse[env, row, 3 * joint + k].dot(wrong) for k in ti.static(range(3))])
@@ -342,7 +398,17 @@ def against(joints: ti.template(), env, row, joint, wrong):
 
 
 @ti.func
-def pull(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, joint, turn, impulse, time):
+def pull(
+    bodies: ti.template(),
+    courses: ti.template(),
+    joints: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    joint: ti.template(),
+    turn: ti.template(),
+    impulse: ti.template(),
+    time: ti.template(),
+):
     """Bend the courses of both bodies by an impulse of `along_rows`."""
     still = ti.Vector([0.0, 0.0])
     start_a = slot(courses, env, row, joint, 0, turn, joints.first[joint])

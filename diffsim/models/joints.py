@@ -33,13 +33,17 @@ SHORTEST = 1.0e-12
 
 
 @ti.func
-def velocity_at(motion: ti.template(), env, row, place, arm):
+def velocity_at(
+    motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), arm: ti.template()
+):
     """Of a place at ``arm`` from a body's centre [m/s]."""
     return motion.velocity[env, row, place] + motion.angular_velocity[env, row, place] * turned(arm)
 
 
 @ti.func
-def stretch(springs: ti.template(), motion: ti.template(), env, row, spring):
+def stretch(
+    springs: ti.template(), motion: ti.template(), env: ti.template(), row: ti.template(), spring: ti.template()
+):
     """Arms of both anchors, the way from the first to the second, its length and the rate of that."""
     a = springs.first[spring]
     b = springs.second[spring]
@@ -53,7 +57,14 @@ def stretch(springs: ti.template(), motion: ti.template(), env, row, spring):
 
 
 @ti.func
-def pull(springs: ti.template(), motion: ti.template(), env, row, spring, target):
+def pull(
+    springs: ti.template(),
+    motion: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    spring: ti.template(),
+    target: ti.template(),
+):
     """Add the force of a spring that wants to be ``target`` long."""
     a = springs.first[spring]
     b = springs.second[spring]
@@ -116,7 +127,7 @@ def pin_state(joints: ti.template(), motion: ti.template(), env, row, step, k):
 
 
 @ti.func
-def anchors(joints: ti.template(), motion: ti.template(), env, row, joint):
+def anchors(joints: ti.template(), motion: ti.template(), env: ti.template(), row: ti.template(), joint: ti.template()):
     """Arms of both anchors of a joint, and the way from the first to the second."""
     a = joints.first[joint]
     b = joints.second[joint]
@@ -126,13 +137,15 @@ def anchors(joints: ti.template(), motion: ti.template(), env, row, joint):
 
 
 @ti.func
-def axis_of_slider(joints: ti.template(), motion: ti.template(), env, row, joint):
+def axis_of_slider(
+    joints: ti.template(), motion: ti.template(), env: ti.template(), row: ti.template(), joint: ti.template()
+):
     angle = joints.axis[env, joint]
     return rotated(motion.rotation[env, row, joints.first[joint]], ti.Vector([ti.cos(angle), ti.sin(angle)]))
 
 
 @ti.func
-def slide(joints: ti.template(), motion: ti.template(), env, row, joint):
+def slide(joints: ti.template(), motion: ti.template(), env: ti.template(), row: ti.template(), joint: ti.template()):
     """Arm of the place of the first that is at the second's anchor, the other arm, the axis, the way and its rate."""
     a = joints.first[joint]
     b = joints.second[joint]
@@ -177,7 +190,15 @@ def slider_state(joints: ti.template(), motion: ti.template(), env, row, step, k
 
 
 @ti.func
-def centripetal(joints: ti.template(), courses: ti.template(), env, row, joint, arm_a, arm_b):
+def centripetal(
+    joints: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    joint: ti.template(),
+    arm_a: ti.template(),
+    arm_b: ti.template(),
+):
     """Acceleration of the second anchor relative to the first, because both bodies turn [m/s^2]."""
     spin_a = courses.speed[env, row, joints.first[joint]][2]
     spin_b = courses.speed[env, row, joints.second[joint]][2]
@@ -231,7 +252,14 @@ def hold_slider(
 
 
 @ti.func
-def share_of(bodies: ti.template(), env, a, b, one, two):
+def share_of(
+    bodies: ti.template(),
+    env: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    one: ti.template(),
+    two: ti.template(),
+):
     """How much speed along row ``one`` an impulse along row ``two`` gives [1/kg]."""
     inverse = bodies.inverse_mass[env, a] + bodies.inverse_mass[env, b]
     return (
@@ -242,7 +270,15 @@ def share_of(bodies: ti.template(), env, a, b, one, two):
 
 
 @ti.func
-def hold_two(bodies: ti.template(), joints: ti.template(), env, row, joint, one, two):
+def hold_two(
+    bodies: ti.template(),
+    joints: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    joint: ti.template(),
+    one: ti.template(),
+    two: ti.template(),
+):
     """Invert the effective mass of a joint of two rows; a third one is empty."""
     a = joints.first[joint]
     b = joints.second[joint]
