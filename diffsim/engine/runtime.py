@@ -105,6 +105,7 @@ def _start(device: str) -> None:
             ad_stack_size=64,
             fast_math=False,
             flatten_if=False,
+            unrolling_limit=0,  # a loop over fields is as long as there are fields
             # One thread adds in one order: results are the same to the bit in every run. More cores are
             # used by more processes.
             cpu_max_num_threads=int(os.environ.get("DIFFSIM_THREADS", "1")),

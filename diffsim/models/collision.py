@@ -195,20 +195,20 @@ def features(bodies: ti.template(), touch: ti.template(), env, row, margin, pair
 
 @ti.func
 def recognise(touch: ti.template(), env, row):
-    """Find the contacts of the step before that are still there: both lists rise with their keys."""
-    old = 0
+    """Find the contacts of the step before that are still there: both lists rise with their keys, and are merged."""
+    count = touch.count[env, row, 0]
     olds = ti.cast(touch.carried_count[env, row, 0] + 0.5, ti.i32)
-    for m in range(touch.count[env, row, 0]):
-        key = touch.key[env, row, m]
-        known = -1
-        while old < olds and known < key:
-            known = ti.cast(touch.carried_key[env, row, old] + 0.5, ti.i32)
-            old += 1
-        touch.warm[env, row, m] = -1
-        if known == key:
-            touch.warm[env, row, m] = old - 1
-        elif known > key:
-            old -= 1
+    m, old = 0, 0
+    for _ in range(count + olds):
+        if m < count:
+            known = -FAR
+            if old < olds:
+                known = ti.cast(touch.carried_key[env, row, old] + 0.5, ti.i32)
+            if known < touch.key[env, row, m]:
+                old += 1
+            else:
+                touch.warm[env, row, m] = ti.select(known == touch.key[env, row, m], old, -1)
+                m += 1
 
 
 @ti.func
