@@ -138,7 +138,7 @@ class Rollout(Mapping[str, np.ndarray]):
         """The rollout of one environment, with the parameters that it had."""
         if not 0 <= index < self.envs:
             raise IndexError(f"there is no environment {index}; there are {self.envs} (0 to {self.envs - 1})")
-        known = self.problem.numbers()
+        known = self.problem.numbers() if self.params else {}
         own = {name for name, value in self.params.items() if np.ndim(value) > np.ndim(known[name])}
         if self.envs == 1 and not own:
             return self
