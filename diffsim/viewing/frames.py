@@ -99,7 +99,9 @@ class Panel:
         if self._alone:
             margin = 14.0 * brush.unit
             right = self._viewport.left + self._viewport.width - margin
-            ruler = 0.0 if self.floor.solid else 0.07 * self._viewport.height  # a reference grid's is in its way
+            # The ruler of a reference grid is where the legend is otherwise.
+            ruled = not self.floor.solid and len(self.floor.normal) == 2
+            ruler = 0.07 * self._viewport.height if ruled else 0.0
             self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin + ruler))
 
     def paint(self, brush: Brush, row: int) -> None:

@@ -200,6 +200,18 @@ def test_obstacles_of_all_kinds_are_painted():
     assert_colours(made, 0, [*solid, ((1.0, 1.0), STYLE.surface), ((0.6, 1.0), STYLE.sky)])
 
 
+def test_walls_near_bodies_are_shown_and_others_are_not():
+    def scale(*walls):
+        made = rollout(RigidBodies([Disc((0.0, 0.0), 0.5)], obstacles=walls))
+        return Panel(made, Viewport(0, 0, *SIZE)), made
+
+    plain = scale()[0].camera.scale
+    panel, made = scale(HalfPlane((1.0, 0.0), angle=np.pi / 2), HalfPlane((-1.3, 0.0), angle=-np.pi / 2))
+    assert_colours(made, 0, [((1.05, 0.0), STYLE.soil), ((-1.35, 0.0), STYLE.soil), ((0.9, 0.0), STYLE.sky)])
+    assert panel.camera.scale < 0.6 * plain
+    assert scale(HalfPlane((1.6, 0.0), angle=np.pi / 2))[0].camera.scale == plain
+
+
 def test_a_mile_of_wall_does_not_make_the_body_small():
     long = rollout(RigidBodies([Disc((0.0, 0.5), 0.3)], obstacles=[Box((0.0, -1.0), (2000.0, 1.0))]))
     panel = Panel(long, Viewport(0, 0, *SIZE))
@@ -275,6 +287,19 @@ def test_rails_stay_with_the_world_or_with_their_body():
 def test_an_anchor_outside_of_its_body_has_a_stem():
     scene = RigidBodies([Box((0.0, 0.0), (0.2, 0.2)), Box((2.0, 0.0), (0.2, 0.2))], joints=[Pin(0, 1, at=(1.0, 0.0))])
     assert_colours(rollout(scene), 0, [((0.6, 0.0), STYLE.point), ((1.4, 0.0), STYLE.point)], tolerance=60)
+
+
+def test_an_anchor_on_the_rim_has_no_stem():
+    joints = [Pin(0, None, at=(0.2, 0.2)), Pin(1, None, at=(2.2, 0.0)), Pin(2, None, at=(4.0, 0.1))]
+    bodies = [Box((0.0, 0.0), (0.2, 0.2)), Disc((2.0, 0.0), 0.2), Capsule((4.0, 0.0), 0.2, 0.1)]
+    made = RigidBodiesDrawing(rollout(RigidBodies(bodies, joints=joints)))
+    assert made._links.counts == []
+
+
+def test_numbers_that_no_scene_would_take_are_drawn_all_the_same():
+    scene = RigidBodies([Disc((0.0, 0.0), 0.2), Box((1.0, 0.0), (0.2, 0.2))], joints=[Pin(0, 1, at=(0.5, 0.0))])
+    made = rollout(scene, params={"scene.radius": np.array([-0.1])})
+    assert_colours(made, 0, [((1.1, 0.1), FILLS[1])])
 
 
 def test_hinges_that_the_world_holds_are_orange():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.scene.bodies import Body, Shape
+from diffsim.scene.bodies import Body
 from diffsim.scene.joints import Pin, Rope, Slider, Weld, in_world, owners_of
-from diffsim.scene.overlap import separation
 from diffsim.scene.rigid_bodies import Elements
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
@@ -209,11 +206,11 @@ def _stems(elements: Elements, owners: np.ndarray, anchors: np.ndarray) -> tuple
     for owner, anchor in zip(owners.ravel().tolist(), anchors.reshape(-1, 2), strict=True):
         if owner == len(elements.bodies):
             continue
-        body = replace(elements.bodies[owner], position=np.zeros(2), angle=0.0)
-        if separation(body, Shape(anchor)) > 0.0:
-            ring = outline(body)
-            dense = ring[:-1, None] + np.linspace(0.0, 1.0, 33)[:, None] * np.diff(ring, axis=0)[:, None]
-            dense = dense.reshape(-1, 2)
+        ring = outline(elements.bodies[owner])
+        sides, apart = np.diff(ring, axis=0), anchor - ring[:-1]
+        over = (sides[:, 1] * apart[:, 0] - sides[:, 0] * apart[:, 1]) / np.maximum(np.hypot(*sides.T), 1e-300)
+        if over.max() > 0.01 * np.ptp(ring, axis=0).max():  # no stems to what is on the rim
+            dense = (ring[:-1, None] + np.linspace(0.0, 1.0, 33)[:, None] * sides[:, None]).reshape(-1, 2)
             bodies += [owner, owner]
             points += [dense[np.argmin(np.linalg.norm(dense - anchor, axis=1))], anchor]
     return np.array(bodies, dtype=np.intp), np.array(points).reshape(-1, 2)

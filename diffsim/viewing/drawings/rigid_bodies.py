@@ -67,7 +67,11 @@ class RigidBodiesDrawing:
             return start
         low, high = bodies.min(axis=0), bodies.max(axis=0)
         margin = NEAR * float((high - low).max())
-        return np.concatenate([bodies, *(_common(other, low - margin, high + margin) for other in others)])
+        near = [_common(other, low - margin, high + margin) for other in others]
+        corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
+        near += [plane.foot(corners)[plane.gap(corners).argmin()][None] for plane in self._planes]
+        near = [points for points in near if np.all((points >= low - margin) & (points <= high + margin))]
+        return np.concatenate([bodies, *near])
 
     def ground(self) -> Floor | None:
         """The half-plane that is most level, if one is level enough to stand on."""
