@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -53,10 +54,10 @@ class Rollout(Mapping[str, np.ndarray]):
 
     Attributes:
         problem: what was simulated.
-        params: the values of the tuned parameters.
+        params: the values of the tuned parameters, with a leading axis of environments if each has its own.
         time: (rows,) of each row of the trajectory [s]; rows = steps + 1, row 0 is the initial state.
-        arrays: by name. A mass-spring scene records ``position`` and ``velocity`` (rows, n, d) [m], [m/s] and
-            ``actuation`` (steps, actuators).
+        arrays: the recorded ones, by name. A mass-spring scene records ``position`` and ``velocity`` (rows, n, d) [m],
+            [m/s] and ``actuation`` (steps, actuators).
         loss: the objective, one number or, if the environments have parameters of their own, (envs,); None
             without an objective.
         envs: number of environments; 1 means that arrays have no axis for them.
@@ -73,23 +74,51 @@ class Rollout(Mapping[str, np.ndarray]):
         """The array of that name."""
         if name == "time":
             return self.time
-        if name not in self.arrays:
-            raise KeyError(f"the rollout holds {', '.join(self)}; not {name!r}")
-        return self.arrays[name]
+        if name in self.arrays:
+            return self.arrays[name]
+        if name in self.derives:
+            return self.derived[name]
+        raise KeyError(f"the rollout holds {', '.join(self)}; not {name!r}")
 
     def __getattr__(self, name: str) -> np.ndarray:
         """The array of that name."""
-        if name.startswith("_") or "arrays" not in self.__dict__ or name not in self.arrays:
+        # Not while a pickle is read: there is nothing yet to look into.
+        if name.startswith("_") or "arrays" not in self.__dict__ or name not in self:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return self.arrays[name]
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of that name."""
+        return name in tuple(self)
 
     def __iter__(self) -> Iterator[str]:
-        """Names of all arrays, `time` first."""
-        return iter(("time", *self.arrays))
+        """Names of all arrays: `time`, the recorded ones, the derived ones."""
+        return iter(("time", *self.arrays, *self.derives))
 
     def __len__(self) -> int:
         """Number of arrays."""
-        return 1 + len(self.arrays)
+        return 1 + len(self.arrays) + len(self.derives)
+
+    @property
+    def derives(self) -> tuple[str, ...]:
+        """Names of the arrays that the scene works out from recorded ones: what its ``derives`` says, if anything."""
+        return getattr(self.problem.scene, "derives", ())
+
+    @cached_property
+    def derived(self) -> dict[str, np.ndarray]:
+        """The arrays that the scene works out from recorded ones, computed when one is first asked for.
+
+        ``energy`` (rows,) [J], ``momentum`` (rows, d) [kg m/s] and ``angular_momentum`` about the world's origin
+        [kg m^2/s], (rows,) in two dimensions and (rows, 3) in three. The scene's method ``derive`` says what counts.
+        """
+        numbers = {}
+        for name, known in self.problem.scene.numbers().items():
+            value = np.asarray(self.params.get(f"scene.{name}", known), np.float64)
+            numbers[name] = value[None] if value.ndim == known.ndim else value
+        arrays = {name: value if self.envs > 1 else value[None] for name, value in self.arrays.items()}
+        with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged
+            found = self.problem.scene.derive(numbers, arrays)
+        return {name: value if self.envs > 1 else value[0] for name, value in found.items()}
 
     def first_not_finite(self) -> Place | None:
         """Where the trajectory stopped being finite, None if it did not."""
@@ -106,17 +135,17 @@ class Rollout(Mapping[str, np.ndarray]):
             raise DivergenceError(message, **place._asdict())
 
     def env(self, index: int) -> Rollout:
-        """The rollout of one environment."""
+        """The rollout of one environment, with the parameters that it had."""
         if not 0 <= index < self.envs:
             raise IndexError(f"there is no environment {index}; there are {self.envs} (0 to {self.envs - 1})")
-        if self.envs == 1:
+        known = self.problem.numbers() if self.params else {}
+        own = {name for name, value in self.params.items() if np.ndim(value) > np.ndim(known[name])}
+        if self.envs == 1 and not own:
             return self
-        loss = self.loss[index] if isinstance(self.loss, np.ndarray) else self.loss
-        own = isinstance(self.loss, np.ndarray)
         return Rollout(
             problem=self.problem,
-            params={name: value[index] if own else value for name, value in self.params.items()},
+            params={name: value[index] if name in own else value for name, value in self.params.items()},
             time=self.time,
-            arrays={name: value[index] for name, value in self.arrays.items()},
-            loss=loss,
+            arrays={name: value[index] if self.envs > 1 else value for name, value in self.arrays.items()},
+            loss=self.loss[index] if isinstance(self.loss, np.ndarray) else self.loss,
         )

@@ -256,6 +256,11 @@ class Simulation:
         def pullback(cotangents: Params) -> Arrays:
             full = {}
             for name, value in cotangents.items():
+                if name in rollout.derives:
+                    raise InputError(
+                        f"{name!r} cannot be pulled back: it is worked out from the recorded arrays, not recorded; "
+                        f"give the derivatives with respect to {', '.join(rollout.arrays)} that follow from it"
+                    )
                 if name not in rollout.arrays:
                     raise InputError(f"there is no array {name!r} to pull back; there are {', '.join(rollout.arrays)}")
                 cotangent = array(f"the cotangent of {name}", value, rollout.arrays[name].shape)

@@ -187,6 +187,9 @@ def test_rollout_of_a_single_run(single):
         "position": (STEPS + 1, 3, 2),
         "velocity": (STEPS + 1, 3, 2),
         "actuation": (STEPS, 2),
+        "energy": (STEPS + 1,),
+        "momentum": (STEPS + 1, 2),
+        "angular_momentum": (STEPS + 1,),
     }
     assert np.allclose(rollout.time, 0.01 * np.arange(STEPS + 1), rtol=1e-15)
     assert np.array_equal(rollout.position[0], SCENE.points)
@@ -195,7 +198,8 @@ def test_rollout_of_a_single_run(single):
     assert rollout.problem is PROBLEM
     assert rollout.envs == 1
     assert rollout.env(0) is rollout
-    assert len(rollout) == len(list(rollout)) == 4
+    assert len(rollout) == len(list(rollout)) == 7
+    assert rollout.energy is rollout["energy"] is rollout.derived["energy"]
 
 
 def test_rollout_keeps_its_parameters(single):
@@ -212,8 +216,10 @@ def test_rollout_of_many_runs(single, own, shared):
     assert rollout.actuation.shape == (4, STEPS, 2)
     assert rollout.time.shape == (STEPS + 1,)
     assert np.array_equal(rollout.loss, own.value(own.params()))
+    assert rollout.energy.shape == (4, STEPS + 1)
     third = rollout.env(2)
     assert third.envs == 1
+    assert np.array_equal(third.momentum, rollout.momentum[2])
     assert third.loss == rollout.loss[2]
     assert np.array_equal(third.position, rollout.position[2])
     assert np.array_equal(third.params["controller.phase"], own.params()["controller.phase"][2])
@@ -231,7 +237,7 @@ def test_rollout_of_an_absent_environment(own, index):
 
 def test_rollout_of_an_absent_array(single):
     rollout = single.rollout(single.params())
-    with pytest.raises(KeyError, match="the rollout holds time, position, velocity, actuation; not 'force'"):
+    with pytest.raises(KeyError, match=r"holds time, position, velocity, actuation, energy, .*; not 'force'"):
         rollout["force"]
     with pytest.raises(AttributeError, match="Rollout has no attribute 'force'"):
         rollout.force  # noqa: B018
@@ -348,6 +354,8 @@ def test_pullback_refuses_what_was_not_recorded(single):
     rollout, pullback = single.vjp(single.params())
     with pytest.raises(ds.InputError, match="there is no array 'force' to pull back; there are position, velocity"):
         pullback({"force": rollout.position})
+    with pytest.raises(ds.InputError, match="'energy' cannot be pulled back: it is worked out from the recorded"):
+        pullback({"energy": rollout.energy})
     with pytest.raises(ds.InputError, match=r"the cotangent of position has shape \(3, 2\), but \(7, 3, 2\) is needed"):
         pullback({"position": rollout.position[0]})
     with pytest.raises(ds.InputError, match=r"the cotangent of position\[0, 0, 0\] is nan"):

@@ -17,7 +17,7 @@ from diffsim.scene.bodies import Element, Shape, slack
 from diffsim.scene.checks import ROUNDING, flag
 from diffsim.spec import array, number, whole
 
-__all__ = ["Joint", "Link", "Pin", "Rope", "Slider", "Spring", "Weld"]
+__all__ = ["Joint", "Link", "Pin", "Rope", "Slider", "Spring", "Weld", "in_world", "owners_of"]
 
 _WORLD = Shape(np.zeros(2))
 
@@ -67,6 +67,28 @@ class Link(Element):
         """Of its anchors from each other [m]."""
         start, end = self.ends(bodies)
         return float(np.linalg.norm(end - start))
+
+
+def owners_of(links: Sequence[Link], n: int) -> np.ndarray:
+    """(k, 2) whose anchors k links have, in a scene of n bodies: the number of a body, n for the world."""
+    found = [(link.first, n if link.second is None else link.second) for link in links]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def in_world(position: np.ndarray, angle: np.ndarray, owners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(..., k, 2) where points of bodies are [m].
+
+    Args:
+        position: (..., n, 2) of the bodies [m].
+        angle: (..., n) [rad].
+        owners: (k,) the body that each point belongs to, n for the world.
+        points: (..., k, 2) in the frames of their owners [m].
+    """
+    position = np.concatenate([position, np.zeros_like(position[..., :1, :])], axis=-2)[..., owners, :]
+    angle = np.concatenate([angle, np.zeros_like(angle[..., :1])], axis=-1)
+    cos, sin = np.cos(angle)[..., owners], np.sin(angle)[..., owners]
+    x, y = points[..., 0], points[..., 1]
+    return position + np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
 def _body(owner: str, value: Any, n: int) -> int:

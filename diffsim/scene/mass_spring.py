@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.scene.checks import ROUNDING, first, flag, unit_vector
+from diffsim.scene.mechanics import MECHANICS, mechanics, spring_energy
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Ground", "MassSpring"]
@@ -81,6 +82,7 @@ class MassSpring(Spec):
     """
 
     kind: ClassVar[str] = "scene"
+    derives: ClassVar[tuple[str, ...]] = MECHANICS
 
     points: Any
     springs: Any = ()
@@ -188,6 +190,37 @@ class MassSpring(Spec):
         if "initial_position" in values:
             values["points"] = values.pop("initial_position")
         return replace(self, **values)
+
+    def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Energy and momentum in each row of a rollout: see `diffsim.scene.mechanics.mechanics`.
+
+        The energy is that of motion, of springs, and of the potentials of gravity and of the constant external force.
+        Points that do not move count for nothing, as the world that holds them.
+
+        Args:
+            numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
+            arrays: recorded ones, each with a leading axis of environments.
+        """
+        n, s, d = len(self.points), len(self.springs), self.dimension
+        position = arrays["position"]
+        mobile = np.ones(n)
+        mobile[self.fixed] = 0.0
+
+        def lengths(rows: slice) -> np.ndarray:
+            first, second = (position[:, rows, self.springs[:, side]] for side in range(2))
+            return np.asarray(np.linalg.norm(second - first, axis=3))
+
+        stiffness, rest, change = (_each(numbers[name], s) for name in ("stiffness", "rest_length", "actuation"))
+        stored = spring_energy(lengths, stiffness, rest, change, arrays["actuation"], self.actuators)
+        force = np.broadcast_to(numbers["force"].reshape(-1, numbers["force"][0].size // d, d), (len(position), n, d))
+        stored -= np.einsum("ernd,end,n->er", position, force, mobile)
+        mass = mobile * _each(numbers["mass"], n)
+        return mechanics(mass, position, arrays["velocity"], numbers["gravity"], stored=stored)
+
+
+def _each(value: np.ndarray, count: int) -> np.ndarray:
+    """(E, count) of (E,) or (E, count)."""
+    return np.broadcast_to(value.reshape(len(value), -1), (len(value), count))
 
 
 _OF_GROUND = {"ground_height": "height", "restitution": "restitution", "friction": "friction"}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.scene.bodies import Body, Box, Capsule, Disc, HalfPlane, Polygon, Segment, Shape
-from diffsim.scene.joints import Pin, Rope, Slider, Spring, Weld
+from diffsim.scene.joints import Link, Pin, Rope, Slider, Spring, Weld, in_world, owners_of
+from diffsim.scene.mechanics import MECHANICS, mass_and_inertia, mechanics, spring_energy
 from diffsim.scene.overlap import check_apart
 from diffsim.spec import Spec, array, number, whole
 
-__all__ = ["RigidBodies"]
+__all__ = ["Elements", "RigidBodies"]
 
 _BODIES = (Box, Disc, Capsule, Polygon)
 _OBSTACLES = (HalfPlane, Segment, *_BODIES)
@@ -22,6 +23,15 @@ _JOINTS = (Pin, Weld, Slider, Rope)
 _MOTION = {field.name for field in fields(Body)} - {
     field.name for field in fields(Shape)
 }  # of bodies, not of obstacles
+
+
+class Elements(NamedTuple):
+    """What a scene of rigid bodies is made of."""
+
+    bodies: tuple[Body, ...]
+    obstacles: tuple[Shape, ...]
+    joints: tuple[Link, ...]
+    springs: tuple[Spring, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,6 +62,7 @@ class RigidBodies(Spec):
     """
 
     kind: ClassVar[str] = "scene"
+    derives: ClassVar[tuple[str, ...]] = MECHANICS
 
     bodies: Any
     obstacles: Any = ()
@@ -198,26 +209,77 @@ class RigidBodies(Spec):
         Raises:
             InputError: for a name that this scene does not have, and for what a new scene refuses.
         """
-        known = self.numbers()
-        own: dict[str, Any] = {}
-        new: dict[str, Any] = {"shapes": [*self.shapes], "joints": [*self.joints], "springs": [*self.springs]}
+        known, given = self.numbers(), {}
         for name, value in numbers.items():
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
+            above = 0.0 if _NUMBERS[name].positive else None
+            given[name] = array(f"RigidBodies.{name}", value, known[name].shape, above=above)
+        own: dict[str, Any] = {
+            _NUMBERS[name].attribute: value for name, value in given.items() if _NUMBERS[name].of == "scene"
+        }
+        return replace(self, **self.elements(given)._asdict(), **own)
+
+    def elements(self, numbers: dict[str, np.ndarray]) -> Elements:
+        """Bodies, obstacles, joints and springs with other numbers, named as in `numbers` and of its shapes.
+
+        They are what a rollout with these numbers is about. Unlike in `with_numbers` nothing is checked: a scene would
+        refuse a pin, say, whose anchors have moved apart.
+        """
+        new: dict[str, Any] = {"shapes": [*self.shapes], "joints": [*self.joints], "springs": [*self.springs]}
+        for name, value in numbers.items():
             kept = _NUMBERS[name]
-            given = array(f"RigidBodies.{name}", value, known[name].shape, above=0.0 if kept.positive else None)
             if kept.of == "scene":
-                own[kept.attribute] = given
                 continue
             holders = self._holders(kept)
-            rows: Sequence[np.ndarray] = given  # type: ignore[assignment]
+            rows: Sequence[np.ndarray] = value  # type: ignore[assignment]
             if name == "vertices":
-                rows = np.split(given, np.cumsum([len(shape.vertices) for shape in holders.values()])[:-1])
+                rows = np.split(value, np.cumsum([len(shape.vertices) for shape in holders.values()])[:-1])
             elements = new[kept.of if kept.of in new else "shapes"]
             for k, row in zip(holders, rows, strict=True):
                 elements[k] = replace(elements[k], **{kept.attribute: row})
-        shapes, n = new.pop("shapes"), len(self.bodies)
-        return replace(self, bodies=shapes[:n], obstacles=shapes[n:], **{**new, **own})
+        shapes, n = new["shapes"], len(self.bodies)
+        return Elements(*map(tuple, (shapes[:n], shapes[n:], new["joints"], new["springs"])))
+
+    def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Energy and momentum in each row of a rollout: see `diffsim.scene.mechanics.mechanics`.
+
+        The energy is that of motion, of springs and of the potential of gravity.
+
+        Args:
+            numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
+            arrays: recorded ones, each with a leading axis of environments.
+        """
+        position, angle = arrays["position"], arrays["angle"]
+        stored = np.zeros(angle.shape[:2])
+        if self.springs:
+            owners, anchors = owners_of(self.springs, len(self.bodies)), numbers["spring_anchor"][:, None]
+
+            def lengths(rows: slice) -> np.ndarray:
+                ends = (in_world(position[:, rows], angle[:, rows], owners[:, k], anchors[..., k, :]) for k in (0, 1))
+                return np.asarray(np.linalg.norm(next(ends) - next(ends), axis=3))
+
+            stiffness, rest, change = (numbers[name] for name in ("stiffness", "rest_length", "actuation"))
+            stored += spring_energy(lengths, stiffness, rest, change, arrays["actuation"], self.driven_springs)
+        mass, inertia = self._masses({name: numbers[name] for name in _OF_MASS if name in numbers})
+        return mechanics(
+            mass,
+            position,
+            arrays["velocity"],
+            numbers["gravity"],
+            stored=stored,
+            inertia=inertia,
+            angular_velocity=arrays["angular_velocity"],
+        )
+
+    def _masses(self, numbers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """(E, n) masses [kg] and moments of inertia [kg m^2] with these numbers, each with a leading axis."""
+        found = []
+        for copy in range(max(map(len, numbers.values()), default=1)):
+            own = {name: value[copy if len(value) > 1 else 0] for name, value in numbers.items()}
+            found.append(mass_and_inertia(self.elements(own).bodies, float(own.get("density", self.density))))
+        mass, inertia = np.stack(found, axis=1)
+        return mass, inertia
 
 
 @dataclass(frozen=True)
@@ -265,6 +327,9 @@ _NUMBERS = {
     "actuation": _Kept("springs", "actuation"),
 }
 """By name, in the order of `RigidBodies.numbers`."""
+
+_OF_MASS = ("density", "body_density", "mass", "inertia", "half_size", "half_length", "radius", "vertices")
+"""The numbers that masses and moments of inertia follow from."""
 
 
 def _kind(shape: Shape) -> int:

@@ -7,6 +7,8 @@ background is drawn once, kept, put back before each frame, and only what moves 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
-from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox, IdentityTransform
 from PIL import Image, ImageDraw, ImageFont
@@ -22,7 +23,23 @@ from PIL import Image, ImageDraw, ImageFont
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Brush"]
+__all__ = ["Brush", "Outlines"]
+
+
+class Outlines:
+    """Lines and areas whose numbers of corners stay what they are while they move from frame to frame.
+
+    Attributes:
+        corners: (v, 2) of all of them, one after the other [pixels]: writing here moves them. An area begins and ends
+            at the same corner; corners that are not finite are left out.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        """Of so many corners each."""
+        self.corners = np.zeros((sum(counts), 2))
+        ends = np.cumsum([0, *counts]).tolist()
+        # Each path is a view of its rows: no call per path when they move.
+        self.paths = [Path(self.corners[start:end]) for start, end in pairwise(ends)]
 
 
 class Brush:
@@ -45,7 +62,12 @@ class Brush:
         self._ends = np.zeros((0, 2, 2))
         self._paths: list[Path] = []
         self._strokes = self._artist(PathCollection([], facecolors="none", capstyle="round"))
-        self._area = self._artist(PathPatch(Path(np.zeros((1, 2))), linewidth=0.0))
+        self._outlines = self._artist(PathCollection([], capstyle="round", joinstyle="round"))
+        # Areas go to the renderer themselves: an artist takes as long as drawing them does.
+        self._area = self._renderer.new_gc()
+        self._area.set_linewidth(0.0)
+        self._area.set_snap(False)
+        self._within: Viewport | None = None
         self._clip: tuple[int, int, int, int] | None = None  # left, top, right, bottom, from the upper left
 
     @property
@@ -62,6 +84,9 @@ class Brush:
 
     def clip(self, viewport: Viewport | None) -> None:
         """Draw only within a rectangle from now on; None is the whole canvas."""
+        if viewport == self._within:
+            return
+        self._within = viewport
         if viewport is None:
             self._clip = box = None
         else:
@@ -69,7 +94,8 @@ class Brush:
             self._clip = (left, self.size[1] - top, right, self.size[1] - bottom)
             box = Bbox([(left, bottom), (right, top)])
         self._strokes.set_clip_box(box)
-        self._area.set_clip_box(box)
+        self._outlines.set_clip_box(box)
+        self._area.set_clip_rectangle(box)
 
     def keep(self) -> None:
         """Make what is on the canvas the background."""
@@ -124,21 +150,38 @@ class Brush:
         """Filled circles: centres (m, 2) and diameters () or (m,) [pixels], colours (4,) or (m, 4)."""
         self.strokes(np.repeat(centres[:, None, :], 2, axis=1), colours, diameters)
 
+    def outlines(self, outlines: Outlines, faces: np.ndarray, edges: np.ndarray, widths: np.ndarray | float) -> None:
+        """Lines and areas in their order, each filled and then outlined.
+
+        Args:
+            outlines: m of them.
+            faces: (m, 4) red, green, blue, opacity from 0 to 1; lines have an opacity of 0.
+            edges: (m, 4) likewise.
+            widths: () or (m,) of the edges [pixels].
+        """
+        if not outlines.paths:
+            return
+        self._outlines.set_paths(outlines.paths)
+        self._outlines.set_facecolor(faces)
+        self._outlines.set_edgecolor(edges)
+        self._outlines.set_linewidth(widths)
+        self._outlines.draw(self._renderer)
+
     def polygons(self, corners: np.ndarray, colour: np.ndarray) -> None:
         """The union of polygons of one number of corners, (m, k, 2) [pixels], filled with one colour (4,)."""
-        corners = corners[np.isfinite(corners).all(axis=(1, 2))]
+        fine = np.isfinite(corners).all(axis=(1, 2))
+        corners = corners if fine.all() else corners[fine]
         if len(corners) == 0:
             return
-        following = np.roll(corners, -1, axis=1)
-        area = np.sum(corners[..., 0] * following[..., 1] - corners[..., 1] * following[..., 0], axis=1)
-        # All one way round: Agg fills where the winding number is not zero, so overlaps stay filled.
-        corners = np.where(area[:, None, None] < 0.0, corners[:, ::-1], corners)
         ring = np.concatenate([corners, corners[:, :1]], axis=1)
+        x, y = ring[..., 0], ring[..., 1]
+        turns = (x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]).sum(axis=1) < 0.0
+        # All one way round: Agg fills where the winding number is not zero, so overlaps stay filled.
+        ring[turns] = ring[turns, ::-1]
         codes = np.full(ring.shape[:2], Path.LINETO, dtype=np.uint8)
         codes[:, 0], codes[:, -1] = Path.MOVETO, Path.CLOSEPOLY
-        self._area.set_path(Path(ring.reshape(-1, 2), codes.reshape(-1)))
-        self._area.set_facecolor(colour)
-        self._area.draw(self._renderer)
+        path = Path(ring.reshape(-1, 2), codes.reshape(-1))
+        self._renderer.draw_path(self._area, path, IdentityTransform(), tuple(colour))
 
     def text(
         self,

@@ -68,7 +68,7 @@ class Panel:
         self._alone = content is None
         shown = self._drawing.content() if content is None else content
         self._goals = goals_of(rollout, shown.shape[1])
-        self.floor: Floor = floor_of(rollout, shown)
+        self.floor: Floor = floor_of(self._drawing.ground(), shown)
         shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, self._goals]))])
         self._shown = np.concatenate([shown, self._goals])
         view = view or View()
@@ -82,9 +82,10 @@ class Panel:
         )
 
     def paint_background(self, brush: Brush) -> None:
-        """Everything that stays: ground, distance marks, goal, title and loss."""
+        """Everything that stays: ground, distance marks, obstacles, goal, title and loss."""
         brush.clip(self._viewport)
         paint_floor(brush, self.camera, self._viewport, self.floor, self._shown)
+        self._drawing.paint_scenery(brush, self.camera)
         paint_goals(brush, self.camera, self.floor, self._goals)
         x, y = self._corner(brush)
         if self._title:
@@ -98,7 +99,10 @@ class Panel:
         if self._alone:
             margin = 14.0 * brush.unit
             right = self._viewport.left + self._viewport.width - margin
-            self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin))
+            # The ruler of a reference grid is where the legend is otherwise.
+            ruled = not self.floor.solid and len(self.floor.normal) == 2
+            ruler = 0.07 * self._viewport.height if ruled else 0.0
+            self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin + ruler))
 
     def paint(self, brush: Brush, row: int) -> None:
         """What moves, as it is at a row of the trajectory, and the time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Floor", "floor_of", "goals_of", "paint_floor", "paint_goals", "paint_shadow", "round_step"]
+__all__ = ["Floor", "floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
 
 # Pixels between distance marks with a number; narrower, the numbers touch.
 MARK_SPACING = 64.0
@@ -26,6 +26,9 @@ FADE = 0.75
 
 # Where the light comes from, for shadows in 3D: nearly from above, a little from the left and the front.
 LIGHT = np.array([-0.25, -0.12, 1.0])
+
+# The lower half of a circle, for puddles.
+BOW = np.stack([trig(np.linspace(np.pi, 2.0 * np.pi, 25)) for trig in (np.cos, np.sin)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,12 @@ class Floor:
         return points - (self.gap(points) / (light @ self.normal))[..., None] * light
 
 
-def floor_of(rollout: Rollout, content: np.ndarray) -> Floor:
-    """The scene's ground, at its tuned height, or a reference grid just below the content (m, d) [m]."""
-    ground = getattr(rollout.problem.scene, "ground", None)
-    if ground is None:
-        up = np.eye(content.shape[1])[-1]
-        return Floor(up, float(content[:, -1].min()), solid=False)
-    height = np.ravel(rollout.params.get("scene.ground_height", ground.height))
-    return Floor(np.asarray(ground.normal), float(height[0]))
+def floor_of(ground: Floor | None, content: np.ndarray) -> Floor:
+    """The ground, or a reference grid just below the content (m, d) [m]."""
+    if ground is not None:
+        return ground
+    up = np.eye(content.shape[1])[-1]
+    return Floor(up, float(content[:, -1].min()), solid=False)
 
 
 def goals_of(rollout: Rollout, dimension: int) -> np.ndarray:
@@ -222,6 +223,40 @@ def paint_shadow(
         brush.strokes(feet[shapes], 0.22 * rgba(STYLE.shadow) + 0.78 * rgba(STYLE.sky), width)
 
 
+def paint_puddles(
+    brush: Brush,
+    camera: Camera,
+    floor: Floor,
+    points: np.ndarray,
+    starts: np.ndarray,
+    others: Sequence[Floor] = (),
+) -> None:
+    """In 2D, of several bodies that are filled: puddles that shrink the higher a body is, and are gone at some height.
+
+    Unlike one that pales they can be filled together, so that bodies on top of each other throw one shadow.
+
+    Args:
+        brush: paints them.
+        camera: sees them.
+        floor: they lie on.
+        points: (v, 2) corners of all bodies [m].
+        starts: (n,) the first corner of each body, which has those up to the next one's.
+        others: floors within which this one is not seen.
+    """
+    along = floor.tangents[0]
+    reach, gap = points @ along, np.minimum.reduceat(floor.gap(points), starts)
+    low, high = np.minimum.reduceat(reach, starts), np.maximum.reduceat(reach, starts)
+    width = high - low + 6.0 * brush.unit / camera.scale
+    share = 1.0 - np.maximum(gap, 0.0) / (2.0 * width)
+    middle = floor.height * floor.normal + 0.5 * (low + high)[:, None] * along
+    seen = share > 0.0
+    for other in others:
+        seen &= other.gap(middle) > 0.0
+    half, deep = (0.5 * share * width)[seen], share[seen] * 5.5 * brush.unit / camera.scale
+    bow = half[:, None, None] * BOW[:, :1] * along + deep[:, None, None] * BOW[:, 1:] * floor.normal
+    brush.polygons(camera.project(middle[seen, None] + bow)[0], rgba(STYLE.shadow, 0.3))
+
+
 def _paint_puddle(brush: Brush, camera: Camera, floor: Floor, points: np.ndarray) -> None:
     """In 2D: half an ellipse in the soil, as wide as the body, paler the higher the body is."""
     points = points[np.isfinite(points).all(axis=1)]
@@ -232,9 +267,8 @@ def _paint_puddle(brush: Brush, camera: Camera, floor: Floor, points: np.ndarray
     height = max(float(floor.gap(points).min()), 0.0)
     strength = 0.22 / (1.0 + 2.0 * height / width)
     middle = floor.height * floor.normal + 0.5 * (reach.min() + reach.max()) * floor.tangents[0]
-    angles = np.linspace(np.pi, 2.0 * np.pi, 25)
     deep = 5.5 * brush.unit / camera.scale
     for part in (1.1, 0.9):
-        across = 0.5 * width * part * np.cos(angles)[:, None] * floor.tangents[0]
-        bow = middle + across + deep * part * np.sin(angles)[:, None] * floor.normal
+        across = 0.5 * width * part * BOW[:, :1] * floor.tangents[0]
+        bow = middle + across + deep * part * BOW[:, 1:] * floor.normal
         brush.polygons(camera.project(bow)[0][None], rgba(STYLE.shadow, strength))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,15 @@ class Style:
     point: str = "#2d3440"
     pinned: str = "#e09a1f"
     goal: str = "#2e9e6b"
+    # Rigid bodies take turns: what fills them, what outlines them.
+    bodies: tuple[tuple[str, str], ...] = (
+        ("#cddcf0", "#4a658f"),
+        ("#f1dfb9", "#93773f"),
+        ("#cfe4d2", "#4d7d5a"),
+        ("#f0d4cd", "#99605a"),
+        ("#ddd5ea", "#6d5c92"),
+    )
+    contact: str = "#8a2f7a"
     text: str = "#2d3440"
     quiet: str = "#7b8190"  # text of less weight
     loss: str = "#aab6cc"
@@ -41,9 +51,12 @@ class Style:
 STYLE = Style()
 
 
+@functools.cache
 def rgba(colour: str, alpha: float = 1.0) -> np.ndarray:
-    """(4,) red, green, blue and opacity of a colour's name, each from 0 to 1."""
-    return np.array(to_rgba(colour, alpha))
+    """(4,) red, green, blue and opacity of a colour's name, each from 0 to 1; read-only."""
+    found = np.array(to_rgba(colour, alpha))
+    found.setflags(write=False)
+    return found
 
 
 def _scale(size: int = 256) -> np.ndarray:

@@ -12,6 +12,7 @@ from diffsim.rollout import Rollout
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.drawings.mass_spring import MassSpringDrawing
+from diffsim.viewing.drawings.rigid_bodies import RigidBodiesDrawing
 from diffsim.viewing.scenery import Floor
 
 __all__ = ["DRAWINGS", "Drawing", "drawing_of"]
@@ -23,6 +24,12 @@ class Drawing(Protocol):
     def content(self) -> np.ndarray:
         """(m, d) positions that the camera must show [m]; finite, at least one."""
 
+    def ground(self) -> Floor | None:
+        """What it stands on; None is nothing, and a reference grid is drawn."""
+
+    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+        """Paint what stays as it is: onto the background, once."""
+
     def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
         """Paint the body, with its shadow, as it is at a row of the trajectory."""
 
@@ -33,6 +40,7 @@ class Drawing(Protocol):
 # A scene type is drawn once it has a line here.
 DRAWINGS: dict[str, Callable[[Rollout], Drawing]] = {
     "MassSpring": MassSpringDrawing,
+    "RigidBodies": RigidBodiesDrawing,
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.scenery import Floor, paint_shadow
 from diffsim.viewing.style import STYLE, muscle_colours, rgba
 
@@ -46,6 +47,8 @@ class MassSpringDrawing:
         self.muscles = np.flatnonzero(np.broadcast_to(scene.actuation, len(scene.springs)))
         self.strain = _strain(rollout, gain[self.muscles])
         self.start = scene.points
+        self.earth = scene.ground
+        self.height = rollout.params.get("scene.ground_height", getattr(scene.ground, "height", 0.0))
         rest = np.linalg.norm(np.diff(scene.points[scene.springs], axis=1)[:, 0], axis=1)
         self.length = float(np.median(rest)) if len(rest) else 0.0
 
@@ -59,6 +62,13 @@ class MassSpringDrawing:
         size = float(np.ptp(self.start, axis=0).max()) if len(self.springs) else 10.0
         tame = np.abs(points - points[0]).max(axis=1) <= WILD * size
         return points[tame]
+
+    def ground(self) -> Floor | None:
+        """The scene's ground at its tuned height, if it has one."""
+        return None if self.earth is None else Floor(self.earth.normal, float(self.height))
+
+    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+        """Nothing: there is only the ground."""
 
     def colours(self, row: int) -> np.ndarray:
         """(s, 4) colour of each spring at a row of the trajectory: grey, or by what is asked of it."""
@@ -89,18 +99,8 @@ class MassSpringDrawing:
 
     def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
         """The colours of muscles from contracted to extended, up and left of a corner [pixels]."""
-        if len(self.muscles) == 0:
-            return
-        size = STYLE.small_size * brush.unit
-        right, y = corner
-        left = right - 5.6 * size
-        brush.text("extended", (right, y), size=size, colour=STYLE.quiet, anchor="rs")
-        across = np.linspace(left - 5.0 * size, left, 33)
-        level = np.full_like(across, y + 0.35 * size)
-        knots = np.stack([across, level], axis=1)
-        ends = np.stack([knots[:-1], knots[1:]], axis=1)
-        brush.strokes(ends, muscle_colours(np.linspace(-1.0, 1.0, 32)), 0.45 * size)
-        brush.text("contracted", (across[0] - 0.7 * size, y), size=size, colour=STYLE.quiet, anchor="rs")
+        if len(self.muscles):
+            paint_scale(brush, corner, "contracted", "extended")
 
     def _widths(self, width: float) -> np.ndarray:
         # Many springs hide each other in 3D: the passive ones step back.
