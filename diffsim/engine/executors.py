@@ -67,9 +67,7 @@ def _compiles(stage: Stage) -> bool:
 
 
 @ti.func
-def _act(
-    turns: ti.template(), turn: ti.template(), env: ti.template(), row: ti.template(), at: ti.template()
-):
+def _act(turns: ti.template(), turn: ti.template(), env: ti.template(), row: ti.template(), at: ti.template()):
     """Run the stage whose turn it is. Arguments are templates: they must not become statements beside the loops."""
     for k in ti.static(range(len(turns))):
         if ti.static(_compiles(turns[k].stage)):

@@ -19,6 +19,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
+from diffsim.engine.arrays import ROWS, Array
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
@@ -26,7 +27,6 @@ from diffsim.errors import CapacityError, InputError
 __all__ = ["Fields"]
 
 _MOST_ELEMENTS = 2**31 - 1  # of one field; beyond it Taichi's 32-bit indices wrap around
-_ROWS = -1  # stands for the number of rows in a shape, until `allocate` knows it
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,19 @@ class Fields:
         self.spare = int(starts[-1])  # a column that is always zero, for slots that hold no number
         self.real = REAL[precision]
         self._serial = serial
-        self._places: list[tuple[Any, tuple[int, ...]]] = []
+        self._arrays: list[Array] = []
+        self._scalars: list[Any] = []
         self._tree: Any = None
         self.numbers: list[_Number] = []
         self.trajectories: list[_Rows] = []
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
-        self._constants: list[tuple[Any, np.ndarray]] = []
+        self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
         self.limits: Any = None
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self.loss = self._place((envs,), gradient=True)
-        self.total = self._place((), gradient=True)
+        self.total = ti.field(self.real, needs_grad=True)
+        self._scalars += [self.total, self.total.grad]
         # ti.ad.Tape fills its loss with 0 and the loss's adjoint with 1, in launches of 30 to 80 us each, a tenth of a
         # small rollout. `Kernels.start` sets the adjoint in a launch that is made anyway; the value is never read.
         self.total.fill = self.total.grad.fill = lambda value: None
@@ -111,7 +113,7 @@ class Fields:
         if not len(values):
             values = np.zeros(1, np.int32)  # a stage over no elements never reads it
         found = self._whole((len(values),))
-        self._constants.append((found, values))
+        self.constants.append((found, values))
         return found
 
     def decision(self, elements: int) -> Any:
@@ -119,7 +121,7 @@ class Fields:
 
         It is kept for the reverse pass of the stages that read it in the same row.
         """
-        return self._whole((self.envs, _ROWS, max(elements, 1)))
+        return self._whole((self.envs, ROWS, max(elements, 1)))
 
     def scratch(self, elements: int) -> Any:
         """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""
@@ -147,10 +149,12 @@ class Fields:
         for env in np.flatnonzero(found[:, 0])[:1].tolist():
             raise CapacityError(self._explain(env, int(found[env, 0]) - 1, int(found[env, 1])))
 
-    def _whole(self, shape: tuple[int, ...]) -> Any:
-        found = ti.field(ti.i32)
-        self._places.append((found, shape))
-        return found
+    def _whole(self, shape: tuple[int, ...]) -> Array:
+        return self._keep(Array(ti.field(ti.i32), shape))
+
+    def _keep(self, array: Array) -> Array:
+        self._arrays.append(array)
+        return array
 
     def number(self, name: str, elements: int, width: int = 0, index: np.ndarray | None = None) -> Any:
         """The field of a number, (env, element), of vectors if ``width`` is not 0.
@@ -208,7 +212,7 @@ class Fields:
             recorded: whether a rollout reports it; a number: that many elements of it.
             per_step: nothing writes it at the last row, where no step starts.
         """
-        field = self._place((self.envs, _ROWS, max(elements, 1)), width, gradient=True)
+        field = self._place((self.envs, ROWS, max(elements, 1)), width, gradient=True)
         kept = elements
         if recorded is not True:
             kept = recorded or (elements if self.record_all else 0)
@@ -222,13 +226,10 @@ class Fields:
             at = names.index(name)
             self.trajectories = [*self.trajectories[:at], *self.trajectories[first:], *self.trajectories[at:first]]
 
-    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Any:
+    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Array:
         if width:
-            field = ti.Vector.field(width, self.real, needs_grad=gradient)
-        else:
-            field = ti.field(self.real, needs_grad=gradient)
-        self._places += [(place, shape) for place in ((field, field.grad) if gradient else (field,))]
-        return field
+            return self._keep(Array(ti.Vector.field(width, self.real, needs_grad=gradient), shape))
+        return self._keep(Array(ti.field(self.real, needs_grad=gradient), shape))
 
     @property
     def row_bytes(self) -> int:
@@ -261,30 +262,20 @@ class Fields:
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
-        self.norms = ti.field(ti.f64)
-        self._places.append((self.norms, (self.envs, segments)))
-        shapes = [tuple(rows + 1 if length == _ROWS else length for length in shape) for _, shape in self._places]
-        for shape in shapes:
-            _check_size(shape)
+        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)))
+        for array in self._arrays:
+            _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
         builder = ti.FieldsBuilder()
-        for (field, _), shape in zip(self._places, shapes, strict=True):
-            self._cells(builder, shape, env_last).place(field)
+        for array in self._arrays:
+            array.place(builder, ti.i, rows + 1, env_last=env_last)
+        for scalar in self._scalars:
+            builder.place(scalar)
         self._tree = builder.finalize()
-        for field, values in self._constants:
-            field.from_numpy(values)
         self._recorded = [r for r in self.trajectories if r.recorded]
         sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
         self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
         self.kernels = Kernels(self, serial=self._serial)
-
-    @staticmethod
-    def _cells(builder: Any, shape: tuple[int, ...], env_last: bool) -> Any:
-        if not env_last or len(shape) < 2:
-            return builder.dense((ti.i, ti.ij, ti.ijk)[len(shape) - 1], shape) if shape else builder
-        axes = (ti.i, ti.j, ti.k)[: len(shape)]
-        for axis, length in zip((*axes[1:], axes[0]), (*shape[1:], shape[0]), strict=True):
-            builder = builder.dense(axis, length)
-        return builder
+        self.kernels.load(np.concatenate([values for _, values in self.constants]))
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""
@@ -297,7 +288,10 @@ class Fields:
     def _forget(self) -> None:
         """Drop fields that will never be placed: while Taichi knows of one, no kernel compiles any more."""
         runtime = impl.get_runtime()
-        mine = {id(part) for field, _ in self._places for part in (field, *field._get_field_members())}
+        fields = [part for array in self._arrays for part in array.parts()]
+        for scalar in self._scalars:
+            fields += [scalar, *scalar._get_field_members()]
+        mine = {id(part) for part in fields}
         for name in ("global_vars", "grad_vars", "matrix_fields"):
             setattr(runtime, name, [part for part in getattr(runtime, name) if id(part) not in mine])
 

@@ -52,6 +52,7 @@ class Kernels:
         norms: (out) read the norms of all adjoints that were kept, (envs, segments).
         give_adjoint: (row) make it the adjoint of this row.
         limit: (out) read where a stage had not enough room, (envs, 2); only if the fields have `Fields.limit`.
+        load: (values) set the constants, one after the other.
         record, seed: (flat) read all recorded rows, and set their adjoints.
     """
 
@@ -112,7 +113,17 @@ class Kernels:
             for env in range(envs):
                 out[env] = loss[env]
 
-        self.start, self.gather, self.losses = start, gather, losses
+        constants = [(array, len(values)) for array, values in fields.constants]
+        starts = [sum(length for _, length in constants[:k]) for k in range(len(constants))]
+
+        @ti.kernel
+        def load(values: ti.types.ndarray(dtype=ti.i32, ndim=1)):
+            for k in ti.static(range(len(constants))):
+                ti.loop_config(serialize=serial)
+                for i in range(ti.static(constants[k][1])):
+                    constants[k][0][i] = values[ti.static(starts[k]) + i]
+
+        self.start, self.gather, self.losses, self.load = start, gather, losses, load
         if fields.limits is not None:
             self._make_limit(fields.limits, envs)
 

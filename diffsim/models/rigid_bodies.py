@@ -78,10 +78,13 @@ def find_centroid(bodies: ti.template(), env, row, step, shape):
     """Of the given vertices of a polygon."""
     if bodies.polygon[shape] == 1:
         most = ti.static(bodies.most_vertices)
-        given = ti.static(bodies.given_vertex)
-        area = area_of(bodies, given, env, shape)
-        x = ti.Vector([centre_of_edge(bodies, given, env, shape, k, 0) for k in ti.static(range(most))]).sum()
-        y = ti.Vector([centre_of_edge(bodies, given, env, shape, k, 1) for k in ti.static(range(most))]).sum()
+        area = area_of(bodies, bodies.given_vertex, env, shape)
+        x = ti.Vector(
+            [centre_of_edge(bodies, bodies.given_vertex, env, shape, k, 0) for k in ti.static(range(most))]
+        ).sum()
+        y = ti.Vector(
+            [centre_of_edge(bodies, bodies.given_vertex, env, shape, k, 1) for k in ti.static(range(most))]
+        ).sum()
         bodies.centroid[env, shape] = ti.Vector([x, y]) / (6.0 * area)
 
 
@@ -108,7 +111,6 @@ def place_normal(bodies: ti.template(), env, row, step, vertex):
 @ti.func
 def weigh(bodies: ti.template(), env, row, step, body):
     """Mass and moment of inertia: as given, or of an even density. Capsules: a rectangle and two half discs."""
-    vertices = ti.static(bodies.vertex)
     half = bodies.half_length[env, body]
     radius = bodies.radius[env, body]
     density = bodies.density[env, body] + bodies.own_density[env, body]
@@ -121,8 +123,8 @@ def weigh(bodies: ti.template(), env, row, step, body):
         balance(bodies, env, body, density, disc + bar, spread)
     else:
         most = ti.static(bodies.most_vertices)
-        spread = ti.Vector([spread_of_edge(bodies, vertices, env, body, k) for k in ti.static(range(most))]).sum()
-        balance(bodies, env, body, density, area_of(bodies, vertices, env, body), spread / 12.0)
+        spread = ti.Vector([spread_of_edge(bodies, bodies.vertex, env, body, k) for k in ti.static(range(most))]).sum()
+        balance(bodies, env, body, density, area_of(bodies, bodies.vertex, env, body), spread / 12.0)
 
 
 @ti.func

@@ -1,0 +1,62 @@
+"""Arrays: fields of several indices in a kernel, of one index in memory.
+
+Taichi takes an index of a field apart into one for each axis and puts it together again, at each access, in some twenty
+statements that only its optimiser removes; of the time to compile a kernel with many fields that is most. Here the index
+is one number from the beginning.
+"""
+
+from typing import Any
+
+import numpy as np
+from taichi.lang import impl
+
+__all__ = ["ROWS", "Array"]
+
+ROWS = -1
+"""Stands for the number of rows in a shape, until it is known."""
+
+
+class Array:
+    """A scalar or vector field over (env, ...); the last index varies fastest, or if ``env_last`` the first one.
+
+    Attributes:
+        field: of one index.
+        shape: of the array; `ROWS` stands for a length that `place` is told.
+        grad: the array of its gradient, None without one.
+    """
+
+    def __init__(self, field: Any, shape: tuple[int, ...]):
+        self.field, self.shape, self._env_last = field, shape, False
+        has_gradient = getattr(field, "grad", None) is not None
+        self.grad: Array | None = Array(field.grad, shape) if has_gradient else None
+
+    def place(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
+        """Put it into a tree of fields, with this many rows."""
+        self.shape = tuple(rows if length == ROWS else length for length in self.shape)
+        self._env_last = env_last and len(self.shape) > 1
+        builder.dense(axis, int(np.prod(self.shape))).place(self.field)
+        if self.grad is not None:
+            self.grad.place(builder, axis, rows, env_last=env_last)
+
+    def __getitem__(self, indices: Any) -> Any:
+        """An element; only in a kernel."""
+        indices, shape = (indices, self.shape) if isinstance(indices, tuple) else ((indices,), self.shape)
+        if self._env_last:
+            indices, shape = (*indices[1:], indices[0]), (*shape[1:], shape[0])
+        flat = indices[0]
+        for index, length in zip(indices[1:], shape[1:], strict=True):
+            flat = flat * length + index
+        return impl.subscript(None, self.field, flat)
+
+    def to_numpy(self) -> np.ndarray:
+        """Its values, (*shape[, width])."""
+        found = self.field.to_numpy()
+        if not self._env_last:
+            return found.reshape(*self.shape, *found.shape[1:])
+        found = found.reshape(*self.shape[1:], self.shape[0], *found.shape[1:])
+        return np.moveaxis(found, len(self.shape) - 1, 0)
+
+    def parts(self) -> list[Any]:
+        """The fields that Taichi knows of it."""
+        own = [self.field, *self.field._get_field_members()]
+        return own + (self.grad.parts() if self.grad is not None else [])
