@@ -10,8 +10,9 @@ face instead of being clipped, so that each contact is one smooth function of bo
 import taichi as ti
 
 from diffsim.models import contact
+from diffsim.models.impulses import row_speed
 
-__all__ = ["face_contact", "point_contact", "search"]
+__all__ = ["face_contact", "point_contact", "prepare_contact", "reset", "search"]
 
 FAR = -(2**30)
 """Stands for no slot before the first."""
@@ -291,59 +292,22 @@ def advanced(rotation: ti.template(), angle: ti.template()):
 
 
 @ti.func
-def place_at(
-    motion: ti.template(),
-    courses: ti.template(),
-    env: ti.template(),
-    row: ti.template(),
-    place: ti.template(),
-    time: ti.template(),
-):
-    """Position of a place at that time of the step, if no impulse acted [m]."""
-    speed = courses.speed[env, row, place]
-    return motion.position[env, row, place] + time * ti.Vector([speed[0], speed[1]])
-
-
-@ti.func
 def speed_at(speed: ti.template(), arm: ti.template()):
     """Velocity of a place at ``arm`` from the centre, of a body with speed (x, y, angular) [m/s]."""
     return ti.Vector([speed[0] - speed[2] * arm[1], speed[1] + speed[2] * arm[0]])
 
 
 @ti.func
-def entry_speed(
-    motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), arm: ti.template()
-):
-    """The same at the start of the step, before forces."""
-    velocity = motion.velocity[env, row, place]
-    spin = motion.angular_velocity[env, row, place]
-    return ti.Vector([velocity[0] - spin * arm[1], velocity[1] + spin * arm[0]])
-
-
-@ti.func
-def clamped(gap: ti.template(), speed: ti.template(), dt: ti.template()):
-    """When a gap closes at a speed, between the start of the step and its end [s]."""
-    return ti.min(dt, ti.max(0.0, gap) / ti.max(-speed, contact.SLOWEST))
-
-
-@ti.func
 def face_contact(
-    bodies: ti.template(),
-    motion: ti.template(),
-    courses: ti.template(),
-    touch: ti.template(),
-    env,
-    row,
-    step,
-    m,
+    bodies: ti.template(), motion: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m
 ):
-    """A vertex of the second shape against a face of the first."""
+    """A vertex of the second shape against a face of the first: how they lie when they meet if nothing else happens."""
     if m < touch.count[env, row, 0]:
         if touch.points[env, row, m] == 0:
             a = touch.first[env, row, m]
             b = touch.second[env, row, m]
             foot = bodies.vertex[env, touch.face[env, row, m]]
-            out = bodies.normal[env, touch.face[env, row, m]]
+            facing = bodies.normal[env, touch.face[env, row, m]]
             tip = bodies.vertex[env, touch.corner[env, row, m]]
             turn_a = motion.rotation[env, row, a]
             turn_b = motion.rotation[env, row, b]
@@ -351,50 +315,33 @@ def face_contact(
             speed_b = courses.speed[env, row, b]
             radius = bodies.radius[env, b]
             reach = radius + bodies.radius[env, a]
-            # When they meet, if nothing else happens.
-            normal_now = rotated(turn_a, out)
+            between = motion.position[env, row, b] - motion.position[env, row, a]
+            normal_now = rotated(turn_a, facing)
             arm_now = rotated(turn_b, tip)
-            apart_now = motion.position[env, row, b] + arm_now - motion.position[env, row, a]
+            apart_now = between + arm_now
+            approach = speed_at(speed_b, arm_now) - speed_at(speed_a, apart_now)
             gap_now = (apart_now - rotated(turn_a, foot)).dot(normal_now) - reach
-            speed_now = (speed_at(speed_b, arm_now) - speed_at(speed_a, apart_now)).dot(normal_now)
-            time = clamped(gap_now, speed_now, bodies.dt)
-            # And how they lie then.
-            turn_then = advanced(turn_a, time * speed_a[2])
-            normal = rotated(turn_then, out)
-            corner = rotated(advanced(turn_b, time * speed_b[2]), tip)
-            origin = place_at(motion, courses, env, row, a, time)
-            apart = place_at(motion, courses, env, row, b, time) + corner - origin
+            time = ti.min(bodies.dt, ti.max(0.0, gap_now) / ti.max(-approach.dot(normal_now), contact.SLOWEST))
+            angle_a = time * speed_a[2]
+            angle_b = time * speed_b[2]
+            turn_then = advanced(turn_a, angle_a)
+            normal = rotated(turn_then, facing)
+            turn_other = advanced(turn_b, angle_b)
+            corner = rotated(turn_other, tip)
+            travel = ti.Vector([speed_b[0] - speed_a[0], speed_b[1] - speed_a[1]])
+            apart = between + time * travel + corner
             gap = (apart - rotated(turn_then, foot)).dot(normal) - reach
-            arm_b = corner - radius * normal
-            settle(
-                bodies,
-                motion,
-                courses,
-                touch,
-                env,
-                row,
-                m,
-                a,
-                b,
-                time,
-                gap,
-                normal,
-                apart - radius * normal,
-                arm_b,
-                origin,
+            arm = apart - radius * normal
+            touch.seen[env, row, m] = ti.Vector([time, gap])
+            touch.facing_then[env, row, m] = normal
+            touch.arms[env, row, m] = ti.Vector(
+                [arm[0], arm[1], arm[0] - between[0] - time * travel[0], arm[1] - between[1] - time * travel[1]]
             )
 
 
 @ti.func
 def point_contact(
-    bodies: ti.template(),
-    motion: ti.template(),
-    courses: ti.template(),
-    touch: ti.template(),
-    env,
-    row,
-    step,
-    m,
+    bodies: ti.template(), motion: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m
 ):
     """A vertex of the second shape against one of the first."""
     if m < touch.count[env, row, 0]:
@@ -409,79 +356,78 @@ def point_contact(
             speed_b = courses.speed[env, row, b]
             radius = bodies.radius[env, b]
             reach = radius + bodies.radius[env, a]
+            between = motion.position[env, row, b] - motion.position[env, row, a]
             base_now = rotated(turn_a, foot)
             arm_now = rotated(turn_b, tip)
-            apart_now = motion.position[env, row, b] + arm_now - motion.position[env, row, a] - base_now
+            apart_now = between + arm_now - base_now
             approach = speed_at(speed_b, arm_now) - speed_at(speed_a, base_now)
             time = contact.time_of_discs(apart_now, approach, reach, bodies.dt)
-            base = rotated(advanced(turn_a, time * speed_a[2]), foot)
-            corner = rotated(advanced(turn_b, time * speed_b[2]), tip)
-            origin = place_at(motion, courses, env, row, a, time)
-            apart = place_at(motion, courses, env, row, b, time) + corner - origin - base
+            angle_a = time * speed_a[2]
+            angle_b = time * speed_b[2]
+            turn_then = advanced(turn_a, angle_a)
+            base = rotated(turn_then, foot)
+            turn_other = advanced(turn_b, angle_b)
+            corner = rotated(turn_other, tip)
+            travel = between + time * ti.Vector([speed_b[0] - speed_a[0], speed_b[1] - speed_a[1]])
+            apart = travel + corner - base
             length = contact.size(apart)
             normal = apart / length
-            arm_b = corner - radius * normal
             arm_a = base + apart - radius * normal
-            settle(
-                bodies, motion, courses, touch, env, row, m, a, b, time, length - reach, normal, arm_a, arm_b, origin
-            )
+            arm_b = corner - radius * normal
+            touch.seen[env, row, m] = ti.Vector([time, length - reach])
+            touch.facing_then[env, row, m] = normal
+            touch.arms[env, row, m] = ti.Vector([arm_a[0], arm_a[1], arm_b[0], arm_b[1]])
 
 
 @ti.func
-def settle(
-    bodies: ti.template(),
-    motion: ti.template(),
-    courses: ti.template(),
-    touch: ti.template(),
-    env: ti.template(),
-    row: ti.template(),
-    m: ti.template(),
-    a: ti.template(),
-    b: ti.template(),
-    time: ti.template(),
-    gap: ti.template(),
-    normal: ti.template(),
-    arm_a: ti.template(),
-    arm_b: ti.template(),
-    origin: ti.template(),
+def prepare_contact(
+    bodies: ti.template(), motion: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m
 ):
-    """Note what the solver needs of a contact whose geometry at ``time`` is known.
+    """What the solver needs of a contact whose geometry is known.
 
-    ``gap`` is carried back to the start of the step along the normal speed, so that ``gap + t * speed`` is right at the
+    The gap is carried back to the start of the step along the normal speed, so that ``gap + t * speed`` is right at the
     impact.
     """
-    tangent = turned(normal)
-    speed = (speed_at(courses.speed[env, row, b], arm_b) - speed_at(courses.speed[env, row, a], arm_a)).dot(normal)
-    entry = (entry_speed(motion, env, row, b, arm_b) - entry_speed(motion, env, row, a, arm_a)).dot(normal)
-    lever = ti.Vector([cross(arm_a, normal), cross(arm_b, normal), cross(arm_a, tangent), cross(arm_b, tangent)])
-    inverse = bodies.inverse_mass[env, a] + bodies.inverse_mass[env, b]
-    spin_a = bodies.inverse_inertia[env, a]
-    spin_b = bodies.inverse_inertia[env, b]
-    touch.normal[env, row, m] = normal
-    touch.lever[env, row, m] = lever
-    touch.gap[env, row, m] = gap - time * speed
-    touch.gain[env, row, m] = speed - entry
-    touch.entry[env, row, m] = entry
-    touch.mass[env, row, m] = ti.Vector(
-        [
-            1.0 / (inverse + spin_a * lever[0] * lever[0] + spin_b * lever[1] * lever[1]),
-            1.0 / (inverse + spin_a * lever[2] * lever[2] + spin_b * lever[3] * lever[3]),
-        ]
-    )
-    touch.point[env, row, m] = origin + arm_a
-    touch.coefficient[env, row, m] = ti.Vector(
-        [
-            combined(bodies.friction[env, a], bodies.friction[env, b], bodies.material[a] & bodies.material[b] & 1),
-            combined(
-                bodies.restitution[env, a],
-                bodies.restitution[env, b],
-                (bodies.material[a] & bodies.material[b]) // 2,
-            ),
-        ]
-    )
+    if m < touch.count[env, row, 0]:
+        a = touch.first[env, row, m]
+        b = touch.second[env, row, m]
+        seen = touch.seen[env, row, m]
+        n = touch.facing_then[env, row, m]
+        arm = touch.arms[env, row, m]
+        speed_a = courses.speed[env, row, a]
+        speed_b = courses.speed[env, row, b]
+        out = ti.Vector([n[0], n[1], arm[0] * n[1] - arm[1] * n[0], arm[2] * n[1] - arm[3] * n[0]])
+        side = ti.Vector([-n[1], n[0], arm[0] * n[0] + arm[1] * n[1], arm[2] * n[0] + arm[3] * n[1]])
+        light = bodies.inverse_mass[env, a] + bodies.inverse_mass[env, b]
+        loose_a = bodies.inverse_inertia[env, a]
+        loose_b = bodies.inverse_inertia[env, b]
+        velocity = motion.velocity[env, row, b] - motion.velocity[env, row, a]
+        spin_a = motion.angular_velocity[env, row, a]
+        spin_b = motion.angular_velocity[env, row, b]
+        speed = row_speed(out, speed_a, speed_b)
+        entry = n.dot(velocity) + out[3] * spin_b - out[2] * spin_a
+        both = bodies.material[a] & bodies.material[b]
+        friction = combined(bodies.friction[env, a], bodies.friction[env, b], both & 1)
+        restitution = combined(bodies.restitution[env, a], bodies.restitution[env, b], both // 2)
+        touch.out[env, row, m] = out
+        touch.side[env, row, m] = side
+        touch.law[env, row, m] = ti.Vector(
+            [
+                seen[1] - seen[0] * speed,
+                speed - entry,
+                entry,
+                1.0 / (light + loose_a * out[2] * out[2] + loose_b * out[3] * out[3]),
+                1.0 / (light + loose_a * side[2] * side[2] + loose_b * side[3] * side[3]),
+                loose_a * out[2] * side[2] + loose_b * out[3] * side[3],
+                friction,
+                restitution,
+            ]
+        )
+        place = motion.position[env, row, a] + seen[0] * ti.Vector([speed_a[0], speed_a[1]])
+        touch.point[env, row, m] = place + ti.Vector([arm[0], arm[1]])
 
 
 @ti.func
-def combined(one: ti.template(), other: ti.template(), both: ti.template()):
+def combined(one, other, both: ti.template()):
     """Geometric mean of two coefficients; of one alone, where the other is 0 because the obstacle has none."""
     return ti.select(both == 1, ti.sqrt(one * other + contact.TINY), one + other)

@@ -17,7 +17,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.models import impulses
 from diffsim.models import joints as links
-from diffsim.models.collision import cross, face_contact, point_contact, reset, search, turned
+from diffsim.models.collision import cross, face_contact, point_contact, prepare_contact, reset, search, turned
 from diffsim.models.rigid_records import (
     PIN,
     SLIDER,
@@ -317,7 +317,6 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
             Stage(links.slider_state, (joints, motion), sliding),
         ]
     solver = (bodies, courses, joints)
-    contact_solver = (bodies, courses, touch)
     step: list[Stage | Passes] = [
         Stage(turn, (motion,), places),
         Stage(links.muscle_force, (springs, motion), muscles),
@@ -329,23 +328,23 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
         Stage(face_contact, (bodies, motion, courses, touch), contacts),
         Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0),
+        Stage(prepare_contact, (bodies, motion, courses, touch), contacts),
         Stage(links.hold_pin, (bodies, joints, motion, courses), pins),
         Stage(links.hold_weld, (bodies, joints, motion, courses), welds),
         Stage(links.hold_slider, (bodies, joints, motion, courses), sliders),
         Stage(links.hold_rope, (bodies, joints, motion, courses), ropes),
-        Stage(impulses.warm_joint, solver, joints.holds, ordered=True),
-        Stage(impulses.warm_rope, solver, joints.ropes, ordered=True),
-        Stage(impulses.warm_contact, contact_solver, contacts, ordered=True),
+        Stage(impulses.recall_joint, (joints,), len(scene.joints)),
+        Stage(impulses.recall_contact, (touch,), contacts),
         Passes(
             (
                 Stage(impulses.solve_joint, solver, joints.holds),
                 Stage(impulses.solve_rope, solver, joints.ropes),
-                Stage(impulses.solve_contact, contact_solver, contacts),
+                Stage(impulses.solve_contact, (bodies, courses, touch), contacts),
             ),
-            passes,
+            passes + 1,
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
-        Stage(impulses.carry_joint, (courses, joints, passes), len(scene.joints)),
+        Stage(impulses.carry_joint, (joints,), len(scene.joints)),
         Stage(impulses.carry_contact, (bodies, touch), contacts),
         Stage(impulses.carry_count, (bodies, touch), 1),
     ]

@@ -146,17 +146,22 @@ class Touch:
     points: Any  # 1 if two vertices meet, 0 for a vertex and a face
     key: Any  # 2 * pair + end: what a contact is known by from step to step
     warm: Any  # contact of the step before with the same key, or -1
-    normal: Any  # from first to second
-    lever: Any  # arm x normal of first and second, arm x tangent of first and second [m]
-    gap: Any  # at the start of the step, as it is seen from the impact [m]
-    gain: Any  # what forces add to the normal speed in this step [m/s]
-    entry: Any  # normal speed at the start of the step, before forces [m/s]
-    mass: Any  # effective: along the normal, along the tangent [kg]
-    coefficient: Any  # friction, restitution
+    seen: Any  # when they meet if nothing else happens [s], and the gap then [m]
+    facing_then: Any  # normal from first to second at that time
+    arms: Any  # from the centres of first and of second to the place, at that time [m]
+    out: Any  # row along the normal: x, y, lever of the first, lever of the second
+    side: Any  # row along the tangent, which is the normal turned counter-clockwise
+    law: Any  # gap at the start of the step as it is seen from the impact [m], what forces add to the normal speed in
+    # this step, normal speed at its start before forces [m/s], effective mass along the normal and along the tangent
+    # [kg], speed along either for an impulse along the other [1/kg], friction, restitution
     point: Any  # where [m]
-    impulse: Any  # (env, row, pass * contacts + contact) normal, tangential [N s], time of impact [s], both of bounces
+    impulse: (
+        Any  # (env, row, pass * contacts + contact) before each pass, and after the last: normal, tangential [N s],
+    )
+    # time of impact [s], and normal and tangential impulses of bounces [N s]
     force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 beyond the list
     where: Any  # recorded: the point; 0 beyond the list [m]
+    normal: Any  # recorded: from first to second; 0 beyond the list
     which: Any  # recorded: the pair; -1 beyond the list
     carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with [N s]
     carried_key: Any  # (env, row, contact)
@@ -190,11 +195,12 @@ class Joints:
     motor: Any  # (env, joint) torque or force at an actuation of 1 [N m] or [N]
     damping: Any  # (env, joint) [N m s] or [N s/m]
     actuator: Any  # (joint,) its actuator, or -1
+    kind: Any  # (joint,) PIN, WELD, SLIDER or ROPE
     row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
     error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]
     aim: Any  # (env, row, joint) speed along the rows that keeps them as they are to the end of the step, and closes them
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
-    impulse: Any  # (env, row, pass * joints + joint) of each row [N s] or [N m s]
+    impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
     carried: Any  # (env, row, joint) what the last step ended with
     held: Any  # (k,) joints that are no ropes
     roped: Any  # (k,) ropes
@@ -206,6 +212,7 @@ class Joints:
     holds: int  # joints that are no ropes
     ropes: int
     rows: int  # of the joint that has most
+    joints: int
     passes: int
 
 
@@ -406,6 +413,7 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
     j, world, number, passes = len(scene.joints), len(scene.shapes), _Numbers(scene, fields), scene.iterations
     pins, welds, sliders, ropes = (joints_of_kind(scene, kind) for kind in range(4))
     held = np.setdiff1d(np.arange(j), ropes)
+    kinds = np.array([KINDS.index(type(joint)) for joint in scene.joints])
     actuators = np.full(j, -1)
     actuators[scene.driven_joints] = len(scene.driven_springs) + np.arange(len(scene.driven_joints))
     rows = fields.trajectory
@@ -421,11 +429,12 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
         motor=number.some("motor", j),
         damping=number.some("joint_damping", j),
         actuator=fields.integers(actuators),
+        kind=fields.integers(kinds),
         row=rows("joint_row", 3 * j, 4, **hidden),
         error=rows("joint_error", j, 3, **hidden),
         aim=rows("joint_aim", j, 3, **hidden),
         inverse=rows("joint_inverse", 3 * j, 3, **hidden),
-        impulse=rows("joint_impulse", (passes + 1) * j, 3, **hidden),
+        impulse=rows("joint_impulse", (passes + 2) * j, 3, **hidden),
         carried=rows("joint_carried", j, 3, state=True, recorded=False),
         held=fields.integers(held),
         roped=fields.integers(ropes),
@@ -437,6 +446,7 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
         holds=len(held),
         ropes=len(ropes),
         rows=3 if len(welds) else 2,
+        joints=j,
         passes=passes,
     )
 
@@ -499,17 +509,17 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         points=decide(contacts),
         key=decide(contacts),
         warm=decide(contacts),
-        normal=rows("contact_normal", contacts, 2, **hidden),
-        lever=rows("contact_lever", contacts, 4, **hidden),
-        gap=rows("contact_gap", contacts, **hidden),
-        gain=rows("contact_gain", contacts, **hidden),
-        entry=rows("contact_entry", contacts, **hidden),
-        mass=rows("contact_mass", contacts, 2, **hidden),
-        coefficient=rows("contact_coefficient", contacts, 2, **hidden),
+        seen=rows("contact_seen", contacts, 2, **hidden),
+        facing_then=rows("contact_facing", contacts, 2, **hidden),
+        arms=rows("contact_arms", contacts, 4, **hidden),
+        out=rows("contact_out", contacts, 4, **hidden),
+        side=rows("contact_side", contacts, 4, **hidden),
+        law=rows("contact_law", contacts, 8, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
-        impulse=rows("contact_impulse", (passes + 1) * contacts, 5, **hidden),
+        impulse=rows("contact_impulse", (passes + 2) * contacts, 5, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),
         where=rows("contact_point", contacts, 2, per_step=True),
+        normal=rows("contact_normal", contacts, 2, per_step=True),
         which=rows("contact_pair", contacts, per_step=True),
         carried=rows("contact_carried", contacts, 2, state=True, recorded=False),
         carried_key=rows("contact_carried_key", contacts, state=True, recorded=False),
