@@ -3,13 +3,27 @@
 Each moves everything of its kind in one launch: a launch costs 10 to 15 us from Python, a small rollout 300 us.
 None of them is differentiated. On a CPU (`serial`) the innermost loop runs over neighbours in memory, without
 index arithmetic, which the compiler turns into wide stores; on a GPU all indices are spread over threads.
+
+Arrays with equally many elements share a loop: Taichi compiles each loop of a kernel as a program of its own.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import taichi as ti
 
 __all__ = ["Kernels"]
+
+
+Entry = TypeVar("Entry")
+
+
+def _grouped(entries: Iterable[Entry], size: Callable[[Entry], int]) -> list[tuple[int, list[Entry]]]:
+    """Entries with one size together: the size, and which have it."""
+    found: dict[int, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(size(entry), []).append(entry)
+    return list(found.items())
 
 
 @ti.func
@@ -22,16 +36,19 @@ def _clear(field: ti.template(), width: ti.template(), env, row, i):
 
 
 @ti.func
-def _zero(field: ti.template(), path: ti.template(), lines, rows: ti.template(), serial: ti.template()):
-    """Clear ``lines`` rows of a trajectory field, environments one after the other."""
-    if ti.static(serial):
-        ti.loop_config(serialize=True)
-        for j in range(lines):
-            for i in range(ti.static(path.elements)):
-                _clear(field, ti.static(path.width), j // rows, j % rows, i)
-    else:
-        for j, i in ti.ndrange(lines, ti.static(path.elements)):
-            _clear(field, ti.static(path.width), j // rows, j % rows, i)
+def _zero(groups: ti.template(), lines, rows: ti.template(), serial: ti.template()):
+    """Clear ``lines`` rows of groups of (field, width), environments one after the other."""
+    for g in ti.static(range(len(groups))):
+        if ti.static(serial):
+            ti.loop_config(serialize=True)
+            for j in range(lines):
+                for i in range(ti.static(groups[g][0])):
+                    for k in ti.static(range(len(groups[g][1]))):
+                        _clear(groups[g][1][k][0], ti.static(groups[g][1][k][1]), j // rows, j % rows, i)
+        else:
+            for j, i in ti.ndrange(lines, ti.static(groups[g][0])):
+                for k in ti.static(range(len(groups[g][1]))):
+                    _clear(groups[g][1][k][0], ti.static(groups[g][1][k][1]), j // rows, j % rows, i)
 
 
 class Kernels:
@@ -64,23 +81,39 @@ class Kernels:
 
     def _make_transfer(self, fields: Any, serial: bool, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
         envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
-        numbers, bases = fields.numbers, fields.bases
-        tuned = [k for k, n in enumerate(numbers) if n.tuned]
+        pairs = list(zip(fields.numbers, fields.bases[:-1], strict=True))
+        groups = _grouped(pairs, lambda pair: pair[0].elements)
+        tuned = _grouped([pair for pair in pairs if pair[0].tuned], lambda pair: pair[0].elements)
+
+        @ti.func
+        def put(number: ti.template(), base: ti.template(), table: ti.template(), env, i):
+            if ti.static(number.width == 0):
+                column = index[base + i]
+                number.field[env, i] = ti.cast(table[env % table.shape[0], column], fields.real)
+            else:
+                for c in ti.static(range(number.width)):
+                    column = index[base + i * ti.static(number.width) + c]
+                    number.field[env, i][c] = ti.cast(table[env % table.shape[0], column], fields.real)
+
+        @ti.func
+        def take(number: ti.template(), base: ti.template(), table: ti.template(), env, i):
+            if ti.static(number.width == 0):
+                column = index[base + i]
+                table[env % table.shape[0], column] += number.field.grad[env, i]
+            else:
+                for c in ti.static(range(number.width)):
+                    column = index[base + i * ti.static(number.width) + c]
+                    table[env % table.shape[0], column] += number.field.grad[env, i][c]
 
         @ti.kernel
         def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32, stale: ti.i32):
-            for k in ti.static(range(len(numbers))):
+            for g in ti.static(range(len(groups))):
                 ti.loop_config(serialize=serial)
-                for j in range(envs * ti.static(numbers[k].elements)):
-                    env = j // ti.static(numbers[k].elements)
-                    i = j - env * ti.static(numbers[k].elements)
-                    if ti.static(numbers[k].width == 0):
-                        column = index[ti.static(bases[k]) + i]
-                        numbers[k].field[env, i] = ti.cast(table[env % table.shape[0], column], fields.real)
-                    else:
-                        for c in ti.static(range(numbers[k].width)):
-                            column = index[ti.static(bases[k]) + i * ti.static(numbers[k].width) + c]
-                            numbers[k].field[env, i][c] = ti.cast(table[env % table.shape[0], column], fields.real)
+                for j in range(envs * ti.static(groups[g][0])):
+                    env = j // ti.static(groups[g][0])
+                    i = j - env * ti.static(groups[g][0])
+                    for k in ti.static(range(len(groups[g][1]))):
+                        put(groups[g][1][k][0], ti.static(groups[g][1][k][1]), table, env, i)
             ti.loop_config(serialize=serial)
             for env in range(envs):
                 loss[env] = 0.0
@@ -91,18 +124,13 @@ class Kernels:
 
         @ti.kernel
         def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
-            for k in ti.static(tuned):
+            for g in ti.static(range(len(tuned))):
                 ti.loop_config(serialize=serial)
-                for j in range(envs * ti.static(numbers[k].elements)):
-                    env = j // ti.static(numbers[k].elements)
-                    i = j - env * ti.static(numbers[k].elements)
-                    if ti.static(numbers[k].width == 0):
-                        column = index[ti.static(bases[k]) + i]
-                        table[env % table.shape[0], column] += numbers[k].field.grad[env, i]
-                    else:
-                        for c in ti.static(range(numbers[k].width)):
-                            column = index[ti.static(bases[k]) + i * ti.static(numbers[k].width) + c]
-                            table[env % table.shape[0], column] += numbers[k].field.grad[env, i][c]
+                for j in range(envs * ti.static(tuned[g][0])):
+                    env = j // ti.static(tuned[g][0])
+                    i = j - env * ti.static(tuned[g][0])
+                    for k in ti.static(range(len(tuned[g][1]))):
+                        take(tuned[g][1][k][0], ti.static(tuned[g][1][k][1]), table, env, i)
             ti.loop_config(serialize=serial)
             for env in range(envs):
                 out[env] = loss[env]
@@ -139,37 +167,39 @@ class Kernels:
         envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states
         leaves = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         leaves += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
+        leaves = _grouped(leaves, lambda leaf: leaf[2])
         sums = [r for r in fields.trajectories if r.accumulates]
         paths = [r for r in fields.trajectories if not r.accumulates]
+        values = _grouped([(r.field, r.width, r.elements) for r in sums], lambda part: part[2])
+        adjoints = _grouped([(r.field.grad, r.width, r.elements) for r in sums], lambda part: part[2])
+        used = _grouped([(r.field.grad, r.width, r.elements) for r in paths], lambda part: part[2])
 
         @ti.func
         def zero_leaves(wanted):
-            for k in ti.static(range(len(leaves))):
+            for g in ti.static(range(len(leaves))):
                 ti.loop_config(serialize=serial)
-                for j in range(envs * ti.static(leaves[k][2]) * wanted):
-                    env = j // ti.static(leaves[k][2])
-                    i = j - env * ti.static(leaves[k][2])
-                    if ti.static(leaves[k][1] == 0):
-                        leaves[k][0][env, i] = 0.0
-                    else:
-                        for c in ti.static(range(leaves[k][1])):
-                            leaves[k][0][env, i][c] = 0.0
+                for j in range(envs * ti.static(leaves[g][0]) * wanted):
+                    env = j // ti.static(leaves[g][0])
+                    i = j - env * ti.static(leaves[g][0])
+                    for k in ti.static(range(len(leaves[g][1]))):
+                        if ti.static(leaves[g][1][k][1] == 0):
+                            leaves[g][1][k][0][env, i] = 0.0
+                        else:
+                            for c in ti.static(range(leaves[g][1][k][1])):
+                                leaves[g][1][k][0][env, i][c] = 0.0
             ti.loop_config(serialize=serial)
             for env in range(envs * wanted):
                 loss.grad[env] = 0.0
 
         @ti.func
         def zero_sums():
-            for k in ti.static(range(len(sums))):
-                _zero(sums[k].field, sums[k], envs * rows, rows, serial)
+            _zero(values, envs * rows, rows, serial)
 
         @ti.func
         def zero_adjoints(wanted, stale):
             # The reverse pass leaves the adjoint of what was set at zero, of what was added to as it is.
-            for k in ti.static(range(len(sums))):
-                _zero(sums[k].field.grad, sums[k], envs * rows * wanted, rows, serial)
-            for k in ti.static(range(len(paths))):
-                _zero(paths[k].field.grad, paths[k], envs * rows * stale, rows, serial)
+            _zero(adjoints, envs * rows * wanted, rows, serial)
+            _zero(used, envs * rows * stale, rows, serial)
 
         @ti.kernel
         def clear_sums():
