@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from diffsim.engine import rules
+
 __all__ = ["Model", "Part", "Stage"]
 
 
@@ -28,6 +30,10 @@ class Stage:
     records: tuple[Any, ...]
     elements: int
     ordered: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a function whose gradient Taichi would get wrong."""
+        rules.check(self.function, self.records)
 
 
 @dataclass(frozen=True)
