@@ -105,4 +105,7 @@ def _taichis(function: Callable[..., Any]) -> tuple[list[str], ast.FunctionDef]:
 
 def _parsed(lines: list[str]) -> tuple[list[str], ast.FunctionDef]:
     text = textwrap.dedent("".join(lines))
-    return text.splitlines(keepends=True), ast.parse(text).body[0]  # type: ignore[return-value]
+    tree = ast.parse(text).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise SyntaxError("no definition of a function")
+    return text.splitlines(keepends=True), tree

@@ -24,6 +24,9 @@ class Stage:
         records: what it works on: frozen dataclasses of fields and constants, or single fields.
         elements: how many there are; element runs from 0 to elements - 1.
         ordered: elements depend on earlier ones (a tree of bodies), so they must run one after the other.
+
+    Raises:
+        InputError: Taichi would get the gradient of this function wrong; which line, why, and what to write instead.
     """
 
     function: Callable[..., None]
@@ -32,7 +35,7 @@ class Stage:
     ordered: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a function whose gradient Taichi would get wrong."""
+        """Read the function."""
         rules.check(self.function, self.records)
 
 

@@ -540,6 +540,12 @@ def test_a_function_without_a_file_is_refused(record):
         Stage(names["typed"], (record,), 3)
 
 
+def test_a_function_without_a_definition_is_refused(record):
+    stage = ti.func(lambda r, env, row, step, k: None)
+    with pytest.raises(ds.InputError, match="the source of the stage function <lambda> cannot be read"):
+        Stage(stage, (record,), 3)
+
+
 def test_a_function_whose_last_line_with_code_is_not_its_last(record):
     @ti.func
     def stage(r: ti.template(), env, row, step, k):
