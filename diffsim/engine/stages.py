@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from diffsim.engine import rules
+
 __all__ = ["Model", "Part", "Passes", "Stage", "Steps", "turns_of"]
 
 
@@ -26,6 +28,9 @@ class Stage:
             forward only and may do what Taichi cannot differentiate (loops, ``while``, counters). It writes nothing
             but fields of `Fields.decision` and `Fields.scratch`, and what it decided is still there when the stages
             that read it are reversed.
+
+    Raises:
+        InputError: Taichi would get the gradient of this function wrong; which line, why, and what to write instead.
     """
 
     function: Callable[..., None]
@@ -33,6 +38,11 @@ class Stage:
     elements: int
     ordered: bool = False
     differentiable: bool = True
+
+    def __post_init__(self) -> None:
+        """Read the function."""
+        if self.differentiable:
+            rules.check(self.function, self.records)
 
 
 @dataclass(frozen=True)
