@@ -39,14 +39,22 @@ class Array:
             self.grad.place(builder, axis, rows, env_last=env_last)
 
     def __getitem__(self, indices: Any) -> Any:
-        """An element; only in a kernel."""
-        indices, shape = (indices, self.shape) if isinstance(indices, tuple) else ((indices,), self.shape)
+        """An element, in a kernel or (slowly) outside of one."""
+        flat = self._flat(indices)
+        return impl.subscript(None, self.field, flat) if impl.inside_kernel() else self.field[flat]
+
+    def __setitem__(self, indices: Any, value: Any) -> None:
+        """Set an element, outside of kernels."""
+        self.field[self._flat(indices)] = value
+
+    def _flat(self, indices: Any) -> Any:
+        indices, shape = indices if isinstance(indices, tuple) else (indices,), self.shape
         if self._env_last:
             indices, shape = (*indices[1:], indices[0]), (*shape[1:], shape[0])
         flat = indices[0]
         for index, length in zip(indices[1:], shape[1:], strict=True):
             flat = flat * length + index
-        return impl.subscript(None, self.field, flat)
+        return flat
 
     def to_numpy(self) -> np.ndarray:
         """Its values, (*shape[, width])."""
@@ -55,6 +63,16 @@ class Array:
             return found.reshape(*self.shape, *found.shape[1:])
         found = found.reshape(*self.shape[1:], self.shape[0], *found.shape[1:])
         return np.moveaxis(found, len(self.shape) - 1, 0)
+
+    def from_numpy(self, values: np.ndarray) -> None:
+        """Take these values, (*shape[, width])."""
+        if self._env_last:
+            values = np.moveaxis(values, 0, len(self.shape) - 1)
+        self.field.from_numpy(np.ascontiguousarray(values.reshape(-1, *values.shape[len(self.shape) :])))
+
+    def fill(self, value: float) -> None:
+        """Set every component of every element."""
+        self.field.fill(value)
 
     def parts(self) -> list[Any]:
         """The fields that Taichi knows of it."""

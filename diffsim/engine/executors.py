@@ -25,6 +25,10 @@ Finish = Callable[[int, int, float], None]
 
 _Turns = tuple[list[Turn], int]
 
+_FEW = 10
+"""So many stages before and after the steps are compiled into the kernel of the steps, and more into kernels of their own.
+The time to compile a kernel grows with the square of what is in it; a launch more costs 15 us, forward and in reverse."""
+
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
@@ -104,36 +108,58 @@ def _fused(prepare: _Turns, step: _Turns, final: _Turns, fields: Any, serial: bo
     # element would pay for the intermediate values of every stage.
     # `serialize` turns the reverse pass's atomic adds into plain ones; it leaves the order of the outermost loop
     # alone, which does not matter here.
-    @ti.kernel
-    def run(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
+    @ti.func
+    def start(active: ti.template(), first: ti.template()):
         ti.loop_config(serialize=serial)
-        for env in range(envs * begins):
+        for env in range(envs * active):
             for turn in range(begin_turns):
                 _act(before, turn, env, 0, first)
+
+    @ti.func
+    def step_on(first: ti.template(), count: ti.template()):
         ti.loop_config(serialize=serial)
         for env in range(envs):
             for row in range(count):
                 for turn in range(step_turns):
                     _act(during, turn, env, row, first + row)
+
+    @ti.func
+    def conclude(active: ti.template(), first: ti.template(), count: ti.template(), weight: ti.template()):
         ti.loop_config(serialize=serial)
-        for env in range(envs * ends):
+        for env in range(envs * active):
             for turn in range(end_turns):
                 _act(after, turn, env, count, first + count)
         ti.loop_config(serialize=serial)
-        for env in range(envs * ends):
+        for env in range(envs * active):
             total[None] += weight * loss[env]
 
     @ti.kernel
-    def finish(first: ti.i32, count: ti.i32, weight: fields.real):
-        ti.loop_config(serialize=serial)
-        for env in range(envs):
-            for turn in range(end_turns):
-                _act(after, turn, env, count, first + count)
-        ti.loop_config(serialize=serial)
-        for env in range(envs):
-            total[None] += weight * loss[env]
+    def all_of_it(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
+        start(begins, first)
+        step_on(first, count)
+        conclude(ends, first, count, weight)
 
-    return run, finish
+    @ti.kernel
+    def begin(first: ti.i32):
+        start(1, first)
+
+    @ti.kernel
+    def advance(first: ti.i32, count: ti.i32):
+        step_on(first, count)
+
+    @ti.kernel
+    def finish(first: ti.i32, count: ti.i32, weight: fields.real):
+        conclude(1, first, count, weight)
+
+    def one_by_one(first: int, count: int, begins: int, ends: int, weight: float) -> None:
+        if begins:
+            begin(first)
+        if count:
+            advance(first, count)
+        if ends:
+            finish(first, count, weight)
+
+    return (all_of_it if begin_turns + end_turns <= _FEW else one_by_one), finish
 
 
 def _wide(prepare: list[Stage], step: Steps, final: list[Stage], fields: Any, unroll: int) -> Any:

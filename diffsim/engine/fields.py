@@ -96,6 +96,7 @@ class Fields:
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
+        self._decided = 0  # whole numbers in a row
         self.limits: Any = None
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self.loss = self._place((envs,), gradient=True)
@@ -121,6 +122,7 @@ class Fields:
 
         It is kept for the reverse pass of the stages that read it in the same row.
         """
+        self._decided += max(elements, 1)
         return self._whole((self.envs, ROWS, max(elements, 1)))
 
     def scratch(self, elements: int) -> Any:
@@ -233,9 +235,10 @@ class Fields:
 
     @property
     def row_bytes(self) -> int:
-        """Memory of one row of the trajectory, gradients included [bytes]."""
+        """Memory of one row of the trajectory, gradients and decisions included [bytes]."""
         real = 8 if self.real == ti.f64 else 4
-        return 2 * real * self.envs * sum(r.elements * max(r.width, 1) for r in self.trajectories)
+        numbers = sum(r.elements * max(r.width, 1) for r in self.trajectories)
+        return self.envs * (2 * real * numbers + 4 * self._decided)
 
     # Allocating and giving back
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import taichi as ti
 
+from diffsim.engine.arrays import Array
 from diffsim.engine.source import Source, is_func
 from diffsim.errors import InputError
 
@@ -124,7 +125,7 @@ def _by_arguments(reader: "_Reader", given: dict[str, Any], callers: tuple["_Rea
 
 
 def _is_integer(field: Any) -> bool:
-    return isinstance(field, ti.Field) and field.grad is None
+    return isinstance(field, (ti.Field, Array)) and field.grad is None
 
 
 class _Reader(ast.NodeVisitor):

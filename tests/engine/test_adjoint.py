@@ -86,7 +86,7 @@ def test_a_budget_too_small_for_one_step_says_what_a_step_needs():
 def trajectory_bytes(simulation):
     """What the trajectory's fields and their gradients really take."""
     fields = [f for r in simulation._fields.trajectories for f in (r.field, r.field.grad)]
-    entries = sum(int(np.prod(f.shape)) * getattr(f, "n", 1) for f in fields)
+    entries = sum(int(np.prod(f.shape)) * getattr(f.field, "n", 1) for f in fields)
     return entries * (8 if simulation.precision == "f64" else 4)
 
 
