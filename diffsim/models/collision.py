@@ -91,6 +91,65 @@ def outline(bodies: ti.template(), motion: ti.template(), touch: ti.template(), 
 
 
 @ti.func
+def overlap(touch: ti.template(), env, one, other):
+    """Whether the boxes around two shapes do."""
+    a, b = touch.box[env, one], touch.box[env, other]
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+@ti.func
+def bucket(touch: ti.template(), x, y):
+    """Where a cell of the grid is kept; several cells may share a bucket (Teschner et al. 2003, section 3.1)."""
+    return ((x * 73856093) ^ (y * 19349663)) & ti.static(touch.buckets - 1)
+
+
+@ti.func
+def fill_grid(bodies: ti.template(), touch: ti.template(), env):
+    """Put every body into the cell of its box's middle. Cells are as large as the largest box of a body."""
+    size = 0.0
+    for body in range(bodies.bodies):
+        box = touch.box[env, body]
+        size = ti.max(size, box[2] - box[0], box[3] - box[1])
+    for k in range(touch.buckets):
+        touch.head[env, k] = -1
+    for body in range(bodies.bodies):
+        box = touch.box[env, body]
+        x = ti.cast(ti.floor(0.5 * (box[0] + box[2]) / size), ti.i32)
+        y = ti.cast(ti.floor(0.5 * (box[1] + box[3]) / size), ti.i32)
+        touch.cell[env, 2 * body] = x
+        touch.cell[env, 2 * body + 1] = y
+        k = bucket(touch, x, y)
+        touch.chain[env, body] = touch.head[env, k]
+        touch.head[env, k] = body
+
+
+@ti.func
+def neighbours(bodies: ti.template(), touch: ti.template(), env, body):
+    """List the shapes after ``body`` that it may touch and whose boxes overlap, in rising order; how many they are."""
+    found = 0
+    for k in range(9):
+        x = touch.cell[env, 2 * body] + k % 3 - 1
+        y = touch.cell[env, 2 * body + 1] + k // 3 - 1
+        other = touch.head[env, bucket(touch, x, y)]
+        while other >= 0:
+            same = touch.cell[env, 2 * other] == x and touch.cell[env, 2 * other + 1] == y
+            if other > body and same and touch.pair_of[body * (bodies.places - 1) + other] >= 0:
+                if overlap(touch, env, body, other):
+                    at = found
+                    while at > 0 and touch.near[env, ti.max(at - 1, 0)] > other:
+                        touch.near[env, at] = touch.near[env, at - 1]
+                        at -= 1
+                    touch.near[env, at] = other
+                    found += 1
+            other = touch.chain[env, other]
+    for shape in range(bodies.bodies, bodies.places - 1):
+        if overlap(touch, env, body, shape):
+            touch.near[env, found] = shape
+            found += 1
+    return found
+
+
+@ti.func
 def axis_of(bodies: ti.template(), touch: ti.template(), env, shape, other):
     """The face of ``shape`` from which ``other`` is farthest: distance of the cores [m], and the face."""
     best, chosen = -ENDLESS, bodies.first[shape]
@@ -264,11 +323,18 @@ def search(
     margin = 4.0 * bodies.dt * fastest(bodies, courses, touch, env, row) + contact.SKIN
     touch.count[env, row, 0] = 0
     outline(bodies, motion, touch, env, row, margin)
-    for pair in range(touch.pairs):
-        a = touch.box[env, touch.pair[2 * pair]]
-        b = touch.box[env, touch.pair[2 * pair + 1]]
-        if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
-            features(bodies, touch, env, row, margin, pair)
+    if ti.static(touch.gridded):
+        fill_grid(bodies, touch, env)
+        for body in range(bodies.bodies):
+            found = neighbours(bodies, touch, env, body)
+            for k in range(found):
+                features(
+                    bodies, touch, env, row, margin, touch.pair_of[body * (bodies.places - 1) + touch.near[env, k]]
+                )
+    else:
+        for pair in range(touch.pairs):
+            if overlap(touch, env, touch.pair[2 * pair], touch.pair[2 * pair + 1]):
+                features(bodies, touch, env, row, margin, pair)
     if touch.count[env, row, 0] > touch.contacts:
         if touch.limit[env, 0] == 0:
             touch.limit[env, 0] = step + 1

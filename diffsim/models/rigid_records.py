@@ -39,6 +39,9 @@ PIN, WELD, SLIDER, ROPE = range(4)
 CERTAIN = 64
 """So many points of contact get room without asking whether they can all touch at a time."""
 
+MANY = 24
+"""From so many bodies on, those that are near each other are found by a grid and not by looking at all pairs."""
+
 USUAL = 6
 """Points of contact for each body that there is room for beyond that: six discs of one size fit around one."""
 
@@ -169,6 +172,11 @@ class Touch:
     contact: Any  # (env, row, 2 * pair + end) events of `diffsim.events`; None unless everything is recorded
     branch: Any  # (env, row, pass * 2 * pairs + 2 * pair + end) which way the law went; None unless so
     pair: Any  # (2 * pair + side) the two shapes of each pair that may touch
+    pair_of: Any  # (body * shapes + shape) the pair that they are, or -1; None without a grid
+    head: Any  # scratch: (env, bucket) the last body of a bucket of the grid, or -1
+    chain: Any  # scratch: (env, body) the one before it in the bucket, or -1
+    cell: Any  # scratch: (env, 2 * body + axis) where its box's middle is in the grid
+    near: Any  # scratch: (env, k) what a body may touch
     last: Any  # scratch: (env, place) the last constraint that a place was in
     place: Any  # scratch: (env, vertex) in the world [m]
     facing: Any  # scratch: (env, vertex) normal of the face that begins there, in the world
@@ -179,6 +187,8 @@ class Touch:
     contacts: int  # room for so many
     passes: int
     bouncy: bool  # whether there is restitution
+    gridded: bool  # whether bodies look for each other in a grid
+    buckets: int  # of the grid, a power of two
 
 
 @dataclass(frozen=True)
@@ -481,6 +491,13 @@ def courses_of(scene: RigidBodies, fields: Fields, contacts: int) -> Courses:
     )
 
 
+def _pair_table(scene: RigidBodies) -> np.ndarray:
+    """(n, shapes) which pair a body and a shape after it are, or -1."""
+    table = np.full((len(scene.bodies), len(scene.shapes)), -1)
+    table[scene.pairs[:, 0], scene.pairs[:, 1]] = np.arange(len(scene.pairs))
+    return table
+
+
 def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
     """Its contacts."""
     contacts, pairs, passes, shapes = room(scene), len(scene.pairs), scene.iterations, len(scene.shapes)
@@ -494,6 +511,8 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
             f"RigidBodies(contacts={needed + needed // 4}) makes more"
         )
 
+    n = len(scene.bodies)
+    gridded, buckets = n >= MANY, 1 << (2 * n - 1).bit_length()
     every = fields.record_all and pairs
     restitution = any(
         f"scene.{name}" in fields.tuned for name in ("restitution", "body_restitution", "obstacle_restitution")
@@ -527,6 +546,11 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         contact=rows("contact", 2 * pairs, **events) if every else None,
         branch=rows("branch", passes * 2 * pairs, **events) if every else None,
         pair=fields.integers(scene.pairs),
+        pair_of=fields.integers(_pair_table(scene)) if gridded else None,
+        head=fields.scratch(buckets) if gridded else None,
+        chain=fields.scratch(n) if gridded else None,
+        cell=fields.scratch(2 * n) if gridded else None,
+        near=fields.scratch(shapes) if gridded else None,
         last=fields.scratch(shapes + 1),
         place=fields.scratch_numbers(int(scene.vertex_counts.sum()), 2),
         facing=fields.scratch_numbers(int(scene.vertex_counts.sum()), 2),
@@ -537,4 +561,6 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         contacts=contacts,
         passes=passes,
         bouncy=bool(restitution or any(positive)),
+        gridded=gridded,
+        buckets=buckets,
     )
