@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.spec import Spec, number, whole
+from diffsim.spec import Spec, matches, number, whole
 
 __all__ = ["Problem"]
 
@@ -26,7 +26,8 @@ class Problem(Spec):
         objective: what is to be small, e.g. ``Travel() + 0.1 * Effort()``; None allows only
             `rollout` and `vjp`.
         steps: of `scene.dt` each.
-        tune: patterns over the names of the problem's numbers: ``"controller.*"``, ``"scene.stiffness"``.
+        tune: patterns over the names of the problem's numbers: ``"controller.*"``, ``"scene.stiffness"``; and parts of
+            arrays by their indices: ``"scene.initial_velocity[0]"``, ``"scene.mass[2:5]"``, ``"scene.gravity[1]"``.
         bounds: by name or pattern, lowest and highest value that tuning may give a parameter; None is open,
             and so is an infinity. A parameter that several patterns match must keep to them all.
 
@@ -44,20 +45,21 @@ class Problem(Spec):
     def __post_init__(self) -> None:
         """Check that the parts fit together and every pattern means something."""
         for name in _EXAMPLE:
-            _check_part(name, getattr(self, name))
+            _check_member(name, getattr(self, name))
         self._set(steps=whole("Problem.steps", self.steps), tune=_patterns(self.tune), bounds=_bounds(self.bounds))
         if self.controller is not None:
             self.controller.check(self.scene, self.steps)
         if self.objective is not None:
             self.objective.check(self.scene, self.steps)
-        names = list(self.numbers())
+        numbers = self.numbers()
         for pattern in self.tune:
             if pattern == "controller.*" and self.controller is None:
                 continue  # the default, of a problem that has nothing to drive
-            _check_matches("tune", pattern, names)
+            _check_matches("tune", pattern, numbers)
         for pattern in self.bounds:
-            _check_matches("bounds", pattern, names)
-        for name in names:
+            _check_matches("bounds", pattern, numbers)
+        _check_parts(self.tuned, numbers)
+        for name in (*numbers, *self.tuned):
             low, high = self.limits(name)
             if not low < high:
                 raise InputError(
@@ -80,28 +82,100 @@ class Problem(Spec):
 
     @property
     def tuned(self) -> tuple[str, ...]:
-        """Names of the parameters: the numbers that match a pattern of `tune`, in the order of `numbers`."""
-        return tuple(n for n in self.numbers() if any(fnmatch.fnmatchcase(n, pattern) for pattern in self.tune))
+        """Names of the parameters, in the order of `numbers`: numbers that match a pattern of `tune`, and parts of them."""
+        found = []
+        for name in self.numbers():
+            found += [name] if any(matches(name, pattern) for pattern in self.tune) else []
+            found += [
+                pattern for pattern in dict.fromkeys(self.tune) if pattern.endswith("]") and _base(pattern) == name
+            ]
+        return tuple(found)
+
+    def pick(self, name: str, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The value of a parameter: a number, or a part of one."""
+        value = np.asarray(numbers[_base(name)], np.float64)
+        return np.array(value[_index(name)]) if name.endswith("]") else value
+
+    def entries(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Which entries of a flattened number of that shape a parameter is."""
+        every = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
+        return (every[_index(name)] if name.endswith("]") else every).reshape(-1)
+
+    def filled(self, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """All numbers, with the values of these parameters.
+
+        A parameter with an axis more than it has (of environments) gives its number a leading axis, too.
+        """
+        numbers = self.numbers()
+        found = {name: np.asarray(value, np.float64) for name, value in numbers.items()}
+        for name, given in params.items():
+            value = np.asarray(given, np.float64)
+            if not name.endswith("]"):
+                found[name] = value
+                continue
+            base, whole_number = _base(name), np.array(found[_base(name)])
+            own = value.ndim > self.pick(name, numbers).ndim
+            if own and whole_number.ndim == numbers[base].ndim:
+                whole_number = np.repeat(whole_number[None], len(value), axis=0)
+            leading = (slice(None),) * (whole_number.ndim - numbers[base].ndim)
+            whole_number[(*leading, *_index(name))] = value
+            found[base] = whole_number
+        return found
 
     def limits(self, name: str) -> tuple[float, float]:
         """Lowest and highest value that tuning may give the parameter ``name``."""
         low, high = -np.inf, np.inf
         for pattern, (lower, upper) in self.bounds.items():
-            if fnmatch.fnmatchcase(name, pattern):
+            if matches(name, pattern):
                 low = low if lower is None else max(low, lower)
                 high = high if upper is None else min(high, upper)
         return low, high
 
     def with_tuned(self, params: Mapping[str, np.ndarray]) -> Problem:
         """The same problem whose scene has the given values of its tuned numbers."""
-        scene = {name[6:]: value for name, value in params.items() if name.startswith("scene.")}
-        return replace(self, scene=self.scene.with_numbers(scene)) if scene else self
+        changed = dict.fromkeys(_base(name) for name in params if name.startswith("scene."))
+        if not changed:
+            return self
+        numbers = self.filled(params)
+        return replace(self, scene=self.scene.with_numbers({name[6:]: numbers[name] for name in changed}))
+
+
+_PART = re.compile(r"(?P<base>[^\[\]]+)\[(?P<index>[-\d:, ]+)\]")
+
+
+def _base(name: str) -> str:
+    """The number that a parameter is, or is a part of."""
+    return name.partition("[")[0]
+
+
+def _index(name: str) -> tuple[int | slice, ...]:
+    """What stands in the brackets of a part."""
+    found = _PART.fullmatch(name)
+    assert found is not None, name
+    words = [word.strip() for word in found["index"].split(",")]
+    return tuple(
+        slice(*(int(w) if w else None for w in word.split(":"))) if ":" in word else int(word) for word in words
+    )
+
+
+def _check_parts(tuned: tuple[str, ...], numbers: Mapping[str, np.ndarray]) -> None:
+    """Each entry of a number belongs to one parameter."""
+    owners: dict[tuple[str, int], str] = {}
+    for name in tuned:
+        base = _base(name)
+        every = np.arange(np.size(numbers[base])).reshape(np.shape(numbers[base]))
+        for entry in np.ravel(every[_index(name)] if name.endswith("]") else every).tolist():
+            other = owners.setdefault((base, entry), name)
+            if other != name:
+                raise InputError(
+                    f"Problem.tune names {other!r} and {name!r}, which share an entry of {base}; leave one out"
+                )
 
 
 _EXAMPLE = {"scene": "MassSpring", "controller": "Sine", "objective": "Travel"}
 
 
-def _check_part(name: str, part: Any) -> None:
+def _check_member(name: str, part: Any) -> None:
     if part is None and name != "scene":
         return
     words = {"scene": "a scene", "controller": "a controller or None", "objective": "an objective or None"}
@@ -148,9 +222,28 @@ def _limit(owner: str, value: Any, unlimited: float) -> float | None:
     return number(owner, value)
 
 
-def _check_matches(where: str, pattern: str, names: list[str]) -> None:
-    if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
-        near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names
+def _check_matches(where: str, pattern: str, numbers: Mapping[str, np.ndarray]) -> None:
+    if "[" in pattern:
+        _check_part(where, pattern, numbers)
+    elif not any(matches(name, pattern) for name in numbers):
+        near = difflib.get_close_matches(pattern, numbers, n=3, cutoff=0.4) or numbers
         raise InputError(
             f"Problem.{where} names {pattern!r}, which matches nothing in this problem; near it: {', '.join(near)}"
         )
+
+
+def _check_part(where: str, pattern: str, numbers: Mapping[str, np.ndarray]) -> None:
+    if not _PART.fullmatch(pattern):
+        raise InputError(
+            f"Problem.{where} names {pattern!r}, but a part is written like scene.mass[2] or scene.mass[2:5, 0]"
+        )
+    _check_matches(where, base := _base(pattern), numbers)
+    if base not in numbers:
+        raise InputError(f"Problem.{where} names {pattern!r}, but only a number has parts, not a pattern of several")
+    shape = np.shape(numbers[base])
+    try:
+        empty = np.size(np.empty(shape)[_index(pattern)]) == 0
+    except (IndexError, ValueError):
+        empty = True
+    if empty:
+        raise InputError(f"Problem.{where} names {pattern!r}, but {base} has shape {shape}")

@@ -113,12 +113,17 @@ class Rollout(Mapping[str, np.ndarray]):
         """
         numbers = {}
         for name, known in self.problem.scene.numbers().items():
-            value = np.asarray(self.params.get(f"scene.{name}", known), np.float64)
+            value = self.numbers[f"scene.{name}"]
             numbers[name] = value[None] if value.ndim == known.ndim else value
         arrays = {name: value if self.envs > 1 else value[None] for name, value in self.arrays.items()}
         with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged
             found = self.problem.scene.derive(numbers, arrays)
         return {name: value if self.envs > 1 else value[0] for name, value in found.items()}
+
+    @cached_property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """All numbers of the problem, as they were: tuned ones with the values of the parameters."""
+        return self.problem.filled(self.params)
 
     def first_not_finite(self) -> Place | None:
         """Where the trajectory stopped being finite, None if it did not."""
@@ -139,7 +144,7 @@ class Rollout(Mapping[str, np.ndarray]):
         if not 0 <= index < self.envs:
             raise IndexError(f"there is no environment {index}; there are {self.envs} (0 to {self.envs - 1})")
         known = self.problem.numbers() if self.params else {}
-        own = {name for name, value in self.params.items() if np.ndim(value) > np.ndim(known[name])}
+        own = {name for name, value in self.params.items() if np.ndim(value) > self.problem.pick(name, known).ndim}
         if self.envs == 1 and not own:
             return self
         return Rollout(

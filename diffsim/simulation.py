@@ -77,7 +77,8 @@ class Simulation:
         self._copies = 1 if self.shared else self.envs
         self._tuned = problem.tuned
         self._numbers = problem.numbers()
-        self._shapes = {name: self._numbers[name].shape for name in self._tuned}
+        self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
+        self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
         self._initial = self._check_initial(initial_states or {})
         self.executor = choices("executor", executor, ("auto", "fused", "wide"))
         self.record = choices("record", record, ("usual", "all"))
@@ -97,7 +98,7 @@ class Simulation:
             name = key if key.startswith("scene.") else f"scene.{key}"
             if name not in ("scene.initial_position", "scene.initial_velocity"):
                 raise InputError(f"initial_states names {key!r}, but it takes initial_position and initial_velocity")
-            if name in self._tuned:
+            if name in self._bases:
                 raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
             full = np.broadcast_shapes(self._numbers[name].shape, self._numbers["scene.initial_position"].shape)
             found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
@@ -112,7 +113,7 @@ class Simulation:
             numbers[name] = np.zeros(value.shape[1:])
         serial = self.device == "cpu"
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
-        self._fields = fields = Fields(numbers, self._tuned, serial=serial, **options)
+        self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
         model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
         nothing = Part()
         known = len(fields.trajectories)
@@ -132,6 +133,10 @@ class Simulation:
         run, finish = make(self.executor, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
         self._trajectory = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        self._columns = {}
+        for name in self._tuned:
+            base = name.partition("[")[0]
+            self._columns[name] = fields.columns[base].start + problem.entries(name, self._numbers[base].shape)
         self._table = self._first_table(numbers)
 
     def _first_table(self, numbers: Arrays) -> np.ndarray:
@@ -149,8 +154,8 @@ class Simulation:
         """Starting values of the tuned parameters; random ones drawn with ``seed`` (copies: seed, seed + 1, ...)."""
         draws = [self.problem.numbers(seed + copy) for copy in range(self._copies)]
         if self.shared:
-            return {name: np.array(draws[0][name], np.float64) for name in self._tuned}
-        return {name: np.stack([np.asarray(draw[name], np.float64) for draw in draws]) for name in self._tuned}
+            return {name: np.array(self.problem.pick(name, draws[0])) for name in self._tuned}
+        return {name: np.stack([self.problem.pick(name, draw) for draw in draws]) for name in self._tuned}
 
     def _load(self, params: Params) -> np.ndarray:
         """The table of numbers with these parameters."""
@@ -168,7 +173,7 @@ class Simulation:
             if not np.isfinite(value).all():
                 raise InputError(f"params[{name!r}] holds a number that is not finite")
             rows = value.reshape(-1) if value.shape == shape else value.reshape(self.envs, -1)
-            self._table[:, self._fields.columns[name]] = rows
+            self._table[:, self._columns[name]] = rows
         return self._table
 
     # Running
@@ -322,7 +327,7 @@ class Simulation:
             losses = self._trajectory.gradient(table, out, weight, cotangents, observe)
         self._reversed = True
         lead = () if self.shared else (self.envs,)
-        grad = {n: out[:, self._fields.columns[n]].reshape((*lead, *shape)) for n, shape in self._shapes.items()}
+        grad = {n: out[:, self._columns[n]].reshape((*lead, *shape)) for n, shape in self._shapes.items()}
         return losses, grad
 
     def _loss(self, losses: np.ndarray, params: Params) -> float | np.ndarray:

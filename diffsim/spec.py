@@ -14,7 +14,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 
-__all__ = ["Spec", "array", "choices", "number", "numbers_by_name", "whole"]
+__all__ = ["Spec", "array", "choices", "matches", "number", "numbers_by_name", "whole"]
 
 
 class Spec:
@@ -258,6 +258,16 @@ def number(owner: str, value: Any, **limits: Any) -> float:
     return float(array(owner, value, (), **limits))
 
 
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name or pattern means the parameter ``name``; what means an array means its parts as well.
+
+    "scene.mass[2]" is a part of "scene.mass"; in a pattern brackets always mean a part.
+    """
+    if pattern.endswith("]"):
+        return name == pattern
+    return fnmatch.fnmatchcase(name.partition("[")[0], pattern)
+
+
 def numbers_by_name(owner: str, given: Mapping[str, Any], names: Iterable[str], **limits: Any) -> dict[str, float]:
     """A number for each of the ``names`` that a name or pattern of ``given`` matches; later patterns win.
 
@@ -273,7 +283,7 @@ def numbers_by_name(owner: str, given: Mapping[str, Any], names: Iterable[str], 
     names = list(names)
     found = {}
     for pattern, value in given.items():
-        matching = fnmatch.filter(names, pattern)
+        matching = [name for name in names if matches(name, pattern)]
         if not matching:
             raise InputError(f"{owner} names {pattern!r}, but the parameters are {', '.join(names)}")
         found.update(dict.fromkeys(matching, number(f"{owner}[{pattern!r}]", value, **limits)))

@@ -98,6 +98,38 @@ BAD = {
         "Problem.scene is a FakeController, which is a problem's controller",
         "a scene is needed",
     ),
+    "a part of nothing": (
+        lambda: problem(tune=("scene.masses[0]",)),
+        "Problem.tune names 'scene.masses'",
+        "near it: scene.mass",
+    ),
+    "a part of several": (
+        lambda: problem(tune=("scene.*[0]",)),
+        "Problem.tune names 'scene.*[0]'",
+        "only a number has",
+    ),
+    "a part that is not there": (
+        lambda: problem(tune=("scene.initial_position[6]",)),
+        "Problem.tune names 'scene.initial_position[6]'",
+        "scene.initial_position has shape (6, 2)",
+    ),
+    "a part of a single number": (
+        lambda: problem(bounds={"scene.damping[0]": (0, 1)}),
+        "Problem.bounds names 'scene.damping[0]'",
+        "shape ()",
+    ),
+    "an empty part": (lambda: problem(tune=("scene.gravity[2:]",)), "'scene.gravity[2:]'", "shape (2,)"),
+    "a part in words": (lambda: problem(tune=("scene.gravity[y]",)), "'scene.gravity[y]'", "scene.mass[2:5, 0]"),
+    "parts that overlap": (
+        lambda: problem(tune=("scene.gravity[0:2]", "scene.gravity[-1]")),
+        "'scene.gravity[0:2]' and 'scene.gravity[-1]'",
+        "share an entry of scene.gravity",
+    ),
+    "a number and a part of it": (
+        lambda: problem(tune=("scene.grav*", "scene.gravity[1]")),
+        "'scene.gravity' and 'scene.gravity[1]'",
+        "leave one out",
+    ),
     "a class": (
         lambda: problem(controller=FakeController),
         "Problem.controller is the class FakeController",
@@ -244,6 +276,41 @@ def test_with_tuned_replaces_the_numbers_of_the_scene():
     assert other.scene.stiffness == 5.0
     assert other.controller == made.controller
     assert made.with_tuned({"controller.gain": np.array(2.0)}) is made
+
+
+PARTS = ("scene.gravity[1]", "scene.initial_position[1:3]", "scene.initial_position[0, 1]", "controller.gain")
+
+
+def test_parts_of_numbers_are_parameters():
+    made = problem(tune=PARTS, bounds={"scene.initial_position": (-9, None), "scene.initial_position[0, 1]": (None, 9)})
+    assert made.tuned == (*PARTS[1:3], PARTS[0], PARTS[3])  # in the order of the numbers
+    numbers = made.numbers()
+    assert made.pick("scene.gravity[1]", numbers) == -9.81
+    assert np.array_equal(made.pick(PARTS[1], numbers), SCENE.points[1:3])
+    assert made.entries(PARTS[1], (6, 2)).tolist() == [2, 3, 4, 5]
+    assert made.entries("controller.gain", ()).tolist() == [0]
+    assert made.limits(PARTS[1]) == (-9.0, np.inf)
+    assert made.limits(PARTS[2]) == (-9.0, 9.0)
+
+
+def test_parts_are_put_back_where_they_belong():
+    made = problem(tune=PARTS)
+    params = {PARTS[0]: -1.0, PARTS[1]: np.full((2, 2), 7.0), PARTS[2]: 3.0, PARTS[3]: 2.0}
+    found = made.filled(params)
+    expected = np.array(SCENE.points)
+    expected[1:3], expected[0, 1] = 7.0, 3.0
+    assert np.array_equal(found["scene.initial_position"], expected)
+    assert found["scene.gravity"].tolist() == [0.0, -1.0]
+    assert found["controller.gain"] == 2.0
+    assert np.array_equal(made.numbers()["scene.initial_position"], SCENE.points)
+    assert np.array_equal(made.with_tuned(params).scene.points, expected)
+    copies = made.filled(
+        {PARTS[2]: np.array([3.0, 4.0]), PARTS[1]: np.full((2, 2, 2), 7.0), PARTS[0]: np.array([1.0, 2.0])}
+    )
+    assert np.array_equal(copies["scene.initial_position"][0], expected)
+    expected[0, 1] = 4.0
+    assert np.array_equal(copies["scene.initial_position"][1], expected)
+    assert copies["scene.gravity"].tolist() == [[0.0, 1.0], [0.0, 2.0]]
 
 
 def rich_problem():

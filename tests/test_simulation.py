@@ -2,6 +2,8 @@
 
 import pickle
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,39 @@ def own():
 
 
 # Parameters
+
+
+def test_parts_of_numbers_have_their_parts_of_the_gradient(single):
+    """An array tuned whole and in parts: the same losses, and the same gradient cut up."""
+    whole = replace(PROBLEM, tune=("scene.initial_position", "scene.stiffness", "controller.amplitude"))
+    names = ("scene.initial_position[1]", "scene.initial_position[0, 1]", "scene.stiffness", "controller.amplitude[1:]")
+    parts = replace(PROBLEM, tune=names)
+    with (
+        ds.Simulation(whole, precision="f64") as full,
+        ds.Simulation(parts, precision="f64") as simulation,
+        ds.Simulation(parts, precision="f64", envs=2, shared=False) as copies,
+    ):
+        params, changed = simulation.params(), full.params()
+        assert {name: value.shape for name, value in params.items()} == dict(
+            zip(names, [(2,), (), (), (1,)], strict=True)
+        )
+        assert {name: value.shape for name, value in copies.params().items()} == {
+            name: (2, *value.shape) for name, value in params.items()
+        }
+        moved = {name: value + 0.1 for name, value in params.items()}
+        for name in ("scene.initial_position", "controller.amplitude", "scene.stiffness"):
+            changed[name] = parts.filled(moved)[name]
+        loss, grad = simulation.value_and_grad(moved)
+        expected, whole_grad = full.value_and_grad(changed)
+        losses, grads = copies.value_and_grad({n: np.stack([params[n], moved[n]]) for n in names})
+        assert loss == expected == losses[1] != losses[0] == simulation.value(params)
+        assert np.any(grad[names[0]])
+        for name in names:
+            assert np.array_equal(grad[name], parts.pick(name, whole_grad))
+            assert np.array_equal(grad[name], grads[name][1])
+        rollout = copies.rollout({n: np.stack([params[n], moved[n]]) for n in names}).env(1)
+        assert np.array_equal(rollout.position[0], changed["scene.initial_position"])
+        assert np.array_equal(rollout.numbers["scene.initial_position"], changed["scene.initial_position"])
 
 
 def test_params_are_the_tuned_numbers_in_float64(single, shared):

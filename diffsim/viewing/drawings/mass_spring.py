@@ -43,12 +43,12 @@ class MassSpringDrawing:
         self.springs = scene.springs
         self.triangles = triangles(scene.springs)
         self.fixed = scene.fixed
-        gain = np.broadcast_to(rollout.params.get("scene.actuation", scene.actuation), len(scene.springs))
+        gain = np.broadcast_to(rollout.numbers["scene.actuation"], len(scene.springs))
         self.muscles = np.flatnonzero(np.broadcast_to(scene.actuation, len(scene.springs)))
         self.strain = _strain(rollout, gain[self.muscles])
         self.start = scene.points
         self.earth = scene.ground
-        self.height = rollout.params.get("scene.ground_height", getattr(scene.ground, "height", 0.0))
+        self.height = rollout.numbers.get("scene.ground_height", 0.0)
         rest = np.linalg.norm(np.diff(scene.points[scene.springs], axis=1)[:, 0], axis=1)
         self.length = float(np.median(rest)) if len(rest) else 0.0
 

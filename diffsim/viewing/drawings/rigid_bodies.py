@@ -32,7 +32,7 @@ class RigidBodiesDrawing:
     def __init__(self, rollout: Rollout) -> None:
         """Work out what does not change from row to row."""
         scene = rollout.problem.scene
-        numbers = {name: rollout.params.get(f"scene.{name}", value) for name, value in scene.numbers().items()}
+        numbers = {name: rollout.numbers[f"scene.{name}"] for name in scene.numbers()}
         elements = scene.elements(numbers)
         self.position, self.angle = (_tame(rollout[name]) for name in ("position", "angle"))
         self._obstacles = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
