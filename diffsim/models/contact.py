@@ -58,7 +58,8 @@ float32 velocity along a tilted plane; any faster and it is landing, however nea
 gradient."""
 
 SLOWEST = 1e-9
-"""Approach slower than this does not count [m/s]: its square is still a normal float32, so nothing divides by zero."""
+"""Approach slower than this does not count [m/s]: its fourth power is still a normal float32, so nothing divides by
+zero."""
 
 TINY = 1e-24
 """Added to the square of a length that may be zero [m^2] or [m^2/s^2], a normal float32: no root of zero."""
@@ -151,7 +152,7 @@ def time_of_discs(apart, approach, reach, dt):
 @ti.func
 def _square(apart, approach, reach):
     """Square of (reach times the speed along the normal at the impact); not positive if the discs pass each other."""
-    fast = approach.dot(approach) + TINY
+    fast = approach.dot(approach) + SLOWEST**2  # its square, which the reverse pass divides by, is a normal float32
     beside = apart - (apart.dot(approach) / fast) * approach  # how far beside each other they would pass
     return fast * (reach * reach - beside.dot(beside))
 
