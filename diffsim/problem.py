@@ -82,7 +82,7 @@ class Problem(Spec):
 
     @property
     def tuned(self) -> tuple[str, ...]:
-        """Names of the parameters, in the order of `numbers`: numbers that match a pattern of `tune`, and parts of them."""
+        """Names of the parameters, in the order of `numbers`: what matches a pattern of `tune`, and parts."""
         found = []
         for name in self.numbers():
             found += [name] if any(matches(name, pattern) for pattern in self.tune) else []
@@ -118,7 +118,8 @@ class Problem(Spec):
             if own and whole_number.ndim == numbers[base].ndim:
                 whole_number = np.repeat(whole_number[None], len(value), axis=0)
             leading = (slice(None),) * (whole_number.ndim - numbers[base].ndim)
-            whole_number[(*leading, *_index(name))] = value
+            index = (*leading, *_index(name))
+            whole_number[index] = value
             found[base] = whole_number
         return found
 

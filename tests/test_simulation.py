@@ -1,7 +1,6 @@
 """The waist: what goes in, what comes out in which shape, and what is said when it cannot."""
 
 import pickle
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Arrays: fields of several indices in a kernel, of one index in memory.
 
 Taichi takes an index of a field apart into one for each axis and puts it together again, at each access, in some twenty
-statements that only its optimiser removes; of the time to compile a kernel with many fields that is most. Here the index
-is one number from the beginning.
+statements that only its optimiser removes: most of the time to compile a kernel with many fields. Here the index is one
+number from the beginning.
 """
 
 from typing import Any

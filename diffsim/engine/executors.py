@@ -26,8 +26,9 @@ Finish = Callable[[int, int, float], None]
 _Turns = tuple[list[Turn], int]
 
 _FEW = 10
-"""So many stages before and after the steps are compiled into the kernel of the steps, and more into kernels of their own.
-The time to compile a kernel grows with the square of what is in it; a launch more costs 15 us, forward and in reverse."""
+"""So many stages before and after the steps are compiled into the kernel of the steps, more into kernels of their
+own. The time to compile a kernel grows with the square of what is in it; a launch more costs 15 us, forward and in
+reverse."""
 
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment

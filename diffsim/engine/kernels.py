@@ -165,9 +165,9 @@ class Kernels:
 
     def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any, Any]:
         envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states
-        leaves = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
-        leaves += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
-        leaves = _grouped(leaves, lambda leaf: leaf[2])
+        parameters = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
+        parameters += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
+        leaves = _grouped(parameters, lambda leaf: leaf[2])
         sums = [r for r in fields.trajectories if r.accumulates]
         paths = [r for r in fields.trajectories if not r.accumulates]
         values = _grouped([(r.field, r.width, r.elements) for r in sums], lambda part: part[2])

@@ -36,10 +36,11 @@ def _position(context: ASTTransformerContext, node: ast.expr | ast.stmt) -> str:
     It does so for all of them, in advance and anew wherever a function is inlined: up to half of the time in which a
     simulation starts whose kernels are in the cache.
     """
-    key = (context.file, context.lineno_offset, node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
-    found = _positions.get((*key, type(node)))
+    place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+    key = (context.file, context.lineno_offset, *place, type(node))
+    found = _positions.get(key)
     if found is None:
-        found = _positions[(*key, type(node))] = _describe(context, node)
+        found = _positions[key] = _describe(context, node)
     return found
 
 

@@ -1,10 +1,10 @@
 """Which planar rigid bodies may touch in a step, and where: broad phase, features, and the geometry at the impact.
 
 Shapes are convex: a core of one vertex (disc), two (capsule, segment) or more (polygon), grown by a radius; or a
-half-plane, which is one face without ends. Two shapes touch where a vertex of one meets a face of the other, or where two
-vertices meet. Which of them is decided by the axis of least penetration, as in Catto 2006 (GDC, "Fast and simple physics
-using sequential impulses"); what differs: the ends of the common part of both faces are taken as a vertex against a
-face instead of being clipped, so that each contact is one smooth function of both poses.
+half-plane, which is one face without ends. Two shapes touch where a vertex of one meets a face of the other, or where
+two vertices meet. Which of them is decided by the axis of least penetration, as in Catto 2006 (GDC, "Fast and simple
+physics using sequential impulses"); what differs: the ends of the common part of both faces are taken as a vertex
+against a face instead of being clipped, so that each contact is one smooth function of both poses.
 """
 
 import taichi as ti

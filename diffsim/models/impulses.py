@@ -1,18 +1,18 @@
 """Sequential impulses: contacts and joints of planar rigid bodies solved one after the other, over and over.
 
-Catto 2005 (GDC, "Iterative dynamics with temporal coherence"): every constraint in turn gives the impulse that makes its
-own speed right, accumulated impulses are clamped, and a step begins with the impulses that the last one ended with. What
-differs:
+Catto 2005 (GDC, "Iterative dynamics with temporal coherence"): every constraint in turn gives the impulse that makes
+its own speed right, accumulated impulses are clamped, and a step begins with the impulses that the last one ended
+with. What differs:
 
 * Impulses act when they happen within the step (see `Courses`), so that landing and bouncing keep their time of impact.
-* A bounce is an impulse of its own, given whenever bodies approach each other, and is not taken back: impacts are passed
-  on from body to body (Guendelman et al. 2003, ACM Trans. Graph. 22(3), section 5). Without friction each conserves
-  momentum, and energy if the restitution is 1.
-* Joints aim at staying closed to the end of the step, as in SHAKE (Ryckaert et al. 1977, J. Comput. Phys. 23): a speed of
-  zero at its start would lead off the circle on which bodies turn, and cost energy. Where they are open, as contacts
-  that are too deep, they are closed by a displacement that leaves no speed behind.
-* No slot is written twice, or Taichi's reverse pass would read what was overwritten: each side of each constraint writes
-  a course of its own in each pass.
+* A bounce is an impulse of its own, given whenever bodies approach each other, and is not taken back: impacts are
+  passed on from body to body (Guendelman et al. 2003, ACM Trans. Graph. 22(3), section 5). Without friction each
+  conserves momentum, and energy if the restitution is 1.
+* Joints aim at staying closed to the end of the step, as in SHAKE (Ryckaert et al. 1977, J. Comput. Phys. 23): a
+  speed of zero at its start would lead off the circle on which bodies turn, and cost energy. Where they are open, as
+  contacts that are too deep, they are closed by a displacement that leaves no speed behind.
+* No slot is written twice, or Taichi's reverse pass would read what was overwritten: each side of each constraint
+  writes a course of its own in each pass.
 """
 
 import taichi as ti
@@ -277,7 +277,7 @@ def finish(
     mass: ti.template(),
     couple: ti.template(),
 ):
-    """Give the impulses; in the last pass also push bodies apart that are still deep in each other at the step's end."""
+    """Give the impulses; in the last pass also push bodies apart that are still too deep at the end of the step."""
     end = gap + bodies.dt * speed + (bodies.dt - time) * (along / mass + couple * across)
     deep = ti.max(0.0, -end - DEPTH)
     push = ti.select(turn == ti.static(touch.passes), PUSH * deep * mass, 0.0) * out
@@ -360,6 +360,7 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), env, row, step, m
 
 @ti.func
 def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, element):
+    """Say how many impulses were handed on."""
     touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], bodies.real)
 
 

@@ -1,9 +1,9 @@
 """Springs, motors and the geometry of joints between planar rigid bodies.
 
-A joint has rows: directions in which the second body must not move relative to the first. A row is (x, y, lever of the
-first, lever of the second), so that its speed is x, y . (v2 - v1) + lever2 * w2 - lever1 * w1. Where bodies turn, keeping
-that speed at zero would let them leave their circle by half the square of the step; so a row aims at the speed that
-keeps it to second order, from the motion before impulses.
+A joint has rows: directions in which the second body must not move relative to the first. A row is (x, y, lever of
+the first, lever of the second), so that its speed is x, y . (v2 - v1) + lever2 * w2 - lever1 * w1. Where bodies turn,
+keeping that speed at zero would let them leave their circle by half the square of the step; so a row aims at the
+speed that keeps it to second order, from the motion before impulses.
 """
 
 import taichi as ti
@@ -79,6 +79,7 @@ def pull(
 
 @ti.func
 def muscle_force(springs: ti.template(), motion: ti.template(), env, row, step, k):
+    """Of a spring whose rest length an actuator changes."""
     spring = springs.muscles[k]
     longer = 1.0 + springs.actuation[env, spring] * motion.actuation[env, row, k]
     pull(springs, motion, env, row, spring, springs.rest_length[env, spring] * longer)
@@ -86,14 +87,16 @@ def muscle_force(springs: ti.template(), motion: ti.template(), env, row, step, 
 
 @ti.func
 def spring_force(springs: ti.template(), motion: ti.template(), env, row, step, k):
+    """Of a spring that is not driven."""
     spring = springs.passive[k]
     pull(springs, motion, env, row, spring, springs.rest_length[env, spring])
 
 
 @ti.func
 def muscle_state(springs: ti.template(), motion: ti.template(), env, row, step, k):
+    """Relative stretch of a driven spring, and its rate."""
     spring = springs.muscles[k]
-    arm_a, arm_b, along, length, rate = stretch(springs, motion, env, row, spring)
+    _, _, _, length, rate = stretch(springs, motion, env, row, spring)
     rest = springs.rest_length[env, spring]
     motion.actuator_position[env, row, k] = length / rest - 1.0
     motion.actuator_velocity[env, row, k] = rate / rest
@@ -101,6 +104,7 @@ def muscle_state(springs: ti.template(), motion: ti.template(), env, row, step, 
 
 @ti.func
 def pin_torque(joints: ti.template(), motion: ti.template(), env, row, step, k):
+    """Of the motor and the damping of a pin."""
     joint = joints.turning[k]
     a = joints.first[joint]
     b = joints.second[joint]
@@ -116,6 +120,7 @@ def pin_torque(joints: ti.template(), motion: ti.template(), env, row, step, k):
 
 @ti.func
 def pin_state(joints: ti.template(), motion: ti.template(), env, row, step, k):
+    """Angle and angular velocity of a driven pin."""
     joint = joints.turning[k]
     if joints.actuator[joint] >= 0:
         a = joints.first[joint]
@@ -158,10 +163,11 @@ def slide(joints: ti.template(), motion: ti.template(), env: ti.template(), row:
 
 @ti.func
 def slider_force(joints: ti.template(), motion: ti.template(), env, row, step, k):
+    """Of the motor and the damping of a slider."""
     joint = joints.sliding[k]
     a = joints.first[joint]
     b = joints.second[joint]
-    arm_a, arm_b, axis, way, rate = slide(joints, motion, env, row, joint)
+    arm_a, arm_b, axis, _, rate = slide(joints, motion, env, row, joint)
     drag = -joints.damping[env, joint] * rate
     if joints.actuator[joint] >= 0:
         force = (joints.motor[env, joint] * motion.actuation[env, row, joints.actuator[joint]] + drag) * axis
@@ -179,9 +185,10 @@ def slider_force(joints: ti.template(), motion: ti.template(), env, row, step, k
 
 @ti.func
 def slider_state(joints: ti.template(), motion: ti.template(), env, row, step, k):
+    """Way and speed along the axis of a driven slider."""
     joint = joints.sliding[k]
     if joints.actuator[joint] >= 0:
-        arm_a, arm_b, axis, way, rate = slide(joints, motion, env, row, joint)
+        _, _, _, way, rate = slide(joints, motion, env, row, joint)
         motion.actuator_position[env, row, joints.actuator[joint]] = way
         motion.actuator_velocity[env, row, joints.actuator[joint]] = rate
 

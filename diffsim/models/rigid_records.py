@@ -122,10 +122,10 @@ class Motion:
 class Courses:
     """How bodies move within a step: each impulse bends a straight course, and a solver bends it many times.
 
-    A course is a displacement (x, y, angle) and a velocity (x, y, angular). At time t of the step the body is displaced
-    by ``shift + t * speed``; an impulse at time t changes the speed by d and the shift by -t d. The slots of a place are
-    linked: its course before any impulse is in the slot of its own number, then comes a slot for each side of each
-    constraint and pass.
+    A course is a displacement (x, y, angle) and a velocity (x, y, angular). At time t of the step the body is
+    displaced by ``shift + t * speed``; an impulse at time t changes the speed by d and the shift by -t d. The slots
+    of a place are linked: its course before any impulse is in the slot of its own number, then comes a slot for each
+    side of each constraint and pass.
     """
 
     shift: Any  # (env, row, slot) [m, m, rad]
@@ -208,7 +208,7 @@ class Joints:
     kind: Any  # (joint,) PIN, WELD, SLIDER or ROPE
     row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
     error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]
-    aim: Any  # (env, row, joint) speed along the rows that keeps them as they are to the end of the step, and closes them
+    aim: Any  # (env, row, joint) speed along the rows that keeps the joint closed to the end of the step
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
     impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
     carried: Any  # (env, row, joint) what the last step ended with
@@ -307,7 +307,9 @@ def bodies_of(scene: RigidBodies, fields: Fields) -> Bodies:
         half_size=number.some("half_size", shapes, 2),
         half_length=number.some("half_length", shapes),
         radius=number.some("radius", shapes),
-        given_vertex=number.some("vertices", vertices, 2, members=np.flatnonzero(np.isin(_owners(scene), given))),
+        given_vertex=number.some(
+            "vertices", vertices, 2, members=[k for k, shape in enumerate(_owners(scene)) if shape in given]
+        ),
         shared_friction=number.shared("friction", shapes),
         own_friction=number.some("body_friction", shapes),
         obstacle_friction=number.some("obstacle_friction", shapes),
@@ -351,7 +353,7 @@ def _owners(scene: RigidBodies) -> np.ndarray:
 
 
 def _sides(scene: RigidBodies, shape: int, given: bool) -> np.ndarray:
-    """(k, 2) on which side of the centre each vertex of a shape is, in units of its size; 0 where vertices are given."""
+    """(k, 2) on which side of the centre each vertex is, in units of the shape's size; 0 where vertices are given."""
     if given or isinstance(scene.shapes[shape], Disc):
         return np.zeros((scene.vertex_counts[shape], 2))
     if scene.kinds[shape] == 0:
