@@ -10,7 +10,7 @@ from typing import Any
 
 from diffsim.errors import InputError
 
-__all__ = ["BOUNCES", "DEEP", "MEETS", "RESTS", "SLIDES", "describe"]
+__all__ = ["BOUNCES", "DEEP", "MEETS", "RESTS", "SLIDES", "contact_name", "describe"]
 
 MEETS = 1
 """It meets the ground or another body in this step. Every contact has this flag, the others come on top."""
@@ -49,3 +49,12 @@ def describe(code: Any) -> str:
     else:
         words = "lands and slides" if flags & SLIDES else "lands and sticks"
     return words + (", from below the surface" if flags & DEEP else "")
+
+
+def contact_name(scene: Any, element: int) -> str:
+    """What entry ``element`` of a rollout's ``contact`` is about: "point 3", "bodies[0] and obstacles[1]".
+
+    A scene may say it by a method of this name; else it is a number.
+    """
+    found = getattr(scene, "contact_name", None)
+    return f"contact {element}" if found is None else found(element)

@@ -40,8 +40,8 @@ class Simulation:
         precision: "f32" or "f64".
         envs: copies that run in one launch.
         shared: whether they share their parameters.
-        initial_states: other initial states for each copy: arrays (envs, ...) by the names of
-            the scene's numbers, e.g. "initial_velocity".
+        initial_states: other initial states for each copy: arrays (envs, ...) by the names of the scene's numbers that
+            begin with "initial_", e.g. "initial_velocity" (envs, n, d), always for each point or body.
         adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
         executor: "fused", "wide" or "auto".
         record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,
@@ -96,11 +96,15 @@ class Simulation:
         found = {}
         for key, value in states.items():
             name = key if key.startswith("scene.") else f"scene.{key}"
-            if name not in ("scene.initial_position", "scene.initial_velocity"):
-                raise InputError(f"initial_states names {key!r}, but it takes initial_position and initial_velocity")
+            known = [n for n in self._numbers if n.startswith("scene.initial_")]
+            if name not in known:
+                names = ", ".join(n.removeprefix("scene.") for n in known)
+                raise InputError(f"initial_states names {key!r}, but of this scene it takes {names}")
             if name in self._bases:
                 raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
-            full = np.broadcast_shapes(self._numbers[name].shape, self._numbers["scene.initial_position"].shape)
+            full = self._numbers[name].shape
+            if name == "scene.initial_velocity":  # one for all points becomes one for each
+                full = self._numbers["scene.initial_position"].shape
             found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
         return found
 

@@ -89,8 +89,62 @@ def _slope() -> ds.MassSpring:
     )
 
 
+def _linked() -> ds.RigidBodies:
+    """Every kind of joint, both kinds of motor and both kinds of spring; nothing touches. One rope is taut."""
+    return ds.RigidBodies(
+        bodies=[
+            ds.Box((0.0, 0.5), (0.1, 0.04), angle=0.05, velocity=(0.5, 0.1), group=0),
+            ds.Capsule((0.25, 0.5), 0.1, 0.03, angular_velocity=2.0, group=0),
+            ds.Box((-0.2, 0.5), (0.06, 0.05), mass=0.3, group=0),
+            ds.Disc((0.3, 0.3), 0.05, velocity=(0.9, -1.1), density=25.0, group=0),
+            ds.Box((0.02, 0.75), (0.05, 0.05), mass=0.2, inertia=0.001, group=0),
+        ],
+        joints=[
+            ds.Pin(0, 1, at=(0.12, 0.5), motor=0.1, damping=0.01),
+            ds.Weld(0, 2, at=(-0.12, 0.5)),
+            ds.Rope(1, 3, ((0.05, 0.0), (0.0, 0.01)), 0.2),
+            ds.Slider(0, 4, at=(0.0, 0.6), axis=(0.2, 1.0), motor=1.0, damping=0.1),
+            ds.Pin(4, None, at=(0.0, 0.8)),
+        ],
+        springs=[
+            ds.Spring(1, 3, ((0.1, 0.0), (0.0, 0.02)), 30.0, actuation=0.2, damping=0.1),
+            ds.Spring(2, None, ((0.01, 0.02), (-0.5, 0.8)), 20.0, rest_length=0.3),
+        ],
+        gravity=(0.1, -9.7),
+        density=20.0,
+        damping=0.2,
+        iterations=3,
+        dt=0.01,
+    )
+
+
+def _crowd() -> ds.RigidBodies:
+    """Every kind of shape; corners, faces and round ends meet each other and the ground."""
+    return ds.RigidBodies(
+        bodies=[
+            ds.Box((0.0, 0.142), (0.1, 0.06), angle=0.62, velocity=(0.4, -1.5), friction=0.6),
+            ds.Disc((0.42, 0.15), 0.08, velocity=(-1.1, -1.3), angular_velocity=3.0, mass=0.2, inertia=0.001),
+            ds.Capsule((-0.32, 0.2), 0.1, 0.05, angle=0.9, velocity=(1.9, -0.6), density=2.0, restitution=0.5),
+            ds.Polygon((0.05, 0.37), [(0.12, -0.08), (0.1, 0.12), (-0.14, 0.0)], velocity=(0.1, -3.3)),
+        ],
+        obstacles=[
+            ds.HalfPlane(angle=0.05, friction=0.5),
+            ds.Segment.between((0.2, 0.07), (0.28, 0.12), restitution=0.6),
+            ds.Box((-0.5, 0.03), (0.08, 0.1), angle=0.2),
+        ],
+        springs=[ds.Spring(0, 1, ((0.02, 0.01), (0.0, 0.02)), 20.0, actuation=0.3)],
+        gravity=(0.1, -9.7),
+        friction=0.3,
+        restitution=0.4,
+        damping=0.2,
+        iterations=2,
+        dt=0.01,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {"air": _air, "sticky": _sticky, "coulomb": _coulomb, "slope": _slope},
+    ds.RigidBodies: {"linked": _linked, "crowd": _crowd},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
@@ -105,17 +159,17 @@ def _own_frequencies(scene: Any) -> ds.Sine:
 
 
 CONTROLLERS: dict[type, dict[str, Callable[[Any], Any]]] = {
-    ds.MLP: {"network": _mlp},
     ds.OpenLoop: {"steps": lambda scene: ds.OpenLoop(), "knots": lambda scene: ds.OpenLoop(knots=4)},
-    ds.PD: {"feedback": lambda scene: ds.PD(target=ds.Sine(frequency=7.0, offset=0.1), kp=1.5, kd=0.2)},
     ds.Sine: {"one frequency": lambda scene: ds.Sine(offset=0.1), "own frequencies": _own_frequencies},
+    ds.PD: {"feedback": lambda scene: ds.PD(target=ds.Sine(frequency=7.0, offset=0.1), kp=1.5, kd=0.2)},
+    ds.MLP: {"network": _mlp},
 }
 """By class: functions of the scene that make a controller."""
 
 
 def _match(scene: Any) -> ds.MatchTrajectory:
     """Two points measured in three of the steps, one sample missing."""
-    measured = np.stack([scene.points[:2] + 0.1 * k for k in range(3)])
+    measured = np.stack([scene.numbers()["initial_position"][:2] + 0.1 * k for k in range(3)])
     measured[1, 0, 1] = np.nan
     return ds.MatchTrajectory(measured, steps=(0, 4, STEPS), points=(1, 0), weight=2.0)
 

@@ -463,7 +463,7 @@ MISMADE = {
     ),
     "a state of something else": (
         lambda: ds.Simulation(PROBLEM, envs=2, initial_states={"mass": np.zeros((2, 3))}),
-        "initial_states names 'mass', but it takes initial_position and initial_velocity",
+        "initial_states names 'mass', but of this scene it takes initial_position, initial_velocity",
     ),
 }
 

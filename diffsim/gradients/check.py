@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffsim.errors import DivergenceError, GradientError
+from diffsim.events import contact_name
 from diffsim.gradients.differences import STEPS, Judgement, judge
 from diffsim.gradients.report import ALL, GradientReport, ParameterCheck
 from diffsim.spec import whole
@@ -220,12 +221,13 @@ class _Contacts:
         return line.switches[t][env]
 
     def _contact(self, params: Arrays) -> np.ndarray | None:
-        """(copies, envs of each, steps, points); None if there is no such array."""
+        """(copies, envs of each, steps, decisions); None if there is no such array."""
         assert self._recorder is not None
         arrays = self._recorder.rollout(params).arrays
         if "contact" not in arrays:
             return None
-        found = arrays["contact"]
+        # `branch` tells what decides within the contact law where `contact` says what comes of it.
+        found = np.concatenate([arrays[name] for name in ("contact", "branch") if name in arrays], axis=-1)
         envs = self._recorder.envs
         found = found.reshape(envs, *found.shape[-2:])
         return found[None] if self._recorder.shared else found[:, None]
@@ -244,10 +246,11 @@ class _Contacts:
             if not len(places):
                 words.append(None)
                 continue
-            step, point = places[0].tolist()
-            env = int(np.flatnonzero(mine[:, step, point] != theirs[:, step, point])[0])
+            step, element = places[0].tolist()
+            env = int(np.flatnonzero(mine[:, step, element] != theirs[:, step, element])[0])
             where = f" in environment {env}" if len(mine) > 1 else ""
-            words.append(f"a contact switches: point {point} at step {step}{where}")
+            name = contact_name(self._simulation.problem.scene, element)
+            words.append(f"a contact switches: {name} at step {step}{where}")
         return words
 
 

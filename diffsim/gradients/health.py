@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.engine.growth import growth
 from diffsim.errors import InputError
+from diffsim.events import contact_name
 from diffsim.gradients.advice import DIGITS
 from diffsim.gradients.health_report import Change, HealthReport, ParameterGradient, Passes
 from diffsim.rollout import Place, Rollout, first_not_finite
@@ -260,10 +261,18 @@ def _changes(rollout: Rollout) -> tuple[Change, ...] | None:
     codes = _by_env(rollout).get("contact")
     if codes is None or codes.ndim != 3:
         return None
+    scene = rollout.problem.scene
     before, after = codes[:, :-1], codes[:, 1:]
     known = np.isfinite(before) & np.isfinite(after)
     where = np.argwhere(known & (before != after))
     return tuple(
-        Change(env, step + 1, element, int(before[env, step, element]), int(after[env, step, element]))
+        Change(
+            env,
+            step + 1,
+            element,
+            int(before[env, step, element]),
+            int(after[env, step, element]),
+            contact_name(scene, element),
+        )
         for step, env, element in sorted((step, env, element) for env, step, element in where.tolist())
     )

@@ -26,8 +26,9 @@ class Change(NamedTuple):
     Attributes:
         env: index of the environment.
         step: in which it is ``after``; in the step before it was ``before``.
-        element: index of the point.
-        before, after: what the point does: 0 is free, the others are sums of the flags in `diffsim.events`.
+        element: index in the array ``contact``.
+        before, after: what it does: 0 is free, the others are sums of the flags in `diffsim.events`.
+        place: what touches there: "point 3", "bodies[0] and obstacles[1]".
     """
 
     env: int
@@ -35,6 +36,7 @@ class Change(NamedTuple):
     element: int
     before: int
     after: int
+    place: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,11 +227,12 @@ class HealthReport:
         count = len(self.contacts)
         lines = [f"Contact switches {count} time{'s' * (count != 1)}{':' if count else ''}"]
         if count:
-            titles = ["step", *(["env"] if self.envs > 1 else []), "element", "from", "to"]
+            titles = ["step", *(["env"] if self.envs > 1 else []), "contact", "from", "to"]
             rows = []
             for change in self.contacts[:MOST_ROWS]:
                 env = [str(change.env)] if self.envs > 1 else []
-                rows.append([str(change.step), *env, str(change.element), _words(change.before), _words(change.after)])
+                place = change.place or str(change.element)
+                rows.append([str(change.step), *env, place, _words(change.before), _words(change.after)])
             lines += _table(titles, rows)
         return lines + ([f"and {count - MOST_ROWS} more"] if count > MOST_ROWS else [])
 

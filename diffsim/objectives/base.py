@@ -112,7 +112,7 @@ class Sum(Objective):
 
 
 def check_point(owner: str, point: int | None, scene: Any) -> None:
-    """Raise InputError if the scene has no such point."""
-    n = len(scene.numbers()["initial_position"])
+    """Raise InputError if the scene has no such point (or body)."""
+    n, kind = len(scene.numbers()["initial_position"]), "bodies" if hasattr(scene, "bodies") else "points"
     if point is not None and point >= n:
-        raise InputError(f"{owner}.point is {point}, but the scene has {n} points (0 to {n - 1})")
+        raise InputError(f"{owner}.point is {point}, but the scene has {n} {kind} (0 to {n - 1})")

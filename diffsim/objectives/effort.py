@@ -44,7 +44,7 @@ class Effort(Objective):
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if there is nothing to actuate."""
         if not len(scene.actuators):
-            raise InputError("Effort needs actuators, but the scene has none; give springs an actuation")
+            raise InputError("Effort needs actuators, but the scene has none; give springs actuation or joints a motor")
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every step."""

@@ -152,6 +152,10 @@ class MassSpring(Spec):
         """How many numbers a controller can observe: offset from the centre and velocity of every point."""
         return int(2 * self.points.size)
 
+    def contact_name(self, element: int) -> str:
+        """What entry ``element`` of a rollout's ``contact`` is about, in words."""
+        return f"point {element}"
+
     def numbers(self) -> dict[str, np.ndarray]:
         """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
         found = {

@@ -132,6 +132,12 @@ class RigidBodies(Spec):
                 touch[[joint.first, joint.second], [joint.second, joint.first]] = False
         return np.argwhere(touch)
 
+    def contact_name(self, element: int) -> str:
+        """Which two touch in entry ``element`` of a rollout's ``contact`` and ``branch``, in words."""
+        n, pairs = len(self.bodies), self.pairs
+        names = [f"bodies[{k}]" if k < n else f"obstacles[{k - n}]" for k in pairs[element // 2 % len(pairs)].tolist()]
+        return " and ".join(names)
+
     @property
     def driven_springs(self) -> np.ndarray:
         """(k,) the springs that a controller drives: those whose actuation is not zero."""

@@ -442,12 +442,12 @@ def test_contact_switches_are_listed_in_order():
     contact[1, 3, 2] = np.nan  # after a rollout broke off: no switch
     rollout = Rollout(ball(5), {}, np.arange(6.0), {"contact": contact}, envs=2)
     assert _changes(rollout) == (
-        Change(1, 1, 0, 0, 5),
-        Change(0, 2, 1, 0, 1),
-        Change(1, 2, 0, 5, 0),
-        Change(0, 3, 1, 1, 3),
+        Change(1, 1, 0, 0, 5, "point 0"),
+        Change(0, 2, 1, 0, 1, "point 1"),
+        Change(1, 2, 0, 5, 0, "point 0"),
+        Change(0, 3, 1, 1, 3, "point 1"),
     )
-    assert _changes(rollout.env(0)) == (Change(0, 2, 1, 0, 1), Change(0, 3, 1, 1, 3))
+    assert _changes(rollout.env(0)) == (Change(0, 2, 1, 0, 1, "point 1"), Change(0, 3, 1, 1, 3, "point 1"))
     assert _changes(Rollout(ball(5), {}, np.arange(6.0), {"position": np.zeros((6, 1, 2))})) is None
 
 
@@ -577,11 +577,11 @@ def test_vanishing_gradients_are_not_compared_in_their_rounding():
 def test_json_is_strict_and_whole():
     own = passes(np.stack([CALM, CALM]), growth=np.array([np.nan, 1.0]), horizon=(None, 7))
     own = replace(own, forward=(Place("force", 1, 3, 2),), largest=np.array([np.inf, 1.0]))
-    report = made(own, contacts=(Change(0, 3, 1, 0, 5),))
+    report = made(own, contacts=(Change(0, 3, 1, 0, 5, "point 1"),))
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (found["healthy"], found["exit_status"], set(found["findings"])) == (False, 1, {"forward"})
     assert found["passes"]["forward"] == [{"array": "force", "env": 1, "step": 3, "element": 2}]
-    assert found["contacts"] == [{"env": 0, "step": 3, "element": 1, "before": 0, "after": 5}]
+    assert found["contacts"] == [{"env": 0, "step": 3, "element": 1, "before": 0, "after": 5, "place": "point 1"}]
     assert found["passes"]["growth"] == [None, 1.0]
     assert found["passes"]["largest"] == [None, 1.0]
     assert found["passes"]["horizon"] == [None, 7]
