@@ -25,10 +25,10 @@ class Array:
         grad: the array of its gradient, None without one.
     """
 
-    def __init__(self, field: Any, shape: tuple[int, ...]):
+    def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False):
         self.field, self.shape, self._env_last = field, shape, False
-        has_gradient = getattr(field, "grad", None) is not None
-        self.grad: Array | None = Array(field.grad, shape) if has_gradient else None
+        # Taichi makes a gradient for every field of real numbers; only if it is placed does it count.
+        self.grad: Array | None = Array(field.grad, shape) if gradient else None
 
     def place(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
         """Put it into a tree of fields, with this many rows."""

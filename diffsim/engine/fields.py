@@ -230,8 +230,10 @@ class Fields:
 
     def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Array:
         if width:
-            return self._keep(Array(ti.Vector.field(width, self.real, needs_grad=gradient), shape))
-        return self._keep(Array(ti.field(self.real, needs_grad=gradient), shape))
+            field = ti.Vector.field(width, self.real, needs_grad=gradient)
+        else:
+            field = ti.field(self.real, needs_grad=gradient)
+        return self._keep(Array(field, shape, gradient=gradient))
 
     @property
     def row_bytes(self) -> int:

@@ -1,11 +1,14 @@
 """Starting Taichi: which device, what is said, and what happens when somebody else restarts it."""
 
+import os
 import subprocess
 import sys
+import time
 import weakref
 
 import numpy as np
 import pytest
+import taichi as ti
 
 import diffsim as ds
 from diffsim.engine import runtime
@@ -167,3 +170,50 @@ def test_the_refusal_leaves_the_living_simulation_alone(monkeypatch):
         with pytest.raises(ds.DeviceError, match="alive on 'cpu'"):
             ds.Simulation(PROBLEM, device="vulkan")
         assert simulation.value(simulation.params()) == expected
+
+
+# Taichi's cache of kernels
+
+
+def test_a_lock_that_a_killed_process_left_is_taken_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("TI_OFFLINE_CACHE_FILE_PATH", str(tmp_path / "cache"))
+    runtime._free_cache()  # there is no such folder yet
+    lock = tmp_path / "cache" / "ticache.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    runtime._free_cache()
+    assert lock.exists(), "a process may be writing at this moment"
+    old = time.time() - 2 * runtime._STALE
+    os.utime(lock, (old, old))
+    runtime._free_cache()
+    assert not lock.exists()
+
+
+# What Taichi says of a line
+
+
+@ti.func
+def broken(value):
+    return value.no_such_thing
+
+
+def test_errors_in_kernels_still_show_their_line():
+    """Their words are made once for each line and kept, so a second kernel with the same line has to have them too."""
+
+    class Owner:
+        pass
+
+    runtime.attach(owner := Owner(), "cpu")
+    for _ in range(2):
+
+        @ti.kernel
+        def compute():
+            value = ti.Vector([1.0, 2.0])
+            broken(value)
+
+        with pytest.raises(ti.TaichiCompilationError) as caught:
+            compute()
+        assert "in broken:" in str(caught.value)
+        assert "return value.no_such_thing" in str(caught.value)
+        assert "            broken(value)" in str(caught.value)
+    runtime.detach(owner)
