@@ -249,6 +249,15 @@ def features(bodies: ti.template(), touch: ti.template(), env, row, margin, pair
                 if high_other > high:
                     first, second, start, corner = other, own, back, high_end
                 here = ti.min(high, high_other) > ti.max(low, low_other) + contact.SKIN
+            if here and reach > 0.0 and points == 0 and first == other:
+                # A vertex beyond the ends of a rounded side is farther from it than from the line through it.
+                after = bodies.following[start]
+                along = touch.place[env, after] - touch.place[env, start]
+                share = along.dot(touch.place[env, corner] - touch.place[env, start])
+                if share < 0.0:
+                    points = 1
+                elif share > along.dot(along):
+                    start, points = after, 1
             if here:
                 add(bodies, touch, env, row, margin, 2 * pair + end, first, second, start, corner, points)
 
