@@ -14,7 +14,7 @@ from .references import orders
 # Relative, of sums of 400 steps in float64.
 ROUNDING = 1e-12
 
-# A coefficient of friction of 0 counts as 1e-12, the root of its square plus 1e-24: an impact may take a few times that.
+# A coefficient of friction of 0 counts as 1e-12, the root of its square plus 1e-24: an impact may take several such.
 FRICTIONLESS = 1e-11
 
 DT, STEPS, DRAWS = 1e-3, 400, 3  # s
