@@ -108,6 +108,6 @@ def test_below_the_angle_of_friction_boxes_slide(slope):
 
 
 def test_above_the_angle_of_friction_boxes_rest_and_do_not_creep(slope):
-    _, _, rollout, way, _ = slope
+    *_, way, _ = slope
     assert np.abs(way[:, 3:]).max() < DEPTH
     assert np.ptp(way[STEPS // 10 :, 3:], axis=0).max() < 1e-13  # roundings of places up to 80 m
