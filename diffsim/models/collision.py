@@ -496,10 +496,18 @@ def prepare_contact(
                 loose_a * out[2] * side[2] + loose_b * out[3] * side[3],
                 friction,
                 restitution,
+                ti.max(pushed(motion, env, row, a, speed_a), pushed(motion, env, row, b, speed_b)),
             ]
         )
         place = motion.position[env, row, a] + seen[0] * ti.Vector([speed_a[0], speed_a[1]])
         touch.point[env, row, m] = place + ti.Vector([arm[0], arm[1]])
+
+
+@ti.func
+def pushed(motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), speed: ti.template()):
+    """How much forces change the velocity of a body in this step [m/s]."""
+    before = motion.velocity[env, row, place]
+    return contact.size(ti.Vector([speed[0] - before[0], speed[1] - before[1]]))
 
 
 @ti.func
