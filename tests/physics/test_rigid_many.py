@@ -66,7 +66,6 @@ def test_nothing_passes_through_anything(rollout):
     # Where bodies touch is found at the start of a step: they may come as deep as the fastest moves in one.
     fastest = np.linalg.norm(rollout.velocity, axis=2).max()
     for row in range(50, STEPS + 1, 50):
-        print(row, overlaps(rollout,row).min(), fastest*DT)
         assert overlaps(rollout, row).min() > -fastest * DT, row
     assert np.abs(rollout.position[-1, :, 0] - 0.5 * WIDTH).max() < 0.5 * WIDTH  # all are still in the box
     assert rollout.position[-1, :, 1].min() > 0.0
