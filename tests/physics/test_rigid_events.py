@@ -10,7 +10,7 @@ from diffsim.events import describe
 DT, STEPS = 5e-3, 200
 BALL, BLOCK, OTHER, FLOOR = range(4)
 SETTLED = 10
-"""Steps after which the solver has found what holds the block: in the first its front sinks by less than a millimetre."""
+"""Steps after which the solver has found what holds the block; in the first ones its front sinks a little."""
 
 
 @pytest.fixture(scope="module")
