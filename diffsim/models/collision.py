@@ -249,6 +249,15 @@ def features(bodies: ti.template(), touch: ti.template(), env, row, margin, pair
                 if high_other > high:
                     first, second, start, corner = other, own, back, high_end
                 here = ti.min(high, high_other) > ti.max(low, low_other) + contact.SKIN
+            if here and reach > 0.0 and points == 0 and first == other:
+                # A vertex beyond the ends of a rounded side is farther from it than from the line through it.
+                after = bodies.following[start]
+                along = touch.place[env, after] - touch.place[env, start]
+                share = along.dot(touch.place[env, corner] - touch.place[env, start])
+                if share < 0.0:
+                    points = 1
+                elif share > along.dot(along):
+                    start, points = after, 1
             if here:
                 add(bodies, touch, env, row, margin, 2 * pair + end, first, second, start, corner, points)
 
@@ -487,10 +496,18 @@ def prepare_contact(
                 loose_a * out[2] * side[2] + loose_b * out[3] * side[3],
                 friction,
                 restitution,
+                ti.max(pushed(motion, env, row, a, speed_a), pushed(motion, env, row, b, speed_b)),
             ]
         )
         place = motion.position[env, row, a] + seen[0] * ti.Vector([speed_a[0], speed_a[1]])
         touch.point[env, row, m] = place + ti.Vector([arm[0], arm[1]])
+
+
+@ti.func
+def pushed(motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), speed: ti.template()):
+    """How much forces change the velocity of a body in this step [m/s]."""
+    before = motion.velocity[env, row, place]
+    return contact.size(ti.Vector([speed[0] - before[0], speed[1] - before[1]]))
 
 
 @ti.func

@@ -11,8 +11,6 @@ which normal (`normal_at_impact`), how fast does it leave if it does (`rebound`,
 may be recorded (`mark`).
 """
 
-from typing import Any
-
 import taichi as ti
 
 from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES
@@ -39,6 +37,7 @@ __all__ = [
     "moved",
     "normal_at_impact",
     "rebound",
+    "recorded",
     "rests",
     "size",
     "slides",
@@ -247,9 +246,9 @@ def moved(position, before, after, impact, dt):
 # Events
 
 
-def recorded(field: Any) -> bool:
-    """Whether there is such a field; `ti.static` takes nothing but numbers."""
-    return field is not None
+def recorded(contact):
+    """Whether there is a trajectory field to record in; asked while a kernel compiles, of a field or None."""
+    return contact is not None
 
 
 @ti.func

@@ -5,9 +5,9 @@ its own speed right, accumulated impulses are clamped, and a step begins with th
 with. What differs:
 
 * Impulses act when they happen within the step (see `Courses`), so that landing and bouncing keep their time of impact.
-* A bounce is an impulse of its own, given whenever bodies approach each other, and is not taken back: impacts are
-  passed on from body to body (Guendelman et al. 2003, ACM Trans. Graph. 22(3), section 5). Without friction each
-  conserves momentum, and energy if the restitution is 1.
+* A bounce is an impulse of its own, given whenever bodies approach each other faster than forces explain (see
+  `PASSED_ON`), and is not taken back: impacts are passed on from body to body (Guendelman et al. 2003, ACM Trans.
+  Graph. 22(3), section 5). Without friction each conserves momentum, and energy if the restitution is 1.
 * Joints aim at staying closed to the end of the step, as in SHAKE (Ryckaert et al. 1977, J. Comput. Phys. 23): a
   speed of zero at its start would lead off the circle on which bodies turn, and cost energy. Where they are open, as
   contacts that are too deep, they are closed by a displacement that leaves no speed behind.
@@ -40,6 +40,12 @@ Ten roundings of a float32 coordinate of order one."""
 PUSH = 0.2
 """Share of a greater depth that is pushed out in a step, as a displacement without speed. More would overshoot where
 several contacts of a body each push it (Box2D's value)."""
+
+PASSED_ON = 10.0
+"""A contact bounces if bodies approach each other faster at the start of a step than forces push them in it, or if what
+others pass on to it is faster by this factor. Forces pass through a pile as impulses do; if each contact in it bounced
+from that, it would not learn what it has to carry, and the pile would sink into itself. A pile ten bodies high is at
+rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
 
 
 @ti.func
@@ -176,7 +182,8 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         if ti.static(touch.bouncy):
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
             up = contact.rebound(speed, law[1], impact / dt, law[7])
-            bounces = meets and contact.leaves(up, law[1], law[7]) and not recalls
+            hits = ti.max(-law[2], ti.static(1.0 / PASSED_ON) * -speed) > law[8]
+            bounces = meets and hits and contact.leaves(up, law[1], law[7]) and not recalls
             along = ti.select(recalls, before[0], ti.select(bounces, (up - speed) * mass, rests - before[0]))
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])

@@ -156,7 +156,8 @@ class Touch:
     side: Any  # row along the tangent, which is the normal turned counter-clockwise
     law: Any  # gap at the start of the step as it is seen from the impact [m], what forces add to the normal speed in
     # this step, normal speed at its start before forces [m/s], effective mass along the normal and along the tangent
-    # [kg], speed along either for an impulse along the other [1/kg], friction, restitution
+    # [kg], speed along either for an impulse along the other [1/kg], friction, restitution, how much forces change the
+    # velocity of either body in this step, whichever is more [m/s]
     point: Any  # where [m]
     impulse: (
         Any  # (env, row, pass * contacts + contact) before each pass, and after the last: normal, tangential [N s],
@@ -535,7 +536,7 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         arms=rows("contact_arms", contacts, 4, **hidden),
         out=rows("contact_out", contacts, 4, **hidden),
         side=rows("contact_side", contacts, 4, **hidden),
-        law=rows("contact_law", contacts, 8, **hidden),
+        law=rows("contact_law", contacts, 9, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
         impulse=rows("contact_impulse", (passes + 2) * contacts, 5, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),
