@@ -6,12 +6,12 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 RADIUS, LAYERS, TARGET = 0.03, 4, (0.9, 0.75)
-STEPS = ds.Adam(ds.ExponentialDecay(0.01, 0.985))
+STEPS = ds.Adam(ds.ExponentialDecay(0.02, 0.975))
 
 
 def problem() -> ds.Problem:
     rows = [(i, j) for i in range(LAYERS) for j in range(i + 1)]
-    balls = [(0.5 + 2.0 * RADIUS * i, 0.5 + RADIUS * (2 * j - i)) for i, j in rows]
+    balls = [(0.5 + 2.0 * RADIUS * i, 0.5 + RADIUS * (2.0 * j - 0.7 * i)) for i, j in rows]
     scene = ds.RigidBodies(
         bodies=[ds.Disc((0.1, 0.5), RADIUS, velocity=(0.3, 0.0)), *(ds.Disc(ball, RADIUS) for ball in balls)],
         gravity=(0.0, 0.0),
@@ -29,4 +29,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=STEPS, iterations=200, report=report)
+    scene_main(problem, optimizer=STEPS, iterations=100, report=report)
