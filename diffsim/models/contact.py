@@ -11,6 +11,8 @@ which normal (`normal_at_impact`), how fast does it leave if it does (`rebound`,
 may be recorded (`mark`).
 """
 
+from typing import Any
+
 import taichi as ti
 
 from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES
@@ -245,17 +247,22 @@ def moved(position, before, after, impact, dt):
 # Events
 
 
+def recorded(field: Any) -> bool:
+    """Whether there is such a field; `ti.static` takes nothing but numbers."""
+    return field is not None
+
+
 @ti.func
 def mark(contact: ti.template(), env, row, element, flag: ti.template()):
     """Record a decision: add its flag to the trajectory field ``contact``. Nothing is compiled if there is none."""
-    if ti.static(contact):
+    if ti.static(recorded(contact)):
         contact[env, row, element] += ti.static(float(flag))
 
 
 @ti.func
 def mark_bounce(contact: ti.template(), env, row, element, gap, speed, dt):
     """Record that it bounces, and what its `time_of_bounce` depends on."""
-    if ti.static(contact):
+    if ti.static(recorded(contact)):
         mark(contact, env, row, element, BOUNCES)
         if sunken(gap, speed, dt):
             mark(contact, env, row, element, DEEP)
@@ -264,7 +271,7 @@ def mark_bounce(contact: ti.template(), env, row, element, gap, speed, dt):
 @ti.func
 def mark_stay(contact: ti.template(), env, row, element, gap, speed, before, dt):
     """Record, for what does not bounce, what its `time_of_impact` depends on."""
-    if ti.static(contact):
+    if ti.static(recorded(contact)):
         if rests(gap, before):
             mark(contact, env, row, element, RESTS)
         elif sunken(gap, speed, dt):

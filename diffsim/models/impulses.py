@@ -303,7 +303,7 @@ def note(
     dt: ti.template(),
 ):
     """Record which way the contact law went, if anybody wants to know."""
-    if ti.static(touch.branch):
+    if ti.static(contact.recorded(touch.branch)):
         if turn > 0:
             key = touch.key[env, row, m]
             lies = contact.rests(gap, touch.law[env, row, m][2])
