@@ -20,5 +20,5 @@ def test_the_gradient_of_a_head_on_impact(restitution):
         _, grad = simulation.value_and_grad(simulation.params(0))
     after = DT * STEPS - (APART - 2.0 * RADIUS) / SPEED
     sideways = -0.5 * (1.0 + restitution) * SPEED / (2.0 * RADIUS) * after
-    # The impact is exact but for rounding; sticking would be off by a fifth or more.
+    # The impact is exact but for rounding; sticking would be off by a sixth or more.
     np.testing.assert_allclose(grad[name], -2.0 * 0.1 * sideways, rtol=1e-6)
