@@ -512,5 +512,9 @@ def pushed(motion: ti.template(), env: ti.template(), row: ti.template(), place:
 
 @ti.func
 def combined(one, other, both: ti.template()):
-    """Geometric mean of two coefficients; of one alone, where the other is 0 because the obstacle has none."""
-    return ti.select(both == 1, ti.sqrt(one * other + contact.TINY), one + other)
+    """Geometric mean of two coefficients; of one alone, where the other is 0 because the obstacle has none.
+
+    Exactly 0 where one of two is: with a little friction a head-on contact would stick, and its gradient tell of that.
+    """
+    mean = ti.select(one * other > 0.0, ti.sqrt(one * other + contact.TINY), 0.0)
+    return ti.select(both == 1, mean, one + other)

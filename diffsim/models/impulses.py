@@ -129,6 +129,16 @@ def bend_both(
 
 
 @ti.func
+def within(wanted, most):
+    """``wanted``, but from ``-most`` to ``most``.
+
+    Where both are equal Taichi gives the gradient to the second argument of its minimum or maximum, here the limit:
+    without friction both are 0, and the gradient would be that of a contact that sticks.
+    """
+    return ti.min(ti.max(wanted, -most), most)
+
+
+@ti.func
 def recall_contact(touch: ti.template(), env, row, step, m):
     """The impulse that a contact ended the last step with."""
     if m < touch.count[env, row, 0]:
@@ -189,7 +199,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             base = ti.select(bounces, 0.0, before[1])
             most = law[6] * ti.select(bounces, along, rests)
             wanted = base - (slide + couple * along) * law[4]
-            across = ti.select(recalls, before[1], ti.min(most, ti.max(-most, wanted)) - base)
+            across = ti.select(recalls, before[1], within(wanted, most) - base)
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
                 [
                     ti.select(recalls or bounces, before[0], rests),
@@ -226,7 +236,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             along = ti.select(recalls, before[0], rests - before[0])
             most = law[6] * rests
             wanted = before[1] - (slide + couple * along) * law[4]
-            across = ti.select(recalls, before[1], ti.min(most, ti.max(-most, wanted)) - before[1])
+            across = ti.select(recalls, before[1], within(wanted, most) - before[1])
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
                 [
                     ti.select(recalls, before[0], rests),

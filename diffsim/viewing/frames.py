@@ -24,6 +24,9 @@ __all__ = ["Film", "Panel", "View", "frames", "rows_at", "save_png", "snapshot"]
 # Margins of a picture around what moves, as shares of its size: left, bottom (the soil), right, top (words).
 MARGINS = (0.07, 0.16, 0.07, 0.14)
 
+# The same for one of several panels: its letters are larger against it, and have two lines.
+BESIDE = (0.07, 0.16, 0.07, 0.18)
+
 
 @dataclass(frozen=True)
 class View:
@@ -74,7 +77,7 @@ class Panel:
         view = view or View()
         self.camera = Camera.fit(
             self._shown,
-            viewport.inset(*MARGINS),
+            viewport.inset(*(MARGINS if self._alone else BESIDE)),
             azimuth=view.azimuth,
             elevation=view.elevation,
             perspective=view.perspective,

@@ -75,7 +75,7 @@ def floor_of(ground: Floor | None, content: np.ndarray) -> Floor:
 
 
 def goals_of(rollout: Rollout, dimension: int) -> np.ndarray:
-    """(k, d) places that the objective wants something at [m], k from 0 to 8."""
+    """(k, d) places that the objective wants something at [m], a few; a long measurement is not shown."""
     found = [np.zeros((0, dimension))]
     for target in _targets(rollout.problem.objective):
         values = np.asarray(target, dtype=float)
@@ -91,8 +91,9 @@ def _targets(objective: Any) -> Iterator[Any]:
         for part in objective:
             yield from _targets(part)
         return
-    if getattr(objective, "target", None) is not None:
-        yield objective.target
+    for name in ("target", "positions"):
+        if getattr(objective, name, None) is not None:
+            yield getattr(objective, name)
     yield from _targets(getattr(objective, "terms", ()))
 
 
