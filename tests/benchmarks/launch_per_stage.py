@@ -12,15 +12,19 @@ from unittest import mock
 
 import taichi as ti
 
-from diffsim.engine.executors import Run
-from diffsim.engine.stages import Stage
+from diffsim.engine.executors import Finish, Run, _act, _compiles
+from diffsim.engine.stages import Passes, Stage, Steps, turns_of
 
 __all__ = ["executor", "launches_per_step"]
+
+Entry = Stage | Passes
 
 
 @contextmanager
 def executor(kernels: int | None = None, *, serial: bool = False) -> Iterator[None]:
     """Simulations made inside launch from Python at each step: a kernel per stage, or ``kernels`` kernels in all.
+
+    All passes of a solver are one launch: kinder than a script, which would launch each stage in each pass.
 
     With ``kernels``, neighbours share a launch, each with a loop of its own. ``serial`` runs loops without Taichi's
     thread pool, which no script does.
@@ -29,13 +33,13 @@ def executor(kernels: int | None = None, *, serial: bool = False) -> Iterator[No
     def make(
         executor: str,
         prepare: Sequence[Stage],
-        step: Sequence[Stage],
+        step: Steps,
         final: Sequence[Stage],
         fields: Any,
         *,
         serial: bool = serial,
-    ) -> Run:
-        before, during, after = ([stage for stage in stages if stage.elements] for stages in (prepare, step, final))
+    ) -> tuple[Run, Finish]:
+        before, during, after = ([entry for entry in entries if entry.elements] for entries in (prepare, step, final))
         return launch_by_launch(before, grouped(during, kernels), after, fields, chosen)
 
     chosen = serial
@@ -43,11 +47,11 @@ def executor(kernels: int | None = None, *, serial: bool = False) -> Iterator[No
         yield
 
 
-def grouped(stages: list[Stage], kernels: int | None) -> list[list[Stage]]:
+def grouped(entries: list[Entry], kernels: int | None) -> list[list[Entry]]:
     """Neighbours together, so that there are ``kernels`` groups; None is a group per stage."""
-    count = len(stages) if kernels is None else min(kernels, len(stages))
-    cuts = [len(stages) * k // count for k in range(count + 1)]
-    return [stages[a:b] for a, b in pairwise(cuts)]
+    count = len(entries) if kernels is None else min(kernels, len(entries))
+    cuts = [len(entries) * k // count for k in range(count + 1)]
+    return [entries[a:b] for a, b in pairwise(cuts)]
 
 
 def launches_per_step(simulation: Any) -> int:
@@ -56,8 +60,8 @@ def launches_per_step(simulation: Any) -> int:
 
 
 def launch_by_launch(
-    prepare: list[Stage], step: list[list[Stage]], final: list[Stage], fields: Any, serial: bool
-) -> Run:
+    prepare: list[Stage], step: list[list[Entry]], final: list[Stage], fields: Any, serial: bool
+) -> tuple[Run, Finish]:
     envs, loss, total = fields.envs, fields.loss, fields.total
 
     @ti.kernel
@@ -66,7 +70,7 @@ def launch_by_launch(
             total[None] += weight * loss[env]
 
     before = [kernel_of([stage], envs, serial) for stage in prepare]
-    during = [kernel_of(stages, envs, serial) for stages in step]
+    during = [kernel_of(entries, envs, serial) for entries in step]
     after = [kernel_of([stage], envs, serial) for stage in final]
 
     def run(first: int, count: int, begins: int, ends: int, weight: float) -> None:
@@ -77,23 +81,33 @@ def launch_by_launch(
             for kernel in during:
                 kernel(row, first + row)
         if ends:
-            for kernel in after:
-                kernel(count, first + count)
-            add(weight)
+            finish(first, count, weight)
+
+    def finish(first: int, count: int, weight: float) -> None:
+        for kernel in after:
+            kernel(count, first + count)
+        add(weight)
 
     run.launches_per_step = len(during)
-    return run
+    return run, finish
 
 
-def kernel_of(stages: list[Stage], envs: int, serial: bool) -> Any:
-    """One kernel with a parallel loop over (environment, element) for each of the stages."""
+def kernel_of(entries: list[Entry], envs: int, serial: bool) -> Any:
+    """One kernel with a parallel loop over (environment, element) for each stage; over environments for a solver."""
+    solvers = {k: turns_of((entry,)) for k, entry in enumerate(entries) if isinstance(entry, Passes)}
 
     @ti.kernel
     def launch(row: ti.i32, at: ti.i32):
-        for k in ti.static(range(len(stages))):
-            ti.loop_config(serialize=serial)
-            for index in range(envs * ti.static(stages[k].elements)):
-                env = index // ti.static(stages[k].elements)
-                stages[k].function(*stages[k].records, env, row, at, index - env * ti.static(stages[k].elements))
+        for k in ti.static(range(len(entries))):
+            if ti.static(k in solvers):
+                ti.loop_config(serialize=serial)
+                for env in range(envs):
+                    for turn in range(ti.static(solvers[k][1])):
+                        _act(solvers[k][0], turn, env, row, at)
+            elif ti.static(_compiles(entries[k])):
+                ti.loop_config(serialize=serial)
+                for index in range(envs * ti.static(entries[k].elements)):
+                    env = index // ti.static(entries[k].elements)
+                    entries[k].function(*entries[k].records, env, row, at, index - env * ti.static(entries[k].elements))
 
     return launch

@@ -1,21 +1,12 @@
 """``--check`` of every scene, as a user runs it: how long it takes, and that it agrees in every tuned parameter."""
 
-import importlib.util
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-SCENES = sorted((Path(__file__).parents[2] / "scenes").glob("*.py"))
-
-
-def tuned(path):
-    spec = importlib.util.spec_from_file_location("scene", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.problem().tuned
+from .scenes import SCENES, scene
 
 
 @pytest.mark.bench
@@ -30,6 +21,8 @@ def test_every_tuned_parameter_agrees(path, tmp_path, monkeypatch):
         seconds.append(time.perf_counter() - begun)
         assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines()[1:] if not line.startswith(" ")]
-    assert [row.split("  ")[0] for row in rows if not row.startswith("all parameters")] == [*tuned(path)]
+    assert [row.split("  ")[0] for row in rows if not row.startswith("all parameters")] == [
+        *scene(path.stem).problem().tuned
+    ]
     assert all(row.endswith("  agrees") for row in rows)
     print(f"\n{path.stem}: {seconds[0]:.0f} s, {seconds[1]:.0f} s with kernels from the cache, {len(rows)} rows agree")

@@ -7,6 +7,7 @@ stage; of those, one launches 5 kernels a step, as many as DiffTaichi's mass_spr
 
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import diffsim as ds
 
 from . import launch_per_stage
 from .robots import problem_of_robot
+from .scenes import scene
 from .timing import compare, race
 
 pytestmark = pytest.mark.bench
@@ -35,12 +37,22 @@ LIVELY = 4.0  # times the starting weights: the robots then hop and stumble inst
 
 @pytest.mark.parametrize(("robot", "target"), [("A", ">= 40"), ("C", ">= 30")])
 def test_fused_rollout_against_launches(robot: str, target: str) -> None:
-    problem = problem_of_robot(robot)
+    against_launches(robot, target, problem_of_robot(robot), SCRIPTS)
+
+
+@pytest.mark.parametrize("robot", ["A", "B", "Leg"])
+def test_fused_rollout_of_rigid_bodies_against_launches(robot: str) -> None:
+    """The robots of scenes/rigid_walker.py as they are there: what is compared is how stages are launched."""
+    scripts = {name: SCRIPTS[name] for name in ("a launch per stage", "a launch per stage, no threads")}
+    against_launches(f"{robot} of rigid bodies", ">= 40", scene("rigid_walker").problem(robot), scripts)
+
+
+def against_launches(robot: str, target: str, problem: ds.Problem, choices: dict[str, dict[str, Any]]) -> None:
     with ExitStack() as stack:
         fused = stack.enter_context(ds.Simulation(problem))
         scripts = {}
-        for name, choices in SCRIPTS.items():
-            with launch_per_stage.executor(**choices):
+        for name, chosen in choices.items():
+            with launch_per_stage.executor(**chosen):
                 scripts[name] = stack.enter_context(ds.Simulation(problem))
         params = {name: LIVELY * values for name, values in fused.params(seed=1).items()}
         loss, grad = fused.value_and_grad(params)
@@ -61,7 +73,7 @@ def test_fused_rollout_against_launches(robot: str, target: str) -> None:
             title=f"robot {robot}",
             repeats=7,
         )
-    for name in SCRIPTS:
+    for name in choices:
         compare(laps, name, "diffsim", target)
 
 
