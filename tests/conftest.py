@@ -1,6 +1,7 @@
 """Simulations that tests share, and how tests are spread over processes."""
 
 from functools import partial
+from pathlib import Path
 from types import MethodType
 
 import pytest
@@ -47,43 +48,50 @@ LONG = (
     "test_scenes.py",
     "test_conformance.py",
     "test_estimators.py",
-    "test_health.py",
     "test_check.py",
     "test_docs.py",
     "test_traps.py",
     "test_smoothing.py",
-    "test_truncated.py",
+    "test_health.py",
     "test_adjoint.py",
     "test_flight_and_contact.py",
+    "test_truncated.py",
 )
 """Files that take long, the longest first: begun last, one would keep the others waiting."""
+
+SCENES = {path.stem for path in (Path(__file__).parents[1] / "scenes").glob("*.py")}
 
 SCENE_OF = {"test_the_stiffness_is_found": "identify_springs", "test_double_precision_and_no_video": "soft_throw"}
 """Tests of `test_scenes.py` that look at the run of a scene without having it as a parameter."""
 
 
-def group(item):
-    """The name of a test's group: its file and, where each test is of one of several, which."""
-    file = item.path.name
-    folder = item.path.parent.name
-    params = item.callspec.params if hasattr(item, "callspec") else {}
+def group(nodeid):
+    """The group of a test: its file and, where each test is of one scene or problem, which."""
+    file, _, test = nodeid.partition("::")
+    name, _, params = test.removesuffix("]").partition("[")
     part = ""
-    if file == "test_conformance.py":
-        part = str(params.get("bench", ""))
-    elif file == "test_scenes.py":
-        part = params["path"].stem if "path" in params else SCENE_OF.get(item.name, "")
-    return " ".join(filter(None, (folder, file, part)))
+    if file.endswith("test_scenes.py"):
+        part = params if params in SCENES else SCENE_OF.get(name, "")
+    elif file.endswith("test_conformance.py"):  # its problems are named after their parts, "air, steps, travel"
+        part = next((param for param in params.split("-") if ", " in param), "")
+    return f"{file} {part}".strip()
 
 
-def pytest_configure(config):
-    """Without xdist its mark means nothing, but is there."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        config.addinivalue_line("markers", "xdist_group(name): tests that run in one process")
+@pytest.hookimpl(optionalhook=True)  # there may be no xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Groups instead of files. Not by xdist's own marks of groups: of version 3.8 they have no effect in pytest 9.2."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of collection, not those of many tests first
+    return Groups(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items):
-    """Mark each test with its group, and put long ones first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    """Put long ones first."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
