@@ -1,5 +1,6 @@
 """The command ``diffsim``: what its words name, what it prints, exit statuses."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import pytest
 
 import diffsim as ds
 from diffsim.cli import main
+
+COMMAND = importlib.import_module("diffsim.cli.main")  # the package's `main` is the function
 
 SCRIPT = '''
 """A square that flies."""
@@ -28,9 +31,13 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Each test has a current folder of its own, with a scene script and a module that it imports."""
+def elsewhere(tmp_path, monkeypatch, keep):
+    """Each test has a current folder of its own, with a scene script and a module that it imports.
+
+    Problems that are equal are compiled once.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(COMMAND, "Simulation", keep)
     monkeypatch.syspath_prepend(str(tmp_path))  # put back after the test, with what the command adds
     for name in ("neighbour", "throw", "other"):
         monkeypatch.delitem(sys.modules, name, raising=False)

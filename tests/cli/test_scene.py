@@ -51,9 +51,10 @@ def main(*flags, **options):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Each test has a current folder of its own."""
+def elsewhere(tmp_path, monkeypatch, keep):
+    """Each test has a current folder of its own; problems that are equal are compiled once."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scene, "Simulation", keep)
 
 
 @pytest.fixture
@@ -84,9 +85,17 @@ def left(folder="outputs/test_scene"):
 
 
 def test_flags_from_arguments_have_their_types_and_reach_the_problem():
+    seen = []
+
+    def noted(speed: float = 1.0, steps: int = 5, label: str = "plain", heavy: bool = False) -> ds.Problem:
+        seen.append((speed, steps, label, heavy))
+        return problem()
+
     flags = ("--speed", "2", "--steps", "7", "--label", "3", "--heavy")
-    assert main(*flags, "--iterations", 1, "--no-video") == 0
-    assert ds.load_problem("outputs/test_scene") == problem(2.0, 7, "3", True)
+    scene_main(noted, arguments=[*flags, "--iterations", "1", "--no-video"])
+    assert seen == [(2.0, 7, "3", True)]
+    assert [type(value) for value in seen[0]] == [float, int, str, bool]
+    assert ds.load_problem("outputs/test_scene") == problem()
 
 
 def test_help_says_defaults(capsys):

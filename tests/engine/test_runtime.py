@@ -20,12 +20,17 @@ PROBLEM = ds.Problem(
     steps=9,
 )
 
+FALL = ds.Problem(
+    ds.MassSpring(points=[[0.3, 0.7]], gravity=(0.1, -9.81), damping=0.1, dt=0.01),
+    objective=ds.Travel(point=0),
+    steps=20,
+)
+
 SETUP = """
 import sys
 import diffsim as ds
-problem = ds.Problem(
-    ds.MassSpring(points=[[0.0, 0.0], [1.0, 0.0]], springs=[[0, 1]], actuation=0.1), ds.Sine(), ds.Travel(), steps=5
-)
+scene = ds.MassSpring(points=[[0.0, 0.0]], initial_velocity=(0.3, 0.1))
+problem = ds.Problem(scene, objective=ds.Travel(), steps=5, tune=("scene.initial_velocity",))
 """
 
 
@@ -65,12 +70,11 @@ with ds.Simulation(problem) as simulation:
     assert out == ""
 
 
-@pytest.mark.parametrize("precision", ["f32", "f64"])
-def test_a_restart_by_somebody_else_is_an_error_and_not_a_crash(precision):
-    _, said = python(f"""
+def test_a_restart_by_somebody_else_is_an_error_and_not_a_crash():
+    _, said = python("""
 import taichi as ti
-for restart in (ti.reset, lambda: ti.init(arch=ti.cpu, log_level=ti.ERROR)):
-    old = ds.Simulation(problem, precision={precision!r})
+for restart, precision in ((ti.reset, "f64"), (lambda: ti.init(arch=ti.cpu, log_level=ti.ERROR), "f32")):
+    old = ds.Simulation(problem, precision=precision)
     params = old.params()
     expected = old.value(params)
     restart()
@@ -79,7 +83,7 @@ for restart in (ti.reset, lambda: ti.init(arch=ti.cpu, log_level=ti.ERROR)):
             use(params)
         except ds.DeviceError as error:
             print(error, file=sys.stderr)
-    new = ds.Simulation(problem, precision={precision!r})
+    new = ds.Simulation(problem, precision=precision)
     assert new.value(params) == expected
     old.close()  # its tree has the number of a new one
     assert new.value(params) == expected
@@ -114,11 +118,7 @@ def test_precisions_live_side_by_side():
 
 def test_literals_of_float64_kernels_are_float64():
     """Free fall of n steps from rest is g dt^2 n (n + 1) / 2, to rounding."""
-    scene = ds.MassSpring(points=[[0.3, 0.7]], gravity=(0.1, -9.81), damping=0.1, dt=0.01)
-    with (
-        ds.Simulation(ds.Problem(scene, steps=20), precision="f32") as first,
-        ds.Simulation(ds.Problem(scene, steps=20), precision="f64") as simulation,
-    ):
+    with ds.Simulation(FALL, precision="f32") as first, ds.Simulation(FALL, precision="f64") as simulation:
         first.rollout({})
         found = simulation.rollout({}).velocity[-1, 0]
     keep = np.exp(-0.1 * 0.01)
@@ -164,7 +164,7 @@ def test_a_simulation_that_nobody_holds_does_not_block_a_device(pretended):
 
 
 def test_the_refusal_leaves_the_living_simulation_alone(monkeypatch):
-    with ds.Simulation(PROBLEM) as simulation:
+    with ds.Simulation(FALL) as simulation:
         expected = simulation.value(simulation.params())
         monkeypatch.setattr(runtime, "_supported", lambda device: True)
         with pytest.raises(ds.DeviceError, match="alive on 'cpu'"):

@@ -19,15 +19,16 @@ SCENE = ds.MassSpring(
 DRIVE = np.random.default_rng(5).normal(size=(STEPS, 2))
 MEASURED = np.stack([SCENE.points + 0.02 * k for k in range(STEPS + 1)])
 STATE = ("scene.initial_position", "scene.initial_velocity")
+GOAL = "objective.matchtrajectory.positions"
 
 
-def part(first=0, count=STEPS):
-    """The problem of ``count`` steps from ``first`` on, with terms at the last row and at every one."""
+def part(count=STEPS, also=()):
+    """The problem of the first ``count`` steps, with terms at the last row and at every one."""
     # A mean over the measurements there are: the weight makes it the same sum again.
-    match = ds.MatchTrajectory(MEASURED[first : first + count + 1], weight=(count + 1) / (STEPS + 1))
+    match = ds.MatchTrajectory(MEASURED[: count + 1], weight=(count + 1) / (STEPS + 1))
     objective = ds.Travel(point=2, direction=(1.0, 0.4)) + 0.3 * ds.Effort() + match
-    tune = ("scene.stiffness", "scene.gravity", "controller.values", *STATE)
-    return ds.Problem(SCENE, ds.OpenLoop(DRIVE[first : first + count]), objective, steps=count, tune=tune)
+    tune = ("scene.stiffness", "scene.gravity", "controller.values", *STATE, *also)
+    return ds.Problem(SCENE, ds.OpenLoop(DRIVE[:count]), objective, steps=count, tune=tune)
 
 
 def windows(window=WINDOW):
@@ -42,11 +43,11 @@ def sum_of_windows(pieces):
 
 
 def from_there(params, rollout, first, count):
-    """Parameters of `part`, from the recorded state."""
+    """Parameters of a window's problem, from the recorded state."""
     own = {name: params[name] for name in ("scene.stiffness", "scene.gravity")}
     values = params["controller.values"][..., first : first + count, :]
     state = {STATE[0]: rollout.position[first], STATE[1]: rollout.velocity[first]}
-    return {**own, "controller.values": values, **state}
+    return {**own, "controller.values": values, **state, GOAL: MEASURED[first : first + count + 1]}
 
 
 def assert_near(found, expected, precision):
@@ -63,40 +64,35 @@ def assert_identical(one, other):
         assert np.array_equal(value, other[name]), name
 
 
-@pytest.mark.parametrize(("executor", "precision", "window"), [("fused", "f32", STEPS), ("wide", "f64", STEPS + 5)])
-def test_a_window_of_all_steps_is_the_full_gradient_bit_for_bit(executor, precision, window):
-    with ds.Simulation(part(), executor=executor, precision=precision) as full:
-        params = full.params()
-        loss, grad = full.value_and_grad(params)
-        rollout, pullback = full.vjp(params)
-        cotangents = {"position": np.cos(rollout.position), "actuation": np.sin(rollout.actuation)}
-        pulled = pullback(cotangents)
-        with full.again(window=window) as other:
-            again, same = other.value_and_grad(params)
-            assert loss == again == other.value(params)
-            assert_identical(grad, same)
-            assert_identical(pulled, other.vjp(params)[1](cotangents))
+@pytest.fixture(scope="module")
+def full(keep):
+    return keep(part(), precision="f64")
 
 
 @pytest.fixture(scope="module")
-def truncated():
-    with ds.Simulation(part(), precision="f64", adjoint=ds.Truncated(WINDOW)) as simulation:
-        yield simulation
+def truncated(keep):
+    return keep(part(), precision="f64", adjoint=ds.Truncated(WINDOW))
 
 
 @pytest.fixture(scope="module")
-def full():
-    with ds.Simulation(part(), precision="f64") as simulation:
-        yield simulation
+def pieces(keep):
+    """The simulation of each window's problem; windows that are as long differ in what is tuned only."""
+    return [keep(part(count, also=(GOAL,)), precision="f64") for _, count in windows()]
 
 
-@pytest.fixture(scope="module")
-def pieces():
-    """The simulation of each window's problem."""
-    made = [ds.Simulation(part(first, count), precision="f64") for first, count in windows()]
-    yield made
-    for simulation in made:
-        simulation.close()
+def test_a_window_of_all_steps_is_the_full_gradient_bit_for_bit(full):
+    params = full.params()
+    loss, grad = full.value_and_grad(params)
+    rollout, pullback = full.vjp(params)
+    cotangents = {"position": np.cos(rollout.position), "actuation": np.sin(rollout.actuation)}
+    pulled = pullback(cotangents)
+    other = full.again(window=STEPS)
+    again, same = other.value_and_grad(params)
+    assert loss == again == other.value(params)
+    assert_identical(grad, same)
+    assert_identical(pulled, other.vjp(params)[1](cotangents))
+    # And a longer one is as long.
+    assert ds.Truncated(STEPS + 5).rows(STEPS, 1) == ds.Truncated(STEPS).rows(STEPS, 1) == STEPS
 
 
 def test_the_gradient_is_the_sum_of_those_of_the_windows(truncated, pieces):
@@ -161,16 +157,14 @@ def test_environments_are_single_runs_bit_for_bit(truncated):
         assert_identical({name: value[env] for name, value in grads.items()}, grad)
 
 
-@pytest.mark.parametrize(("executor", "precision"), [("wide", "f64"), ("fused", "f32")])
-def test_executors_and_precisions_agree(truncated, executor, precision):
+def test_executors_and_precisions_agree(truncated):
     """A shared mean over two environments that are the same is the same again."""
     params = truncated.params()
     loss, grad = truncated.value_and_grad(params)
-    settings = {"executor": executor, "precision": precision, "envs": 2}
-    with ds.Simulation(part(), adjoint=ds.Truncated(WINDOW), **settings) as other:
+    with ds.Simulation(part(), adjoint=ds.Truncated(WINDOW), executor="wide", precision="f32", envs=2) as other:
         again, same = other.value_and_grad(params)
-    assert_near(same, grad, precision)
-    assert again == pytest.approx(loss, rel=1e-6 if precision == "f32" else 1e-14)
+    assert_near(same, grad, "f32")
+    assert again == pytest.approx(loss, rel=1e-6)
 
 
 def test_there_are_no_adjoints_between_windows(truncated):

@@ -1,0 +1,97 @@
+"""Simulations that tests share, and how tests are spread over processes."""
+
+from functools import partial
+from pathlib import Path
+from types import MethodType
+
+import pytest
+
+# Sharing
+
+
+@pytest.fixture(scope="module")
+def keep():
+    """Makes simulations that stay open until the module is done: ``keep(problem, precision="f64")``.
+
+    Who asks for the same problem with the same settings again is given the same simulation, also by way of `again`:
+    to run one takes milliseconds, to compile it seconds. Not for tests of compiling or closing.
+    """
+    import diffsim as ds  # starts Taichi, which those who only collect tests need not wait for
+
+    kept = []
+
+    def find(problem, settings, make):
+        for own, others, simulation in kept:
+            if own == problem and others == settings:
+                return simulation
+        made = make()
+        made.close = lambda: None
+        made.again = partial(again, problem, settings, MethodType(type(made).again, made))
+        kept.append((problem, settings, made))
+        return made
+
+    def again(problem, settings, make, **changes):
+        return find(problem, {**settings, **changes}, partial(make, **changes))
+
+    def simulate(problem, **settings):
+        defaults = {"device": "cpu", "precision": "f32", "envs": 1, "shared": True, "record": "usual"}
+        return find(problem, {**defaults, **settings}, lambda: ds.Simulation(problem, **settings))
+
+    yield simulate
+    for *_, simulation in kept:
+        type(simulation).close(simulation)
+
+
+# Spreading. Tests of a group run in one process, one after the other; a group is a file, but for two.
+
+LONG = (
+    "test_scenes.py",
+    "test_conformance.py",
+    "test_estimators.py",
+    "test_check.py",
+    "test_docs.py",
+    "test_traps.py",
+    "test_smoothing.py",
+    "test_health.py",
+    "test_adjoint.py",
+    "test_flight_and_contact.py",
+    "test_truncated.py",
+)
+"""Files that take long, the longest first: begun last, one would keep the others waiting."""
+
+SCENES = {path.stem for path in (Path(__file__).parents[1] / "scenes").glob("*.py")}
+
+SCENE_OF = {"test_the_stiffness_is_found": "identify_springs", "test_double_precision_and_no_video": "soft_throw"}
+"""Tests of `test_scenes.py` that look at the run of a scene without having it as a parameter."""
+
+
+def group(nodeid):
+    """The group of a test: its file and, where each test is of one scene or problem, which."""
+    file, _, test = nodeid.partition("::")
+    name, _, params = test.removesuffix("]").partition("[")
+    part = ""
+    if file.endswith("test_scenes.py"):
+        part = params if params in SCENES else SCENE_OF.get(name, "")
+    elif file.endswith("test_conformance.py"):  # its problems are named after their parts, "air, steps, travel"
+        part = next((param for param in params.split("-") if ", " in param), "")
+    return f"{file} {part}".strip()
+
+
+@pytest.hookimpl(optionalhook=True)  # there may be no xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Groups instead of files. Not by xdist's own marks of groups: of version 3.8 they have no effect in pytest 9.2."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of collection, not those of many tests first
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Put long ones first."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
