@@ -396,7 +396,7 @@ def face_contact(
             apart_now = between + arm_now
             approach = speed_at(speed_b, arm_now) - speed_at(speed_a, apart_now)
             gap_now = (apart_now - rotated(turn_a, foot)).dot(normal_now) - reach
-            time = ti.min(bodies.dt, ti.max(0.0, gap_now) / ti.max(-approach.dot(normal_now), contact.SLOWEST))
+            time = contact.time_ahead(gap_now, -approach.dot(normal_now), bodies.dt)
             angle_a = time * speed_a[2]
             angle_b = time * speed_b[2]
             turn_then = advanced(turn_a, angle_a)

@@ -44,6 +44,7 @@ __all__ = [
     "slowed",
     "speed_of_discs",
     "sunken",
+    "time_ahead",
     "time_of_bounce",
     "time_of_discs",
     "time_of_impact",
@@ -105,6 +106,18 @@ def time_of_bounce(gap, speed, dt):
     return ti.select(sunken(gap, speed, dt), 0.0, gap) / -speed
 
 
+@ti.func
+def time_ahead(gap, closing, dt):
+    """When a place at distance ``gap`` that comes nearer at ``closing`` [m/s] will be at a face, at most ``dt`` [s].
+
+    For looking at how bodies will lie then, whether or not they meet. What moves by less than the skin in a step has a
+    time of rounding noise: it lies there already, or does not come. So the slope is at most ``dt / SKIN``.
+    """
+    comes = dt * closing > ti.max(gap, SKIN)
+    time = ti.max(0.0, gap) / ti.max(closing, SKIN / dt)
+    return ti.select(comes, time, ti.select(gap > SKIN, dt, 0.0))
+
+
 # Two discs, or two balls: what `meets` asks of them, and the gap and speed with which the functions above tell the time
 
 
@@ -143,11 +156,16 @@ def speed_of_discs(apart, approach, reach):
 
 @ti.func
 def time_of_discs(apart, approach, reach, dt):
-    """When two discs that meet in ``dt`` [s] do so, or 0 if they do not; for any discs, without a branch."""
+    """When two discs that meet in ``dt`` [s] do so, or 0 if they do not; for any discs, without a branch.
+
+    Also 0 if they come nearer by less than the skin: see `time_ahead`.
+    """
     closing = -apart.dot(approach)
     root = ti.sqrt(ti.max(_square(apart, approach, reach), (SLOWEST * reach) ** 2 + TINY))
-    time = ti.max(0.0, apart.dot(apart) - reach * reach) / (ti.max(0.0, closing) + root)
-    return ti.select(discs_meet(apart, approach, reach, dt), ti.min(dt, time), 0.0)
+    fast, least = ti.max(0.0, closing) + root, 2.0 * reach * SKIN / dt
+    time = ti.max(0.0, apart.dot(apart) - reach * reach) / ti.max(fast, least)
+    comes = discs_meet(apart, approach, reach, dt) and fast > least
+    return ti.select(comes, ti.min(dt, time), 0.0)
 
 
 @ti.func
