@@ -47,6 +47,9 @@ def keep():
 LONG = (
     "test_scenes.py",
     "test_conformance.py",
+    "test_rigid_closed_forms.py",
+    "test_rigid_many.py",
+    "test_rigid_stacks.py",
     "test_estimators.py",
     "test_check.py",
     "test_docs.py",
@@ -61,7 +64,12 @@ LONG = (
 
 SCENES = {path.stem for path in (Path(__file__).parents[1] / "scenes").glob("*.py")}
 
-SCENE_OF = {"test_the_stiffness_is_found": "identify_springs", "test_double_precision_and_no_video": "soft_throw"}
+SCENE_OF = {
+    "test_the_stiffness_is_found": "identify_springs",
+    "test_double_precision_and_no_video": "soft_throw",
+    "test_friction_and_restitution_are_found": "identify_friction",
+    "test_the_block_rests_in_the_bin": "catapult",
+}
 """Tests of `test_scenes.py` that look at the run of a scene without having it as a parameter."""
 
 

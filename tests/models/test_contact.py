@@ -23,7 +23,9 @@ from diffsim.models.contact import (
     slowed,
     speed_of_discs,
     sunken,
+    time_ahead,
     time_of_bounce,
+    time_of_discs,
     time_of_impact,
 )
 
@@ -123,6 +125,58 @@ def test_a_point_meets_the_plane_when_it_should(plane, name):
         timed, clamped = [gap / -speed, -1.0 / speed, gap / speed**2], [0.0, 0.0, 0.0]
         np.testing.assert_allclose(bounce, clamped if deep else timed, rtol=1e-15)
         np.testing.assert_allclose(impact, clamped if resting or deep else timed, rtol=1e-15)
+
+
+# Looking ahead
+
+
+AHEAD = {  # gap, closing: time and its slopes by both
+    "comes": (0.004, 1.0, (0.004, 1.0, -0.004)),
+    "comes from within the skin": (0.5 * SKIN, 1.0, (0.5 * SKIN, 1.0, -0.5 * SKIN)),
+    "does not arrive": (0.011, 1.0, (DT, 0.0, 0.0)),
+    "parts": (0.004, -1.0, (DT, 0.0, 0.0)),
+    "parts while it touches": (0.0, -1.0, (0.0, 0.0, 0.0)),  # as float32 often has it: the slope was a billion
+    "parts by rounding": (1e-15, -1e-3, (0.0, 0.0, 0.0)),
+    "rests by rounding": (1e-15, 1e-15, (0.0, 0.0, 0.0)),
+    "comes by rounding": (1e-15, 0.9 * SKIN / DT, (0.0, 0.0, 0.0)),
+    "is below": (-0.1, 1.0, (0.0, 0.0, 0.0)),
+    "is below and rises": (-0.1, -1.0, (0.0, 0.0, 0.0)),
+}
+
+
+def test_a_look_ahead_has_a_slope_only_where_something_comes(lab):
+    gap, closing = (lab.field([case[k] for case in AHEAD.values()]) for k in range(2))
+    out = lab.field(np.zeros(len(AHEAD)))
+
+    @ti.kernel
+    def look():
+        for i in range(out.shape[0]):
+            out[i] = time_ahead(gap[i], closing[i], DT)
+
+    look()
+    out.grad.fill(1.0)
+    look.grad()
+    found = np.stack([out.to_numpy(), gap.grad.to_numpy(), closing.grad.to_numpy()], axis=1)
+    for row, (name, case) in zip(found, AHEAD.items(), strict=True):
+        np.testing.assert_allclose(row, case[2], rtol=1e-14, err_msg=name)
+
+
+def test_discs_that_hardly_move_have_no_time_of_impact(lab):
+    """Two discs that touch, to rounding, and approach each other a skin a step, and a tenth of that."""
+    reach, approach = 0.5, np.array([[-10.0 * SKIN / DT, 0.0], [-0.1 * SKIN / DT, 0.0]])
+    apart, speed = lab.field([[reach + 1e-12, 0.0]] * 2, 2), lab.field(approach, 2)
+    out = lab.field(np.zeros(2))
+
+    @ti.kernel
+    def look():
+        for i in range(out.shape[0]):
+            out[i] = time_of_discs(apart[i], speed[i], reach, DT)
+
+    look()
+    out.grad.fill(1.0)
+    look.grad()
+    np.testing.assert_allclose(out.to_numpy(), [1e-12 / -approach[0, 0], 0.0], rtol=1e-3)  # 1e-12 is 1e4 roundings
+    np.testing.assert_allclose(apart.grad.to_numpy()[:, 0], [-1.0 / approach[0, 0], 0.0], rtol=1e-9)
 
 
 # Two discs
