@@ -21,6 +21,7 @@ bench: .venv/bench
 pictures: .venv/ready
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/trust_pictures.py
+	$(BIN)/python docs/rigid_pictures.py
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
