@@ -1,4 +1,4 @@
-"""Make the pictures of docs/rigid_bodies.md anew, from real runs: ``make pictures``. Prints the numbers that it quotes."""
+"""Make the pictures of docs/rigid_bodies.md anew: ``make pictures``. Prints the numbers that it quotes."""
 
 import sys
 

@@ -42,6 +42,20 @@ def keep():
         type(simulation).close(simulation)
 
 
+# On request
+
+
+def pytest_collection_modifyitems(config, items):
+    """Long ones first; and what is marked `bench` on request only: `make bench`, or any call whose -m names it."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    if "bench" in config.getoption("markexpr"):
+        return
+    asked_not = [item for item in items if item.get_closest_marker("bench")]
+    items[:] = [item for item in items if not item.get_closest_marker("bench")]
+    if asked_not:
+        config.hook.pytest_deselected(items=asked_not)
+
+
 # Spreading. Tests of a group run in one process, one after the other; a group is a file, but for two.
 
 LONG = (
@@ -98,8 +112,3 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False  # in the order of collection, not those of many tests first
     return Groups(config, log)
-
-
-def pytest_collection_modifyitems(items):
-    """Put long ones first."""
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

@@ -33,9 +33,9 @@ GRADIENT = 1e-6
 # that stiff springs and contact make of it.
 ROUNDING = 1e-10
 
-# Kernels of rigid bodies take long to compile. Their two examples share the work: each of these is skipped for one of
-# them and run for the other.
-SPARED = {"linked": {("fused", "segments"), "shared"}, "crowd": {("wide", "full"), "own"}}
+# Kernels of rigid bodies take long to compile. Their two examples share the work: what is skipped for one of them is
+# run for the other.
+SPARED = {"linked": {"fused", "agree"}, "crowd": {"wide", "own", "shared"}}
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide")
@@ -72,21 +72,21 @@ class Bench:
 
     def __init__(self, problem):
         self.problem = problem
-        # Kernels of one stage each are compiled sooner than one of many, and several copies are as good a test there.
-        self.copies_in = "wide" if isinstance(problem.scene, ds.RigidBodies) else "fused"
         self.name = next(name for name, make in flat(examples.SCENES) if make() == problem.scene)
         self.made = {}
         self.open = []
 
-    def __call__(self, executor="fused", adjoint="full", **settings):
+    @property
+    def executor(self):
+        """Where everything is run that is not about executors."""
+        return "wide" if "fused" in SPARED.get(self.name, ()) else "fused"
+
+    def __call__(self, executor=None, adjoint="full", **settings):
+        executor = executor or self.executor
         key = (executor, adjoint, *settings)
         if key not in self.made:
             self.made[key] = self.fresh(executor=executor, adjoint=ADJOINTS[adjoint], **settings)
         return self.made[key]
-
-    def some_adjoint(self, executor):
-        """Of those by which the gradient is looked at in this executor."""
-        return next(name for name in ADJOINTS if (executor, name) not in SPARED.get(self.name, ()))
 
     def skip(self, what):
         """If it is another example of the same model that shows this."""
@@ -181,8 +181,11 @@ def contacts(bench, params):
         return set()
     arrays = bench("wide", record="all").rollout(params).arrays
     found = {(row, place, describe(arrays["contact"][row, place])) for row, place in np.argwhere(arrays["contact"])}
-    inner = {(row, place, int(arrays["branch"][row, place])) for row, place in np.argwhere(arrays["branch"])}
-    return found | inner
+    # What the law decided within; of what is only near it tells as well.
+    inner = arrays["branch"] * np.tile(
+        arrays["contact"] != 0.0, arrays["branch"].shape[1] // arrays["contact"].shape[1]
+    )
+    return found | {(row, place, int(inner[row, place])) for row, place in np.argwhere(inner)}
 
 
 def contacts_by_motion(rollout):
@@ -262,7 +265,7 @@ def test_examples_exercise_every_kind_of_contact(bench):
 @pytest.mark.parametrize("adjoint", ADJOINTS)
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_gradient_of_every_number_agrees_with_differences(bench, executor, adjoint):
-    bench.skip((executor, adjoint))
+    bench.skip(executor)
     report = ds.check_gradients(bench(executor, adjoint), bench.params, tolerance=GRADIENT)
     assert report.passed, report
     assert {check.name for check in report.checks} == {*bench.problem.numbers(), ALL}
@@ -277,7 +280,8 @@ def test_right_gradients_raise_no_alarm(bench):
         rng = np.random.default_rng(seed)
         params = {n: v * rng.uniform(0.95, 1.05, v.shape) for n, v in bench().params(seed).items()}
         report = ds.check_gradients(bench(), params, seed=seed)
-        undecided = [row for row in report.checks if row.verdict != "agrees"]
+        assert not [row for row in report.checks if row.verdict == "disagrees"], report
+        undecided = [row for row in report.checks if row.verdict != "agrees" and "a contact switches" not in row.note]
         # One in ten thousand: a slope so small that rounding hides a thousandth of it.
         assert len(undecided) <= 1, report
 
@@ -310,8 +314,9 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
 
 
 # What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, and
-# what touches nothing has no use for friction.
+# what touches nothing has no use for friction, nor has what does not slide (the disc, whose travel counts).
 WITHOUT_EFFECT = {
+    "crowd": {"scene.obstacle_friction"},
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},
     "linked": {"scene.friction", "scene.restitution"},
@@ -329,8 +334,7 @@ def test_no_gradient_is_zero_by_accident(bench):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_segments_give_what_the_full_tape_gives_bit_for_bit(bench, executor):
-    bench.skip((executor, "full"))
-    bench.skip((executor, "segments"))
+    bench.skip(executor)
     full, segments = bench(executor, "full"), bench(executor, "segments")
     loss, grad = full.value_and_grad(bench.params)
     again, same = segments.value_and_grad(bench.params)
@@ -343,8 +347,8 @@ def test_segments_give_what_the_full_tape_gives_bit_for_bit(bench, executor):
 
 
 def test_same_seed_same_trajectory_bit_for_bit(bench):
-    first = bench(bench.copies_in, bench.some_adjoint(bench.copies_in)).rollout(bench().params(seed=5))
-    again = bench.fresh(executor=bench.copies_in)
+    first = bench().rollout(bench().params(seed=5))
+    again = bench.fresh(executor=bench.executor)
     second = again.rollout(again.params(seed=5))
     assert first.loss == second.loss
     assert_identical(arrays_of(first), arrays_of(second))
@@ -363,7 +367,8 @@ def test_seeds_draw_the_random_numbers_and_no_others(bench):
 
 
 def test_executors_agree(bench):
-    one, other = bench("fused"), bench("wide", bench.some_adjoint("wide"))
+    bench.skip("agree")
+    one, other = bench("fused"), bench("wide")
     assert_close(arrays_of(one.rollout(bench.params)), arrays_of(other.rollout(bench.params)))
     (loss, grad), (again, same) = one.value_and_grad(bench.params), other.value_and_grad(bench.params)
     assert_close({"loss": loss, **grad}, {"loss": again, **same})
@@ -375,8 +380,7 @@ def test_executors_agree(bench):
 def test_environments_with_parameters_of_their_own_are_single_runs_bit_for_bit(bench):
     copies = bench.copies(3)
     bench.skip("own")
-    one = bench(bench.copies_in, bench.some_adjoint(bench.copies_in))
-    many = bench(bench.copies_in, envs=3, shared=False)
+    one, many = bench(), bench(envs=3, shared=False)
     stacked = {name: np.stack([copy[name] for copy in copies]) for name in copies[0]}
     losses, grads = many.value_and_grad(stacked)
     rollout = many.rollout(stacked)
@@ -397,8 +401,8 @@ def test_shared_environments_average_over_their_initial_states(bench):
         del kept["scene.initial_velocity"]
     tuned = tuple(name for name in bench.problem.tuned if name not in kept)
     params = {name: bench.params[name] for name in tuned}
-    one = bench(bench.copies_in, bench.some_adjoint(bench.copies_in))
-    simulation = bench.fresh(replace(bench.problem, tune=tuned), executor=bench.copies_in, envs=3, initial_states=kept)
+    one = bench()
+    simulation = bench.fresh(replace(bench.problem, tune=tuned), executor=bench.executor, envs=3, initial_states=kept)
     loss, grad = simulation.value_and_grad(params)
     rollout = simulation.rollout(params)
     assert simulation.value(params) == loss == rollout.loss
@@ -424,6 +428,7 @@ def slopes(simulation, params, way, cotangents):
 
 @pytest.mark.parametrize(("executor", "adjoint"), [("fused", "full"), ("wide", "segments")])
 def test_pullback_of_every_recorded_array_agrees_with_differences(bench, executor, adjoint):
+    bench.skip(executor)
     simulation, params = bench(executor, adjoint), bench.params
     rng = np.random.default_rng(7)
     rollout, pullback = simulation.vjp(params)
@@ -441,8 +446,7 @@ def test_pullback_of_every_recorded_array_agrees_with_differences(bench, executo
 
 def test_pullbacks_are_the_same_by_segments_and_add_up(bench):
     rng = np.random.default_rng(8)
-    executor = next(name for name in EXECUTORS if not {(name, a) for a in ADJOINTS} & SPARED.get(bench.name, set()))
-    (rollout, full), (_, segments) = (bench(executor, adjoint).vjp(bench.params) for adjoint in ADJOINTS)
+    (rollout, full), (_, segments) = (bench(adjoint=adjoint).vjp(bench.params) for adjoint in ADJOINTS)
     cotangents = {name: rng.normal(size=value.shape) for name, value in arrays_of(rollout).items()}
     together = full(cotangents)
     assert_identical(together, segments(cotangents))

@@ -38,6 +38,16 @@ ANY_OTHER = (30, lambda first, best: best < first)
 
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
+# Those of the rigid bodies take most of a minute to compile, half the time of all others: one is run each time, the
+# others on request, `pytest -m bench tests/test_scenes.py`.
+ON_REQUEST = ("billiards", "catapult", "identify_friction", "rigid_walker")
+
+each_run = pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.bench] * (path.stem in ON_REQUEST)) for path in SCENES],
+    ids=[path.stem for path in SCENES],
+)
+
 
 def scene(name):
     """The path of a scene."""
@@ -119,7 +129,7 @@ def done(tmp_path_factory):
     return once
 
 
-@each_scene
+@each_run
 def test_a_run_leaves_its_files(path, done):
     left, out = done(path)
     movie = "optimisation.mp4" if find_encoder() else "optimisation.gif"
@@ -140,7 +150,7 @@ def test_a_run_leaves_its_files(path, done):
         assert subprocess.run(command, check=True, capture_output=True).stderr == b""
 
 
-@each_scene
+@each_run
 def test_a_run_learns(path, done):
     _, enough = LEARNS.get(path.stem, ANY_OTHER)
     history = ds.load_history(done(path)[0])
@@ -153,6 +163,7 @@ def test_the_stiffness_is_found(done):
     assert found == pytest.approx(true, rel=0.01)  # a hundredth: the noise of what was measured
 
 
+@pytest.mark.bench
 def test_friction_and_restitution_are_found(done):
     path = scene("identify_friction")
     found = ds.load_params(done(path)[0])
@@ -160,6 +171,7 @@ def test_friction_and_restitution_are_found(done):
         assert found[name] == pytest.approx(true, rel=0.01)  # measured: 0.03 % and 0.01 % off, by the noise
 
 
+@pytest.mark.bench
 def test_the_block_rests_in_the_bin(done):
     path = scene("catapult")
     place, height, speed = map(float, re.search(r"at \[(\S+) +(\S+) *\] m, at (\S+) m/s", done(path)[1]).groups())

@@ -364,15 +364,24 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), env, row, step, m
         out = touch.out[env, row, m]
         touch.carried[env, row + 1, m] = ti.Vector([found[0], found[1]])
         touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
-        touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
-        touch.where[env, row, m] = touch.point[env, row, m]
-        touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
-        touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
+        if found[0] + found[3] > 0.0:
+            touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
+            touch.where[env, row, m] = touch.point[env, row, m]
+            touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
+            touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
+        else:
+            blank(touch, env, row, m)
     else:
-        touch.force[env, row, m] = ti.Vector([0.0, 0.0])
-        touch.where[env, row, m] = ti.Vector([0.0, 0.0])
-        touch.normal[env, row, m] = ti.Vector([0.0, 0.0])
-        touch.which[env, row, m] = -1.0
+        blank(touch, env, row, m)
+
+
+@ti.func
+def blank(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """Record that there is nothing."""
+    touch.force[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.where[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.normal[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.which[env, row, m] = -1.0
 
 
 @ti.func

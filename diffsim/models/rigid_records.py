@@ -163,10 +163,10 @@ class Touch:
         Any  # (env, row, pass * contacts + contact) before each pass, and after the last: normal, tangential [N s],
     )
     # time of impact [s], and normal and tangential impulses of bounces [N s]
-    force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 beyond the list
-    where: Any  # recorded: the point; 0 beyond the list [m]
-    normal: Any  # recorded: from first to second; 0 beyond the list
-    which: Any  # recorded: the pair; -1 beyond the list
+    force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 where nothing touches
+    where: Any  # recorded: the point; 0 where nothing touches [m]
+    normal: Any  # recorded: from first to second; 0 where nothing touches
+    which: Any  # recorded: the pair; -1 where nothing touches
     carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with [N s]
     carried_key: Any  # (env, row, contact)
     carried_count: Any  # (env, row, 0)
