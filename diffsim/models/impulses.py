@@ -47,6 +47,9 @@ others pass on to it is faster by this factor. Forces pass through a pile as imp
 from that, it would not learn what it has to carry, and the pile would sink into itself. A pile ten bodies high is at
 rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
 
+ROUNDED = 1.0e-5
+"""Relative rounding of sums of impulses, in float32."""
+
 
 @ti.func
 def slot(
@@ -325,7 +328,10 @@ def note(
             key = touch.key[env, row, m]
             lies = contact.rests(gap, touch.law[env, row, m][2])
             sunken = contact.sunken(gap, closing, dt)
-            slides = ti.abs(wanted) > most
+            # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
+            gives = bounces or rests > 0.0
+            faster = ti.abs(wanted) > most
+            slides = gives and faster
             code = (
                 1
                 + ti.select(bounces, 1, 0)
@@ -345,7 +351,10 @@ def note(
                 hit = before[3] > 0.0 or bounces
                 if hit or rests > 0.0:
                     contact.mark(touch.contact, env, row, key, contact.MEETS)
-                    if slides:
+                    # What bounced in an earlier pass slid if it got all that friction could give.
+                    friction = touch.law[env, row, m][6]
+                    slid = ti.abs(before[4]) >= (1.0 - ROUNDED) * friction * before[3]
+                    if ti.select(gives or friction == 0.0, faster, slid):
                         contact.mark(touch.contact, env, row, key, contact.SLIDES)
                     if hit:
                         contact.mark(touch.contact, env, row, key, contact.BOUNCES)
