@@ -196,7 +196,9 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
             up = contact.rebound(speed, law[1], impact / dt, law[7])
             hits = ti.max(-law[2], ti.static(1.0 / PASSED_ON) * -speed) > law[8]
-            bounces = meets and hits and contact.leaves(up, law[1], law[7]) and not recalls
+            # Where it gave what lets it just come down, rounding would say whether it meets.
+            lacks = not held or speed + fall < -contact.STILL
+            bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7]) and not recalls
             along = ti.select(recalls, before[0], ti.select(bounces, (up - speed) * mass, rests - before[0]))
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])

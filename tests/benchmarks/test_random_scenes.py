@@ -78,7 +78,9 @@ def billiards(rng: Rng) -> ds.RigidBodies:
     """Three bodies shut in between half-planes, walls and a block; they hardly lose speed."""
     return ds.RigidBodies(
         [
-            ds.Disc(near(rng, (-0.25, 0.3), 0.05), near(rng, 0.08, 0.02), mass=rng.uniform(0.1, 0.3), **motion(rng, 1.5)),
+            ds.Disc(
+                near(rng, (-0.25, 0.3), 0.05), near(rng, 0.08, 0.02), mass=rng.uniform(0.1, 0.3), **motion(rng, 1.5)
+            ),
             ds.Disc(near(rng, (0.05, 0.3), 0.05), near(rng, 0.08, 0.02), inertia=0.002, **motion(rng, -1.0)),
             ds.Capsule(near(rng, (0.4, 0.35), 0.05), 0.08, near(rng, 0.04, 0.01), **turned(rng, x=-1.5)),
         ],
@@ -140,7 +142,9 @@ def crane(rng: Rng) -> ds.RigidBodies:
         ],
         obstacles=[ds.HalfPlane(angle=near(rng, 0.0, 0.05)), ds.Capsule(near(rng, (-0.35, 0.1), 0.02), 0.1, 0.05)],
         joints=[
-            ds.Slider(0, None, at=(0.0, 1.0), axis=near(rng, (1.0, 0.0), 0.1), motor=3.0, damping=rng.uniform(0.1, 0.5)),
+            ds.Slider(
+                0, None, at=(0.0, 1.0), axis=near(rng, (1.0, 0.0), 0.1), motor=3.0, damping=rng.uniform(0.1, 0.5)
+            ),
             ds.Pin(0, 1, at=(0.0, 0.93), damping=rng.uniform(0.005, 0.02)),
             ds.Rope(1, 2, (tip, np.zeros(2)), rope * float(np.linalg.norm(np.array(arm) + (0.0, -0.05) - ball))),
             ds.Weld(3, 4, at=low + (0.0, 0.12)),
@@ -245,14 +249,18 @@ def test_gradients_of_random_scenes_agree_with_differences(make, totals):
     for row in rows:
         verdicts[row.verdict] += 1
         if row.verdict != "agrees":
-            print(f"{row.name} of copy {row.env}: {row.verdict}, {row.adjoint:+.9e} {row.differences:+.9e} "
-                  f"+- {row.uncertainty:.0e} at {row.step:.0e}: {row.note}")
+            print(
+                f"{row.name} of copy {row.env}: {row.verdict}, {row.adjoint:+.9e} {row.differences:+.9e} "
+                f"+- {row.uncertainty:.0e} at {row.step:.0e}: {row.note}"
+            )
             if row.verdict == "disagrees" or "a contact switches" not in row.note:
                 wrong.append(row)
     flat = sum(row.adjoint == 0.0 for row in rows)
     seconds = time.perf_counter() - begin
-    print(f"{make.__name__}: {len(rows)} rows, {dict(verdicts)}, {flat} of slope zero; landings {touched.tolist()}; "
-          f"{seconds:.0f} s, {begin + seconds - checked:.0f} s of them checking")
+    print(
+        f"{make.__name__}: {len(rows)} rows, {dict(verdicts)}, {flat} of slope zero; landings {touched.tolist()}; "
+        f"{seconds:.0f} s, {begin + seconds - checked:.0f} s of them checking"
+    )
     totals.update(verdicts, contacts=int(touched.sum()))
     assert (touched > 0).all()
     assert not wrong
