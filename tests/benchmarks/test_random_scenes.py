@@ -129,16 +129,16 @@ def crane(rng: Rng) -> ds.RigidBodies:
     """A trolley on rails swings an arm, and a ball on a rope, against two blocks, one of them a welded pair."""
     rope = rng.uniform(1.03, 1.1)
     arm, ball = (0.0, 0.85), near(rng, (-0.25, 0.75), 0.03)
-    low = near(rng, (0.1, 0.15), 0.02)
-    tip = np.array([-0.05, 0.0])
+    low, seam, beside = near(rng, (0.1, 0.15), 0.02), np.array([0.0, 0.125]), np.array([0.3, 0.05])
+    tip, hook = (-0.05, 0.0), np.array(arm) - np.array([0.0, 0.05])  # in the frame of the arm, and in the world
     return ds.RigidBodies(
         [
             ds.Box((0.0, 1.0), near(rng, (0.1, 0.04), 0.01), velocity=(rng.uniform(-0.5, 0.5), 0.0)),
             ds.Capsule(arm, near(rng, 0.1, 0.01), 0.02, angle=0.5 * np.pi, angular_velocity=rng.uniform(-2.0, 2.0)),
             ds.Disc(ball, near(rng, 0.07, 0.01), density=rng.uniform(20.0, 40.0), **motion(rng, 1.5, -1.5)),
             ds.Box(low, near(rng, (0.08, 0.08), 0.01), angle=near(rng, 0.1, 0.1), restitution=0.2, friction=0.5),
-            ds.Polygon(low + (0.0, 0.25), outline(rng, 4, 0.1), **turned(rng)),
-            ds.Box(low + (0.3, 0.05), near(rng, (0.08, 0.08), 0.01), **turned(rng, x=-1.0)),
+            ds.Polygon(low + 2.0 * seam, outline(rng, 4, 0.1), **turned(rng)),
+            ds.Box(low + beside, near(rng, (0.08, 0.08), 0.01), **turned(rng, x=-1.0)),
         ],
         obstacles=[ds.HalfPlane(angle=near(rng, 0.0, 0.05)), ds.Capsule(near(rng, (-0.35, 0.1), 0.02), 0.1, 0.05)],
         joints=[
@@ -146,8 +146,8 @@ def crane(rng: Rng) -> ds.RigidBodies:
                 0, None, at=(0.0, 1.0), axis=near(rng, (1.0, 0.0), 0.1), motor=3.0, damping=rng.uniform(0.1, 0.5)
             ),
             ds.Pin(0, 1, at=(0.0, 0.93), damping=rng.uniform(0.005, 0.02)),
-            ds.Rope(1, 2, (tip, np.zeros(2)), rope * float(np.linalg.norm(np.array(arm) + (0.0, -0.05) - ball))),
-            ds.Weld(3, 4, at=low + (0.0, 0.12)),
+            ds.Rope(1, 2, (tip, (0.0, 0.0)), rope * float(np.linalg.norm(hook - ball))),
+            ds.Weld(3, 4, at=low + seam),
         ],
         springs=[
             ds.Spring(3, None, (near(rng, (0.0, 0.0), 0.02), near(rng, (0.5, 0.6), 0.1)), rng.uniform(2.0, 10.0)),
@@ -184,15 +184,19 @@ def crowd(rng: Rng) -> ds.RigidBodies:
 STRUCTURES = [tumblers, billiards, walker, crane, crowd]
 
 
+def apart(make: Callable[[Rng], ds.RigidBodies], rng: Rng) -> ds.RigidBodies | None:
+    """A scene, or None if its bodies overlap."""
+    try:
+        return make(rng)
+    except ds.InputError as error:
+        if "overlap" in str(error) or "reaches" in str(error):
+            return None
+        raise
+
+
 def drawn(make: Callable[[Rng], ds.RigidBodies], rng: Rng) -> ds.RigidBodies:
-    """A scene; another one is drawn instead of one whose bodies overlap."""
-    for _ in range(1000):
-        try:
-            return make(rng)
-        except ds.InputError as error:
-            if "overlap" not in str(error) and "reaches" not in str(error):
-                raise
-    raise AssertionError(f"no {make.__name__} without overlap in 1000 draws")
+    """The first scene whose bodies do not overlap."""
+    return next(scene for _ in range(1000) if (scene := apart(make, rng)))
 
 
 def problem_of(scene: ds.RigidBodies, rng: Rng) -> ds.Problem:
