@@ -47,6 +47,9 @@ others pass on to it is faster by this factor. Forces pass through a pile as imp
 from that, it would not learn what it has to carry, and the pile would sink into itself. A pile ten bodies high is at
 rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
 
+ROUNDED = 1.0e-5
+"""Relative rounding of sums of impulses, in float32."""
+
 
 @ti.func
 def slot(
@@ -193,7 +196,9 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
             up = contact.rebound(speed, law[1], impact / dt, law[7])
             hits = ti.max(-law[2], ti.static(1.0 / PASSED_ON) * -speed) > law[8]
-            bounces = meets and hits and contact.leaves(up, law[1], law[7]) and not recalls
+            # Where it gave what lets it just come down, rounding would say whether it meets.
+            lacks = not held or speed + fall < -contact.STILL
+            bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7]) and not recalls
             along = ti.select(recalls, before[0], ti.select(bounces, (up - speed) * mass, rests - before[0]))
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])
@@ -325,7 +330,10 @@ def note(
             key = touch.key[env, row, m]
             lies = contact.rests(gap, touch.law[env, row, m][2])
             sunken = contact.sunken(gap, closing, dt)
-            slides = ti.abs(wanted) > most
+            # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
+            gives = bounces or rests > 0.0
+            faster = ti.abs(wanted) > most
+            slides = gives and faster
             code = (
                 1
                 + ti.select(bounces, 1, 0)
@@ -345,7 +353,10 @@ def note(
                 hit = before[3] > 0.0 or bounces
                 if hit or rests > 0.0:
                     contact.mark(touch.contact, env, row, key, contact.MEETS)
-                    if slides:
+                    # What bounced in an earlier pass slid if it got all that friction could give.
+                    friction = touch.law[env, row, m][6]
+                    slid = ti.abs(before[4]) >= (1.0 - ROUNDED) * friction * before[3]
+                    if ti.select(gives or friction == 0.0, faster, slid):
                         contact.mark(touch.contact, env, row, key, contact.SLIDES)
                     if hit:
                         contact.mark(touch.contact, env, row, key, contact.BOUNCES)

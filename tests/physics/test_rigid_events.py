@@ -39,9 +39,9 @@ def of(rollout, name, body, other=FLOOR):
     return found[:, :, (pairs == [body, other]).all(axis=1)][:, :, 0]
 
 
-def words(rollout, body, end=0):
+def words(rollout, body, end=0, floor=FLOOR):
     """(steps) what happens at an end."""
-    return [describe(code) for code in of(rollout, "contact", body)[:, 0, end]]
+    return [describe(code) for code in of(rollout, "contact", body, floor)[:, 0, end]]
 
 
 def changes(found):
@@ -93,6 +93,33 @@ def test_starts_that_differ_by_little_take_the_same_branches_and_others_do_not(r
     assert np.array_equal(near.contact, rollout.contact)
     params["scene.initial_velocity"][BLOCK, 0] += 0.1
     assert not np.array_equal(sim.rollout(params).branch, rollout.branch)
+
+
+def test_a_bounce_that_friction_stops_does_not_slide_whatever_rounding_says():
+    """Discs roll off their bounces on slopes: what is left of the sliding after the pass they bounce in is rounding."""
+    place = np.array([[0.0, 1.0], [3.0, 1.2], [6.0, 1.4]])
+    discs = [ds.Disc(p, 0.1, velocity=(0.3, -2.0), angular_velocity=1.0 + k) for k, p in enumerate(place)]
+    scene = ds.RigidBodies(discs, [ds.HalfPlane(angle=0.1)], friction=0.8, restitution=0.5, dt=DT)
+    problem = ds.Problem(scene, steps=STEPS, tune=("scene.initial_angular_velocity",))
+    with ds.Simulation(problem, precision="f64", record="all") as simulation:
+        params = simulation.params()
+        rollout = simulation.rollout(params)
+        for disc in range(3):
+            found = changes(words(rollout, disc, floor=3))
+            assert found[:2] == ["flies", "bounces without sliding"]
+            assert "bounces and slides" not in found
+        for k in range(1, 9):
+            near = simulation.rollout({name: value * (1.0 + k * 1e-13) for name, value in params.items()})
+            assert np.array_equal(near.contact, rollout.contact)
+            assert np.array_equal(near.branch, rollout.branch)
+
+
+def test_a_bounce_that_friction_does_not_stop_slides():
+    disc = ds.Disc((0.0, 0.5), 0.1, velocity=(5.0, -2.0))
+    scene = ds.RigidBodies([disc], [ds.HalfPlane()], friction=0.1, restitution=0.5, dt=DT)
+    with ds.Simulation(ds.Problem(scene, steps=STEPS), precision="f32", record="all") as simulation:
+        found = changes(words(simulation.rollout(simulation.params()), 0, floor=1))
+    assert found[:2] == ["flies", "bounces and slides"]
 
 
 def test_too_many_contacts_are_an_error_that_says_how_many(sim):

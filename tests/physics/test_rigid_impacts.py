@@ -164,3 +164,21 @@ def test_of_five_discs_that_touch_only_the_last_leaves(sim, side):
     expected = np.zeros((5, 2))
     expected[last, 0] = side
     np.testing.assert_allclose(velocity, expected, rtol=0, atol=ROUNDING)
+
+
+def test_rounding_decides_nothing_when_a_heavy_disc_hits_one_that_lands():
+    """Of 100 pairs: the lower one is held down for a few steps, by impulses that let it just come down."""
+    rng, copies = np.random.default_rng(0), 100
+    discs = [ds.Disc((0.0, 0.1), 0.1, density=10.0), ds.Disc((0.0, 0.35), 0.1, density=50.0)]
+    scene = ds.RigidBodies(discs, [ds.HalfPlane()], restitution=0.3, dt=5 * DT)
+    problem = ds.Problem(scene, steps=40, tune=("scene.initial_position", "scene.initial_velocity"))
+    place = scene.numbers()["initial_position"] + rng.uniform((-0.04, 0.0), (0.04, 0.02), (copies, 2, 2))
+    velocity = rng.uniform((0.0, -3.0), (0.0, -1.0), (copies, 2, 2))
+    rounded = {"scene.initial_position": place.astype("f"), "scene.initial_velocity": velocity.astype("f")}
+    with ds.Simulation(problem, precision="f64", envs=copies, shared=False) as simulation:
+        found = simulation.rollout(rounded).position
+        near = simulation.rollout({name: value * (1.0 + 1e-13) for name, value in rounded.items()}).position
+    with ds.Simulation(problem, precision="f32", envs=copies, shared=False) as simulation:
+        coarse = simulation.rollout(rounded).position
+    assert np.abs(near - found).max() < 1e-10
+    assert np.abs(coarse - found).max() < 3e-4
