@@ -1,7 +1,7 @@
 """The check of gradients on fifty random scenes of rigid bodies: no correct gradient may disagree with differences.
 
 Five structures, ten scenes each as copies with parameters of their own; poses, speeds, sizes, masses and everything
-else is random, so that bodies hit each other and obstacles at any angle. Takes about ten minutes.
+else is random, so that bodies hit each other and obstacles at any angle. Takes about seven minutes.
 """
 
 import time
