@@ -1,6 +1,6 @@
 """The check of gradients on combinations of the examples, twenty seeds each: no correct gradient may disagree.
 
-All combinations of mass-spring scenes, which takes about ten minutes; with rigid bodies, which take ten times as long to
+All combinations of mass-spring scenes, which takes about ten minutes; with rigid bodies, which take ten times longer to
 compile, every controller once. `test_conformance` does the same for a few combinations.
 """
 
