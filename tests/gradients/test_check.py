@@ -275,7 +275,7 @@ class MadeUp:
     def __init__(self, loss, slope, contact=None, *, start=1.0, envs=1, shared=True, precision="f64", record="usual"):
         self.loss, self.slope, self.contact, self.start = loss, slope, contact, np.array(start)
         self.envs, self.shared, self.precision, self.record = envs, shared, precision, record
-        self.problem = SimpleNamespace(steps=5)
+        self.problem = SimpleNamespace(steps=5, scene=ds.MassSpring(points=[[0.0, 1.0]]))
         self.made, self.rollouts, self.values, self.elements = [], 0, 0, 2
         self._fields = SimpleNamespace(recorded=lambda: {"contact": (self.elements, 0), "position": (3, 2)})
 
