@@ -276,7 +276,8 @@ SEEDS = 20
 
 def test_right_gradients_raise_no_alarm(bench):
     """At points all around: random parameters are drawn again, and all are moved by up to five percent."""
-    for seed in range(SEEDS):
+    # In `wide` a rollout on a CPU takes 25 times as long; the other example of the model has all seeds.
+    for seed in range(SEEDS if bench.executor == "fused" else SEEDS // 4):
         rng = np.random.default_rng(seed)
         params = {n: v * rng.uniform(0.95, 1.05, v.shape) for n, v in bench().params(seed).items()}
         report = ds.check_gradients(bench(), params, seed=seed)

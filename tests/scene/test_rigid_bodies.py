@@ -400,7 +400,7 @@ def test_problems_tune_numbers_of_rigid_bodies():
     problem = ds.Problem(rich_scene(), ds.Sine(), ds.Travel(point=0), steps=5, tune=tune)
     assert problem.tuned == tune
     assert problem.with_tuned({"scene.motor": np.array([5.0, 6.0])}).scene.joints[2].motor == 6.0
-    with pytest.raises(InputError, match="scene has 6 points"):
+    with pytest.raises(InputError, match="scene has 6 bodies"):
         ds.Problem(rich_scene(), ds.Sine(), ds.Travel(point=6), steps=5)
 
 
