@@ -113,7 +113,7 @@ def _by_arguments(reader: "_Reader", given: dict[str, Any], callers: tuple["_Rea
             return _LOCAL if reader.is_local(node) else given.get(node.id)
         return None
 
-    faults = [reader.fault(node, _COUNTER) for node in reader.added if _is_integer(value(node))]
+    faults = [reader.fault(node, _COUNTER) for node in reader.added if _lacks_gradient(value(node))]
     faults += [reader.fault(node, _SET_AT) for node in reader.set_at if value(node) is _LOCAL]
     for function, call in reader.calls:
         inner = _read(function)
@@ -124,7 +124,7 @@ def _by_arguments(reader: "_Reader", given: dict[str, Any], callers: tuple["_Rea
     return faults
 
 
-def _is_integer(field: Any) -> bool:
+def _lacks_gradient(field: Any) -> bool:
     return isinstance(field, (ti.Field, Array)) and field.grad is None
 
 

@@ -8,7 +8,8 @@ speed that keeps it to second order, from the motion before impulses.
 
 import taichi as ti
 
-from diffsim.models.collision import cross, rotated, speed_at, turned
+from diffsim.models.collision import cross, rotated, turned
+from diffsim.models.contact_geometry import speed_at
 from diffsim.models.impulses import PUSH
 
 __all__ = [

@@ -3,7 +3,8 @@
 Per step, with h the time step:
 
     v_i* = exp(-d h) v_i + h (f_i / m_i + g), w_i* likewise: forces of springs and motors, gravity, damping
-    contacts that may happen in the step are found, each with its geometry at the time of impact (see `collision`)
+    contacts that may happen in the step are found, each with its geometry at the time of impact (see `collision`,
+    `contact_geometry`)
     impulses of contacts and joints at the times when they happen bend the courses of bodies (see `impulses`)
     x_i' = x_i + shift_i + h v_i', with the course that is left at the end
 
@@ -15,10 +16,11 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.models import impulses
+from diffsim.models import impulses, joint_impulses
 from diffsim.models import joints as links
-from diffsim.models.collision import cross, face_contact, point_contact, prepare_contact, reset, search, turned
-from diffsim.models.rigid_records import (
+from diffsim.models.collision import cross, reset, search, turned
+from diffsim.models.contact_geometry import face_contact, point_contact, prepare_contact
+from diffsim.models.rigid_fields import (
     PIN,
     SLIDER,
     bodies_of,
@@ -333,18 +335,18 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(links.hold_weld, (bodies, joints, motion, courses), welds),
         Stage(links.hold_slider, (bodies, joints, motion, courses), sliders),
         Stage(links.hold_rope, (bodies, joints, motion, courses), ropes),
-        Stage(impulses.recall_joint, (joints,), len(scene.joints)),
+        Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
         Stage(impulses.recall_contact, (touch,), contacts),
         Passes(
             (
-                Stage(impulses.solve_joint, solver, joints.holds),
-                Stage(impulses.solve_rope, solver, joints.ropes),
+                Stage(joint_impulses.solve_joint, solver, joints.holds),
+                Stage(joint_impulses.solve_rope, solver, joints.ropes),
                 Stage(impulses.solve_contact, (bodies, courses, touch), contacts),
             ),
             passes + 1,
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
-        Stage(impulses.carry_joint, (joints,), len(scene.joints)),
+        Stage(joint_impulses.carry_joint, (joints,), len(scene.joints)),
         Stage(impulses.carry_contact, (bodies, touch), contacts),
         Stage(impulses.carry_count, (bodies, touch), 1),
     ]

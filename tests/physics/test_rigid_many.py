@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.models import rigid_records
+from diffsim.models import rigid_fields
 from diffsim.models.impulses import PUSH
 from diffsim.scene.overlap import separation
 
@@ -44,7 +44,7 @@ def simulated():
 
 @pytest.fixture(scope="module")
 def rollout():
-    assert SIDE**2 >= rigid_records.MANY
+    assert SIDE**2 >= rigid_fields.MANY
     return simulated()
 
 
@@ -81,7 +81,7 @@ def test_a_pile_loses_its_energy_and_keeps_its_bodies_apart(rollout):
 
 
 def test_neighbours_of_the_grid_are_those_of_all_pairs_bit_for_bit(rollout, monkeypatch):
-    monkeypatch.setattr(rigid_records, "MANY", SIDE**2 + 1)
+    monkeypatch.setattr(rigid_fields, "MANY", SIDE**2 + 1)
     other = simulated()
     for name in ("position", "angle", "velocity", "angular_velocity", "contact_force", "contact_pair"):
         np.testing.assert_array_equal(other[name], rollout[name])
