@@ -1,4 +1,4 @@
-"""Which planar rigid bodies may touch in a step, and where: broad phase, features, and the geometry at the impact.
+"""Which planar rigid bodies may touch in a step, and where: broad phase and features.
 
 Shapes are convex: a core of one vertex (disc), two (capsule, segment) or more (polygon), grown by a radius; or a
 half-plane, which is one face without ends. Two shapes touch where a vertex of one meets a face of the other, or where
