@@ -19,7 +19,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
-from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError
+from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError, OmissionWarning
 from diffsim.gradients import (
     GradientEstimate,
     GradientReport,
@@ -32,24 +32,32 @@ from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, 
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.scene import (
+    Actuator,
+    Articulated,
     Box,
     Capsule,
     Disc,
+    Geom,
     Ground,
     HalfPlane,
+    Joint,
     Lattice,
+    Link,
     MassSpring,
     Pin,
     Polygon,
     RigidBodies,
     Rope,
     Segment,
+    Site,
     Slider,
     Spring,
     Weld,
     from_image,
     from_mesh,
     grid,
+    load_mjcf,
+    load_urdf,
 )
 from diffsim.simulation import Simulation
 from diffsim.tuning import (
@@ -73,7 +81,9 @@ __all__ = [
     "MLP",
     "PD",
     "SGD",
+    "Actuator",
     "Adam",
+    "Articulated",
     "Box",
     "Capsule",
     "Checkpointed",
@@ -84,6 +94,7 @@ __all__ = [
     "Effort",
     "ExponentialDecay",
     "FullTape",
+    "Geom",
     "GradientError",
     "GradientEstimate",
     "GradientReport",
@@ -91,11 +102,14 @@ __all__ = [
     "HalfPlane",
     "HealthReport",
     "InputError",
+    "Joint",
     "Lattice",
+    "Link",
     "MassSpring",
     "MatchTrajectory",
     "NormalisedGradientDescent",
     "Objective",
+    "OmissionWarning",
     "OpenLoop",
     "PiecewiseConstant",
     "Pin",
@@ -111,6 +125,7 @@ __all__ = [
     "Segment",
     "Simulation",
     "Sine",
+    "Site",
     "Slider",
     "Spring",
     "Travel",
@@ -123,8 +138,10 @@ __all__ = [
     "gradient_health",
     "grid",
     "load_history",
+    "load_mjcf",
     "load_params",
     "load_problem",
+    "load_urdf",
     "plot_health",
     "plot_loss",
     "render_optimisation",

@@ -36,3 +36,7 @@ class DeviceError(RuntimeError):
 
 class MissingExtraError(ImportError):
     """An optional package is needed; the message names the extra to install."""
+
+
+class OmissionWarning(UserWarning):
+    """A file holds what is not simulated, and was asked to be loaded without it; the message lists it."""

@@ -17,13 +17,13 @@ from diffsim.scene.bodies import Element, Shape, slack
 from diffsim.scene.checks import ROUNDING, flag
 from diffsim.spec import array, number, whole
 
-__all__ = ["Joint", "Link", "Pin", "Rope", "Slider", "Spring", "Weld", "in_world", "owners_of"]
+__all__ = ["Connection", "Pin", "PlanarJoint", "Rope", "Slider", "Spring", "Weld", "in_world", "owners_of"]
 
 _WORLD = Shape(np.zeros(2))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Link(Element):
+class Connection(Element):
     """What joints and springs have in common: two bodies, or a body and the world, and an anchor on each.
 
     Attributes:
@@ -69,7 +69,7 @@ class Link(Element):
         return float(np.linalg.norm(end - start))
 
 
-def owners_of(links: Sequence[Link], n: int) -> np.ndarray:
+def owners_of(links: Sequence[Connection], n: int) -> np.ndarray:
     """(k, 2) whose anchors k links have, in a scene of n bodies: the number of a body, n for the world."""
     found = [(link.first, n if link.second is None else link.second) for link in links]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
@@ -99,7 +99,7 @@ def _body(owner: str, value: Any, n: int) -> int:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Joint(Link):
+class PlanarJoint(Connection):
     """What joints have in common that leave some motion between two bodies, or none.
 
     Attributes:
@@ -124,10 +124,10 @@ class Joint(Link):
             place = array(f"{owner}.at", self.at, (2,))
             anchors = [shape.to_body(place) for shape in self.shapes(bodies)]
         joint = replace(self, at=None, collide=flag(f"{owner}.collide", self.collide), anchors=anchors)
-        return Link._placed(joint, owner, bodies)
+        return Connection._placed(joint, owner, bodies)
 
 
-def _check_together(owner: str, joint: Joint, bodies: Sequence[Shape]) -> None:
+def _check_together(owner: str, joint: PlanarJoint, bodies: Sequence[Shape]) -> None:
     apart = joint.distance(bodies)
     if apart > slack(*joint.shapes(bodies)):
         raise InputError(
@@ -157,8 +157,8 @@ def _drive(owner: str, joint: Pin | Slider) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pin(Joint):
-    """A hinge: two points stay together. ``Pin(0, 1, at=(0.2, 0.5))``; the rest is as in `Joint`.
+class Pin(PlanarJoint):
+    """A hinge: two points stay together. ``Pin(0, 1, at=(0.2, 0.5))``; the rest is as in `PlanarJoint`.
 
     Attributes:
         motor: torque on the second body, and its opposite on the first, at an actuation of 1 [N m]; one above 0 makes
@@ -177,8 +177,8 @@ class Pin(Joint):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Weld(Joint):
-    """Two bodies that move as one. ``Weld(0, 1, at=(0.2, 0.5))``; the rest is as in `Joint`.
+class Weld(PlanarJoint):
+    """Two bodies that move as one. ``Weld(0, 1, at=(0.2, 0.5))``; the rest is as in `PlanarJoint`.
 
     Attributes:
         angle: of the second body minus that of the first [rad]; None is that of the initial pose.
@@ -194,8 +194,8 @@ class Weld(Joint):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Slider(Joint):
-    """The second body moves along a line of the first, and keeps its relative angle. The rest is as in `Joint`.
+class Slider(PlanarJoint):
+    """The second body moves along a line of the first, and keeps its relative angle. The rest is as in `PlanarJoint`.
 
     ``Slider(0, 1, at=(0.2, 0.5), axis=(0, 1))``: the anchor of the second stays on the line through that of the first.
 
@@ -243,7 +243,7 @@ class Slider(Joint):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Rope(Link):
+class Rope(Connection):
     """Two points that are at most a length apart, and free below: ``Rope(0, None, ((0.1, 0.0), (0.0, 2.0)), 0.5)``.
 
     Attributes:
@@ -273,7 +273,7 @@ class Rope(Link):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Spring(Link):
+class Spring(Connection):
     """A spring between two points: ``Spring(0, 1, ((0.1, 0.0), (-0.1, 0.0)), stiffness=50.0)``.
 
     It pulls its ends together with ``stiffness * (length - target) + damping * rate`` newtons, where

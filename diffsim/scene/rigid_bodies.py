@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.scene.bodies import Body, Box, Capsule, Disc, HalfPlane, Polygon, Segment, Shape
-from diffsim.scene.joints import Link, Pin, Rope, Slider, Spring, Weld, in_world, owners_of
+from diffsim.scene.joints import Connection, Pin, Rope, Slider, Spring, Weld, in_world, owners_of
 from diffsim.scene.mechanics import MECHANICS, mass_and_inertia, mechanics, spring_energy
 from diffsim.scene.overlap import check_apart
 from diffsim.spec import Spec, array, number, whole
@@ -30,7 +30,7 @@ class Elements(NamedTuple):
 
     bodies: tuple[Body, ...]
     obstacles: tuple[Shape, ...]
-    joints: tuple[Link, ...]
+    joints: tuple[Connection, ...]
     springs: tuple[Spring, ...]
 
 

@@ -1,0 +1,485 @@
+"""Articulated robots: trees of links in three dimensions, held together by joints and driven by actuators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.scene import pairs
+from diffsim.scene.checks import flag
+from diffsim.scene.kinematics import forward_kinematics, joint_inertias, rotation_of
+from diffsim.scene.links import Actuator, Geom, Joint, Link, Site, members
+from diffsim.spec import Spec, array, number, whole
+
+__all__ = ["Articulated"]
+
+TIME_CONSTANT = 0.02
+"""Of contacts and limits that do not say how stiff they are [s]: MuJoCo's default (solref)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Articulated(Spec):
+    """Links in three dimensions, each held to its parent by joints; n links, j joints, k actuators.
+
+    ``nq`` numbers are the position of all joints and ``nv`` their velocity, in the order of links and joints: MuJoCo's
+    qpos and qvel (see `Joint`). Places of a rollout are the links, then the sites of the links, then those of the world.
+
+    Attributes:
+        links: n of `Link`, parents before children.
+        actuators: k of `Actuator`.
+        geoms: shapes of the world, such as the ground.
+        sites: points of the world.
+        gravity: (3,) [m/s^2].
+        initial_position: (nq,) of the joints; None is their reference. Quaternions may have any length but zero.
+        initial_velocity: (nv,) of the joints.
+        poses: positions of the joints by name, each (nq,): see `posed`.
+        exclude: pairs of names of links or geoms that never touch.
+        contacts: False simulates none.
+        limits: False simulates none.
+        slip_speed: at which friction has 71 % of its strength [m/s]: on a slope that a body does not slide down, it
+            creeps slower than this.
+        touch_depth: over which the stiffness of a contact sets in, so that its force is smooth [m].
+        unobserved: names of joints whose position a controller does not see, like that along which a robot runs. Of a
+            free joint, the horizontal place never is.
+        substeps: steps of the physics per step of the rollout.
+        dt: step of the rollout [s]: of the controller, the objective and what is recorded.
+
+    Raises:
+        InputError: naming the element, what was given and what is allowed.
+    """
+
+    kind: ClassVar[str] = "scene"
+    derives: ClassVar[tuple[str, ...]] = ("energy", "momentum", "angular_momentum", "orientation")
+
+    links: Any
+    actuators: Any = ()
+    geoms: Any = ()
+    sites: Any = ()
+    gravity: Any = (0.0, 0.0, -9.81)
+    initial_position: Any = None
+    initial_velocity: Any = None
+    poses: Mapping[str, Any] = field(default_factory=dict)
+    exclude: Any = ()
+    contacts: bool = True
+    limits: bool = True
+    slip_speed: float = 1.0e-3
+    touch_depth: float = 1.0e-3
+    unobserved: Any = ()
+    substeps: int = 1
+    dt: float = 1.0e-3
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        self._set(
+            links=members("Articulated.links", self.links, Link),
+            actuators=members("Articulated.actuators", self.actuators, Actuator),
+            geoms=members("Articulated.geoms", self.geoms, Geom),
+            sites=members("Articulated.sites", self.sites, Site),
+            gravity=array("Articulated.gravity", self.gravity, (3,)),
+            contacts=flag("Articulated.contacts", self.contacts),
+            limits=flag("Articulated.limits", self.limits),
+            slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
+            touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
+            substeps=whole("Articulated.substeps", self.substeps),
+            dt=number("Articulated.dt", self.dt, above=0.0),
+        )
+        if not self.links:
+            raise InputError("Articulated.links is empty, but a robot has at least one link")
+        self._check_names()
+        self._check_tree()
+        self._check_motion()
+        pairs.check(self)
+
+    def _check_names(self) -> None:
+        joints, geoms = [joint.name for joint in self.joints], [geom.name for _, geom in self.all_geoms]
+        kinds = {"joint": joints, "geom": geoms, "actuator": [a.name for a in self.actuators]}
+        for what, names in {"link or site": list(self.places), **kinds}.items():
+            twice = [name for k, name in enumerate(names) if name in names[:k]]
+            if twice:
+                raise InputError(f"two of the scene are named {what} {twice[0]!r}; give each a name of its own")
+        scalar = [joint.name for joint in self.joints if joint.kind in ("hinge", "slide")]
+        for actuator in self.actuators:
+            if actuator.joint not in scalar:
+                raise InputError(
+                    f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
+                    f"{', '.join(scalar) or 'none'}"
+                )
+        unobserved = (self.unobserved,) if isinstance(self.unobserved, str) else tuple(self.unobserved)
+        for name in unobserved:
+            if name not in joints:
+                raise InputError(f"Articulated.unobserved names {name!r}, but the joints are {', '.join(joints)}")
+        exclude = tuple(tuple(pair) for pair in self.exclude)
+        known = [*(link.name for link in self.links), *geoms]
+        for k, pair in enumerate(exclude):
+            if len(pair) != 2 or any(name not in known for name in pair):
+                raise InputError(f"exclude[{k}] is {pair!r}, but names of two links or geoms are needed")
+        self._set(unobserved=unobserved, exclude=exclude)
+
+    def _check_tree(self) -> None:
+        earlier: list[str] = []
+        for link in self.links:
+            if link.parent is not None and link.parent not in earlier:
+                raise InputError(
+                    f"link {link.name!r} has the parent {link.parent!r}, but links before it are "
+                    f"{', '.join(earlier) or 'none'}; parents stand before their children"
+                )
+            earlier.append(link.name)
+        for owner, geom in self.all_geoms:
+            if geom.shape == "plane" and owner >= 0:
+                raise InputError(
+                    f"geom {geom.name!r} is a plane of link {self.links[owner].name!r}; planes do not move"
+                )
+
+    def _check_motion(self) -> None:
+        nq, nv = self.coordinates, self.freedoms
+        if not nv:
+            raise InputError("no link has a joint: nothing in this scene moves")
+        reference = self.reference_position
+        start = reference if self.initial_position is None else self.initial_position
+        poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in dict(self.poses).items()}
+        self._set(
+            initial_position=self._unit("Articulated.initial_position", start, reference),
+            initial_velocity=array(
+                "Articulated.initial_velocity",
+                np.zeros(nv) if self.initial_velocity is None else self.initial_velocity,
+                (nv,),
+            ),
+            poses=poses,
+        )
+        inertias = joint_inertias(self, self.reference_position)
+        for freedom in np.flatnonzero(inertias <= 1e-12)[:1].tolist():
+            _, joint = self.freedom_owners[freedom]
+            raise InputError(
+                f"joint {joint.name!r} moves nothing that has a mass or inertia; give its link, or what the link "
+                f"carries, one of at least 1e-12; nq is {nq}"
+            )
+
+    def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
+        found = array(owner, value, reference.shape)
+        for name, at, kind in self._coordinates():
+            if kind in ("ball", "free"):
+                quaternion = found[at - 4 : at]
+                if np.linalg.norm(quaternion) < 1e-12:
+                    raise InputError(f"{owner}: the quaternion of joint {name!r} is zero")
+        return found
+
+    def _coordinates(self) -> Iterator[tuple[str, int, str]]:
+        """Name and kind of every joint, and where its position ends."""
+        at = 0
+        for joint in self.joints:
+            at += joint.coordinates
+            yield joint.name, at, joint.kind
+
+    def _shown(self) -> dict[str, Any]:
+        """What `repr` tells: names, not everything about all links."""
+        found = super()._shown()
+        found["links"] = tuple(link.name for link in self.links)
+        found.update(
+            {name: tuple(each.name for each in getattr(self, name)) for name in ("actuators", "geoms", "sites")}
+        )
+        return found
+
+    # The tree
+
+    @cached_property
+    def joints(self) -> tuple[Joint, ...]:
+        """All joints, link by link."""
+        return tuple(joint for link in self.links for joint in link.joints)
+
+    @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """Index of each link's parent, -1 for the world."""
+        index = {link.name: k for k, link in enumerate(self.links)}
+        return tuple(-1 if link.parent is None else index[link.parent] for link in self.links)
+
+    @cached_property
+    def lineages(self) -> tuple[tuple[int, ...], ...]:
+        """Of each link: itself, its parent, and so on up to the link of the world."""
+        found: list[tuple[int, ...]] = []
+        for k, parent in enumerate(self.parents):
+            found.append((k,) if parent < 0 else (k, *found[parent]))
+        return tuple(found)
+
+    @cached_property
+    def freedom_owners(self) -> tuple[tuple[int, Joint], ...]:
+        """Link and joint of every number of the velocity."""
+        return tuple(
+            (k, joint) for k, link in enumerate(self.links) for joint in link.joints for _ in range(joint.freedoms)
+        )
+
+    @property
+    def coordinates(self) -> int:
+        """Length of the joints' position (nq)."""
+        return sum(joint.coordinates for joint in self.joints)
+
+    @property
+    def freedoms(self) -> int:
+        """Length of the joints' velocity (nv)."""
+        return sum(joint.freedoms for joint in self.joints)
+
+    @cached_property
+    def reference_position(self) -> np.ndarray:
+        """(nq,) of the joints where every link is where its position says."""
+        found: list[float] = []
+        for link in self.links:
+            for joint in link.joints:
+                if joint.kind == "free":
+                    found += [*link.position, *link.orientation]
+                else:
+                    found += [1.0, 0.0, 0.0, 0.0] if joint.kind == "ball" else [joint.reference]
+        return np.array(found)
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """Names of what has a position in a rollout: links, then their sites, then those of the world."""
+        sites = [site.name for link in self.links for site in link.sites] + [site.name for site in self.sites]
+        return (*(link.name for link in self.links), *sites)
+
+    @cached_property
+    def all_sites(self) -> tuple[tuple[int, Site], ...]:
+        """Every site with the index of its link, -1 for the world."""
+        own = [(k, site) for k, link in enumerate(self.links) for site in link.sites]
+        return (*own, *((-1, site) for site in self.sites))
+
+    @cached_property
+    def all_geoms(self) -> tuple[tuple[int, Geom], ...]:
+        """Every geom with the index of its link, -1 for the world: first those of the world."""
+        own = [(k, geom) for k, link in enumerate(self.links) for geom in link.geoms]
+        return (*((-1, geom) for geom in self.geoms), *own)
+
+    @property
+    def dimension(self) -> int:
+        """Always 3."""
+        return 3
+
+    @cached_property
+    def touching(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of geoms that may touch, as indices of `all_geoms`; none without `contacts`."""
+        return pairs.touching(self) if self.contacts else ()
+
+    @cached_property
+    def tree_masses(self) -> np.ndarray:
+        """(n,) mass of the whole tree that each link belongs to [kg]."""
+        mass = np.array([link.mass for link in self.links])
+        roots = np.array([lineage[-1] for lineage in self.lineages])
+        return np.array([mass[roots == root].sum() for root in roots])
+
+    def place(self, owner: str, name: str | int) -> int:
+        """Index of a place, given by its name or index.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        if isinstance(name, str):
+            if name not in self.places:
+                raise InputError(f"{owner} is {name!r}, but the links and sites are {', '.join(self.places)}")
+            return self.places.index(name)
+        if not 0 <= name < len(self.places):
+            raise InputError(f"{owner} is {name}, but the scene has {len(self.places)} links and sites, from 0")
+        return name
+
+    def coordinate(self, owner: str, joint: str) -> int:
+        """Where the position of a hinge or slide stands among those of all joints."""
+        for name, end, kind in self._coordinates():
+            if name == joint and kind in ("hinge", "slide"):
+                return end - 1
+        known = [other.name for other in self.joints if other.kind in ("hinge", "slide")]
+        raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known)}")
+
+    def posed(self, pose: str) -> Articulated:
+        """The same scene, starting from one of its named poses."""
+        if pose not in self.poses:
+            raise InputError(f"there is no pose {pose!r}; there are {', '.join(self.poses) or 'none'}")
+        return replace(self, initial_position=self.poses[pose])
+
+    def contact_name(self, element: int) -> str:
+        """What entry ``element`` of a rollout's ``contact`` is about, in words."""
+        first, second = pairs.spots(self)[element].geoms
+        return f"geoms {self.all_geoms[first][1].name} and {self.all_geoms[second][1].name}"
+
+    # What a controller reads
+
+    @property
+    def observations(self) -> int:
+        """How many numbers a controller can observe: see docs/articulated.md."""
+        return len(pairs.touch_geoms(self)) + self.freedoms + sum(_observed(self, joint) for joint in self.joints)
+
+    # Numbers
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
+        found: dict[str, np.ndarray] = {
+            "initial_position": self.initial_position,
+            "initial_velocity": self.initial_velocity,
+            "gravity": self.gravity,
+        }
+        for name, (attribute, _) in _OF_LINKS.items():
+            found[name] = np.array([getattr(link, attribute) for link in self.links])
+        for name in _OF_JOINTS:
+            found[name] = np.array([getattr(joint, name) for joint in self.joints])
+        if self.limited:
+            found.update(self._limit_numbers())
+        if self.actuators:
+            for name in ("gear", "gain", "bias"):
+                found[name] = np.array([getattr(actuator, name) for actuator in self.actuators])
+            for name in ("control_range", "force_range"):
+                if any(getattr(actuator, name) is not None for actuator in self.actuators):
+                    found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in self.actuators])
+        if self.all_sites:
+            found["site_position"] = np.array([site.position for _, site in self.all_sites])
+        if self.touching:
+            found.update(pairs.numbers(self, TIME_CONSTANT))
+            found["slip_speed"], found["touch_depth"] = np.array(self.slip_speed), np.array(self.touch_depth)
+        return found
+
+    @property
+    def limited(self) -> bool:
+        """Whether a joint has limits that are simulated."""
+        return self.limits and any(joint.limits is not None for joint in self.joints)
+
+    def _limit_numbers(self) -> dict[str, np.ndarray]:
+        inertias = joint_inertias(self, self.reference_position)
+        firsts = np.cumsum([0, *(joint.freedoms for joint in self.joints)])
+        moved = [inertias[a:b].max() for a, b in zip(firsts[:-1], firsts[1:], strict=True)]
+        ranges, stiffness, damping = [], [], []
+        for joint, inertia in zip(self.joints, moved, strict=True):
+            none = joint.limits is None
+            k = _or(joint.limit_stiffness, inertia / TIME_CONSTANT**2)
+            ranges.append(np.zeros(2) if none else joint.limits)
+            stiffness.append(0.0 if none else k)
+            damping.append(0.0 if none else _or(joint.limit_damping, 2.0 * np.sqrt(k * inertia)))
+        return {
+            "joint_limits": np.array(ranges),
+            "limit_stiffness": np.array(stiffness),
+            "limit_damping": np.array(damping),
+        }
+
+    def with_numbers(self, numbers: dict[str, np.ndarray]) -> Articulated:
+        """The same scene with other numbers, named as in `numbers`.
+
+        Raises:
+            InputError: for a name that this scene does not have, and for what a new scene refuses.
+        """
+        known = self.numbers()
+        for name in numbers:
+            if name not in known:
+                raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
+        values = {name: np.asarray(value, np.float64) for name, value in numbers.items()}
+        own = {name: value for name, value in values.items() if name in _OWN}
+        links = []
+        geoms = pairs.renewed(self, values)
+        sites = values.get("site_position")
+        joint = site = 0
+        for k, link in enumerate(self.links):
+            change: dict[str, Any] = {a: values[name][k] for name, (a, _) in _OF_LINKS.items() if name in values}
+            change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
+            joint += len(link.joints)
+            change["geoms"] = [new for (owner, _), new in zip(self.all_geoms, geoms, strict=True) if owner == k]
+            if sites is not None:
+                change["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(link.sites)]
+            site += len(link.sites)
+            links.append(replace(link, **change))
+        if sites is not None:
+            own["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(self.sites)]
+        own["geoms"] = [new for (owner, _), new in zip(self.all_geoms, geoms, strict=True) if owner < 0]
+        own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(self.actuators)]
+        return replace(self, links=links, **own)
+
+    def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Energy, momentum and orientations in each row of a rollout.
+
+        ``energy`` (E, rows) [J] is that of motion, weight and the springs of joints, not of contacts and limits;
+        ``momentum`` (E, rows, 3) [kg m/s]; ``angular_momentum`` (E, rows, 3) about the world's origin [kg m^2/s];
+        ``orientation`` (E, rows, n, 3, 3) from the links' frames to the world.
+
+        Args:
+            numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
+            arrays: recorded ones, each with a leading axis of environments.
+        """
+        envs, found = len(arrays["joint_position"]), []
+        for env in range(envs):
+            own = {name: value[env % len(value)] for name, value in numbers.items()}
+            with np.errstate(over="ignore", invalid="ignore"):
+                found.append(
+                    _mechanics(self.with_numbers(own), arrays["joint_position"][env], arrays["joint_velocity"][env])
+                )
+        return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def _mechanics(scene: Articulated, position: np.ndarray, velocity: np.ndarray) -> dict[str, np.ndarray]:
+    pose = forward_kinematics(scene, position)
+    rows = len(position)
+    energy, momentum, around = np.zeros(rows), np.zeros((rows, 3)), np.zeros((rows, 3))
+    owners = np.array([owner for owner, _ in scene.freedom_owners])
+    for k, link in enumerate(scene.links):
+        above = np.isin(owners, scene.lineages[k])
+        rate = velocity[:, above, None]
+        centre = pose.origin[:, k] + pose.rotation[:, k] @ link.centre
+        spin = (pose.turn[:, above] * rate).sum(axis=1)
+        arm = centre[:, None] - pose.point[:, above]
+        speed = ((np.cross(pose.turn[:, above], arm) + pose.slide[:, above]) * rate).sum(axis=1)
+        axes = pose.rotation[:, k] @ rotation_of(link.inertia_orientation)
+        local = np.einsum("rij,ri->rj", axes, spin)
+        energy += 0.5 * link.mass * (speed**2).sum(axis=1) + 0.5 * (link.inertia * local**2).sum(axis=1)
+        energy -= link.mass * centre @ scene.gravity
+        momentum += link.mass * speed
+        around += link.mass * np.cross(centre, speed) + np.einsum("rij,rj->ri", axes, link.inertia * local)
+    energy += 0.5 * velocity**2 @ np.array([joint.armature for _, joint in scene.freedom_owners])
+    for joint, (_, end, kind) in zip(scene.joints, scene._coordinates(), strict=True):
+        if kind in ("hinge", "slide"):
+            energy += 0.5 * joint.stiffness * (position[:, end - 1] - joint.rest) ** 2
+        elif kind == "ball":
+            q = position[:, end - 4 : end]
+            angle = 2.0 * np.arctan2(np.linalg.norm(q[:, 1:], axis=1), np.abs(q[:, 0]))
+            energy += 0.5 * joint.stiffness * angle**2
+    return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}
+
+
+def _or(value: Any, other: Any) -> Any:
+    return other if value is None else value
+
+
+def _observed(scene: Articulated, joint: Joint) -> int:
+    """How many numbers a controller observes of a joint's position."""
+    if joint.kind == "free":
+        return 6
+    if joint.kind == "ball":
+        return 4
+    if joint.name in scene.unobserved:
+        return 0
+    return 2 if joint.kind == "hinge" and joint.limits is None else 1
+
+
+_OF_LINKS = {
+    "mass": ("mass", ()),
+    "centre": ("centre", (3,)),
+    "inertia": ("inertia", (3,)),
+    "inertia_orientation": ("inertia_orientation", (4,)),
+    "link_position": ("position", (3,)),
+    "link_orientation": ("orientation", (4,)),
+}
+
+_OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
+
+_OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth")
+
+
+def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint:
+    change: dict[str, Any] = {name: values[name][k] for name in _OF_JOINTS if name in values}
+    if joint.limits is not None:
+        limits = {"joint_limits": "limits", "limit_stiffness": "limit_stiffness", "limit_damping": "limit_damping"}
+        change.update({attribute: values[name][k] for name, attribute in limits.items() if name in values})
+    return replace(joint, **change)
+
+
+def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray]) -> Actuator:
+    change: dict[str, Any] = {name: values[name][k] for name in ("gear", "gain", "bias") if name in values}
+    for name in ("control_range", "force_range"):
+        if name in values and getattr(actuator, name) is not None:
+            change[name] = values[name][k]
+    return replace(actuator, **change)

@@ -1,0 +1,122 @@
+"""Rotations and forward kinematics in NumPy: where the links of a robot are, for scenes and pictures.
+
+Quaternions are w, x, y, z, as MuJoCo's. All functions take any number of leading axes, e.g. of environments and rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from diffsim.scene.articulated import Articulated
+
+__all__ = ["Pose", "forward_kinematics", "joint_inertias", "quaternion_of", "rotation_of"]
+
+
+def rotation_of(quaternion: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) matrices of the rotations of quaternions (..., 4), which need not have length 1."""
+    q = np.asarray(quaternion, dtype=float)
+    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    w, x, y, z = np.moveaxis(q, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def quaternion_of(rotation: np.ndarray) -> np.ndarray:
+    """(4,) quaternion of a rotation matrix (3, 3), with w >= 0 (Shepperd 1978: the largest component first)."""
+    r = np.asarray(rotation, dtype=float)
+    four = np.array([1 + np.trace(r), *(1 + 2 * r[k, k] - np.trace(r) for k in range(3))])
+    k = int(np.argmax(four))
+    skew, sums = (r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]), r + r.T
+    if k == 0:
+        found = np.array([four[0], *skew])
+    else:
+        found = np.array([skew[k - 1], *(four[k] if j == k - 1 else sums[k - 1, j] for j in range(3))])
+    found = found / np.linalg.norm(found)
+    return found if found[0] >= 0 else -found
+
+
+class Pose(NamedTuple):
+    """Where the links of a robot are, and how each velocity moves what is beyond its joint.
+
+    Attributes:
+        origin: (..., n, 3) of the links' frames in the world [m].
+        rotation: (..., n, 3, 3) from the links' frames to the world.
+        turn: (..., nv, 3) angular velocity per velocity.
+        point: (..., nv, 3) on the axis of that [m].
+        slide: (..., nv, 3) velocity of the point per velocity.
+    """
+
+    origin: np.ndarray
+    rotation: np.ndarray
+    turn: np.ndarray
+    point: np.ndarray
+    slide: np.ndarray
+
+
+def _about(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = angle[..., None, None]
+    turned: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return turned
+
+
+def forward_kinematics(scene: Articulated, position: np.ndarray) -> Pose:
+    """The pose of a robot whose joints have the positions (..., nq)."""
+    lead = position.shape[:-1]
+    n, nv = len(scene.links), scene.freedoms
+    pose = Pose(np.zeros((*lead, n, 3)), np.zeros((*lead, n, 3, 3)), *(np.zeros((*lead, nv, 3)) for _ in range(3)))
+    at = freedom = 0
+    for k, link in enumerate(scene.links):
+        parent = scene.parents[k]
+        frame = pose.rotation[..., parent, :, :] if parent >= 0 else np.broadcast_to(np.eye(3), (*lead, 3, 3))
+        origin = pose.origin[..., parent, :] if parent >= 0 else np.zeros((*lead, 3))
+        origin, frame = origin + frame @ link.position, frame @ rotation_of(link.orientation)
+        for joint in link.joints:
+            value = position[..., at : at + joint.coordinates]
+            at += joint.coordinates
+            if joint.kind == "free":
+                origin, frame = value[..., :3], rotation_of(value[..., 3:])
+                pose.slide[..., freedom : freedom + 3, :] = np.eye(3)
+                pose.turn[..., freedom + 3 : freedom + 6, :] = np.moveaxis(frame, -1, -2)
+                pose.point[..., freedom : freedom + 6, :] = origin[..., None, :]
+            elif joint.kind == "slide":
+                axis = frame @ joint.axis
+                pose.point[..., freedom, :] = origin
+                pose.slide[..., freedom, :] = axis
+                origin = origin + axis * (value - joint.reference)
+            else:
+                anchor = origin + frame @ joint.anchor
+                if joint.kind == "hinge":
+                    pose.turn[..., freedom, :] = frame @ joint.axis
+                    frame = frame @ _about(joint.axis, value[..., 0] - joint.reference)
+                else:
+                    frame = frame @ rotation_of(value)
+                    pose.turn[..., freedom : freedom + 3, :] = np.moveaxis(frame, -1, -2)
+                pose.point[..., freedom : freedom + joint.freedoms, :] = anchor[..., None, :]
+                origin = anchor - frame @ joint.anchor
+            freedom += joint.freedoms
+        pose.origin[..., k, :], pose.rotation[..., k, :, :] = origin, frame
+    return pose
+
+
+def joint_inertias(scene: Articulated, position: np.ndarray) -> np.ndarray:
+    """(nv,) what each velocity moves if all other joints are locked, armature included [kg] or [kg m^2]."""
+    pose = forward_kinematics(scene, position)
+    found = np.zeros(scene.freedoms)
+    for freedom, (owner, joint) in enumerate(scene.freedom_owners):
+        found[freedom] = joint.armature
+        turn, point, slide = pose.turn[freedom], pose.point[freedom], pose.slide[freedom]
+        for k, link in enumerate(scene.links):
+            if owner in scene.lineages[k]:
+                moved = slide + np.cross(turn, pose.origin[k] + pose.rotation[k] @ link.centre - point)
+                local = (pose.rotation[k] @ rotation_of(link.inertia_orientation)).T @ turn
+                found[freedom] += link.mass * moved @ moved + link.inertia @ local**2
+    return found
