@@ -25,7 +25,7 @@ pictures: .venv/ready
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[video,test,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[video,robots,test,dev]"
 	touch $@
 
 .venv/bench: .venv/ready

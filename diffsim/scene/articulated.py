@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ class Articulated(Spec):
     """Links in three dimensions, each held to its parent by joints; n links, j joints, k actuators.
 
     ``nq`` numbers are the position of all joints and ``nv`` their velocity, in the order of links and joints: MuJoCo's
-    qpos and qvel (see `Joint`). Places of a rollout are the links, then the sites of the links, then those of the world.
+    qpos and qvel (see `Joint`). Places of a rollout are the links, then the links' sites, then those of the world.
 
     Attributes:
         links: n of `Link`, parents before children.
@@ -102,7 +103,7 @@ class Articulated(Spec):
             twice = [name for k, name in enumerate(names) if name in names[:k]]
             if twice:
                 raise InputError(f"two of the scene are named {what} {twice[0]!r}; give each a name of its own")
-        scalar = [joint.name for joint in self.joints if joint.kind in ("hinge", "slide")]
+        scalar = [joint.name for joint in self.joints if joint.motion in ("hinge", "slide")]
         for actuator in self.actuators:
             if actuator.joint not in scalar:
                 raise InputError(
@@ -173,7 +174,7 @@ class Articulated(Spec):
         at = 0
         for joint in self.joints:
             at += joint.coordinates
-            yield joint.name, at, joint.kind
+            yield joint.name, at, joint.motion
 
     def _shown(self) -> dict[str, Any]:
         """What `repr` tells: names, not everything about all links."""
@@ -228,10 +229,10 @@ class Articulated(Spec):
         found: list[float] = []
         for link in self.links:
             for joint in link.joints:
-                if joint.kind == "free":
+                if joint.motion == "free":
                     found += [*link.position, *link.orientation]
                 else:
-                    found += [1.0, 0.0, 0.0, 0.0] if joint.kind == "ball" else [joint.reference]
+                    found += [1.0, 0.0, 0.0, 0.0] if joint.motion == "ball" else [joint.reference]
         return np.array(found)
 
     @cached_property
@@ -288,7 +289,7 @@ class Articulated(Spec):
         for name, end, kind in self._coordinates():
             if name == joint and kind in ("hinge", "slide"):
                 return end - 1
-        known = [other.name for other in self.joints if other.kind in ("hinge", "slide")]
+        known = [other.name for other in self.joints if other.motion in ("hinge", "slide")]
         raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known)}")
 
     def posed(self, pose: str) -> Articulated:
@@ -344,8 +345,8 @@ class Articulated(Spec):
 
     def _limit_numbers(self) -> dict[str, np.ndarray]:
         inertias = joint_inertias(self, self.reference_position)
-        firsts = np.cumsum([0, *(joint.freedoms for joint in self.joints)])
-        moved = [inertias[a:b].max() for a, b in zip(firsts[:-1], firsts[1:], strict=True)]
+        firsts = np.cumsum([0, *(joint.freedoms for joint in self.joints)]).tolist()
+        moved = [inertias[a:b].max() for a, b in pairwise(firsts)]
         ranges, stiffness, damping = [], [], []
         for joint, inertia in zip(self.joints, moved, strict=True):
             none = joint.limits is None
@@ -370,7 +371,7 @@ class Articulated(Spec):
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
         values = {name: np.asarray(value, np.float64) for name, value in numbers.items()}
-        own = {name: value for name, value in values.items() if name in _OWN}
+        own: dict[str, Any] = {name: value for name, value in values.items() if name in _OWN}
         links = []
         geoms = pairs.renewed(self, values)
         sites = values.get("site_position")
@@ -446,13 +447,13 @@ def _or(value: Any, other: Any) -> Any:
 
 def _observed(scene: Articulated, joint: Joint) -> int:
     """How many numbers a controller observes of a joint's position."""
-    if joint.kind == "free":
+    if joint.motion == "free":
         return 6
-    if joint.kind == "ball":
+    if joint.motion == "ball":
         return 4
     if joint.name in scene.unobserved:
         return 0
-    return 2 if joint.kind == "hinge" and joint.limits is None else 1
+    return 2 if joint.motion == "hinge" and joint.limits is None else 1
 
 
 _OF_LINKS = {

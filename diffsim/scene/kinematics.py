@@ -82,19 +82,19 @@ def forward_kinematics(scene: Articulated, position: np.ndarray) -> Pose:
         for joint in link.joints:
             value = position[..., at : at + joint.coordinates]
             at += joint.coordinates
-            if joint.kind == "free":
+            if joint.motion == "free":
                 origin, frame = value[..., :3], rotation_of(value[..., 3:])
                 pose.slide[..., freedom : freedom + 3, :] = np.eye(3)
                 pose.turn[..., freedom + 3 : freedom + 6, :] = np.moveaxis(frame, -1, -2)
                 pose.point[..., freedom : freedom + 6, :] = origin[..., None, :]
-            elif joint.kind == "slide":
+            elif joint.motion == "slide":
                 axis = frame @ joint.axis
                 pose.point[..., freedom, :] = origin
                 pose.slide[..., freedom, :] = axis
                 origin = origin + axis * (value - joint.reference)
             else:
                 anchor = origin + frame @ joint.anchor
-                if joint.kind == "hinge":
+                if joint.motion == "hinge":
                     pose.turn[..., freedom, :] = frame @ joint.axis
                     frame = frame @ _about(joint.axis, value[..., 0] - joint.reference)
                 else:

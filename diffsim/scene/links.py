@@ -1,4 +1,4 @@
-"""Links of articulated robots: joints that hold them, geoms that they touch with, sites, and actuators that drive them."""
+"""Links of articulated robots: joints that hold them, geoms that touch, sites, and actuators that drive them."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class Joint(Spec):
 
     Its position is an angle [rad] (hinge), a distance [m] (slide), a unit quaternion w, x, y, z (ball), or a place in
     the world [m] and a quaternion (free). Its velocity is the rate of that; of a ball the angular velocity in the
-    link's frame [rad/s]; of a free joint the velocity in the world [m/s], then the angular velocity in the link's frame.
+    link's frame [rad/s]; of a free joint the velocity in the world [m/s], then the angular velocity likewise.
 
     Attributes:
         name: unique in the scene.
-        kind: "hinge", "slide", "ball" or "free"; the last for links of the world only.
+        motion: "hinge", "slide", "ball" or "free"; the last for links of the world only.
         axis: (3,) of a hinge or slide, in the link's frame; of any length but zero.
         anchor: (3,) the point that a hinge or ball turns about, in the link's frame [m].
         damping: force or torque per velocity [N s/m] or [N m s].
@@ -104,7 +104,7 @@ class Joint(Spec):
     """
 
     name: str
-    kind: str = "hinge"
+    motion: str = "hinge"
     _: KW_ONLY
     axis: Any = (0.0, 0.0, 1.0)
     anchor: Any = (0.0, 0.0, 0.0)
@@ -121,11 +121,11 @@ class Joint(Spec):
         """Check every number."""
         name = named("Joint.name", self.name)
         owner = f"joint {name!r}: "
-        kind = choices(f"{owner}kind", self.kind, tuple(COORDINATES))
+        motion = choices(f"{owner}motion", self.motion, tuple(COORDINATES))
         limits = interval(f"{owner}limits", self.limits)
-        if limits is not None and kind == "free":
+        if limits is not None and motion == "free":
             raise InputError(f"{owner}limits are {limits.tolist()}, but a free joint has none")
-        if limits is not None and kind == "ball" and limits[0] != 0.0:
+        if limits is not None and motion == "ball" and limits[0] != 0.0:
             raise InputError(f"{owner}limits are {limits.tolist()}, but those of a ball are (0, largest angle)")
         self._set(
             axis=direction(f"{owner}axis", self.axis),
@@ -139,26 +139,26 @@ class Joint(Spec):
             limit_stiffness=optional(f"{owner}limit_stiffness", self.limit_stiffness, least=0.0),
             limit_damping=optional(f"{owner}limit_damping", self.limit_damping, least=0.0),
         )
-        if kind == "free" and self.stiffness:
+        if motion == "free" and self.stiffness:
             raise InputError(f"{owner}stiffness is {self.stiffness:g}, but a free joint has no spring")
 
     @property
     def coordinates(self) -> int:
         """Numbers in its position."""
-        return COORDINATES[self.kind]
+        return COORDINATES[self.motion]
 
     @property
     def freedoms(self) -> int:
         """Numbers in its velocity."""
-        return FREEDOMS[self.kind]
+        return FREEDOMS[self.motion]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Geom(Spec):
     """A shape that a link (or the world) has: it is drawn, and it may touch others.
 
-    Two geoms may touch if ``(a.contype & b.conaffinity) | (b.contype & a.conaffinity)`` is not zero, as in MuJoCo. Pairs
-    that are simulated: spheres, capsules and boxes against planes; spheres and capsules against each other and boxes.
+    Two geoms may touch if ``(a.contype & b.conaffinity) | (b.contype & a.conaffinity)`` is not zero, as in MuJoCo.
+    What is simulated: spheres, capsules and boxes against planes; spheres and capsules against each other and boxes.
 
     Attributes:
         name: unique in the scene.
@@ -279,7 +279,7 @@ class Link(Spec):
         if self.parent is not None:
             named(f"{owner}parent", self.parent)
         joints = members(f"{owner}joints", self.joints, Joint)
-        free = [joint.name for joint in joints if joint.kind == "free"]
+        free = [joint.name for joint in joints if joint.motion == "free"]
         if free and (len(joints) > 1 or self.parent is not None):
             where = "is the only joint of its link" if len(joints) > 1 else "belongs to a link of the world"
             raise InputError(f"{owner}joint {free[0]!r} is free, but a free joint {where}")

@@ -291,17 +291,19 @@ class _File:
                 yield f"option {name}", "makes a fluid, which is not simulated"
 
     def per_joint(self, attribute: str, why: str) -> Iterator[tuple[str, str]]:
-        values = getattr(self.model, attribute, None)
-        for dof in range(self.model.nv) if values is not None else ():
+        values: Any = getattr(self.model, attribute, ())
+        for dof in range(len(values)):
             if np.any(values[dof]):
                 yield f"joint {self.name('joint', self.model.dof_jntid[dof])!r}", why
 
     def polynomial(self) -> Iterator[tuple[str, str]]:
         yield from self.per_joint("dof_dampingpoly", "has damping that is not linear")
         for joint in range(self.model.njnt):
-            if np.any(self.model.jnt_stiffness[joint].flat[1:]) or np.any(
-                getattr(self.model, "jnt_stiffnesspoly", np.zeros((self.model.njnt, 1)))[joint]
-            ):
+            terms = [
+                self.model.jnt_stiffness[joint].flat[1:],
+                np.atleast_2d(getattr(self.model, "jnt_stiffnesspoly", 0.0)),
+            ]
+            if np.any(terms[0]) or np.any(terms[1][joint % len(terms[1])]):
                 yield f"joint {self.name('joint', joint)!r}", "has a spring that is not linear"
 
     def bodies(self, attribute: str, bad: Callable[[Any], Any], why: str) -> Iterator[tuple[str, str]]:

@@ -51,9 +51,9 @@ def check(scene: Articulated) -> None:
         if not kind:
             first, second = scene.all_geoms[a][1], scene.all_geoms[b][1]
             raise InputError(
-                f"geoms {first.name!r} ({first.shape}) and {second.name!r} ({second.shape}) may touch, but only spheres, "
-                "capsules and boxes against planes, and spheres and capsules against each other and boxes are simulated; "
-                "keep them apart with exclude, or with contype and conaffinity 0"
+                f"geoms {first.name!r} ({first.shape}) and {second.name!r} ({second.shape}) may touch, but only "
+                "spheres, capsules and boxes against planes, and spheres and capsules against each other and boxes "
+                "are simulated; keep them apart with exclude, or with contype and conaffinity 0"
             )
 
 
