@@ -103,8 +103,9 @@ class Simulation:
             if name in self._bases:
                 raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
             full = self._numbers[name].shape
-            if name == "scene.initial_velocity":  # one for all points becomes one for each
-                full = self._numbers["scene.initial_position"].shape
+            places = self._numbers["scene.initial_position"].shape
+            if name == "scene.initial_velocity" and len(full) < len(places):  # one for all points becomes one for each
+                full = places
             found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
         return found
 
@@ -126,14 +127,14 @@ class Simulation:
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
         feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
-        step = (model.sense if feedback else ()) + drive.step + model.step + aim.step
+        step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
         largest = max(stage.elements for stage in step)
         self.executor = choose(self.executor, self.device, self.envs, largest)
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
         env_last = not serial and self.executor == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
-        prepare, final = model.prepare + drive.prepare + aim.prepare, model.sense + aim.final
+        prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
         run, finish = make(self.executor, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
         self._trajectory = Trajectory(fields, run, finish, problem.steps, truncated=truncated)

@@ -127,6 +127,7 @@ class Model:
         actuators: number of actuators.
         observations: length of the observation.
         prepare: stages run once: initial state and derived numbers.
+        place: stages that work out where everything is, first in each step and at the last row.
         sense: stages that write what was requested, before the controller and again at the last row.
         step: stages of the physics, after the controller.
     """
@@ -141,3 +142,4 @@ class Model:
     prepare: tuple[Stage, ...]
     step: Steps
     sense: tuple[Stage, ...] = field(default=())
+    place: tuple[Stage, ...] = field(default=())

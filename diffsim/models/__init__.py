@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from diffsim.engine.stages import Model
-from diffsim.models import mass_spring, rigid_bodies
-from diffsim.scene import MassSpring, RigidBodies
+from diffsim.models import articulated, mass_spring, rigid_bodies
+from diffsim.scene import Articulated, MassSpring, RigidBodies
 
 __all__ = ["MODELS"]
 
 MODELS: dict[type, Callable[..., Model]] = {
+    Articulated: articulated.build,
     MassSpring: mass_spring.build,
     RigidBodies: rigid_bodies.build,
 }

@@ -300,7 +300,8 @@ class Articulated(Spec):
 
     def contact_name(self, element: int) -> str:
         """What entry ``element`` of a rollout's ``contact`` is about, in words."""
-        first, second = pairs.spots(self)[element].geoms
+        spots = pairs.spots(self)
+        first, second = spots[element % len(spots)].geoms
         return f"geoms {self.all_geoms[first][1].name} and {self.all_geoms[second][1].name}"
 
     # What a controller reads

@@ -1,0 +1,317 @@
+"""Compliant contact of robots: spheres, capsules and boxes on planes; spheres and capsules on each other and on boxes.
+
+The law, at a spot with depth d (positive where shapes overlap), which grows at the rate d', and a slip velocity u:
+
+    delta = d + h d'                                     the depth at the end of the substep, if nothing pushed
+    f = max(0, k phi(delta) + c phi'(delta) d')          along the normal; never pulls
+    phi(x) = x^2 / (2 w) for 0 < x < w, x - w/2 beyond   the spring sets in over a depth of w
+    t = -mu f u / sqrt(u^2 + s^2)                        Coulomb's friction, regularised: s is the slip speed
+
+What is at rest on a floor has a depth of f / k + w / 2, or sqrt(2 w f / k) if that is less than w. On a slope of an
+angle a with tan(a) < mu it creeps with s tan(a) / sqrt(mu^2 - tan(a)^2).
+
+At planes the law is linearly implicit (a Rosenbrock-Euler step: Hairer & Wanner 1996, Solving Ordinary Differential
+Equations II, section IV.7): with K the derivative of the force with respect to the velocity, of the normal
+phi'(delta) (c + h k), the link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff
+contacts and friction that holds are stable at any step. Of friction, K is mu f / sqrt(u^2 + s^2) less m / (4 h), m the
+mass of the link, where that is positive: a slope without this share would take the slide itself for stiff and slow it.
+Pairs of links push each other explicitly, with a stiffness and damping that a substep can follow.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Stage
+from diffsim.models import contact
+from diffsim.models.rotation import columns, nine, unit, unpacked
+from diffsim.models.spatial import angular, less_outer, linear, point_inertia, spatial
+from diffsim.scene import Articulated, pairs
+
+__all__ = ["feel", "prepare", "pressed", "record", "softened", "stages", "touch_of"]
+
+SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box")
+
+TINY = 1.0e-12
+"""Added to a squared distance [m^2]: the direction between points in one place stays finite."""
+
+PARALLEL = 1.0e-3
+"""Added to the squared sine between two capsules: the nearest points of parallel ones are not unique."""
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Spots: those over planes, then those of pairs. Fields (spot,) of whole numbers, (env, geom) of numbers."""
+
+    first: Any  # (spot,) geom
+    second: Any  # (spot,) geom
+    first_link: Any  # (spot,) link of the first geom that moves, -1 none
+    second_link: Any  # (spot,)
+    slippery: Any  # (spot,) 1 without friction
+    corner: Any  # (3 spot + axis,) -1, 0 or 1
+    felt_geom: Any  # (spot,) which geom of those that a controller feels
+    round: Any  # (geom,) 1 for what has a radius
+    flat: Any  # (geom,) 1 for a plane or what does not move: it takes the stiffness of what touches it
+    owner: Any  # (geom,) its link, -1 is the world
+    geom_position: Any  # [m]
+    geom_orientation: Any
+    geom_size: Any  # [m]
+    geom_margin: Any  # [m]
+    friction: Any
+    stiffness: Any  # [N/m]
+    damping: Any  # [N s/m]
+    slip_speed: Any  # (env, 0) [m/s]
+    depth: Any  # (env, 0) touch depth [m]
+    turn: Any  # (env, geom) rotation of its orientation
+    normal: Any  # (env, spot) of the plane
+    height: Any  # (env, spot) of the plane, less the margin [m]
+    place: Any  # (env, spot) on the link [m]
+    reach: Any  # (env, spot) radius [m]
+    grip: Any  # (env, spot) coefficient of friction
+    gain: Any  # (env, spot) stiffness and damping of a pair, as the geoms say
+    press: Any  # (env, row, spot) force without its implicit part [N], substep after substep
+    yields: Any  # (env, row, spot) K along the normal and across [N s/m]
+    arm: Any  # (env, row, spot) of the spot, from the point that everything is taken at [m]
+    force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
+    point: Any  # (env, row, spot) in the first substep [m]
+    contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
+    spots: int
+    planes: int  # spots over planes
+    rounds: int  # spots of two round geoms
+    boxes: int  # spots of something round and a box
+    geoms: int
+    felt: int  # geoms that a controller feels
+
+
+def touch_of(scene: Articulated, fields: Fields) -> Touch:
+    """Declare the fields of contacts."""
+    spots, geoms = pairs.spots(scene), scene.all_geoms
+    count, touched = len(spots), len(geoms) if spots else 0
+    felt = pairs.touch_geoms(scene)
+    owners = np.array([owner for owner, _ in geoms], dtype=int)
+    firsts, seconds = (np.array([spot.geoms[side] for spot in spots], dtype=int) for side in range(2))
+    shapes = np.array([SHAPES.index(geom.shape) for _, geom in geoms], dtype=int)
+    slippery = [all(geoms[g][1].frictionless for g in spot.geoms) for spot in spots]
+    kinds = [spot.kind for spot in spots]
+
+    def number(name: str, width: int = 0, elements: int = touched) -> Any:
+        return fields.number(f"scene.{name}", elements, width) if spots else None
+
+    def derived(width: int, *of: str) -> Any:
+        return fields.derived(count, width, of=[f"scene.{name}" for name in of])
+
+    def rows(name: str, elements: int, width: int, **options: Any) -> Any:
+        return fields.trajectory(name, elements, width, **options) if spots else None
+
+    slots = scene.substeps
+    return Touch(
+        first=fields.integers(firsts),
+        second=fields.integers(seconds),
+        first_link=fields.integers(owners[firsts] if count else firsts),
+        second_link=fields.integers(owners[seconds] if count else seconds),
+        slippery=fields.integers(np.array(slippery, dtype=int)),
+        corner=fields.integers(np.array([spot.corner for spot in spots], dtype=int)),
+        felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
+        round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
+        flat=fields.integers((owners < 0).astype(int)),
+        owner=fields.integers(owners),
+        geom_position=number("geom_position", 3),
+        geom_orientation=number("geom_orientation", 4),
+        geom_size=number("geom_size", 3),
+        geom_margin=number("geom_margin"),
+        friction=number("friction"),
+        stiffness=number("contact_stiffness"),
+        damping=number("contact_damping"),
+        slip_speed=number("slip_speed", elements=1),
+        depth=number("touch_depth", elements=1),
+        turn=fields.derived(touched, 9, of=["scene.geom_orientation"]),
+        normal=derived(3, "geom_orientation"),
+        height=derived(0, "geom_orientation", "geom_position", "geom_margin"),
+        place=derived(3, "geom_orientation", "geom_position", "geom_size"),
+        reach=derived(0, "geom_size"),
+        grip=derived(0, "friction"),
+        gain=derived(2, "contact_stiffness", "contact_damping"),
+        press=rows("contact_press", slots * count, 3, recorded=False),
+        yields=rows("contact_yield", slots * count, 2, recorded=False),
+        arm=rows("contact_arm", slots * count, 3, recorded=False),
+        force=rows("contact_force", count, 3, accumulates=True, per_step=True),
+        point=rows("contact_point", count, 3, per_step=True),
+        contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
+        spots=count,
+        planes=kinds.count("plane"),
+        rounds=kinds.count("round"),
+        boxes=kinds.count("box"),
+        geoms=touched,
+        felt=len(felt),
+    )
+
+
+# The law
+
+
+@ti.func
+def softened(depth, width):
+    """phi': share of the stiffness at a depth, which is positive."""
+    return ti.min(depth / width, 1.0)
+
+
+@ti.func
+def pressed(depth, width, share, rate, stiffness, damping):
+    """Normal force at a depth, which is positive, without its cut at zero."""
+    spring = 0.5 * share * share * width + ti.max(depth - width, 0.0)
+    return stiffness * spring + damping * share * rate
+
+
+# Before the first step
+
+
+@ti.func
+def turn_geom(touch: ti.template(), env, row, step, geom):
+    touch.turn[env, geom] = nine(columns(unit(touch.geom_orientation[env, geom])))
+
+
+@ti.func
+def put_spot(touch: ti.template(), env, row, step, spot):
+    """Where a spot over a plane is on its link, and the plane."""
+    a = touch.first[spot]
+    b = touch.second[spot]
+    size = touch.geom_size[env, b]
+    plane = touch.turn[env, a]
+    normal = ti.Vector([plane[2], plane[5], plane[8]])
+    margin = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
+    touch.normal[env, spot] = normal
+    touch.height[env, spot] = normal.dot(touch.geom_position[env, a]) + margin
+    corner = ti.Vector([ti.cast(touch.corner[3 * spot + c], size.dtype) for c in ti.static(range(3))])
+    along = unpacked(touch.turn[env, b])
+    if touch.round[b] == 1:
+        touch.reach[env, spot] = size[0]
+        touch.place[env, spot] = touch.geom_position[env, b] + along @ (corner * size[1])
+    else:
+        touch.reach[env, spot] = 0.0
+        touch.place[env, spot] = touch.geom_position[env, b] + along @ (corner * size)
+
+
+@ti.func
+def mix(touch: ti.template(), env, row, step, spot):
+    """Friction, stiffness and damping of a spot: two geoms are springs in series."""
+    a = touch.first[spot]
+    b = touch.second[spot]
+    if touch.slippery[spot] == 1:
+        touch.grip[env, spot] = 0.0
+    else:
+        touch.grip[env, spot] = ti.max(touch.friction[env, a], touch.friction[env, b])
+    one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
+    other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
+    if touch.flat[a] == 1:
+        touch.gain[env, spot] = other
+    else:
+        if touch.flat[b] == 1:
+            touch.gain[env, spot] = one
+        else:
+            touch.gain[env, spot] = one * other / (one + other + 1.0e-12)
+
+
+# Spots over planes
+
+
+@ti.func
+def feel(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, spot):
+    """How much a geom touches a plane."""
+    link = touch.second_link[spot]
+    place = motion.position[env, row, link] + unpacked(motion.rotation[env, row, link]) @ touch.place[env, spot]
+    depth = touch.reach[env, spot] + touch.height[env, spot] - touch.normal[env, spot].dot(place)
+    if depth > 0.0:
+        motion.touch[env, row, touch.felt_geom[spot]] += softened(depth, touch.depth[env, 0])
+
+
+@ti.func
+def press(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Force of a plane on a spot."""
+    part = element // touch.planes
+    spot = element - part * touch.planes
+    link = touch.second_link[spot]
+    last = tree.carrier[link]
+    at = part * tree.chains + last
+    frame = part * tree.frames + link
+    reach = touch.reach[env, spot]
+    normal = touch.normal[env, spot]
+    place = motion.position[env, row, frame] + unpacked(motion.rotation[env, row, frame]) @ touch.place[env, spot]
+    arm = place - reach * normal - motion.position[env, row, part * tree.frames + tree.root[last]]
+    speed = work.speed[env, row, at]
+    velocity = linear(speed) + angular(speed).cross(arm)
+    rate = -normal.dot(velocity)
+    depth = reach + touch.height[env, spot] - normal.dot(place) + tree.dt * rate
+    store = part * touch.spots + spot
+    touch.arm[env, row, store] = arm
+    if depth > 0.0:
+        gain = touch.gain[env, spot]
+        width = touch.depth[env, 0]
+        share = softened(depth, width)
+        force = pressed(depth, width, share, rate, gain[0], gain[1])
+        if force > 0.0:
+            contact.mark(touch.contact, env, row, store, contact.MEETS)
+            slip = velocity + rate * normal
+            slow = touch.slip_speed[env, 0]
+            hold = touch.grip[env, spot] * force / ti.sqrt(slip.dot(slip) + slow * slow)
+            across = ti.max(hold - 0.25 * tree.mass[env, link] / tree.dt, 0.0)
+            along = share * (gain[1] + tree.dt * gain[0])
+            total = force * normal - hold * slip
+            touch.press[env, row, store] = total
+            touch.yields[env, row, store] = ti.Vector([along, across])
+            work.force[env, row, at] += -spatial(arm.cross(total), total)
+            stiff = point_inertia(tree.dt * across, arm)
+            lever = spatial(arm.cross(normal), normal)
+            work.inertia[env, row, at] += less_outer(stiff, lever, tree.dt * (across - along))
+        else:
+            touch.press[env, row, store] = 0.0 * normal
+            touch.yields[env, row, store] = ti.Vector([0.0 * rate, 0.0 * rate])
+    else:
+        touch.press[env, row, store] = 0.0 * normal
+        touch.yields[env, row, store] = ti.Vector([0.0 * rate, 0.0 * rate])
+
+
+@ti.func
+def yield_to(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """What the force of a plane was in the end, by the acceleration that it led to."""
+    part = element // touch.planes
+    spot = element - part * touch.planes
+    last = tree.carrier[touch.second_link[spot]]
+    store = part * touch.spots + spot
+    arm = touch.arm[env, row, store]
+    normal = touch.normal[env, spot]
+    gains = touch.yields[env, row, store]
+    change = work.acceleration[env, row, part * tree.chains + last]
+    moved = tree.dt * (linear(change) + angular(change).cross(arm))
+    total = touch.press[env, row, store] - gains[1] * moved - ((gains[0] - gains[1]) * normal.dot(moved)) * normal
+    touch.force[env, row, spot] += total / tree.substeps
+    if part == 0:
+        touch.point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
+
+
+# Putting it together
+
+
+def prepare(touch: Touch) -> tuple[Stage, ...]:
+    """Stages before the first step."""
+    return (
+        Stage(turn_geom, (touch,), touch.geoms),
+        Stage(put_spot, (touch,), touch.planes),
+        Stage(mix, (touch,), touch.spots),
+    )
+
+
+def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What adds contacts to the forces of a substep."""
+    return (Stage(press, (touch, tree, motion, work), touch.planes),)
+
+
+def record(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What tells the forces of contacts, after the accelerations."""
+    return (Stage(yield_to, (touch, tree, motion, work), touch.planes),)
