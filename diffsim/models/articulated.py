@@ -17,7 +17,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.models import articulated_forces as forces
 from diffsim.models import articulated_senses as senses
-from diffsim.models import compliance
+from diffsim.models import compliance, touching_pairs
 from diffsim.models.articulated_fields import (
     BALL,
     FREE,
@@ -349,7 +349,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
-    touch = compliance.touch_of(scene, fields)
+    touch = compliance.touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.substeps > 1
     prepare = (
@@ -361,7 +361,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(total_mass, (tree,), int("centre" in reads)),
         Stage(share_mass, (tree,), tree.links if "centre" in reads else 0),
         *forces.prepare(muscles),
-        *compliance.prepare(touch),
+        *compliance.prepare(touch, tree),
     )
     place = (
         Stage(enter_position, (tree, motion), nq * several),
@@ -374,11 +374,11 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     physics = (
         *forces.stages(joints, muscles, tree, motion, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
-        *compliance.stages(touch, tree, motion, work),
+        *touching_pairs.stages(touch, tree, motion, work),
         Stage(eliminate, (tree, motion, work), nv, ordered=True),
         Stage(accelerate, (tree, motion, work), nv, ordered=True),
         Stage(turn_on, (tree, motion, work), tree.quaternions),
-        *compliance.record(touch, tree, motion, work),
+        *touching_pairs.record(touch, tree, motion, work),
     )
     following = (
         Stage(place_next, (tree, motion), frames, ordered=True),

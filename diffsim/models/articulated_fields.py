@@ -72,6 +72,7 @@ class Tree:
     total: Any  # (env, 0) whole mass [kg]
     dt: float  # of a substep [s]
     real: Any  # the type of numbers
+    carriers: tuple[int, ...]  # the same as `carrier`
     frames: int  # room for frames in a substep
     chains: int  # room for velocities in a substep
     kinematics: int  # how many frames move or are fixed to what moves
@@ -224,6 +225,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         total=fields.derived(1, of=["scene.mass"]),
         dt=scene.dt / scene.substeps,
         real=fields.real,
+        carriers=tuple(freedoms["carrier"]),
         frames=room,
         chains=nv + 1,
         kinematics=len(frames["order"]),

@@ -15,7 +15,7 @@ Equations II, section IV.7): with K the derivative of the force with respect to 
 phi'(delta) (c + h k), the link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff
 contacts and friction that holds are stable at any step. Of friction, K is mu f / sqrt(u^2 + s^2) less m / (4 h), m the
 mass of the link, where that is positive: a slope without this share would take the slide itself for stiff and slow it.
-Pairs of links push each other explicitly, with a stiffness and damping that a substep can follow.
+Links push each other explicitly (see `touching_pairs`), with a stiffness and damping that a substep can follow.
 """
 
 from dataclasses import dataclass
@@ -31,15 +31,27 @@ from diffsim.models.rotation import columns, nine, unit, unpacked
 from diffsim.models.spatial import angular, less_outer, linear, point_inertia, spatial
 from diffsim.scene import Articulated, pairs
 
-__all__ = ["feel", "prepare", "pressed", "record", "softened", "stages", "touch_of"]
+__all__ = [
+    "TINY",
+    "Touch",
+    "feel",
+    "prepare",
+    "press",
+    "pressed",
+    "push",
+    "softened",
+    "touch_of",
+    "yield_to",
+    "yielded",
+]
 
 SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box")
 
 TINY = 1.0e-12
 """Added to a squared distance [m^2]: the direction between points in one place stays finite."""
 
-PARALLEL = 1.0e-3
-"""Added to the squared sine between two capsules: the nearest points of parallel ones are not unique."""
+UNLIMITED = 1.0e30
+"""More than any damping."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +60,16 @@ class Touch:
 
     first: Any  # (spot,) geom
     second: Any  # (spot,) geom
-    first_link: Any  # (spot,) link of the first geom that moves, -1 none
-    second_link: Any  # (spot,)
+    second_link: Any  # (spot,) link of the second geom
+    frame: Any  # (geom,) its link, or the world behind the frames
+    carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
+    root: Any  # (geom,) first link of its tree, or the world behind the frames
     slippery: Any  # (spot,) 1 without friction
     corner: Any  # (3 spot + axis,) -1, 0 or 1
     felt_geom: Any  # (spot,) which geom of those that a controller feels
     round: Any  # (geom,) 1 for what has a radius
+    moving: Any  # (spot,) 1 if both geoms move
     flat: Any  # (geom,) 1 for a plane or what does not move: it takes the stiffness of what touches it
-    owner: Any  # (geom,) its link, -1 is the world
     geom_position: Any  # [m]
     geom_orientation: Any
     geom_size: Any  # [m]
@@ -71,31 +85,52 @@ class Touch:
     place: Any  # (env, spot) on the link [m]
     reach: Any  # (env, spot) radius [m]
     grip: Any  # (env, spot) coefficient of friction
-    gain: Any  # (env, spot) stiffness and damping of a pair, as the geoms say
+    margin: Any  # (env, spot) [m]
+    pointed: Any  # (spot,) 1 if the first geom is a sphere
+    gain: Any  # (env, spot) stiffness and damping
+    lightest: Any  # (env, spot) mass of the lighter link of a pair [kg]
+    centre: Any  # (env, row, geom) of something round [m], substep after substep
+    axis: Any  # (env, row, geom) from there to an end of a capsule [m]
     press: Any  # (env, row, spot) force without its implicit part [N], substep after substep
     yields: Any  # (env, row, spot) K along the normal and across [N s/m]
     arm: Any  # (env, row, spot) of the spot, from the point that everything is taken at [m]
+    overlap: Any  # (env, row, pair) depth [m] and strength, from 0 to 1
+    toward: Any  # (env, row, pair) normal, from the first geom to the second
+    place_of: Any  # (env, row, pair) of the contact [m]
     force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
     point: Any  # (env, row, spot) in the first substep [m]
     contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
+    real: Any  # the type of numbers
     spots: int
     planes: int  # spots over planes
     rounds: int  # spots of two round geoms
     boxes: int  # spots of something round and a box
+    couples: int  # of both
     geoms: int
     felt: int  # geoms that a controller feels
 
 
-def touch_of(scene: Articulated, fields: Fields) -> Touch:
-    """Declare the fields of contacts."""
+def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carriers: tuple[int, ...]) -> Touch:
+    """Declare the fields of contacts.
+
+    Args:
+        scene: the robot.
+        fields: where to declare.
+        world: the frame of the world, and its velocity.
+        carriers: of each link, the velocity that moves it last, -1 none.
+    """
     spots, geoms = pairs.spots(scene), scene.all_geoms
     count, touched = len(spots), len(geoms) if spots else 0
     felt = pairs.touch_geoms(scene)
     owners = np.array([owner for owner, _ in geoms], dtype=int)
     firsts, seconds = (np.array([spot.geoms[side] for spot in spots], dtype=int) for side in range(2))
     shapes = np.array([SHAPES.index(geom.shape) for _, geom in geoms], dtype=int)
+    # What is fixed to the world counts as the world.
+    still = np.array([owner < 0 or carriers[owner] < 0 for owner in owners], dtype=bool)
+    roots = [lineage[-1] for lineage in scene.lineages]
     slippery = [all(geoms[g][1].frictionless for g in spot.geoms) for spot in spots]
     kinds = [spot.kind for spot in spots]
+    couples = count - kinds.count("plane")
 
     def number(name: str, width: int = 0, elements: int = touched) -> Any:
         return fields.number(f"scene.{name}", elements, width) if spots else None
@@ -110,14 +145,16 @@ def touch_of(scene: Articulated, fields: Fields) -> Touch:
     return Touch(
         first=fields.integers(firsts),
         second=fields.integers(seconds),
-        first_link=fields.integers(owners[firsts] if count else firsts),
         second_link=fields.integers(owners[seconds] if count else seconds),
+        frame=fields.integers(np.where(still, world[0], owners)),
+        carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
+        root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
         slippery=fields.integers(np.array(slippery, dtype=int)),
         corner=fields.integers(np.array([spot.corner for spot in spots], dtype=int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
-        flat=fields.integers((owners < 0).astype(int)),
-        owner=fields.integers(owners),
+        moving=fields.integers((~(still[firsts] | still[seconds])).astype(int) if count else firsts),
+        flat=fields.integers(still.astype(int)),
         geom_position=number("geom_position", 3),
         geom_orientation=number("geom_orientation", 4),
         geom_size=number("geom_size", 3),
@@ -133,17 +170,29 @@ def touch_of(scene: Articulated, fields: Fields) -> Touch:
         place=derived(3, "geom_orientation", "geom_position", "geom_size"),
         reach=derived(0, "geom_size"),
         grip=derived(0, "friction"),
-        gain=derived(2, "contact_stiffness", "contact_damping"),
+        margin=derived(0, "geom_margin"),
+        pointed=fields.integers((shapes[firsts] == SHAPES.index("sphere")).astype(int) if count else firsts),
+        gain=derived(
+            2, "contact_stiffness", "contact_damping", "mass", "inertia", "centre", "geom_position", "geom_size"
+        ),
+        lightest=derived(0, "mass", "inertia", "centre", "geom_position", "geom_size"),
+        centre=rows("contact_centre", slots * len(geoms), 3, recorded=False),
+        axis=rows("contact_axis", slots * len(geoms), 3, recorded=False),
         press=rows("contact_press", slots * count, 3, recorded=False),
         yields=rows("contact_yield", slots * count, 2, recorded=False),
         arm=rows("contact_arm", slots * count, 3, recorded=False),
+        overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
+        toward=rows("pair_normal", slots * couples, 3, recorded=False),
+        place_of=rows("pair_point", slots * couples, 3, recorded=False),
         force=rows("contact_force", count, 3, accumulates=True, per_step=True),
         point=rows("contact_point", count, 3, per_step=True),
         contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
+        real=fields.real,
         spots=count,
         planes=kinds.count("plane"),
         rounds=kinds.count("round"),
         boxes=kinds.count("box"),
+        couples=couples,
         geoms=touched,
         felt=len(felt),
     )
@@ -184,7 +233,7 @@ def put_spot(touch: ti.template(), env, row, step, spot):
     margin = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
     touch.normal[env, spot] = normal
     touch.height[env, spot] = normal.dot(touch.geom_position[env, a]) + margin
-    corner = ti.Vector([ti.cast(touch.corner[3 * spot + c], size.dtype) for c in ti.static(range(3))])
+    corner = ti.Vector([ti.cast(touch.corner[3 * spot + c], touch.real) for c in ti.static(range(3))])
     along = unpacked(touch.turn[env, b])
     if touch.round[b] == 1:
         touch.reach[env, spot] = size[0]
@@ -195,7 +244,7 @@ def put_spot(touch: ti.template(), env, row, step, spot):
 
 
 @ti.func
-def mix(touch: ti.template(), env, row, step, spot):
+def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     """Friction, stiffness and damping of a spot: two geoms are springs in series."""
     a = touch.first[spot]
     b = touch.second[spot]
@@ -203,15 +252,40 @@ def mix(touch: ti.template(), env, row, step, spot):
         touch.grip[env, spot] = 0.0
     else:
         touch.grip[env, spot] = ti.max(touch.friction[env, a], touch.friction[env, b])
+    touch.margin[env, spot] = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
     one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
     if touch.flat[a] == 1:
-        touch.gain[env, spot] = other
+        share(touch, tree, env, spot, other, tree.mass[env, touch.frame[b]])
     else:
         if touch.flat[b] == 1:
-            touch.gain[env, spot] = one
+            share(touch, tree, env, spot, one, tree.mass[env, touch.frame[a]])
         else:
-            touch.gain[env, spot] = one * other / (one + other + 1.0e-12)
+            mass = ti.min(felt_mass(touch, tree, env, a), felt_mass(touch, tree, env, b))
+            share(touch, tree, env, spot, one * other / (one + other + TINY), mass)
+
+
+@ti.func
+def share(touch: ti.template(), tree: ti.template(), env, spot, gain, mass):
+    touch.lightest[env, spot] = mass
+    if touch.moving[spot] == 0:
+        touch.gain[env, spot] = gain
+    else:
+        # Explicit: no stiffer than a substep can follow.
+        most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
+        touch.gain[env, spot] = ti.min(gain, most)
+
+
+@ti.func
+def felt_mass(touch: ti.template(), tree: ti.template(), env, geom):
+    """Mass that a geom has at its far end [kg]: a push there turns its link, too."""
+    link = touch.frame[geom]
+    mass = tree.mass[env, link]
+    moments = tree.inertia[env, link]
+    size = touch.geom_size[env, geom]
+    out = touch.geom_position[env, geom] - tree.centre[env, link]
+    lever = out.dot(out) + size.dot(size)
+    return mass / (1.0 + 3.0 * mass * lever / (moments.sum() + TINY))
 
 
 # Spots over planes
@@ -244,12 +318,53 @@ def press(
     arm = place - reach * normal - motion.position[env, row, part * tree.frames + tree.root[last]]
     speed = work.speed[env, row, at]
     velocity = linear(speed) + angular(speed).cross(arm)
-    rate = -normal.dot(velocity)
-    depth = reach + touch.height[env, spot] - normal.dot(place) + tree.dt * rate
+    depth = reach + touch.height[env, spot] - normal.dot(place)
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
+    push(touch, tree, work, env, row, store, spot, at, arm, normal, depth, velocity, 1.0, 1.0, at, arm, False)
+
+
+@ti.func
+def push(
+    touch: ti.template(),
+    tree: ti.template(),
+    work: ti.template(),
+    env,
+    row,
+    store,
+    spot,
+    at,
+    arm,
+    normal,
+    overlap,
+    velocity,
+    strength,
+    fixed,
+    other,
+    other_arm,
+    pair: ti.template(),
+):
+    """Push a link, and with ``pair`` what it touches the other way.
+
+    Args:
+        touch, tree, work: records.
+        env, row: where.
+        store: where the contact is stored.
+        spot: which.
+        at: the velocity that moves the link.
+        arm: (3,) of the point of contact [m].
+        normal: (3,) towards the link.
+        overlap: depth now [m].
+        velocity: (3,) of the link at the point, against what it touches [m/s].
+        strength: share of stiffness and damping.
+        fixed: 1 if what it touches does not move, and the force is implicit; 0 if it does.
+        other, other_arm: of what it touches.
+        pair: whether that gets a force.
+    """
+    rate = -normal.dot(velocity)
+    depth = overlap + tree.dt * rate
     if depth > 0.0:
-        gain = touch.gain[env, spot]
+        gain = strength * touch.gain[env, spot]
         width = touch.depth[env, 0]
         share = softened(depth, width)
         force = pressed(depth, width, share, rate, gain[0], gain[1])
@@ -257,22 +372,29 @@ def press(
             contact.mark(touch.contact, env, row, store, contact.MEETS)
             slip = velocity + rate * normal
             slow = touch.slip_speed[env, 0]
+            limit = 0.25 * touch.lightest[env, spot] / tree.dt
             hold = touch.grip[env, spot] * force / ti.sqrt(slip.dot(slip) + slow * slow)
-            across = ti.max(hold - 0.25 * tree.mass[env, link] / tree.dt, 0.0)
-            along = share * (gain[1] + tree.dt * gain[0])
-            total = force * normal - hold * slip
+            along = fixed * share * (gain[1] + tree.dt * gain[0])
+            across = fixed * ti.max(hold - limit, 0.0)
+            total = force * normal - ti.min(hold, limit + UNLIMITED * fixed) * slip
             touch.press[env, row, store] = total
             touch.yields[env, row, store] = ti.Vector([along, across])
-            work.force[env, row, at] += -spatial(arm.cross(total), total)
             stiff = point_inertia(tree.dt * across, arm)
             lever = spatial(arm.cross(normal), normal)
+            work.force[env, row, at] += -spatial(arm.cross(total), total)
             work.inertia[env, row, at] += less_outer(stiff, lever, tree.dt * (across - along))
+            if ti.static(pair):
+                work.force[env, row, other] += spatial(other_arm.cross(total), total)
         else:
-            touch.press[env, row, store] = 0.0 * normal
-            touch.yields[env, row, store] = ti.Vector([0.0 * rate, 0.0 * rate])
+            rest(touch, env, row, store)
     else:
-        touch.press[env, row, store] = 0.0 * normal
-        touch.yields[env, row, store] = ti.Vector([0.0 * rate, 0.0 * rate])
+        rest(touch, env, row, store)
+
+
+@ti.func
+def rest(touch: ti.template(), env, row, store):
+    touch.press[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
+    touch.yields[env, row, store] = ti.Vector([0.0, 0.0])
 
 
 @ti.func
@@ -285,33 +407,28 @@ def yield_to(
     last = tree.carrier[touch.second_link[spot]]
     store = part * touch.spots + spot
     arm = touch.arm[env, row, store]
-    normal = touch.normal[env, spot]
-    gains = touch.yields[env, row, store]
     change = work.acceleration[env, row, part * tree.chains + last]
-    moved = tree.dt * (linear(change) + angular(change).cross(arm))
-    total = touch.press[env, row, store] - gains[1] * moved - ((gains[0] - gains[1]) * normal.dot(moved)) * normal
+    total = yielded(touch, tree, env, row, store, arm, touch.normal[env, spot], change)
     touch.force[env, row, spot] += total / tree.substeps
     if part == 0:
         touch.point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
 
 
+@ti.func
+def yielded(touch: ti.template(), tree: ti.template(), env, row, store, arm, normal, change):
+    """The force of a contact, given the spatial acceleration of the link."""
+    gains = touch.yields[env, row, store]
+    moved = tree.dt * (linear(change) + angular(change).cross(arm))
+    return touch.press[env, row, store] - gains[1] * moved - ((gains[0] - gains[1]) * normal.dot(moved)) * normal
+
+
 # Putting it together
 
 
-def prepare(touch: Touch) -> tuple[Stage, ...]:
+def prepare(touch: Touch, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
     return (
         Stage(turn_geom, (touch,), touch.geoms),
         Stage(put_spot, (touch,), touch.planes),
-        Stage(mix, (touch,), touch.spots),
+        Stage(mix, (touch, tree), touch.spots),
     )
-
-
-def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """What adds contacts to the forces of a substep."""
-    return (Stage(press, (touch, tree, motion, work), touch.planes),)
-
-
-def record(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """What tells the forces of contacts, after the accelerations."""
-    return (Stage(yield_to, (touch, tree, motion, work), touch.planes),)

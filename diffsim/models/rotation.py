@@ -89,7 +89,7 @@ def vector_of(q):
 @ti.func
 def rotation_vector(q):
     """Axis times angle [rad] of a unit quaternion, the shorter way round."""
-    side = ti.cast(q[0] >= 0.0, q.dtype) * 2.0 - 1.0
+    side = ti.select(q[0] >= 0.0, 1.0, -1.0)
     v = side * vector_of(q)
     sine = ti.sqrt(v.dot(v) + SMALLEST)
     return (2.0 * ti.atan2(sine, side * q[0]) / sine) * v
