@@ -15,10 +15,10 @@ from diffsim.spec import number
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.drawings import Drawing, drawing_of
-from diffsim.viewing.view import Content, View, track_of
 from diffsim.viewing.ground import paint_passing
 from diffsim.viewing.scenery import Floor, floor_of, goals_of, paint_floor, paint_goals
 from diffsim.viewing.style import STYLE
+from diffsim.viewing.view import Content, View, track_of
 
 __all__ = ["Film", "Panel", "View", "frames", "rows_at", "save_png", "snapshot"]
 
@@ -30,7 +30,7 @@ BESIDE = (0.07, 0.16, 0.07, 0.18)
 
 
 # The same for a picture that goes along: ahead and behind it shows where the body comes from and goes to.
-ALONG = (0.17, 0.2, 0.17, 0.16)
+ALONG = (0.12, 0.19, 0.12, 0.16)
 
 
 class Panel:
@@ -73,6 +73,7 @@ class Panel:
         goals = self._goals if self.track is None else self._goals[:0]
         shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, goals]))])
         self._shown = np.concatenate([shown, goals])
+        self._ends = np.array([self._shown.min(axis=0), self._shown.max(axis=0)])
         azimuth, elevation = self._drawing.outlook
         margins = MARGINS if self._alone else BESIDE
         self.camera = Camera.fit(
@@ -97,11 +98,11 @@ class Panel:
         brush.clip(self._viewport)
         camera = self.camera
         if self.track is not None:
-            camera, shown = camera.moved(self.track[row]), self._shown + self.track[row]
-            if shown.shape[1] == 3:
-                paint_passing(brush, camera, self._viewport, self.floor, shown, self.track[-1])
+            camera, ends = camera.moved(self.track[row]), self._ends + self.track[row]
+            if ends.shape[1] == 3:
+                paint_passing(brush, camera, self._viewport, self.floor, ends, self.track[-1])
             else:
-                paint_floor(brush, camera, self._viewport, self.floor, shown)
+                paint_floor(brush, camera, self._viewport, self.floor, ends)
             self._paint_standing(brush, camera)
         self._drawing.paint(brush, camera, self.floor, row)
         if self.track is not None:

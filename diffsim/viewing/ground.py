@@ -19,7 +19,7 @@ SQUARE = 0.2
 FADE = 1.6
 
 # Shades between soil and sky: the squares of one are painted together.
-SHADES = 24
+SHADES = 16
 
 # Pixels between two marks with a number; and from the edge of the picture, where they fade out.
 SPACING, BORDER = 105.0, 60.0
@@ -54,7 +54,7 @@ def paint_squares(brush: Brush, camera: Camera, floor: Floor, middle: np.ndarray
 
 
 def paint_passing(
-    brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, shown: np.ndarray, way: np.ndarray
+    brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, ends: np.ndarray, way: np.ndarray
 ) -> None:
     """The ground below something that moves, with marks of how far it is along the world's x or y axis.
 
@@ -63,31 +63,31 @@ def paint_passing(
         camera: sees it.
         viewport: the part of the picture.
         floor: the ground.
-        shown: (m, 3) where that something reaches now and at other times, as seen from the camera [m].
+        ends: (2, 3) opposite corners of the upright box that it is in, now and later, as the camera moves along [m].
         way: (3,) in which it moves on the whole.
     """
-    size = float(np.ptp(shown, axis=0).max()) or 1.0
-    middle = 0.5 * (shown.min(axis=0) + shown.max(axis=0))
+    size, middle = float((ends[1] - ends[0]).max()) or 1.0, ends.mean(axis=0)
     step = round_step(SQUARE * size)
     paint_squares(brush, camera, floor, middle, size, step)
     # Along the tangent that the way is nearest to, on the side of the eye.
     along, across = floor.tangents[np.argsort(-np.abs(floor.tangents @ way))]
     across = across if across @ camera.axes[2] > 0.0 else -across
     every = round_step(SPACING * brush.unit / camera.scale)
-    lane = float((shown @ across).max()) + 0.12 * size
+    lane = float(middle @ across + 0.5 * np.abs(ends[1] - ends[0]) @ np.abs(across)) + 0.07 * size
     reach = 2.0 * sum(brush.size) / camera.scale
     here = float(middle @ along)
     values = every * np.arange(np.ceil((here - reach) / every), np.floor((here + reach) / every) + 1)
     foot = lane * across + floor.height * floor.normal
     marks = foot + values[:, None] * along
-    ends = np.stack([marks - 0.045 * size * across, marks + 0.045 * size * across], axis=1)
-    pixels, _ = camera.project(np.concatenate([ends, marks[:, None] + 0.085 * size * across], axis=1))
+    # Both ends of a line across the way, and where its number is.
+    pixels, _ = camera.project(marks[:, None] + size * np.array([[-0.045], [0.045], [0.085]]) * across)
     digits = max(0, -int(np.floor(np.log10(every) + 1e-9)))
     sky, ink = rgba(STYLE.sky), rgba(STYLE.ruler)
     size_of_text = STYLE.small_size * brush.unit
+    low = viewport.bottom + 14.0 * brush.unit + 2.4 * size_of_text  # below it is the legend
     for (tick, other, (x, y)), value in zip(pixels, values.tolist(), strict=True):
         edge = min(x - viewport.left, viewport.left + viewport.width - x) / (BORDER * brush.unit)
-        if not np.isfinite(edge) or edge < 0.3 or not viewport.bottom < y < viewport.bottom + viewport.height:
+        if not (edge > 0.3 and low < y < viewport.bottom + viewport.height):
             continue
         share = np.rint(SHADES * min(edge - 0.3, 1.0)) / SHADES
         colour = share * ink + (1.0 - share) * sky

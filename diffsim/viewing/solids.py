@@ -3,9 +3,6 @@
 Every solid has a formula for that, so that surfaces are smooth at any size, solids that overlap meet where they really
 do, and no triangles have to be sorted. The edge of a solid is soft and outlined by the distance of its pixels from its
 silhouette, so that a pixel is one sample: no finer picture is averaged.
-
-Directions and places here are the camera's: to the right, up, and towards the eye, from the camera's centre [m]. The
-ray of a pixel is ``(a, b, 0) + w * (-a / eye, -b / eye, 1)``, for all w below the eye; the largest w is seen.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import numpy as np
 
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
+from diffsim.viewing.rays import Hit, Rays, box, capsule, cylinder, ellipsoid
 from diffsim.viewing.scenery import LIGHT, Floor
 
 __all__ = ["Layers", "Solids"]
@@ -53,47 +51,6 @@ class Solids(NamedTuple):
     edges: np.ndarray
 
 
-class _Hit(NamedTuple):
-    """What the pixels of a rectangle (h, w) see of one solid.
-
-    Attributes:
-        near: nearness to the eye, from the solid's centre [m].
-        inside: distance from the silhouette, negative outside of it [pixels].
-        light: cosine of the angle between the surface and the light.
-        crease: distance from an edge within the silhouette [pixels], or None.
-    """
-
-    near: np.ndarray
-    inside: np.ndarray
-    light: np.ndarray
-    crease: np.ndarray | None
-
-
-class _Rays:
-    """The rays of a rectangle of pixels past one solid, and sums over them: of columns (w,) and rows (h, 1)."""
-
-    def __init__(self, a: np.ndarray, b: np.ndarray, eye: float, centre: np.ndarray) -> None:
-        # From the plane through the centre, so that what is subtracted is not much larger than what is left.
-        shrink = np.float32(1.0 - centre[2] / eye)
-        self.a, self.b, self._eye = a, b, np.float32(1.0 / eye)
-        self.x, self.y = a * shrink - np.float32(centre[0]), b * shrink - np.float32(centre[1])
-
-    def start(self, way: np.ndarray) -> np.ndarray:
-        """(h, w) where the rays cross the plane of the centre, along a way (3,)."""
-        found: np.ndarray = self.x * way[0] + self.y * way[1]
-        return found
-
-    def slope(self, way: np.ndarray) -> np.ndarray:
-        """(h, w) direction of the rays along a way (3,)."""
-        found: np.ndarray = (way[2] - self.a * (way[0] * self._eye)) - self.b * (way[1] * self._eye)
-        return found
-
-    def squares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Start squared, start times direction, direction squared; (h, w) each."""
-        eye, a, b, x, y = self._eye, self.a, self.b, self.x, self.y
-        return x * x + y * y, -(a * x * eye) - b * y * eye, (1.0 + (a * eye) ** 2) + (b * eye) ** 2
-
-
 class Layers:
     """Colour, coverage and nearness of every pixel of a viewport; row 0 is at the bottom.
 
@@ -120,14 +77,14 @@ class Layers:
     def clear(self) -> None:
         """Take away what was painted."""
         for part in self._used:
-            self.colour[(slice(None), *part)], self.coverage[part], self.near[part] = 0.0, 0.0, NOWHERE
+            self.colour[:, part[0], part[1]], self.coverage[part], self.near[part] = 0.0, 0.0, NOWHERE
         self._used.clear()
 
     def take(self, other: Layers) -> None:
         """What other layers of the same viewport hold, instead of what was painted."""
         self.clear()
         for part in other._used:
-            self.colour[(slice(None), *part)] = other.colour[(slice(None), *part)]
+            self.colour[:, part[0], part[1]] = other.colour[:, part[0], part[1]]
             self.coverage[part], self.near[part] = other.coverage[part], other.near[part]
         self._used += other._used
 
@@ -190,17 +147,17 @@ class Layers:
         part = self._part(shape, centre, axes, size, hull)
         if part is None:
             return
-        rays = _Rays(self._a[part[1]], self._b[part[0]], self._eye, centre)
+        rays = Rays(self._a[part[1]], self._b[part[0]], self._eye, centre)
         scale = np.float32(self._scale / (1.0 - centre[2] / self._eye))
         axes32, size32 = axes.astype(np.float32), size.astype(np.float32)
         if shape in ("sphere", "capsule"):
             half = np.float32(0.0) if shape == "sphere" else size32[1]
-            hit = _round(rays, axes32[:, 2], size32[0], half, self._light, scale)
+            hit = capsule(rays, axes32[:, 2], size32[0], half, self._light, scale)
         elif shape == "ellipsoid":
-            hit = _ellipsoid(rays, axes32, size32, self._light, scale)
+            hit = ellipsoid(rays, axes32, size32, self._light, scale)
         else:
             inside = None if hull is None else self._inside(hull, part)
-            hit = (_box if shape == "box" else _cylinder)(rays, axes32, size32, self._light, scale, inside)
+            hit = (box if shape == "box" else cylinder)(rays, axes32, size32, self._light, scale, inside)
         below = None
         if ground is not None:
             normal, height = ground[0].astype(np.float32), np.float32(ground[0] @ centre + ground[1])
@@ -256,7 +213,7 @@ class Layers:
     def _blend(
         self,
         part: tuple[slice, slice],
-        hit: _Hit,
+        hit: Hit,
         depth: np.float32,
         scale: np.float32,
         fill: np.ndarray,
@@ -264,7 +221,7 @@ class Layers:
         below: np.ndarray | None,
     ) -> None:
         """A solid over what is farther, and under what is nearer; where both meet within a pixel, softly."""
-        colour, coverage, near = self.colour[(slice(None), *part)], self.coverage[part], self.near[part]
+        colour, coverage, near = self.colour[:, part[0], part[1]], self.coverage[part], self.near[part]
         alpha = np.clip(hit.inside + np.float32(0.5), 0.0, 1.0) * np.float32(fill[3])
         if below is not None:
             alpha *= np.clip(below * scale + np.float32(1.0), 0.0, 1.0)
@@ -284,100 +241,6 @@ class Layers:
         coverage += alpha * (1.0 - coverage)
         if fill[3] > 0.5:
             np.copyto(near, depths, where=(alpha > 0.4) & (depths > near))
-
-
-def _round(
-    rays: _Rays, axis: np.ndarray, radius: np.float32, half: np.float32, light: np.ndarray, scale: np.float32
-) -> _Hit:
-    """A capsule along an axis; a sphere if it has no length.
-
-    Where a ray meets a capsule it also meets a sphere within it, whose centre is as far along the axis.
-    """
-    square, slant, way = rays.squares()
-    lit, closest = rays.start(light), None
-    if half > 0.0:
-        start, slope = rays.start(axis), rays.slope(axis)
-        across, fall = np.maximum(way - slope * slope, np.float32(1e-9)), slant - start * slope
-        root = fall * fall - across * (square - start * start - radius * radius)
-        steep = slope / across
-        middle = start - fall * steep  # along the axis, where the ray is closest to it
-        along = np.clip(middle + np.sqrt(np.maximum(root, 0.0)) * steep, -half, half)
-        np.clip(middle, -half, half, out=middle)
-        closest = square + middle * (middle - 2.0 * start) - (slant - middle * slope) ** 2 / way
-        square = square + along * (along - 2.0 * start)
-        slant = slant - along * slope
-        lit -= along * (axis @ light)
-    apart = square - slant * slant / way
-    near = (np.sqrt(np.maximum((radius * radius - apart) * way, 0.0)) - slant) / way
-    inside = (radius - np.sqrt(np.maximum(apart if closest is None else closest, 0.0))) * scale
-    return _Hit(near, inside, (lit + near * rays.slope(light)) / radius, None)
-
-
-def _ellipsoid(rays: _Rays, axes: np.ndarray, size: np.ndarray, light: np.ndarray, scale: np.float32) -> _Hit:
-    """As a ball of radius 1, in coordinates that are stretched."""
-    to_ball = axes.T / size[:, None]
-    starts, slopes = [rays.start(row) for row in to_ball], [rays.slope(row) for row in to_ball]
-    square, slant, way = (
-        sum(p * q for p, q in zip(*pair, strict=True))
-        for pair in ((starts, starts), (starts, slopes), (slopes, slopes))
-    )
-    apart = square - slant * slant / way
-    near = (np.sqrt(np.maximum((1.0 - apart) * way, 0.0)) - slant) / way
-    normal = [start + near * slope for start, slope in zip(starts, slopes, strict=True)]
-    steep = np.sqrt(sum((part / length) ** 2 for part, length in zip(normal, size, strict=True)))
-    lit = sum(part * share for part, share in zip(normal, to_ball @ light, strict=True)) / steep
-    apart = np.sqrt(np.maximum(apart, 0.0))
-    return _Hit(near, (1.0 - apart) * np.maximum(apart, np.float32(1.0)) / steep * scale, lit, None)
-
-
-def _box(
-    rays: _Rays, axes: np.ndarray, size: np.ndarray, light: np.ndarray, scale: np.float32, inside: np.ndarray | None
-) -> _Hit:
-    """The ray is within the box where it is between all three pairs of faces."""
-    starts, slopes = [rays.start(axis) for axis in axes.T], [rays.slope(axis) for axis in axes.T]
-    near, far, face = None, None, None
-    for k in range(3):
-        turn = 1.0 / np.where(np.abs(slopes[k]) < 1e-6, np.float32(1e-6), slopes[k])
-        first, half = -starts[k] * turn, size[k] * np.abs(turn)
-        if near is None or face is None:
-            near, far, face = first + half, first - half, np.zeros(first.shape, np.int8)
-        else:
-            face[first + half < near] = k
-            near, far = np.minimum(near, first + half), np.maximum(far, first - half)
-    assert near is not None
-    if inside is None:
-        inside = np.where(near >= far, np.float32(9.0), np.float32(-9.0))
-    lit, crease = np.zeros_like(near), np.full_like(near, np.inf)
-    for k in range(3):
-        np.copyto(lit, np.sign(slopes[k]) * (axes[:, k] @ light), where=face == k)
-        edge = (size[k] - np.abs(starts[k] + near * slopes[k])) * scale
-        np.minimum(crease, edge, out=crease, where=face != k)
-    return _Hit(near, inside, lit, crease)
-
-
-def _cylinder(
-    rays: _Rays, axes: np.ndarray, size: np.ndarray, light: np.ndarray, scale: np.float32, inside: np.ndarray | None
-) -> _Hit:
-    """The ray is within the cylinder where it is within an endless one and between both ends."""
-    axis, radius, half = axes[:, 2], size[0], size[1]
-    square, slant, way = rays.squares()
-    start, slope = rays.start(axis), rays.slope(axis)
-    across, fall = np.maximum(way - slope * slope, np.float32(1e-9)), slant - start * slope
-    root = fall * fall - across * (square - start * start - radius * radius)
-    wide = np.sqrt(np.maximum(root, 0.0))
-    side = (wide - fall) / across
-    turn = 1.0 / np.where(np.abs(slope) < 1e-6, np.float32(1e-6), slope)
-    end = -start * turn + half * np.abs(turn)
-    near = np.minimum(side, end)
-    if inside is None:
-        far = np.maximum((-wide - fall) / across, -start * turn - half * np.abs(turn))
-        inside = np.where((near >= far) & (root >= 0.0), np.float32(9.0), np.float32(-9.0))
-    along, capped = start + near * slope, end < side
-    shade = axis @ light
-    lit = (rays.start(light) + near * rays.slope(light) - along * shade) / radius
-    np.copyto(lit, np.sign(slope) * shade, where=capped)
-    reach = np.sqrt(np.maximum(square + near * (2.0 * slant + near * way) - along * along, 0.0))
-    return _Hit(near, inside, lit, np.where(capped, radius - reach, half - np.abs(along)) * scale)
 
 
 def _corners(shape: str, centre: np.ndarray, axes: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.curves import History, best_iteration, paint_curve
 from diffsim.viewing.drawings import drawing_of
-from diffsim.viewing.view import Content, View
 from diffsim.viewing.frames import Film, Panel, film_of, frame_times
 from diffsim.viewing.style import STYLE, rgba
+from diffsim.viewing.view import Content, View
 
 __all__ = ["VideoError", "find_encoder", "render_optimisation", "render_video"]
 

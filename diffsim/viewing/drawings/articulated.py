@@ -14,8 +14,8 @@ from diffsim.viewing.drawings.contacts import LONGEST, USUAL, arrows
 from diffsim.viewing.drawings.geoms import Geoms, paint_shadows, reaches
 from diffsim.viewing.drawings.links import paint_dots
 from diffsim.viewing.drawings.mass_spring import LOST, WILD
-from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.ground import SQUARE, paint_squares
+from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.scenery import Floor, round_step
 from diffsim.viewing.solids import Layers, Solids
 from diffsim.viewing.style import STYLE, muscle_colours, rgba
@@ -218,12 +218,14 @@ class _Contacts:
         self._own = np.array(own, dtype=bool).reshape(-1, 2)
 
     def paint(self, brush: Brush, camera: Camera, row: int) -> None:
-        """Forces on links in the step that begins at a row of the trajectory; between two links there are two arrows."""
+        """Forces on links in the step that begins at a row; between two links there are two arrows."""
+        if not len(self._own):
+            return
         row = min(row, len(self._strength) - 1)
         lengths = np.minimum(self._strength[row] * self._metres, self._longest)
         found = []
         for side, sign in ((1, 1.0), (0, -1.0)):
-            spots = np.flatnonzero((lengths > self._least) & self._own[:, side]) if len(self._own) else []
+            spots = np.flatnonzero((lengths > self._least) & self._own[:, side])
             way = sign * self._force[row, spots] / self._strength[row, spots, None]
             tails = self._point[row, spots]
             found.append(np.stack([tails, tails + lengths[spots, None] * way], axis=1))

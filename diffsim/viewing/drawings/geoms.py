@@ -1,4 +1,4 @@
-"""The shapes of articulated robots and of their world: where they are, how far they reach, their colours and shadows."""
+"""The shapes of articulated robots and of their world: where they are, how far they reach, colours and shadows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from diffsim.scene.articulated import Articulated
 from diffsim.scene.kinematics import rotation_of
-from diffsim.scene.links import SIZES
+from diffsim.scene.links import SIZES, Geom
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.scenery import LIGHT, Floor
@@ -23,16 +23,19 @@ GREY = (0.5, 0.5, 0.5)
 # An outline has this share of the brightness of what it is around.
 DARKER = 0.52
 
+# Radius of what stands for a link that has no shape, as a share of the longest of them.
+BONE = 0.06
+
 # A shadow is soft over this share of a solid's size, and over this share of its height above the ground: the sun is
 # not a point.
-SOFT, SUN = 0.16, 0.10
+SOFT, SUN = 0.2, 0.09
 
 # From the core of a shadow to its end, in layers over each other, in halves of what is soft; and how dark each is.
-PENUMBRA = (-0.8, -0.3, 0.2, 0.7)
-LAYER = 0.075
+PENUMBRA = tuple(np.linspace(-1.0, 1.0, 9).tolist())
+LAYER = 0.038
 
 # Directions to which a shadow's corners are the farthest points.
-AROUND = np.stack([trig(2.0 * np.pi * np.arange(28) / 28) for trig in (np.cos, np.sin)], axis=1)
+AROUND = np.stack([trig(2.0 * np.pi * np.arange(24) / 24) for trig in (np.cos, np.sin)], axis=1)
 
 
 class Geoms:
@@ -53,6 +56,17 @@ class Geoms:
         size = np.asarray(numbers.get("scene.geom_size", size))
         position = numbers.get("scene.geom_position", np.array([geom.position for _, geom in members]).reshape(-1, 3))
         turned = numbers.get("scene.geom_orientation", np.array([g.orientation for _, g in members]).reshape(-1, 4))
+        planes = [k for k, (_, geom) in enumerate(members) if geom.shape == "plane"]
+        bones = _bones(scene)
+        members = (*members, *bones)
+        position, turned, size = (
+            np.concatenate([given, np.array(own).reshape(-1, given.shape[1])])
+            for given, own in (
+                (position, [bone.position for _, bone in bones]),
+                (turned, [bone.orientation for _, bone in bones]),
+                (size, [(*bone.size, 0.0) for _, bone in bones]),
+            )
+        )
         rotation = rotation_of(turned)
         shown = [k for k, (owner, geom) in enumerate(members) if owner >= 0 and geom.shape != "plane"]
         self.moving = len(shown)
@@ -63,7 +77,6 @@ class Geoms:
         limbs = _limbs(scene)
         colours = [_colours(members[k][1].colour, limbs[members[k][0]] if members[k][0] >= 0 else -1) for k in shown]
         self._fills, self._edges = (np.array([pair[k] for pair in colours]).reshape(-1, 4) for k in range(2))
-        planes = [k for k, (_, geom) in enumerate(members) if geom.shape == "plane"]
         floors = [Floor(rotation[k, :, 2], float(rotation[k, :, 2] @ position[k])) for k in planes]
         self.planes = sorted(floors, key=lambda floor: -float(floor.normal[2]))
 
@@ -90,6 +103,24 @@ class Geoms:
         """Half the width of a typical geom of a link [m]."""
         sizes = np.where(self._size[: self.moving] > 0.0, self._size[: self.moving], np.inf)
         return float(np.median(sizes.min(axis=1))) if self.moving else 0.0
+
+
+def _bones(scene: Articulated) -> list[tuple[int, Geom]]:
+    """Of links without geoms, as of a robot whose meshes are left out: capsules to the links that they carry."""
+    bare, spans = {k for k, link in enumerate(scene.links) if not link.geoms}, []
+    for k, (link, parent) in enumerate(zip(scene.links, scene.parents, strict=True)):
+        if parent in bare and np.linalg.norm(link.position) > 1e-9:
+            spans.append((k, parent, link.position))
+    longest = max((float(np.linalg.norm(way)) for _, _, way in spans), default=0.0)
+    found = []
+    for k, parent, way in spans:
+        long = float(np.linalg.norm(way))
+        # The rotation by half a turn about the middle between both takes the z axis to the way.
+        middle = way / long + (0.0, 0.0, 1.0)
+        turned = (0.0, *middle) if np.linalg.norm(middle) > 1e-6 else (0.0, 1.0, 0.0, 0.0)
+        size = (BONE * longest, 0.5 * long)
+        found.append((parent, Geom(f"bone {k}", "capsule", size, position=0.5 * way, orientation=turned)))
+    return found
 
 
 def _limbs(scene: Articulated) -> list[int]:
@@ -174,6 +205,7 @@ def paint_shadows(brush: Brush, camera: Camera, floor: Floor, solids: Solids) ->
     thin = np.where(solids.size > 0.0, solids.size, np.inf).min(axis=1)
     soft = SOFT * np.minimum(thin, solids.size.max(axis=1)) + SUN * np.maximum(gap[seen], 0.0)
     for share in PENUMBRA:
-        wider = np.maximum(share * soft, -0.7 * thin)
-        pixels, _ = camera.project(feet + wider[:, None, None] * around)
+        wider = share * soft
+        dark = wider > -0.8 * thin  # what is thin and high up has no core
+        pixels, _ = camera.project(feet[dark] + wider[dark, None, None] * around)
         brush.polygons(pixels, rgba(STYLE.shadow, LAYER))
