@@ -22,7 +22,7 @@ __all__ = ["Layers", "Solids"]
 NOWHERE = np.float32(-1e9)
 
 # A surface that is turned away from the light has this brightness; one that faces it has more than 1 by little: matte.
-DARK, BRIGHT = 0.60, 1.08
+DARK, BRIGHT = 0.64, 1.12
 
 # The light comes from between the sun and the eye, this much from the eye: what one looks at is not in the dark.
 FROM_EYE = 0.55

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.viewing.drawings import Drawing
 
-__all__ = ["Content", "View", "smooth", "track_of"]
+if TYPE_CHECKING:
+    from diffsim.viewing.drawings import Drawing
+
+__all__ = ["Content", "View", "smooth", "steady", "track_of"]
 
 # Standard deviation of the moments that the camera averages over [s]: longer than a stride, so that the picture does
 # not nod, and short enough for a robot that speeds up to stay in the middle.
@@ -63,14 +65,28 @@ def track_of(drawing: Drawing, rollout: Rollout) -> np.ndarray:
     Along the last axis, up and down, it goes only if the drawing gets farther than its size; what hops, hops. There it
     is at zero otherwise.
     """
-    found = smooth(drawing.centre, rollout.time)
+    found = smooth(steady(drawing.centre, drawing.size), rollout.time)
     if float(np.ptp(found[:, -1])) <= drawing.size:
         found[:, -1] = 0.0
     return found
 
 
+def steady(centre: np.ndarray, size: float) -> np.ndarray:
+    """Places (rows, d) of something of a size [m] up to where it first leaps farther than that; NaN from there on.
+
+    It diverged: a camera would follow it into the void, and long before it leaps.
+    """
+    rows = np.flatnonzero(np.isfinite(centre).all(axis=1))
+    leaps = np.linalg.norm(np.diff(centre[rows], axis=0), axis=1) > size
+    if not leaps.any():
+        return centre
+    found = centre.copy()
+    found[rows[1:][leaps][0] :] = np.nan
+    return found
+
+
 def smooth(centre: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """(rows, d) places (rows, d) at times (rows,) [s], averaged over moments before and after."""
+    """(rows, d) places (rows, d) at times (rows,) [s], averaged over moments before and after; NaN is filled in."""
     rows, fine = np.arange(len(centre)), np.isfinite(centre).all(axis=1)
     if not fine.any():
         return np.zeros_like(centre)

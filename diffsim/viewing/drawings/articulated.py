@@ -19,6 +19,7 @@ from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.scenery import Floor, round_step
 from diffsim.viewing.solids import Layers, Solids
 from diffsim.viewing.style import STYLE, muscle_colours, rgba
+from diffsim.viewing.view import steady
 
 __all__ = ["ArticulatedDrawing"]
 
@@ -60,12 +61,14 @@ class ArticulatedDrawing:
         self._rotation = _tame(rollout["rotation"]).reshape(len(places), n, 3, 3)
         self._geoms = Geoms(scene, rollout.numbers)
         self._world = self._geoms.solids(self._position[0], self._rotation[0], moving=False)
-        with np.errstate(invalid="ignore"):
-            self.centre = self._position.mean(axis=1)
+        there = np.isfinite(self._position)
+        count = np.where(there.any(axis=1), there.sum(axis=1), np.nan)
+        self.centre = np.where(there, self._position, 0.0).sum(axis=1) / count
         start = self._corners(np.zeros(1, dtype=np.intp))[0]
-        self.size = float(np.ptp(start, axis=0).max()) or 1.0
+        start = start[np.isfinite(start).all(axis=1)]
+        self.size = (float(np.ptp(start, axis=0).max()) if len(start) else 0.0) or 1.0
         self.outlook = _outlook(scene)
-        self.roams = _loose(scene) and _travel(self.centre) > FAR * self.size
+        self.roams = _loose(scene) and _travel(steady(self.centre, self.size)) > FAR * self.size
         self._joints = _Joints(rollout)
         self._contacts = _Contacts(rollout, ARROW * self.size)
         self._lens: tuple[object, ...] = ()  # what the layers are made for
@@ -118,7 +121,7 @@ class ArticulatedDrawing:
         seen = np.isfinite(near) & ~layers.hidden(pixels, near, 2.0 * thick)
         paint_dots(brush, pixels[seen], rgba(STYLE.point), 4.0 * brush.unit)
         paint_dots(brush, pixels[seen], rgba(STYLE.sky), 2.0 * brush.unit)
-        self._contacts.paint(brush, camera, row)
+        self._contacts.paint(brush, camera, layers, thick, row)
 
     def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
         """The colours of motors, up and left of a corner [pixels]."""
@@ -217,8 +220,8 @@ class _Contacts:
         own = [[scene.all_geoms[k][0] >= 0 for k in spot.geoms] for spot in pairs.spots(scene)] if recorded else []
         self._own = np.array(own, dtype=bool).reshape(-1, 2)
 
-    def paint(self, brush: Brush, camera: Camera, row: int) -> None:
-        """Forces on links in the step that begins at a row; between two links there are two arrows."""
+    def paint(self, brush: Brush, camera: Camera, layers: Layers, thick: float, row: int) -> None:
+        """Forces on links in the step that begins at a row, pale behind links; between two links there are two."""
         if not len(self._own):
             return
         row = min(row, len(self._strength) - 1)
@@ -229,12 +232,16 @@ class _Contacts:
             way = sign * self._force[row, spots] / self._strength[row, spots, None]
             tails = self._point[row, spots]
             found.append(np.stack([tails, tails + lengths[spots, None] * way], axis=1))
-        ends, _ = camera.project(np.concatenate(found))
-        ends = ends[np.isfinite(ends).all(axis=(1, 2))]
+        ends, near = camera.project(np.concatenate(found))
+        fine = np.isfinite(ends).all(axis=(1, 2))
+        ends, near = ends[fine], near[fine, 0]
         if len(ends):
             ways = ends[:, 1] - ends[:, 0]
             long = np.maximum(np.linalg.norm(ways, axis=1), 1e-6)
-            brush.polygons(arrows(ends[:, 0], ways / long[:, None], long, brush.unit), rgba(STYLE.contact, 0.85))
+            shapes = arrows(ends[:, 0], ways / long[:, None], long, brush.unit)
+            behind = layers.hidden(ends[:, 0], near, 2.5 * thick)
+            for opacity, which in ((0.25, behind), (0.85, ~behind)):
+                brush.polygons(shapes[which], rgba(STYLE.contact, opacity))
 
 
 def _joined(one: Solids, other: Solids) -> Solids:
