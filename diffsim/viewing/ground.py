@@ -25,7 +25,15 @@ SHADES = 16
 SPACING, BORDER = 105.0, 60.0
 
 
-def paint_squares(brush: Brush, camera: Camera, floor: Floor, middle: np.ndarray, size: float, step: float) -> None:
+def paint_squares(
+    brush: Brush,
+    camera: Camera,
+    floor: Floor,
+    middle: np.ndarray,
+    size: float,
+    step: float,
+    above: Floor | None = None,
+) -> None:
     """Every other square of a plane, paler with the distance from the foot of a place (3,) [m].
 
     Args:
@@ -35,19 +43,22 @@ def paint_squares(brush: Brush, camera: Camera, floor: Floor, middle: np.ndarray
         middle: around which they are seen [m].
         size: of what is there; squares are seen farther than that [m].
         step: side of a square [m].
+        above: the ground that a wall stands on; the wall is paler.
     """
     at = floor.tangents @ middle
     reach = FADE * size + 0.5 * size
     first, last = np.floor((at - reach) / step).astype(int), np.ceil((at + reach) / step).astype(int)
     cells = np.stack(np.meshgrid(*map(np.arange, first, last), indexing="ij"), axis=-1).reshape(-1, 2)
     cells = cells[cells.sum(axis=1) % 2 == 0]
+    if above is not None:
+        cells = cells[above.gap(step * (cells + 0.5) @ floor.tangents + floor.height * floor.normal) > 0.0]
     away = np.linalg.norm(step * (cells + 0.5) - at, axis=1) - 0.5 * size
     opacity = np.clip(1.0 - away / (FADE * size), 0.0, 1.0) ** 1.5
     shades = np.rint(SHADES * opacity).astype(int)
     cells, shades = cells[shades > 0], shades[shades > 0]
     square = cells[:, None, :] + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     corners, _ = camera.project(step * square @ floor.tangents + floor.height * floor.normal)
-    full, none = rgba(STYLE.soil if floor.solid else STYLE.guide), rgba(STYLE.sky)
+    full, none = rgba(STYLE.soil if floor.solid and above is None else STYLE.guide), rgba(STYLE.sky)
     for shade in np.unique(shades).tolist():
         share = shade / SHADES
         brush.polygons(corners[shades == shade], share * full + (1.0 - share) * none)

@@ -229,7 +229,8 @@ class Layers:
         front = np.clip((depths - near) * scale + np.float32(1.0), 0.0, 1.0)
         share = alpha * (1.0 - (1.0 - front) * coverage)  # of the pixel that shows the solid
         keep = 1.0 - front * alpha  # of what is there
-        bright = np.float32(0.5 * (DARK + BRIGHT)) + np.float32(0.5 * (BRIGHT - DARK)) * hit.light
+        most = min(BRIGHT, 1.0 / max(float(fill[:3].max()), 0.5))  # no channel is cut off, which would tint
+        bright = np.float32(0.5 * (DARK + most)) + np.float32(0.5 * (most - DARK)) * hit.light
         line = np.clip(self._outline + np.float32(0.5) - hit.inside, 0.0, 1.0)
         if hit.crease is not None:
             # Between two faces that are seen: half as strong.

@@ -141,6 +141,17 @@ def test_what_the_world_has_covers_links_behind_it():
         assert like(picture, RED, 60).any() != behind
 
 
+def test_a_level_slab_is_ground_where_there_is_no_plane():
+    slab = Geom(
+        "slab", "box", (9.0, 0.1, 9.0), position=(0, 0, -0.1), orientation=(1, 1, 0, 0), contype=0, conaffinity=0
+    )
+    made = rollout(Articulated(floating("ball", (0, 0, 0.2)), geoms=slab))
+    floor = Panel(made, Viewport(0, 0, *SIZE)).floor
+    assert floor.solid
+    np.testing.assert_allclose([*floor.normal, floor.height], (0, 0, 1, 0), atol=1e-12)
+    assert like(snapshot(made, size=SIZE), RED).sum() > 1000  # as large as if the slab were a plane
+
+
 def test_colours_are_those_given_and_grey_is_none():
     for colour, expected in ((None, STYLE.bodies[0][0]), ((0.5, 0.5, 0.5, 1.0), STYLE.bodies[0][0]), (RED, RED)):
         picture = snapshot(rollout(Articulated(floating("ball", (0, 0, 1), colour=colour))), size=SIZE)

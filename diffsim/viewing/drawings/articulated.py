@@ -29,6 +29,9 @@ FAR = 1.5
 # A usual contact force's arrow has this share of the robot's size.
 ARROW = 0.3
 
+# A level box that reaches this many sizes of the robot to all sides is ground, where there is no plane.
+SLAB = 3.0
+
 # A plane is ground to stand on if its normal points up at least this much; else it is a wall.
 LEVEL = 0.3
 
@@ -60,13 +63,14 @@ class ArticulatedDrawing:
         self._position, self._sites = places[:, :n], places[:, n:]
         self._rotation = _tame(rollout["rotation"]).reshape(len(places), n, 3, 3)
         self._geoms = Geoms(scene, rollout.numbers)
-        self._world = self._geoms.solids(self._position[0], self._rotation[0], moving=False)
         there = np.isfinite(self._position)
         count = np.where(there.any(axis=1), there.sum(axis=1), np.nan)
         self.centre = np.where(there, self._position, 0.0).sum(axis=1) / count
         start = self._corners(np.zeros(1, dtype=np.intp))[0]
         start = start[np.isfinite(start).all(axis=1)]
         self.size = (float(np.ptp(start, axis=0).max()) if len(start) else 0.0) or 1.0
+        self._geoms.level_slab(SLAB * self.size)
+        self._world = self._geoms.solids(self._position[0], self._rotation[0], moving=False)
         self.outlook = _outlook(scene)
         self.roams = _loose(scene) and _travel(steady(self.centre, self.size)) > FAR * self.size
         self._joints = _Joints(rollout)
@@ -95,6 +99,7 @@ class ArticulatedDrawing:
         reach = reaches(self._world.shapes, self._world.rotation, self._world.size)
         ends = np.stack([self._world.centre - reach, self._world.centre + reach])
         near = ((ends[0] <= high + margin) & (ends[1] >= low - margin)).all(axis=1)
+        near &= self._world.fills[:, 3] > 0.0
         return np.concatenate([links, np.clip(ends[:, near].reshape(-1, 3), low - margin, high + margin)])
 
     def ground(self) -> Floor | None:
@@ -104,9 +109,11 @@ class ArticulatedDrawing:
 
     def paint_scenery(self, brush: Brush, camera: Camera) -> None:
         """Planes that are not the ground; what else the world has may stand before links, and is painted with them."""
-        for plane in self._geoms.planes[self.ground() is not None :]:
-            foot = plane.foot(camera.centre)
-            paint_squares(brush, camera, plane, foot, 2.0 * self.size, round_step(SQUARE * 2.0 * self.size))
+        ground, size = self.ground(), 2.0 * self.size
+        for plane in self._geoms.planes[ground is not None :]:
+            if plane.normal @ camera.axes[2] > 0.0:  # or it would hide all
+                foot = plane.foot(camera.centre)
+                paint_squares(brush, camera, plane, foot, size, round_step(SQUARE * size), ground)
 
     def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
         """Shadows, links and the world's shapes, joints, sites and contacts at a row of the trajectory."""

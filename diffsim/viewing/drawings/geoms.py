@@ -90,6 +90,18 @@ class Geoms:
             turned = rotation[owners] @ turned
         return Solids(self._shapes[part], centre, turned, self._size[part], self._fills[part], self._edges[part])
 
+    def level_slab(self, reach: float) -> None:
+        """Make a plane of a level box of the world that reaches this far [m], if no other plane is level."""
+        if self.planes and self.planes[0].normal[2] > 0.5:
+            return
+        for k in range(self.moving, len(self._shapes)):
+            upright = int(np.argmax(np.abs(self._rotation[k, 2])))
+            normal = self._rotation[k, :, upright] * np.sign(self._rotation[k, 2, upright])
+            if self._shapes[k] == "box" and normal[2] > 0.99 and np.delete(self._size[k], upright).min() > reach:
+                self.planes.insert(0, Floor(normal, float(normal @ self._position[k] + self._size[k, upright])))
+                self._fills[k, 3] = 0.0
+                return
+
     def corners(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """(rows, 8 moving, 3) of upright boxes around the links' geoms [m], with links at (rows, n, 3), (..., 3, 3)."""
         owners, part = self.owners[: self.moving], np.s_[: self.moving]
