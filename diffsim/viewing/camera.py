@@ -1,8 +1,8 @@
-"""From world positions to pixels: one fixed view that shows a whole trajectory, in 2D or 3D."""
+"""From world positions to pixels: a view that shows a whole trajectory, or moves along with it, in 2D or 3D."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,13 +99,22 @@ class Camera:
         corner = np.array([viewport.left, viewport.bottom]) + slack * (0.5, rest)
         return cls(axes, centre, eye, scale, corner - scale * low)
 
+    def local(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) right of, above and nearer than the centre [m], of positions (..., d) [m]."""
+        found: np.ndarray = (points - self.centre) @ self.axes.T
+        return found
+
+    def moved(self, by: np.ndarray) -> Camera:
+        """The same view from elsewhere: everything that stands still moves by ``-by`` (d,) [m] in the picture."""
+        return replace(self, centre=self.centre + by)
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (..., 2) from the lower left, and nearness to the eye (...) [m], of positions (..., d) [m].
 
         What cannot be drawn (not finite, behind the eye, far outside of the picture) has NaN for both.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            local = (points - self.centre) @ self.axes.T
+            local = self.local(points)
             near = local[..., 2]
             flat = local[..., :2]
             if np.isfinite(self.eye):

@@ -1,9 +1,8 @@
-"""From a rollout to pictures: a fixed view of the whole trajectory, one frame after the other."""
+"""From a rollout to pictures: a view of the whole trajectory, or one that goes along, one frame after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from diffsim.spec import number
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.drawings import Drawing, drawing_of
+from diffsim.viewing.ground import paint_passing
 from diffsim.viewing.scenery import Floor, floor_of, goals_of, paint_floor, paint_goals
 from diffsim.viewing.style import STYLE
+from diffsim.viewing.view import Content, View, track_of
 
 __all__ = ["Film", "Panel", "View", "frames", "rows_at", "save_png", "snapshot"]
 
@@ -28,19 +29,8 @@ MARGINS = (0.07, 0.16, 0.07, 0.14)
 BESIDE = (0.07, 0.16, 0.07, 0.18)
 
 
-@dataclass(frozen=True)
-class View:
-    """Where the eye is, for scenes in three dimensions.
-
-    Attributes:
-        azimuth: direction from the scene to the eye, from the x axis towards the y axis [degrees].
-        elevation: height of the eye above the horizontal [degrees].
-        perspective: near things are larger; False is orthographic.
-    """
-
-    azimuth: float = -62.0
-    elevation: float = 20.0
-    perspective: bool = True
+# The same for a picture that goes along: ahead and behind it shows where the body comes from and goes to.
+ALONG = (0.12, 0.19, 0.12, 0.16)
 
 
 class Panel:
@@ -48,8 +38,9 @@ class Panel:
 
     Attributes:
         rollout: of one environment.
-        camera: fixed, shows the whole trajectory.
+        camera: shows the whole trajectory, or one that follows: its first row.
         floor: the ground, or a reference grid.
+        track: (rows, d) how far the camera has moved since the first row [m]; None for one that stands still.
     """
 
     def __init__(
@@ -59,9 +50,9 @@ class Panel:
         *,
         title: str = "",
         view: View | None = None,
-        content: np.ndarray | None = None,
+        content: Content | None = None,
     ) -> None:
-        """Fit the camera to the content (m, d) [m] and the goals; by default to the whole trajectory.
+        """Fit the camera to the content and the goals; by default to the whole trajectory.
 
         A panel that is given its content stands beside others, and goes without a legend.
         """
@@ -69,17 +60,27 @@ class Panel:
         self._drawing: Drawing = drawing_of(rollout)
         self._viewport, self._title = viewport, title
         self._alone = content is None
-        shown = self._drawing.content() if content is None else content
-        self._goals = goals_of(rollout, shown.shape[1])
-        self.floor: Floor = floor_of(self._drawing.ground(), shown)
-        shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, self._goals]))])
-        self._shown = np.concatenate([shown, self._goals])
         view = view or View()
+        content = content or Content.of([self._drawing], [rollout], view)
+        shown, self.track = content.points, None
+        whole = shown
+        if content.follows:
+            track = track_of(self._drawing, rollout)
+            whole, shown, self.track = self._drawing.content(), shown + track[0], track - track[0]
+        self._goals = goals_of(rollout, shown.shape[1])
+        self.floor: Floor = floor_of(self._drawing.ground(), whole)
+        # A camera that follows passes goals, whatever they are.
+        goals = self._goals if self.track is None else self._goals[:0]
+        shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, goals]))])
+        self._shown = np.concatenate([shown, goals])
+        self._ends = np.array([self._shown.min(axis=0), self._shown.max(axis=0)])
+        azimuth, elevation = self._drawing.outlook
+        margins = MARGINS if self._alone else BESIDE
         self.camera = Camera.fit(
             self._shown,
-            viewport.inset(*(MARGINS if self._alone else BESIDE)),
-            azimuth=view.azimuth,
-            elevation=view.elevation,
+            viewport.inset(*(margins if self.track is None else ALONG)),
+            azimuth=azimuth if view.azimuth is None else view.azimuth,
+            elevation=elevation if view.elevation is None else view.elevation,
             perspective=view.perspective,
             rest=0.15 if shown.shape[1] == 2 and self.floor.solid else 0.5,
         )
@@ -87,9 +88,38 @@ class Panel:
     def paint_background(self, brush: Brush) -> None:
         """Everything that stays: ground, distance marks, obstacles, goal, title and loss."""
         brush.clip(self._viewport)
-        paint_floor(brush, self.camera, self._viewport, self.floor, self._shown)
-        self._drawing.paint_scenery(brush, self.camera)
-        paint_goals(brush, self.camera, self.floor, self._goals)
+        if self.track is None:
+            paint_floor(brush, self.camera, self._viewport, self.floor, self._shown)
+            self._paint_standing(brush, self.camera)
+            self._paint_words(brush)
+
+    def paint(self, brush: Brush, row: int) -> None:
+        """What moves, as it is at a row of the trajectory, and the time."""
+        brush.clip(self._viewport)
+        camera = self.camera
+        if self.track is not None:
+            camera, ends = camera.moved(self.track[row]), self._ends + self.track[row]
+            if ends.shape[1] == 3:
+                paint_passing(brush, camera, self._viewport, self.floor, ends, self.track[-1])
+            else:
+                paint_floor(brush, camera, self._viewport, self.floor, ends)
+            self._paint_standing(brush, camera)
+        self._drawing.paint(brush, camera, self.floor, row)
+        if self.track is not None:
+            self._paint_words(brush)
+        x, y = self._corner(brush)
+        y -= 1.45 * STYLE.text_size * brush.unit if self._title else 0.0
+        colour = STYLE.quiet if self._title else STYLE.text
+        size = STYLE.text_size * brush.unit
+        brush.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
+
+    def _paint_standing(self, brush: Brush, camera: Camera) -> None:
+        """Obstacles and goals."""
+        self._drawing.paint_scenery(brush, camera)
+        paint_goals(brush, camera, self.floor, self._goals)
+
+    def _paint_words(self, brush: Brush) -> None:
+        """Title, loss and legend."""
         x, y = self._corner(brush)
         if self._title:
             brush.text(self._title, (x, y), size=STYLE.text_size * brush.unit, bold=True)
@@ -106,16 +136,6 @@ class Panel:
             ruled = not self.floor.solid and len(self.floor.normal) == 2
             ruler = 0.07 * self._viewport.height if ruled else 0.0
             self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin + ruler))
-
-    def paint(self, brush: Brush, row: int) -> None:
-        """What moves, as it is at a row of the trajectory, and the time."""
-        brush.clip(self._viewport)
-        self._drawing.paint(brush, self.camera, self.floor, row)
-        x, y = self._corner(brush)
-        y -= 1.45 * STYLE.text_size * brush.unit if self._title else 0.0
-        colour = STYLE.quiet if self._title else STYLE.text
-        size = STYLE.text_size * brush.unit
-        brush.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
 
     def _corner(self, brush: Brush) -> tuple[float, float]:
         """Start of the first line of words [pixels]."""
@@ -222,7 +242,7 @@ def frames(
         speed: seconds of the rollout per second of viewing; below 1 is slow motion.
         env: the environment to show.
         title: words above the picture.
-        view: where the eye is, in three dimensions.
+        view: where the eye is.
     """
     return iter(film_of(rollout, size=size, fps=fps, speed=speed, env=env, title=title, view=view))
 

@@ -21,8 +21,9 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.curves import History, best_iteration, paint_curve
 from diffsim.viewing.drawings import drawing_of
-from diffsim.viewing.frames import Film, Panel, View, film_of, frame_times
+from diffsim.viewing.frames import Film, Panel, film_of, frame_times
 from diffsim.viewing.style import STYLE, rgba
+from diffsim.viewing.view import Content, View
 
 __all__ = ["VideoError", "find_encoder", "render_optimisation", "render_video"]
 
@@ -78,7 +79,7 @@ def render_video(
         speed: seconds of the rollout per second of the video; below 1 is slow motion.
         env: the environment to show.
         title: words above the picture.
-        view: where the eye is, in three dimensions.
+        view: where the eye is.
         encoder: path of an ffmpeg program; by default see `find_encoder`.
 
     Returns:
@@ -114,7 +115,7 @@ def render_optimisation(
         size: (width, height) [pixels]; None gives each rollout 400 pixels of width.
         speed: seconds of the rollouts per second of the video.
         env: the environment to show.
-        view: where the eye is, in three dimensions.
+        view: where the eye is.
         hold: for how long the last frame stays [s].
         encoder: path of an ffmpeg program; by default see `find_encoder`.
 
@@ -144,14 +145,14 @@ def _panels(
     env: int,
     view: View | None,
 ) -> list[Panel]:
-    """The rollouts side by side, seen by one camera."""
+    """The rollouts side by side, seen by one camera, or each followed by its own of the same kind."""
     gap = 8.0 * brush.unit
     width, height = brush.size
     wide = (width - gap * (len(rollouts) - 1)) / len(rollouts)
     places = [Viewport(k * (wide + gap), CURVE * height, wide, (1.0 - CURVE) * height) for k in range(len(rollouts))]
     best = best_iteration(history)
     alone = [rollout.env(env) for _, rollout in rollouts]
-    content = np.concatenate([drawing_of(rollout).content() for rollout in alone])
+    content = Content.of([drawing_of(rollout) for rollout in alone], alone, view or View())
     titles = [f"iteration {k}" + (" (best)" if k == best else "") for k, _ in rollouts]
     return [
         Panel(rollout, place, title=title, view=view, content=content)

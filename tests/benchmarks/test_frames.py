@@ -1,6 +1,7 @@
 """Frames per second of the renderer; run with ``pytest -m bench -s tests/benchmarks/test_frames.py``."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.scene import Box, Capsule, Disc, Ground, HalfPlane, MassSpring, Pin, Polygon, RigidBodies, Segment, Spring
+from diffsim.scene.kinematics import forward_kinematics
+from diffsim.scene.mjcf import load_mjcf
+from diffsim.scene.pairs import spots
 from diffsim.viewing import frames
 
 
@@ -53,14 +57,49 @@ def bodies():
     return Rollout(Problem(scene, steps=steps), {}, at, arrays, loss=-1.0)
 
 
+def robot(name):
+    """A robot of Gymnasium's that runs 30 m in 10 s, all its motors at work, with contacts at all spots."""
+    gymnasium = pytest.importorskip("gymnasium")
+    pytest.importorskip("mujoco")
+    file = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / f"{name}.xml"
+    scene = load_mjcf(file, ignore=("tendon", "contact"))
+    steps = 1000
+    at = np.arange(steps + 1) * 0.01
+    q = np.repeat(scene.initial_position[None], steps + 1, axis=0)
+    q[:, -len(scene.actuators) :] += 0.4 * np.sin(10.0 * at[:, None] + np.arange(len(scene.actuators)))
+    q[:, 0] += 3.0 * at
+    pose = forward_kinematics(scene, q)
+    touching = [scene.all_geoms[spot.geoms[1]][0] for spot in spots(scene)]
+    arrays = {
+        "position": pose.origin,
+        "rotation": pose.rotation.reshape(steps + 1, -1, 9),
+        "joint_position": q,
+        "joint_velocity": np.zeros((steps + 1, scene.freedoms)),
+        "actuation": np.sin(10.0 * at[:-1, None] + np.arange(len(scene.actuators))),
+        "contact_point": pose.origin[:-1, touching] * (1.0, 1.0, 0.0),
+        "contact_force": np.abs(np.sin(at[:-1, None, None] + np.arange(len(touching))[:, None])) * (0.3, 0.0, 1.0),
+    }
+    return Rollout(Problem(scene, steps=steps), {}, at, arrays, loss=-1.0)
+
+
+MADE = {
+    "2D, 30 points, 75 springs, 512 x 512": lambda: lattice(2),
+    "3D, 30 points, 75 springs, 512 x 512": lambda: lattice(3),
+    "10 rigid bodies, 512 x 512": bodies,
+    "half_cheetah, 640 x 480": lambda: robot("half_cheetah"),
+    "humanoid, 640 x 480": lambda: robot("humanoid"),
+}
+
+
 @pytest.mark.bench
-@pytest.mark.parametrize("made", ["2D, 30 points, 75 springs", "3D, 30 points, 75 springs", "10 rigid bodies"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MuJoCo's about its robots, and what is left out of them
+@pytest.mark.parametrize("made", MADE)
 def test_frames_per_second(made):
-    rollout = bodies() if made == "10 rigid bodies" else lattice(int(made[0]))
-    took, film = [], frames(rollout, size=(512, 512), fps=50.0)
+    size = (640, 480) if made.endswith("640 x 480") else (512, 512)
+    took, film = [], frames(MADE[made](), size=size, fps=50.0)
     next(film)  # fits the camera, paints the background
     start = time.perf_counter()
     for _ in film:
         took.append(time.perf_counter() - start)
         start = time.perf_counter()
-    print(f"\n{made}, 512 x 512: {1 / np.median(took):.0f} frames per second")
+    print(f"\n{made}: {1 / np.median(took):.0f} frames per second")

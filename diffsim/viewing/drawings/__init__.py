@@ -11,6 +11,7 @@ from diffsim.errors import InputError
 from diffsim.rollout import Rollout
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.drawings.articulated import ArticulatedDrawing
 from diffsim.viewing.drawings.mass_spring import MassSpringDrawing
 from diffsim.viewing.drawings.rigid_bodies import RigidBodiesDrawing
 from diffsim.viewing.scenery import Floor
@@ -21,14 +22,33 @@ __all__ = ["DRAWINGS", "Drawing", "drawing_of"]
 class Drawing(Protocol):
     """How the body of one rollout, of one environment, looks; d is 2 or 3."""
 
-    def content(self) -> np.ndarray:
-        """(m, d) positions that the camera must show [m]; finite, at least one."""
+    @property
+    def centre(self) -> np.ndarray:
+        """(rows, d) of what moves [m]."""
+
+    @property
+    def roams(self) -> bool:
+        """Whether it gets so far that a picture had better follow it."""
+
+    @property
+    def size(self) -> float:
+        """Of what moves, at the start [m]."""
+
+    @property
+    def outlook(self) -> tuple[float, float]:
+        """In 3D, azimuth and elevation of an eye that sees it well [degrees]."""
+
+    def content(self, track: np.ndarray | None = None) -> np.ndarray:
+        """(m, d) positions that the camera must show [m]; finite, at least one.
+
+        Of a camera that moves along a track (rows, d) [m]: positions less the track, of what moves only.
+        """
 
     def ground(self) -> Floor | None:
         """What it stands on; None is nothing, and a reference grid is drawn."""
 
     def paint_scenery(self, brush: Brush, camera: Camera) -> None:
-        """Paint what stays as it is: onto the background, once."""
+        """Paint what stays as it is: onto the background, once, or each time that the camera has moved."""
 
     def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
         """Paint the body, with its shadow, as it is at a row of the trajectory."""
@@ -39,6 +59,7 @@ class Drawing(Protocol):
 
 # A scene type is drawn once it has a line here.
 DRAWINGS: dict[str, Callable[[Rollout], Drawing]] = {
+    "Articulated": ArticulatedDrawing,
     "MassSpring": MassSpringDrawing,
     "RigidBodies": RigidBodiesDrawing,
 }

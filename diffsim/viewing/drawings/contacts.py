@@ -10,7 +10,7 @@ from diffsim.viewing.camera import Camera
 from diffsim.viewing.drawings.links import paint_dots
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Contacts"]
+__all__ = ["LONGEST", "USUAL", "Contacts", "arrows"]
 
 # Of all forces of a rollout this share is below the usual one, whose arrow reaches as far as a body from its centre.
 USUAL = 0.9
@@ -61,7 +61,7 @@ class Contacts:
         which, forces = self._on_bodies(row, slots, self._normal[row, slots], position, points)
         strength = self._strength[row, slots[which]]
         lengths = np.minimum(strength * self._metres, self._longest) * camera.scale
-        brush.polygons(_arrows(pixels[which], forces / strength[:, None], lengths, brush.unit), colour)
+        brush.polygons(arrows(pixels[which], forces / strength[:, None], lengths, brush.unit), colour)
 
     def _on_bodies(
         self, row: int, slots: np.ndarray, normals: np.ndarray, position: np.ndarray, points: np.ndarray
@@ -77,7 +77,7 @@ class Contacts:
         return np.concatenate([np.arange(len(slots)), two]), np.concatenate([first, -first[two]])
 
 
-def _arrows(tails: np.ndarray, ways: np.ndarray, lengths: np.ndarray, unit: float) -> np.ndarray:
+def arrows(tails: np.ndarray, ways: np.ndarray, lengths: np.ndarray, unit: float) -> np.ndarray:
     """(k, 15, 2) corners of arrows from tails (k, 2) in directions (k, 2), of lengths (k,) [pixels]."""
     along = ways[:, None]
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1)

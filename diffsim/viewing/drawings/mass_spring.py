@@ -31,7 +31,16 @@ MOST_ROWS = 400
 
 
 class MassSpringDrawing:
-    """A `MassSpring` rollout of one environment, n points and s springs in d dimensions."""
+    """A `MassSpring` rollout of one environment, n points and s springs in d dimensions.
+
+    Attributes:
+        centre: (rows, d) mean of the points [m].
+        size: at the start [m].
+        roams, outlook: see `Drawing`.
+    """
+
+    roams = False
+    outlook = (-62.0, 20.0)
 
     def __init__(self, rollout: Rollout) -> None:
         """Work out what does not change from row to row."""
@@ -40,6 +49,8 @@ class MassSpringDrawing:
         # A point that diverged is one that is not there; its square could not be taken, nor infinity times 0.
         position[~(np.abs(position) < LOST)] = np.nan
         self.position = position
+        self.centre = position.mean(axis=1)
+        self.size = float(np.ptp(scene.points, axis=0).max())
         self.springs = scene.springs
         self.triangles = triangles(scene.springs)
         self.fixed = scene.fixed
@@ -52,10 +63,11 @@ class MassSpringDrawing:
         rest = np.linalg.norm(np.diff(scene.points[scene.springs], axis=1)[:, 0], axis=1)
         self.length = float(np.median(rest)) if len(rest) else 0.0
 
-    def content(self) -> np.ndarray:
-        """(m, d) positions that the camera must show [m]: all that are finite and not absurd."""
+    def content(self, track: np.ndarray | None = None) -> np.ndarray:
+        """(m, d) positions that the camera must show [m], less its track: all that are finite and not absurd."""
         rows = np.unique(np.linspace(0, len(self.position) - 1, MOST_ROWS).astype(int))
-        points = self.position[rows].reshape(-1, self.position.shape[2])
+        points = self.position[rows] if track is None else self.position[rows] - track[rows, None]
+        points = points.reshape(-1, self.position.shape[2])
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) == 0:
             return np.zeros((1, self.position.shape[2]))

@@ -27,7 +27,16 @@ NEAR = 1.0
 
 
 class RigidBodiesDrawing:
-    """A `RigidBodies` rollout of one environment, with n bodies."""
+    """A `RigidBodies` rollout of one environment, with n bodies.
+
+    Attributes:
+        centre: (rows, 2) mean place of the bodies [m].
+        size: of where they are at the start [m].
+        roams, outlook: see `Drawing`.
+    """
+
+    roams = False
+    outlook = (-62.0, 20.0)
 
     def __init__(self, rollout: Rollout) -> None:
         """Work out what does not change from row to row."""
@@ -35,6 +44,7 @@ class RigidBodiesDrawing:
         numbers = {name: rollout.numbers[f"scene.{name}"] for name in scene.numbers()}
         elements = scene.elements(numbers)
         self.position, self.angle = (_tame(rollout[name]) for name in ("position", "angle"))
+        self.centre = self.position.mean(axis=1) if self.position.shape[1] else np.zeros((len(self.position), 2))
         self._obstacles = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
         planes = [shape for shape in elements.obstacles if isinstance(shape, HalfPlane)]
         # The most level one first: it is the ground.
@@ -48,19 +58,25 @@ class RigidBodiesDrawing:
         colours = [STYLE.bodies[k % len(STYLE.bodies)] for k in _families(len(rings), elements.joints)]
         fills, self._edges = (np.array([rgba(pair[k]) for pair in colours]) for k in range(2))
         self._reach = np.array([body.size for body in elements.bodies])
+        around = self._around(self.position[:1])
+        self.size = float(np.ptp(around, axis=0).max()) if len(around) else 1.0
         self._links = Links(rollout, elements, self.position, self.angle, numbers["gravity"])
         self._outlines = Outlines([*counts, *self._links.counts])
         self._fills = np.concatenate([fills, np.zeros((len(self._links.counts), 4))])
         self._contacts = Contacts(rollout, float(np.median(self._reach)))
 
-    def content(self) -> np.ndarray:
-        """(m, 2) positions that the camera must show [m]: bodies, but what flies off, and what is near them."""
+    def content(self, track: np.ndarray | None = None) -> np.ndarray:
+        """(m, 2) positions that the camera must show [m]: bodies, but what flies off, and what is near them.
+
+        Less the track of a camera that moves; then only bodies.
+        """
         rows = np.unique(np.linspace(0, len(self.position) - 1, MOST_ROWS).astype(int))
-        others = [*map(_box, self._obstacles), *self._links.world[:, None]]
-        start = np.concatenate([self._around(self.position[:1]), *others])
+        others = [*map(_box, self._obstacles), *self._links.world[:, None]] if track is None else []
+        position = self.position if track is None else self.position - track[:, None]
+        start = np.concatenate([self._around(position[:1]), *others])
         if len(start) == 0:
             return np.zeros((1, 2))
-        bodies = self._around(self.position[rows])
+        bodies = self._around(position[rows])
         wild = WILD * float(np.ptp(start, axis=0).max())
         bodies = bodies[np.abs(bodies - start[0]).max(axis=1) <= wild]
         if len(bodies) == 0:
@@ -69,7 +85,8 @@ class RigidBodiesDrawing:
         margin = NEAR * float((high - low).max())
         near = [_common(other, low - margin, high + margin) for other in others]
         corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-        near += [plane.foot(corners)[plane.gap(corners).argmin()][None] for plane in self._planes]
+        planes = self._planes if track is None else []
+        near += [plane.foot(corners)[plane.gap(corners).argmin()][None] for plane in planes]
         near = [points for points in near if np.all((points >= low - margin) & (points <= high + margin))]
         return np.concatenate([bodies, *near])
 
