@@ -61,6 +61,7 @@ class Touch:
     first: Any  # (spot,) geom
     second: Any  # (spot,) geom
     second_link: Any  # (spot,) link of the second geom
+    body: Any  # (geom,) its link; 0 for the world
     frame: Any  # (geom,) its link, or the world behind the frames
     carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (geom,) first link of its tree, or the world behind the frames
@@ -146,6 +147,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         first=fields.integers(firsts),
         second=fields.integers(seconds),
         second_link=fields.integers(owners[seconds] if count else seconds),
+        body=fields.integers(np.maximum(owners, 0)),
         frame=fields.integers(np.where(still, world[0], owners)),
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
@@ -245,47 +247,40 @@ def put_spot(touch: ti.template(), env, row, step, spot):
 
 @ti.func
 def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
-    """Friction, stiffness and damping of a spot: two geoms are springs in series."""
+    """Friction, stiffness and damping of a spot: two geoms are springs in series. Without a branch, which Taichi's
+    reverse pass would trip over where nothing of it is tuned."""
     a = touch.first[spot]
     b = touch.second[spot]
-    if touch.slippery[spot] == 1:
-        touch.grip[env, spot] = 0.0
-    else:
-        touch.grip[env, spot] = ti.max(touch.friction[env, a], touch.friction[env, b])
+    rough = 1.0 - ti.cast(touch.slippery[spot], touch.real)
+    moving = ti.cast(touch.moving[spot], touch.real)
+    flat_a = ti.cast(touch.flat[a], touch.real)
+    flat_b = ti.cast(touch.flat[b], touch.real)
+    touch.grip[env, spot] = rough * ti.max(touch.friction[env, a], touch.friction[env, b])
     touch.margin[env, spot] = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
     one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
-    if touch.flat[a] == 1:
-        share(touch, tree, env, spot, other, tree.mass[env, touch.frame[b]])
-    else:
-        if touch.flat[b] == 1:
-            share(touch, tree, env, spot, one, tree.mass[env, touch.frame[a]])
-        else:
-            mass = ti.min(felt_mass(touch, tree, env, a), felt_mass(touch, tree, env, b))
-            share(touch, tree, env, spot, one * other / (one + other + TINY), mass)
-
-
-@ti.func
-def share(touch: ti.template(), tree: ti.template(), env, spot, gain, mass):
+    both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)
+    gain = both / (moving * (one + other + TINY) + 1.0 - moving)
+    mass = ti.min(
+        felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
+        felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,
+    )
     touch.lightest[env, spot] = mass
-    if touch.moving[spot] == 0:
-        touch.gain[env, spot] = gain
-    else:
-        # Explicit: no stiffer than a substep can follow.
-        most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
-        touch.gain[env, spot] = ti.min(gain, most)
+    # Of two that move it is explicit: no stiffer than a substep can follow.
+    most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
+    touch.gain[env, spot] = ti.min(gain, most + UNLIMITED * (1.0 - moving))
 
 
 @ti.func
-def felt_mass(touch: ti.template(), tree: ti.template(), env, geom):
-    """Mass that a geom has at its far end [kg]: a push there turns its link, too."""
-    link = touch.frame[geom]
+def felt_mass(touch: ti.template(), tree: ti.template(), env, geom, moving):
+    """Mass of a geom's link; if both move, that which it has at its far end: a push there turns the link, too [kg]."""
+    link = touch.body[geom]
     mass = tree.mass[env, link]
     moments = tree.inertia[env, link]
     size = touch.geom_size[env, geom]
     out = touch.geom_position[env, geom] - tree.centre[env, link]
     lever = out.dot(out) + size.dot(size)
-    return mass / (1.0 + 3.0 * mass * lever / (moments.sum() + TINY))
+    return mass / (1.0 + 3.0 * moving * mass * lever / (moments.sum() + TINY))
 
 
 # Spots over planes

@@ -17,6 +17,10 @@ __all__ = ["record", "stages"]
 PARALLEL = 1.0e-3
 """Added to the squared sine between two capsules: the nearest points of parallel ones are not unique."""
 
+SHORT = 1.0e-7
+"""Added to the squared half length of a capsule [m^2]: spheres are capsules without length. The square of its square
+times `PARALLEL` is still a number in single precision."""
+
 
 @ti.func
 def put_geom(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
@@ -46,9 +50,9 @@ def nearest(along, other, between):
         along, other: (3,) from the middle of each to its end [m]; zero for a point.
         between: (3,) from the middle of the second to that of the first [m].
     """
-    a = along.dot(along) + TINY
+    a = along.dot(along) + SHORT
     b = along.dot(other)
-    e = other.dot(other) + TINY
+    e = other.dot(other) + SHORT
     c = along.dot(between)
     f = other.dot(between)
     s = clamped((b * f - c * e) / (a * e * (1.0 + PARALLEL) - b * b))
@@ -101,7 +105,7 @@ def into(place, half):
 def nearer(t, centre, axis, half):
     """A point of a capsule's axis that is nearer to a box: onto the box, and back onto the axis."""
     aim = into(centre + t * axis, half) - centre
-    return clamped(axis.dot(aim) / (axis.dot(axis) + TINY))
+    return clamped(axis.dot(aim) / (axis.dot(axis) + SHORT))
 
 
 @ti.func
