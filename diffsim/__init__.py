@@ -28,7 +28,18 @@ from diffsim.gradients import (
     estimate_gradient,
     gradient_health,
 )
-from diffsim.objectives import Effort, MatchTrajectory, Objective, ReachTarget, Travel
+from diffsim.objectives import (
+    Effort,
+    ForwardVelocity,
+    Height,
+    MatchTrajectory,
+    Objective,
+    ReachPose,
+    ReachTarget,
+    TrackJoints,
+    Travel,
+    Upright,
+)
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.scene import (
@@ -93,6 +104,7 @@ __all__ = [
     "DivergenceError",
     "Effort",
     "ExponentialDecay",
+    "ForwardVelocity",
     "FullTape",
     "Geom",
     "GradientError",
@@ -101,6 +113,7 @@ __all__ = [
     "Ground",
     "HalfPlane",
     "HealthReport",
+    "Height",
     "InputError",
     "Joint",
     "Lattice",
@@ -116,6 +129,7 @@ __all__ = [
     "Polygon",
     "Problem",
     "RMSProp",
+    "ReachPose",
     "ReachTarget",
     "Result",
     "RigidBodies",
@@ -128,8 +142,10 @@ __all__ = [
     "Site",
     "Slider",
     "Spring",
+    "TrackJoints",
     "Travel",
     "Truncated",
+    "Upright",
     "Weld",
     "check_gradients",
     "estimate_gradient",

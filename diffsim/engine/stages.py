@@ -128,6 +128,8 @@ class Model:
         observations: length of the observation.
         prepare: stages run once: initial state and derived numbers.
         place: stages that work out where everything is, first in each step and at the last row.
+        place_names: of what has a position, where it has names.
+        coordinates: of joints, where the position of each is among those of all, by name.
         sense: stages that write what was requested, before the controller and again at the last row.
         step: stages of the physics, after the controller.
     """
@@ -143,3 +145,5 @@ class Model:
     step: Steps
     sense: tuple[Stage, ...] = field(default=())
     place: tuple[Stage, ...] = field(default=())
+    place_names: tuple[str, ...] = ()
+    coordinates: dict[str, int] = field(default_factory=dict)

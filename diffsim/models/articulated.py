@@ -394,6 +394,10 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         observations=scene.observations,
         prepare=prepare,
         place=place,
+        place_names=scene.places,
+        coordinates={
+            joint.name: scene.coordinate("joint", joint.name) for joint in scene.joints if joint.freedoms == 1
+        },
         sense=senses.stages(scene, fields, reads, tree, motion, work, muscles, touch),
         step=(Passes((*physics, *following), scene.substeps),) if several else physics,
     )

@@ -6,11 +6,39 @@ Objectives are added and scaled: ``Travel() + 0.01 * Effort()``. One of your own
 
 from diffsim.objectives.base import Objective, Sum
 from diffsim.objectives.effort import Effort
+from diffsim.objectives.forward_velocity import ForwardVelocity
+from diffsim.objectives.height import Height
 from diffsim.objectives.match_trajectory import MatchTrajectory
+from diffsim.objectives.reach_pose import ReachPose
 from diffsim.objectives.reach_target import ReachTarget
+from diffsim.objectives.track_joints import TrackJoints
 from diffsim.objectives.travel import Travel
+from diffsim.objectives.upright import Upright
 
-__all__ = ["OBJECTIVES", "Effort", "MatchTrajectory", "Objective", "ReachTarget", "Sum", "Travel"]
+__all__ = [
+    "OBJECTIVES",
+    "Effort",
+    "ForwardVelocity",
+    "Height",
+    "MatchTrajectory",
+    "Objective",
+    "ReachPose",
+    "ReachTarget",
+    "Sum",
+    "TrackJoints",
+    "Travel",
+    "Upright",
+]
 
-OBJECTIVES = (Effort, MatchTrajectory, ReachTarget, Travel)
+OBJECTIVES = (
+    Effort,
+    ForwardVelocity,
+    Height,
+    MatchTrajectory,
+    ReachPose,
+    ReachTarget,
+    TrackJoints,
+    Travel,
+    Upright,
+)
 """All of them; the conformance tests check the gradient of each."""

@@ -8,16 +8,16 @@ import numpy as np
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part
 from diffsim.errors import InputError
-from diffsim.spec import Spec, number
+from diffsim.spec import Spec, number, whole
 
-__all__ = ["Objective", "Sum", "check_point"]
+__all__ = ["Objective", "Sum", "check_point", "index_of", "point_given"]
 
 
 class Objective(Spec):
     """Base of all objectives: a frozen dataclass with ``eq=False`` and a last field ``weight: float = 1.0``.
 
     Attributes:
-        reads: what the model must provide: "centre", "observation", "actuator_state".
+        reads: what the model must provide: "centre", "velocity", "observation", "actuator_state".
         weight: factor of this term.
     """
 
@@ -111,8 +111,25 @@ class Sum(Objective):
     __rmul__ = __mul__
 
 
-def check_point(owner: str, point: int | None, scene: Any) -> None:
-    """Raise InputError if the scene has no such point (or body)."""
+def point_given(owner: str, point: Any) -> int | str | None:
+    """``point`` if it can be one: the index of a point or body, the name of a link or site, or None."""
+    return point if point is None or isinstance(point, str) else whole(f"{owner}.point", point, least=0)
+
+
+def index_of(model: Model, point: int | str | None) -> int:
+    """Index of a point, body, link or site; 0 for None."""
+    return model.place_names.index(point) if isinstance(point, str) else point or 0
+
+
+def check_point(owner: str, point: int | str | None, scene: Any) -> None:
+    """Raise InputError if the scene has no such point, body, link or site."""
+    if point is None:
+        return
+    if hasattr(scene, "place"):
+        scene.place(f"{owner}.point", point)
+        return
     n, kind = len(scene.numbers()["initial_position"]), "bodies" if hasattr(scene, "bodies") else "points"
-    if point is not None and point >= n:
+    if isinstance(point, str):
+        raise InputError(f"{owner}.point is {point!r}, but {kind} of this scene have numbers (0 to {n - 1}), no names")
+    if point >= n:
         raise InputError(f"{owner}.point is {point}, but the scene has {n} {kind} (0 to {n - 1})")

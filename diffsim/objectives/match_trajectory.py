@@ -80,7 +80,7 @@ class MatchTrajectory(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for absent points, another dimension, or measurements after the last step."""
-        n, d = scene.numbers()["initial_position"].shape
+        n, d = (len(scene.places), 3) if hasattr(scene, "places") else scene.numbers()["initial_position"].shape
         array(f"MatchTrajectory.points of a scene with {n} points", self.points, most=n - 1)
         array(f"MatchTrajectory.steps of a rollout of {steps} steps", self.steps, most=steps)
         if self.positions.shape[2] != d:

@@ -8,8 +8,8 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.objectives.base import Objective, check_point
-from diffsim.spec import array, number, whole
+from diffsim.objectives.base import Objective, check_point, index_of, point_given
+from diffsim.spec import array, number
 
 __all__ = ["ReachTarget"]
 
@@ -34,19 +34,18 @@ class ReachTarget(Objective):
 
     Attributes:
         target: (d,) [m].
-        point: which point or body; None is the centre.
+        point: which point or body, or the name of a link or site; None is the centre.
         weight: factor of this term.
     """
 
     target: Any
-    point: int | None = None
+    point: int | str | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every number."""
         self._set(target=array("ReachTarget.target", self.target, (2,), (3,)))
-        if self.point is not None:
-            self._set(point=whole("ReachTarget.point", self.point, least=0))
+        self._set(point=point_given("ReachTarget", self.point))
         self._set(weight=number("ReachTarget.weight", self.weight))
 
     @property
@@ -69,6 +68,6 @@ class ReachTarget(Objective):
             target=fields.number(f"{prefix}.target", 1, model.dimension),
             weight=fields.number(f"{prefix}.weight", 1),
             place=model.motion.centre if self.point is None else model.motion.position,
-            element=self.point or 0,
+            element=index_of(model, self.point),
         )
         return Part(final=(Stage(reach, (goal, fields.loss), 1),))

@@ -8,8 +8,8 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.objectives.base import Objective, check_point
-from diffsim.spec import array, number, whole
+from diffsim.objectives.base import Objective, check_point, index_of, point_given
+from diffsim.spec import array, number
 
 __all__ = ["Travel"]
 
@@ -35,13 +35,14 @@ class Travel(Objective):
 
     Attributes:
         direction: (d,) need not be a unit vector; None is the first axis.
-        point: which point; None is the centre (the mean of all points).
+        point: which point or body, or the name of a link or site; None is the centre (the mean of all points, or the
+            centre of mass).
         origin: (d,) where the distance is counted from [m]; None is the world's origin.
         weight: factor of this term.
     """
 
     direction: Any = None
-    point: int | None = None
+    point: int | str | None = None
     origin: Any = None
     weight: float = 1.0
 
@@ -50,8 +51,7 @@ class Travel(Objective):
         for name in ("direction", "origin"):
             if getattr(self, name) is not None:
                 self._set(**{name: array(f"Travel.{name}", getattr(self, name), (2,), (3,))})
-        if self.point is not None:
-            self._set(point=whole("Travel.point", self.point, least=0))
+        self._set(point=point_given("Travel", self.point))
         self._set(weight=number("Travel.weight", self.weight))
 
     @property
@@ -83,6 +83,6 @@ class Travel(Objective):
             origin=fields.number(f"{prefix}.origin", 1, model.dimension),
             weight=fields.number(f"{prefix}.weight", 1),
             place=model.motion.centre if self.point is None else model.motion.position,
-            element=self.point or 0,
+            element=index_of(model, self.point),
         )
         return Part(final=(Stage(travel, (goal, fields.loss), 1),))

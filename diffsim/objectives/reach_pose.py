@@ -1,0 +1,105 @@
+"""Be somewhere with a link, turned as wanted, at the end."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Part, Stage
+from diffsim.objectives.base import Objective
+from diffsim.objectives.robots import check_link, link_of
+from diffsim.spec import array, number
+
+__all__ = ["ReachPose"]
+
+
+@dataclass(frozen=True)
+class _Posing:
+    target: Any  # (env, 0) [m]
+    turn: Any  # (env, 0) wanted rotation, as a quaternion
+    size: Any  # (env, 0) [m]
+    weight: Any  # (env, 0)
+    position: Any  # (env, row, place) [m]
+    rotation: Any  # (env, row, link)
+    link: int
+
+
+@ti.func
+def pose(goal: ti.template(), loss: ti.template(), env, row, step, element):
+    apart = goal.position[env, row, goal.link] - goal.target[env, 0]
+    r = goal.rotation[env, row, goal.link]
+    given = goal.turn[env, 0]
+    q = given / ti.sqrt(given.dot(given))
+    w, x, y, z = q[0], q[1], q[2], q[3]
+    trace = (
+        r[0] * (1.0 - 2.0 * (y * y + z * z))
+        + r[1] * (2.0 * (x * y - w * z))
+        + r[2] * (2.0 * (x * z + w * y))
+        + r[3] * (2.0 * (x * y + w * z))
+        + r[4] * (1.0 - 2.0 * (x * x + z * z))
+        + r[5] * (2.0 * (y * z - w * x))
+        + r[6] * (2.0 * (x * z - w * y))
+        + r[7] * (2.0 * (y * z + w * x))
+        + r[8] * (1.0 - 2.0 * (x * x + y * y))
+    )
+    off = goal.size[env, 0] * goal.size[env, 0] * (3.0 - trace)
+    loss[env] += goal.weight[env, 0] * (apart.dot(apart) + off)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReachPose(Objective):
+    """Be at a place with a link, turned as wanted, at the last step: ``|x - target|^2 + 2 size^2 (1 - cos(angle))``.
+
+    Smooth at the pose itself; an angle counts as the way of a point at the distance ``size`` from the axis.
+
+    Attributes:
+        target: (3,) of the origin of the link's frame [m].
+        orientation: (4,) quaternion w, x, y, z of the link's frame; any length but zero.
+        link: its name.
+        size: what angles are multiplied with [m].
+        weight: factor of this term.
+    """
+
+    target: Any
+    orientation: Any = (1.0, 0.0, 0.0, 0.0)
+    link: str | None = None
+    size: float = 0.1
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        self._set(
+            target=array("ReachPose.target", self.target, (3,)),
+            orientation=array("ReachPose.orientation", self.orientation, (4,)),
+            size=number("ReachPose.size", self.size, least=0.0),
+            weight=number("ReachPose.weight", self.weight),
+        )
+        number("the length of ReachPose.orientation", np.linalg.norm(self.orientation), above=0.0)
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError for another kind of scene or an absent link."""
+        check_link("ReachPose", self.link, scene)
+
+    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
+        """Parameters by name."""
+        return {
+            "target": self.target,
+            "orientation": self.orientation,
+            "size": np.array(self.size),
+            "weight": np.array(self.weight),
+        }
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """One stage, at the last row."""
+        goal = _Posing(
+            target=fields.number(f"{prefix}.target", 1, 3),
+            turn=fields.number(f"{prefix}.orientation", 1, 4),
+            size=fields.number(f"{prefix}.size", 1),
+            weight=fields.number(f"{prefix}.weight", 1),
+            position=model.motion.position,
+            rotation=model.motion.rotation,
+            link=link_of(model, self.link),
+        )
+        return Part(final=(Stage(pose, (goal, fields.loss), 1),))
