@@ -35,6 +35,7 @@ def scene_main(
     starts: int = 1,
     clip: float | None = None,
     scale: Mapping[str, float] | None = None,
+    window: int | None = None,
     report: Callable[[Simulation, Result], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -55,6 +56,7 @@ def scene_main(
         starts: default of ``--starts``: starting points that are tuned side by side; the best counts.
         clip: largest norm of a gradient, as in `tune`.
         scale: sizes of the parameters, as in `tune`.
+        window: steps that are backpropagated through at a time, as in `tune`.
         report: called at the end with a simulation of one environment and the result, to print more.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -66,7 +68,7 @@ def scene_main(
         if given.check:
             status = _check(made, given)
         else:
-            status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale)
+            status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
     except (InputError, DeviceError, DivergenceError) as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
@@ -113,6 +115,7 @@ def _tune(
     optimizer: Optimizer,
     clip: float | None,
     scale: Mapping[str, float] | None,
+    window: int | None,
 ) -> int:
     began = time.perf_counter()
     options = {"device": given.device, "precision": given.precision}
@@ -124,6 +127,7 @@ def _tune(
             seed=given.seed,
             clip=clip,
             scale=scale,
+            window=window,
             run=Run(given.output),
         )
     took = time.perf_counter() - began

@@ -1,8 +1,8 @@
 """Articulated robots by the articulated-body algorithm, in spatial vectors of the world.
 
 Per substep, with h its length: forward kinematics; torques of springs, limits and actuators, forces of weight and
-contacts; then Featherstone's algorithm (2008, Rigid Body Dynamics Algorithms, section 7.3) for the accelerations, where a
-joint of several velocities is a chain of single ones without mass between them; then
+contacts; then Featherstone's algorithm (2008, Rigid Body Dynamics Algorithms, section 7.3) for the accelerations, where
+a joint of several velocities is a chain of single ones without mass between them; then
 
     v' = v + h a, q' = q + h v' (turned by h v' where it is a quaternion)
 

@@ -52,8 +52,12 @@ def _seen(scene: Articulated, fields: Fields) -> Seen:
                 at += 1 + around
             coordinate += joint.coordinates
     lists = [np.array(each).reshape(-1, width) for each, width in ((scalar, 3), (ball, 2), (free, 2))]
+    names = ("scalar", "scalar_at", "around", "ball", "ball_at", "free", "free_at")
     columns = [fields.integers(column) for each in lists for column in each.T]
-    return Seen(*columns, velocity_at=at, touch_at=at + scene.freedoms, counts=(len(scalar), len(ball), len(free)))
+    counts = (len(scalar), len(ball), len(free))
+    return Seen(
+        **dict(zip(names, columns, strict=True)), velocity_at=at, touch_at=at + scene.freedoms, counts=counts
+    )
 
 
 @ti.func

@@ -38,7 +38,7 @@ def tilt(goal: ti.template(), loss: ti.template(), env, row, step, element):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Upright(Objective):
-    """The mean of ``max(0, least - cosine)^2``, with the cosine of the angle between an axis of a link and the vertical.
+    """The mean of ``max(0, least - cosine)^2``, of the angle between an axis of a link and the vertical.
 
     A smooth margin: nothing while it is more upright than ``least``.
 

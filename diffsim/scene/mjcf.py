@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -31,7 +33,8 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
     it, which the warning says, too.
 
     Args:
-        source: path of the file, or its XML.
+        source: path of the file, or its XML; "package:path" is a file that an installed package ships, like
+            "gymnasium:envs/mujoco/assets/ant.xml".
         ignore: of "tendon", "equality", "actuator", "mesh", "pair", "fluid", "frictionloss", "gravcomp", "mocap",
             "flex", "plugin", "polynomial", "condim", "contact" (geoms of a shape that cannot touch).
         **changes: of the scene: ``dt=0.002, substeps=4``.
@@ -47,7 +50,7 @@ def load_urdf(source: str | Path, *, ignore: Sequence[str] = (), motors: bool = 
     """The robot of a URDF file, under the names that it has there; its first link is fixed to the world.
 
     Args:
-        source: path of the file, or its XML.
+        source: as in `load_mjcf`.
         ignore: as in `load_mjcf`; visual meshes are left out anyway.
         motors: a motor at each hinge and slide that has an effort limit, of the joint's name: an actuation of 1 is the
             whole effort.
@@ -86,6 +89,8 @@ def _load(
 
 def _compiled(mujoco: Any, owner: str, source: str | Path) -> Any:
     text = str(source)
+    if "<" not in text and (package := re.fullmatch(r"(\w{2,}):(.+)", text)):
+        text = _shipped(owner, *package.groups())
     try:
         spec = mujoco.MjSpec.from_string(text) if "<" in text else mujoco.MjSpec.from_file(text)
         spec.compiler.fusestatic = False  # or links that are welded to others would lose their names
@@ -93,6 +98,14 @@ def _compiled(mujoco: Any, owner: str, source: str | Path) -> Any:
     except (ValueError, OSError, RuntimeError, TypeError) as error:
         what = text if "<" not in text else "the XML given"
         raise InputError(f"{owner} cannot read {what}: {' '.join(str(error).split())}") from None
+
+
+def _shipped(owner: str, package: str, path: str) -> str:
+    """Path of a file that an installed package ships; the package is not imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise InputError(f"{owner}: the file {package}:{path} belongs to a package that is not installed: {package}")
+    return str(Path(found.submodule_search_locations[0]) / path)
 
 
 class _File:
