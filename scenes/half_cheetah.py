@@ -1,4 +1,4 @@
-"""MuJoCo's half-cheetah learns to run: a small neural network drives its six joints, from the file that gymnasium ships."""
+"""MuJoCo's half-cheetah learns to run: a small neural network drives the six joints of the file in gymnasium."""
 
 import diffsim as ds
 from diffsim.cli import scene_main

@@ -55,9 +55,7 @@ def _seen(scene: Articulated, fields: Fields) -> Seen:
     names = ("scalar", "scalar_at", "around", "ball", "ball_at", "free", "free_at")
     columns = [fields.integers(column) for each in lists for column in each.T]
     counts = (len(scalar), len(ball), len(free))
-    return Seen(
-        **dict(zip(names, columns, strict=True)), velocity_at=at, touch_at=at + scene.freedoms, counts=counts
-    )
+    return Seen(**dict(zip(names, columns, strict=True)), velocity_at=at, touch_at=at + scene.freedoms, counts=counts)
 
 
 @ti.func

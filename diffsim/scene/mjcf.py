@@ -77,6 +77,8 @@ def _load(
     file = _File(mujoco, model)
     omitted = []
     for kind, find in _KINDS.items():
+        if kind in _OF_CONTACTS and changes.get("contacts") is False:
+            continue
         for name, why in find(file):
             if kind not in ignore:
                 raise InputError(f"{owner}: {name} {why}; ignore=({kind!r},) leaves out what is of this kind")
@@ -363,6 +365,9 @@ _KINDS: dict[str, Callable[[_File], Iterator[tuple[str, str]]]] = {
     "contact": lambda file: file.odd_contacts(),
 }
 """What is looked for, by the word for `ignore`."""
+
+_OF_CONTACTS = ("mesh", "pair", "condim", "contact")
+"""Of these, what does not matter without contacts."""
 
 
 def _spring(time: float, ratio: float, moved: float) -> tuple[float, float]:
