@@ -147,9 +147,131 @@ def _crowd() -> ds.RigidBodies:
     )
 
 
+def _monoped() -> ds.Articulated:
+    """A ball with a leg falls on a slope, on its foot first; the leg bends beyond its limit."""
+    hip = ds.Joint(
+        "hip", axis=(0.1, 1.0, 0.2), damping=0.02, armature=0.01, stiffness=2.0, rest=0.1, limits=(-0.3, 0.25)
+    )
+    return ds.Articulated(
+        [
+            ds.Link(
+                "base",
+                joints=[ds.Joint("root", "free", damping=0.1)],
+                mass=2.0,
+                centre=(0.01, 0.02, -0.01),
+                inertia=[[0.02, 0.001, 0.0], [0.001, 0.03, 0.002], [0.0, 0.002, 0.025]],
+                geoms=[ds.Geom("trunk", "sphere", 0.1, position=(0.0, 0.01, 0.0), friction=0.7)],
+                sites=[ds.Site("nose", (0.1, 0.0, 0.02))],
+            ),
+            ds.Link(
+                "leg",
+                "base",
+                joints=[hip],
+                position=(0.08, 0.02, -0.06),
+                mass=0.5,
+                centre=(0.0, 0.0, -0.08),
+                inertia=(0.003, 0.0035, 0.001),
+                geoms=[ds.Geom("shin", "capsule", (0.03, 0.08), position=(0.0, 0.0, -0.1), friction=0.5)],
+            ),
+        ],
+        [ds.Actuator.motor("hip", gear=3.0)],
+        [ds.Geom("floor", "plane", orientation=(0.999, 0.02, 0.03, 0.0), friction=0.6, margin=0.002)],
+        initial_position=(0.05, 0.02, 0.285, 0.95, 0.1, 0.2, -0.05, 0.2),
+        initial_velocity=(0.6, 0.2, -0.8, 0.5, -0.4, 0.3, 1.5),
+        unobserved=("hip",),
+        dt=0.01,
+    )
+
+
+def _quadruped() -> ds.Articulated:
+    """Every kind of joint, geom and contact, in two substeps: a trunk with an arm and a leg falls beside a step."""
+    shoulder = ds.Joint(
+        "shoulder", "ball", anchor=(0.01, 0.0, 0.0), damping=0.05, stiffness=1.5, armature=0.01, limits=(0.0, 0.5)
+    )
+    hip = ds.Joint(
+        "hip",
+        axis=(0.1, 1.0, 0.2),
+        anchor=(0.0, 0.0, 0.02),
+        damping=0.02,
+        armature=0.01,
+        limits=(-0.3, 0.25),
+        reference=0.1,
+    )
+    return ds.Articulated(
+        [
+            ds.Link(
+                "base",
+                joints=[ds.Joint("root", "free", damping=0.1)],
+                mass=2.0,
+                centre=(0.01, 0.02, -0.01),
+                inertia=(0.02, 0.03, 0.025),
+                inertia_orientation=(0.99, 0.05, 0.02, 0.1),
+                geoms=[ds.Geom("trunk", "box", (0.12, 0.08, 0.05), position=(0.01, 0.0, 0.0), friction=0.7)],
+            ),
+            ds.Link(
+                "arm",
+                "base",
+                joints=[shoulder],
+                position=(0.15, 0.0, 0.08),
+                orientation=(0.9, 0.0, 0.3, 0.1),
+                mass=0.4,
+                centre=(0.0, 0.0, 0.1),
+                inertia=(0.004, 0.0045, 0.001),
+                geoms=[ds.Geom("forearm", "capsule", (0.03, 0.1), position=(0.0, 0.0, 0.1), friction=0.9)],
+            ),
+            ds.Link(
+                "hand",
+                "arm",
+                position=(0.0, 0.0, 0.22),
+                mass=0.2,
+                inertia=(0.001, 0.0011, 0.0012),
+                geoms=[ds.Geom("palm", "sphere", 0.05)],
+                sites=[ds.Site("finger", (0.0, 0.01, 0.06))],
+            ),
+            ds.Link(
+                "leg",
+                "base",
+                joints=[hip, ds.Joint("knee", "slide", stiffness=40.0, rest=0.01, damping=0.3)],
+                position=(-0.1, 0.02, -0.06),
+                mass=0.5,
+                centre=(0.0, 0.0, -0.08),
+                inertia=(0.003, 0.0033, 0.001),
+                geoms=[ds.Geom("shin", "capsule", (0.03, 0.08), position=(0.0, 0.0, -0.1), friction=0.5)],
+            ),
+            ds.Link(
+                "ball",
+                joints=[ds.Joint("loose", "free")],
+                mass=0.3,
+                inertia=(0.0005, 0.0005, 0.0005),
+                geoms=[ds.Geom("sphere", "sphere", 0.06, friction=0.4)],
+            ),
+        ],
+        [
+            ds.Actuator.motor("hip", gear=3.0),
+            ds.Actuator.position("knee", kp=20.0, kv=0.5, force_range=(-0.45, 0.4)),
+        ],
+        [
+            ds.Geom("floor", "plane", orientation=(0.999, 0.02, 0.03, 0.0), friction=0.6, margin=0.002),
+            ds.Geom("step", "box", (0.1, 0.2, 0.06), position=(0.42, 0.1, 0.2), orientation=(0.95, 0.1, 0.1, 0.2)),
+        ],
+        [ds.Site("goal", (1.0, 0.0, 0.3))],
+        exclude=[("step", "trunk")],
+        initial_position=(
+            *(0.05, 0.02, 0.186, 0.95, 0.1, 0.2, -0.05),
+            *(0.9, 0.3, 0.2, -0.1),
+            *(0.33, 0.02),
+            *(-0.02, -0.24, 0.2, 1.0, 0.1, 0.0, 0.0),
+        ),
+        initial_velocity=(0.6, 0.2, -0.8, 0.5, -0.4, 0.3, 1.0, -0.5, 0.7, 1.2, -0.3, 0.1, 1.5, -0.3, 1.0, 2.0, 0.5),
+        substeps=2,
+        dt=0.01,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {"air": _air, "sticky": _sticky, "coulomb": _coulomb, "slope": _slope},
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked},
+    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
@@ -183,10 +305,25 @@ def _travel(scene: Any) -> ds.Travel:
     return ds.Travel(direction=np.linspace(1.0, 0.4, scene.dimension), origin=np.full(scene.dimension, 0.2), weight=1.3)
 
 
+def _run(scene: Any) -> ds.Objective:
+    return ds.ForwardVelocity((1.0, 0.3, -0.2), speed=0.4, link="leg") + ds.ForwardVelocity((0.2, 1.0, 0.1), after=0.05)
+
+
 OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.Effort: {"with travel": lambda scene: ds.Effort(0.7) + 0.3 * ds.Travel(point=1)},
+    ds.ForwardVelocity: {"speed": _run},
+    ds.Height: {"margin": lambda scene: ds.Height(least=0.9, link="base", weight=0.8) + ds.Height(weight=0.3)},
     ds.MatchTrajectory: {"samples": _match},
+    ds.ReachPose: {"pose": lambda scene: ds.ReachPose((0.3, 0.1, 0.5), (0.8, 0.1, -0.3, 0.2), "leg", size=0.4)},
     ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
+    ds.TrackJoints: {"samples": lambda scene: ds.TrackJoints([[0.1], [0.4], [-0.2]], "hip", steps=(0, 5, STEPS))},
     ds.Travel: {"centre": _travel},
+    ds.Upright: {"margin": lambda scene: ds.Upright("leg", axis=(0.2, 0.1, 0.9), least=0.97, after=0.03)},
 }
 """By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""
+
+OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
+"""Objectives for robots only: the problems of robots have them all."""
+
+CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network"}
+"""By the name of the scene: the controller that sees most of it."""

@@ -16,6 +16,7 @@ from diffsim.events import describe
 from diffsim.gradients.report import ALL
 from diffsim.models import MODELS
 from diffsim.objectives import OBJECTIVES, Sum
+from diffsim.scene.pairs import spots
 from diffsim.spec import Spec
 
 from . import examples
@@ -33,9 +34,17 @@ GRADIENT = 1e-6
 # that stiff springs and contact make of it.
 ROUNDING = 1e-10
 
-# Kernels of rigid bodies take long to compile. Their two examples share the work: what is skipped for one of them is
-# run for the other.
-SPARED = {"linked": {"fused", "agree"}, "crowd": {"wide", "own", "shared"}}
+# Kernels of rigid bodies and robots take long to compile. Their two examples share the work: what is skipped for one of
+# them is run for the other.
+SPARED = {
+    "linked": {"fused", "agree"},
+    "crowd": {"wide", "own", "shared"},
+    "quadruped": {"fused", "agree"},
+    "monoped": {"wide", "agree", "own", "shared"},
+}
+
+# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`.
+ON_REQUEST = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide")
@@ -50,8 +59,18 @@ def flat(table):
 
 def problems():
     """As many problems as there are examples of the longest list; the others take turns."""
-    scenes, controllers, objectives = map(flat, (examples.SCENES, examples.CONTROLLERS, examples.OBJECTIVES))
+    robots = examples.SCENES[ds.Articulated]
+    general = {kind: made for kind, made in examples.OBJECTIVES.items() if kind not in examples.OF_ROBOTS}
+    scenes = [(name, make) for name, make in flat(examples.SCENES) if name not in robots]
+    controllers, objectives = flat(examples.CONTROLLERS), flat(general)
     found = {}
+    for name, make in robots.items():
+        scene = make()
+        controller = dict(controllers)[examples.CONTROLLERS_OF_ROBOTS[name]](scene)
+        goals = [one(scene) for kind in examples.OF_ROBOTS for one in examples.OBJECTIVES[kind].values()]
+        found[f"{name}, {examples.CONTROLLERS_OF_ROBOTS[name]}, all of robots"] = ds.Problem(
+            scene, controller, sum(goals[1:], goals[0]) + ds.Travel(weight=0.2), steps=examples.STEPS, tune=("*",)
+        )
     for k in range(max(map(len, (scenes, controllers, objectives)))):
         parts = [entries[k % len(entries)] for entries in (scenes, controllers, objectives)]
         scene = parts[0][1]()
@@ -111,7 +130,12 @@ class Bench:
             simulation.close()
 
 
-@pytest.fixture(scope="module", params=PROBLEMS)
+def problem_params():
+    late = [name for name in PROBLEMS if name.split(", ")[0] in ON_REQUEST]
+    return [pytest.param(name, marks=pytest.mark.bench) if name in late else name for name in PROBLEMS]
+
+
+@pytest.fixture(scope="module", params=problem_params())
 def bench(request):
     made = Bench(PROBLEMS[request.param])
     yield made
@@ -165,7 +189,7 @@ def test_everything_that_the_package_exports_is_registered(table, kind):
 @pytest.mark.parametrize(("table", "part"), PARTS)
 def test_every_example_is_in_a_problem(table, part):
     made = [getattr(problem, part) for problem in PROBLEMS.values()]
-    by_kind = {type(found.terms[0] if isinstance(found, Sum) else found) for found in made}
+    by_kind = {type(term) for found in made for term in (found.terms if isinstance(found, Sum) else (found,))}
     assert by_kind == set(REGISTERED[table])
 
 
@@ -232,6 +256,8 @@ def assert_away_from_contact_switches(bench, params):
 
 
 def test_examples_keep_away_from_contact_switches(bench):
+    if isinstance(bench.problem.scene, ds.Articulated):
+        pytest.skip("compliant contact sets in smoothly: there is no switch to keep away from")
     assert_away_from_contact_switches(bench, bench.params)
 
 
@@ -241,6 +267,8 @@ SEEN = {
     "coulomb": {"bounces", "slides", "sticks"},
     "slope": {"slides", "sticks"},
     "linked": set(),
+    "monoped": {"plane"},
+    "quadruped": {"plane", "round", "box"},
     "crowd": {
         "bounces and slides",
         "bounces without sliding",
@@ -254,6 +282,11 @@ SEEN = {
 
 
 def test_examples_exercise_every_kind_of_contact(bench):
+    if isinstance(bench.problem.scene, ds.Articulated):
+        touched = np.any(bench().rollout(bench.params).contact_force, axis=(0, 2))
+        kinds = {spot.kind for spot, at_all in zip(spots(bench.problem.scene), touched, strict=True) if at_all}
+        assert kinds == SEEN[bench.name]
+        return
     found = {contact for contact in contacts(bench, bench.params) if isinstance(contact[2], str)}
     assert {what for _, _, what in found} == SEEN[bench.name]
     assert all(row > 1 for row, _, _ in found), "what starts on the ground is at a switch"
@@ -317,6 +350,8 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
 # What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, and
 # what touches nothing has no use for friction, nor has what does not slide (the disc, whose travel counts).
 WITHOUT_EFFECT = {
+    "monoped": {"scene.site_position"},
+    "quadruped": {"scene.site_position"},
     "crowd": {"scene.obstacle_friction"},
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},
@@ -455,7 +490,9 @@ def test_pullbacks_are_the_same_by_segments_and_add_up(bench):
     assert_close(together, {name: sum(part[name] for part in apart) for name in together}, 1e-12)  # rounding of a sum
 
 
-EFFORT_AND_TRAVEL = [name for name, problem in PROBLEMS.items() if type(problem.objective) is Sum]
+EFFORT_AND_TRAVEL = [
+    name for name, problem in PROBLEMS.items() if type(getattr(problem.objective, "terms", (None,))[0]) is ds.Effort
+]
 
 
 @pytest.mark.parametrize("bench", EFFORT_AND_TRAVEL, indirect=True)

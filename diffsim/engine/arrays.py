@@ -38,6 +38,12 @@ class Array:
         if self.grad is not None:
             self.grad.place(builder, axis, rows, env_last=env_last)
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes of a tree it takes: one for its index, one for each component."""
+        own = 1 + max(len(self.field._get_field_members()), 1)
+        return own + (self.grad.nodes if self.grad is not None else 0)
+
     def __getitem__(self, indices: Any) -> Any:
         """An element, in a kernel or (slowly) outside of one."""
         flat = self._flat(indices)

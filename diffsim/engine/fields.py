@@ -27,6 +27,7 @@ from diffsim.errors import CapacityError, InputError
 __all__ = ["Fields"]
 
 _MOST_ELEMENTS = 2**31 - 1  # of one field; beyond it Taichi's 32-bit indices wrap around
+_MOST_NODES = 900  # of one tree of fields, where Taichi has room for 1024
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class _Rows:
 
 
 class Fields:
-    """All fields of one simulation, in one tree that `close` destroys.
+    """All fields of one simulation, in trees of their own that `close` destroys.
 
     Args:
         numbers: the problem's numbers by dotted name.
@@ -90,7 +91,7 @@ class Fields:
         self._serial = serial
         self._arrays: list[Array] = []
         self._scalars: list[Any] = []
-        self._tree: Any = None
+        self._trees: list[Any] = []
         self.numbers: list[_Number] = []
         self.trajectories: list[_Rows] = []
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
@@ -270,12 +271,16 @@ class Fields:
         self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)))
         for array in self._arrays:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
-        builder = ti.FieldsBuilder()
+        builder, nodes = ti.FieldsBuilder(), 0
         for array in self._arrays:
+            if nodes + array.nodes > _MOST_NODES:
+                self._trees.append(builder.finalize())
+                builder, nodes = ti.FieldsBuilder(), 0
             array.place(builder, ti.i, rows + 1, env_last=env_last)
+            nodes += array.nodes
         for scalar in self._scalars:
             builder.place(scalar)
-        self._tree = builder.finalize()
+        self._trees.append(builder.finalize())
         self._recorded = [r for r in self.trajectories if r.recorded]
         sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
         self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
@@ -284,9 +289,10 @@ class Fields:
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""
-        if self._tree is not None:
-            self._tree.destroy()
-            self._tree = None
+        if self._trees:
+            for tree in self._trees:
+                tree.destroy()
+            self._trees = []
         else:
             self._forget()
 
