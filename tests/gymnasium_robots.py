@@ -17,6 +17,7 @@ __all__ = [
     "path",
     "peer",
     "poses",
+    "quiet",
     "random_state",
     "touching",
     "without_contacts",
@@ -76,11 +77,14 @@ def peer(name):
 
 
 def without_contacts(model):
-    """The same model, changed: without contacts and limits, for which MuJoCo has another law."""
+    """The same model, changed: without contacts and limits, for which MuJoCo has another law; and no new start.
+
+    MuJoCo begins anew where a trajectory diverges.
+    """
     import mujoco
 
-    for flag in (mujoco.mjtDisableBit.mjDSBL_CONTACT, mujoco.mjtDisableBit.mjDSBL_LIMIT):
-        model.opt.disableflags |= int(flag)
+    for flag in ("CONTACT", "LIMIT", "AUTORESET"):
+        model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, f"mjDSBL_{flag}"))
     return model
 
 

@@ -91,7 +91,8 @@ class Twins:
     def rollout(self, states, actuations, **others):
         position, velocity = (np.array(each) for each in zip(*states, strict=True))
         start = {"scene.initial_position": position, "scene.initial_velocity": velocity}
-        return self.simulation.rollout({**self.simulation.params(), **start, "controller.values": actuations, **others})
+        params = {**self.simulation.params(), **start, "controller.values": actuations, **others}
+        return self.simulation.rollout(params, finite=False)  # some diverge, here and in MuJoCo
 
     def control(self, actuation):
         """What MuJoCo calls it: actuations from -1 to 1 span the range; without a range they are the control."""
@@ -108,10 +109,11 @@ class Twins:
             data.qvel[:] += error * rng.normal(size=self.model.nv)
             self.mujoco.mj_normalizeQuat(self.model, data.qpos)
         rows = [(data.qpos.copy(), data.qvel.copy())]
-        for actuation in actuations:
-            data.ctrl[:] = self.control(actuation)
-            self.mujoco.mj_step(self.model, data)
-            rows.append((data.qpos.copy(), data.qvel.copy()))
+        with gym.quiet():
+            for actuation in actuations:
+                data.ctrl[:] = self.control(actuation)
+                self.mujoco.mj_step(self.model, data)
+                rows.append((data.qpos.copy(), data.qvel.copy()))
         return tuple(np.array(each) for each in zip(*rows, strict=True))
 
     # What is compared
