@@ -155,3 +155,62 @@ class Twins:
                 errors.append(np.abs(rollout.position[env, row, :links] - origin).max())
                 errors.append(np.abs(rollout.rotation[env, row] - rotation.reshape(-1, 9)).max())
         return max(errors)
+
+    # Derivatives of one step, in tangents: of a quaternion the angular velocity in the link's frame that turns it
+
+    def tangent(self, position):
+        """(nq, nv) derivative of a position with respect to its tangent."""
+        found, at, freedom = np.zeros((self.model.nq, self.model.nv)), 0, 0
+        for joint in self.scene.joints:
+            scalars = joint.freedoms - 3 if joint.motion in ("ball", "free") else 1
+            found[at : at + scalars, freedom : freedom + scalars] = np.eye(scalars)
+            if joint.motion in ("ball", "free"):
+                w, x, y, z = position[at + scalars : at + scalars + 4]
+                turn = 0.5 * np.array([[-x, -y, -z], [w, -z, y], [z, w, -x], [-y, x, w]])
+                found[at + scalars : at + joint.coordinates, freedom + scalars : freedom + joint.freedoms] = turn
+            at, freedom = at + joint.coordinates, freedom + joint.freedoms
+        return found
+
+    def jacobians(self, state, actuation):
+        """(2 nv, 2 nv) by the state and (2 nv, actuators) by the actuation, by pulling back a unit of each output."""
+        nq, nv = self.model.nq, self.model.nv
+        actuations = np.zeros((ENVS, STEPS, self.model.nu))
+        actuations[:, 0] = actuation
+        start = [np.repeat(each[None], ENVS, axis=0) for each in state]
+        params = {**self.simulation.params(), "controller.values": actuations}
+        params["scene.initial_position"], params["scene.initial_velocity"] = start
+        rollout, pullback = self.simulation.vjp(params)
+        rows = []
+        for first in range(0, nq + nv, ENVS):
+            outputs = range(first, min(first + ENVS, nq + nv))
+            cotangents = {name: np.zeros(rollout[name].shape) for name in ("joint_position", "joint_velocity")}
+            for env, output in enumerate(outputs):
+                name, element = ("joint_position", output) if output < nq else ("joint_velocity", output - nq)
+                cotangents[name][env, 1, element] = 1.0
+            found = pullback(cotangents)
+            found["controller.values"] = found["controller.values"][:, 0]
+            names = ("scene.initial_position", "scene.initial_velocity", "controller.values")
+            rows.append(np.hstack([found[name][: len(outputs)] for name in names]))
+        whole = np.vstack(rows)
+        after = np.linalg.pinv(self.tangent(rollout.joint_position[0, 1]))
+        whole = np.vstack([after @ whole[:nq], whole[nq:]])
+        by_state = np.hstack([whole[:, :nq] @ self.tangent(state[0]), whole[:, nq : nq + nv]])
+        return by_state, whole[:, nq + nv :]
+
+    def peer_jacobians(self, state, actuation):
+        """The same by MuJoCo's central differences."""
+        data, nv, nu = self.mujoco.MjData(self.model), self.model.nv, self.model.nu
+        data.qpos[:], data.qvel[:] = state
+        data.ctrl[:] = self.control(actuation)
+        by_state, by_control = np.zeros((2 * nv, 2 * nv)), np.zeros((2 * nv, nu))
+        self.mujoco.mjd_transitionFD(self.model, data, 1e-6, True, by_state, by_control, None, None)
+        return by_state, by_control * 0.5 * (self.control(np.ones(nu)) - self.control(-np.ones(nu)))
+
+    def derivative_errors(self, seed=4, points=3):
+        """Largest of both matrices, relative to the largest entry."""
+        rng, errors = np.random.default_rng(seed), []
+        for _ in range(points):
+            state, actuation = gym.random_state(self.model, rng), rng.uniform(-0.9, 0.9, size=self.model.nu)
+            ours, theirs = self.jacobians(state, actuation), self.peer_jacobians(state, actuation)
+            errors += [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(ours, theirs, strict=True)]
+        return max(errors)
