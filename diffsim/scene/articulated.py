@@ -12,8 +12,8 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.scene import pairs
-from diffsim.scene.checks import flag
-from diffsim.scene.kinematics import forward_kinematics, joint_inertias, rotation_of
+from diffsim.scene.checks import flag, sequence
+from diffsim.scene.kinematics import forward_kinematics, joint_inertias, mass_matrix, rotation_of
 from diffsim.scene.links import Actuator, Geom, Joint, Link, Site, members
 from diffsim.spec import Spec, array, number, whole
 
@@ -45,8 +45,8 @@ class Articulated(Spec):
         slip_speed: at which friction has 71 % of its strength [m/s]: on a slope that a body does not slide down, it
             creeps slower than this.
         touch_depth: over which the stiffness of a contact sets in, so that its force is smooth [m].
-        unobserved: names of joints whose position a controller does not see, like that along which a robot runs. Of a
-            free joint, the horizontal place never is.
+        unobserved: names of hinges and slides whose position a controller does not see, like that along which a robot
+            runs. Of a free joint, the horizontal place never is.
         substeps: steps of the physics per step of the rollout.
         dt: step of the rollout [s]: of the controller, the objective and what is recorded.
 
@@ -98,11 +98,11 @@ class Articulated(Spec):
 
     def _check_names(self) -> None:
         joints, geoms = [joint.name for joint in self.joints], [geom.name for _, geom in self.all_geoms]
-        kinds = {"joint": joints, "geom": geoms, "actuator": [a.name for a in self.actuators]}
-        for what, names in {"link or site": list(self.places), **kinds}.items():
+        kinds = {"joints": joints, "geoms": geoms, "actuators": [a.name for a in self.actuators]}
+        for what, names in {"links or sites": list(self.places), **kinds}.items():
             twice = [name for k, name in enumerate(names) if name in names[:k]]
             if twice:
-                raise InputError(f"two of the scene are named {what} {twice[0]!r}; give each a name of its own")
+                raise InputError(f"two {what} are named {twice[0]!r}; give each a name of its own")
         scalar = [joint.name for joint in self.joints if joint.motion in ("hinge", "slide")]
         for actuator in self.actuators:
             if actuator.joint not in scalar:
@@ -110,16 +110,19 @@ class Articulated(Spec):
                     f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
                     f"{', '.join(scalar) or 'none'}"
                 )
-        unobserved = (self.unobserved,) if isinstance(self.unobserved, str) else tuple(self.unobserved)
+        given = (self.unobserved,) if isinstance(self.unobserved, str) else self.unobserved
+        unobserved = sequence("Articulated.unobserved", given)
         for name in unobserved:
-            if name not in joints:
-                raise InputError(f"Articulated.unobserved names {name!r}, but the joints are {', '.join(joints)}")
-        exclude = tuple(tuple(pair) for pair in self.exclude)
-        known = [*(link.name for link in self.links), *geoms]
+            if name not in scalar:
+                known = ", ".join(scalar) or "none"
+                raise InputError(f"Articulated.unobserved names {name!r}, but the hinges and slides are {known}")
+        exclude = sequence("Articulated.exclude", self.exclude)
+        touching = [*(link.name for link in self.links), *geoms]
         for k, pair in enumerate(exclude):
-            if len(pair) != 2 or any(name not in known for name in pair):
-                raise InputError(f"exclude[{k}] is {pair!r}, but names of two links or geoms are needed")
-        self._set(unobserved=unobserved, exclude=exclude)
+            listed = isinstance(pair, (list, tuple))
+            if not listed or len(pair) != 2 or any(name not in touching for name in pair):
+                raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
+        self._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
 
     def _check_tree(self) -> None:
         earlier: list[str] = []
@@ -137,12 +140,14 @@ class Articulated(Spec):
                 )
 
     def _check_motion(self) -> None:
-        nq, nv = self.coordinates, self.freedoms
+        nv = self.freedoms
         if not nv:
             raise InputError("no link has a joint: nothing in this scene moves")
         reference = self.reference_position
         start = reference if self.initial_position is None else self.initial_position
-        poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in dict(self.poses).items()}
+        if not isinstance(self.poses, Mapping):
+            raise InputError(f"Articulated.poses is {self.poses!r}, but positions of the joints by name are needed")
+        poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in self.poses.items()}
         self._set(
             initial_position=self._unit("Articulated.initial_position", start, reference),
             initial_velocity=array(
@@ -152,13 +157,30 @@ class Articulated(Spec):
             ),
             poses=poses,
         )
+        self._check_inertias()
+
+    def _check_inertias(self) -> None:
         inertias = joint_inertias(self, self.reference_position)
         for freedom in np.flatnonzero(inertias <= 1e-12)[:1].tolist():
-            _, joint = self.freedom_owners[freedom]
+            owner, joint = self.freedom_owners[freedom]
+            before = self.freedom_owners[:freedom].count((owner, joint))
+            shifts = joint.motion == "slide" or (joint.motion == "free" and before < 3)
+            what = "moves nothing that has a mass" if shifts else "turns nothing that has an inertia about its axis"
             raise InputError(
-                f"joint {joint.name!r} moves nothing that has a mass or inertia; give its link, or what the link "
-                f"carries, one of at least 1e-12; nq is {nq}"
+                f"joint {joint.name!r} {what}; give link {self.links[owner].name!r}, or what it carries, "
+                f"{'a mass' if shifts else 'an inertia'}, or the joint an armature"
             )
+        # Eliminated as the simulation does it, children first: what is left for a joint is what it divides by.
+        left = mass_matrix(self, self.initial_position)
+        for freedom in reversed(range(self.freedoms)):
+            if left[freedom, freedom] <= 1e-10 * inertias[freedom]:
+                owner, joint = self.freedom_owners[freedom]
+                raise InputError(
+                    f"joint {joint.name!r} can move at the start, alone or with joints that it carries, without moving "
+                    f"any mass or inertia; give link {self.links[owner].name!r} an inertia about each axis, or the "
+                    "joint an armature; of two hinges on one line leave one out"
+                )
+            left -= np.outer(left[freedom], left[freedom]) / left[freedom, freedom]
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)
@@ -290,7 +312,7 @@ class Articulated(Spec):
             if name == joint and kind in ("hinge", "slide"):
                 return end - 1
         known = [other.name for other in self.joints if other.motion in ("hinge", "slide")]
-        raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known)}")
+        raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known) or 'none'}")
 
     def posed(self, pose: str) -> Articulated:
         """The same scene, starting from one of its named poses."""
@@ -368,10 +390,11 @@ class Articulated(Spec):
             InputError: for a name that this scene does not have, and for what a new scene refuses.
         """
         known = self.numbers()
-        for name in numbers:
+        values = {}
+        for name, value in numbers.items():
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
-        values = {name: np.asarray(value, np.float64) for name, value in numbers.items()}
+            values[name] = array(f"Articulated.{name}", value, known[name].shape)
         own: dict[str, Any] = {name: value for name, value in values.items() if name in _OWN}
         links = []
         geoms = pairs.renewed(self, values)

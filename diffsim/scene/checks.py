@@ -9,7 +9,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.spec import array, number
 
-__all__ = ["ROUNDING", "first", "flag", "optional", "unit_vector"]
+__all__ = ["ROUNDING", "first", "flag", "optional", "sequence", "unit_vector"]
 
 ROUNDING = 1.0e-6
 """Relative, some ten roundings of single precision: what is off by that much lies where it should."""
@@ -39,3 +39,10 @@ def unit_vector(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.nd
     if abs(length - 1.0) > ROUNDING:
         raise InputError(f"{owner} has length {length:g}, but it must be a unit vector; divide it by its length")
     return vector
+
+
+def sequence(owner: str, value: Any) -> tuple[Any, ...]:
+    """``value`` as a tuple if it is a list or tuple."""
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{owner} is {value!r}, but a list is needed")
+    return tuple(value)

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from diffsim.scene.articulated import Articulated
 
-__all__ = ["Pose", "forward_kinematics", "joint_inertias", "quaternion_of", "rotation_of"]
+__all__ = ["Pose", "forward_kinematics", "joint_inertias", "mass_matrix", "quaternion_of", "rotation_of"]
 
 
 def rotation_of(quaternion: np.ndarray) -> np.ndarray:
@@ -107,16 +107,20 @@ def forward_kinematics(scene: Articulated, position: np.ndarray) -> Pose:
     return pose
 
 
+def mass_matrix(scene: Articulated, position: np.ndarray) -> np.ndarray:
+    """(nv, nv) twice the energy of motion per velocities of two joints, armature included."""
+    pose = forward_kinematics(scene, position)
+    found = np.diag([joint.armature for _, joint in scene.freedom_owners])
+    owners = np.array([owner for owner, _ in scene.freedom_owners])
+    for k, link in enumerate(scene.links):
+        above = np.flatnonzero(np.isin(owners, scene.lineages[k]))
+        turn, point, slide = pose.turn[above], pose.point[above], pose.slide[above]
+        moved = slide + np.cross(turn, pose.origin[k] + pose.rotation[k] @ link.centre - point)
+        local = turn @ (pose.rotation[k] @ rotation_of(link.inertia_orientation))
+        found[np.ix_(above, above)] += link.mass * moved @ moved.T + (local * link.inertia) @ local.T
+    return found
+
+
 def joint_inertias(scene: Articulated, position: np.ndarray) -> np.ndarray:
     """(nv,) what each velocity moves if all other joints are locked, armature included [kg] or [kg m^2]."""
-    pose = forward_kinematics(scene, position)
-    found = np.zeros(scene.freedoms)
-    for freedom, (owner, joint) in enumerate(scene.freedom_owners):
-        found[freedom] = joint.armature
-        turn, point, slide = pose.turn[freedom], pose.point[freedom], pose.slide[freedom]
-        for k, link in enumerate(scene.links):
-            if owner in scene.lineages[k]:
-                moved = slide + np.cross(turn, pose.origin[k] + pose.rotation[k] @ link.centre - point)
-                local = (pose.rotation[k] @ rotation_of(link.inertia_orientation)).T @ turn
-                found[freedom] += link.mass * moved @ moved + link.inertia @ local**2
-    return found
+    return np.diag(mass_matrix(scene, position))

@@ -169,7 +169,7 @@ class Geom(Spec):
         orientation: (4,) quaternion w, x, y, z, in the frame of the link. The normal of a plane is its z axis.
         friction: Coulomb's coefficient; at a contact the larger one counts. 0 has none.
         stiffness: of the contact [N/m]; None follows from the mass that stands on it: the time constant is 0.02 s. Two
-            geoms are springs in series. A plane takes that of what touches it.
+            geoms are springs in series. A plane, and what does not move, takes that of what touches it.
         damping: of the contact [N s/m]; None is critical damping of the link's mass.
         margin: distance at which it touches already [m].
         contype: bits of what it is.

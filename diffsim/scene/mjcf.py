@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError, OmissionWarning
+from diffsim.errors import InputError, MissingExtraError, OmissionWarning
 from diffsim.scene.articulated import TIME_CONSTANT, Articulated
 from diffsim.scene.links import Actuator, Geom, Joint, Link, Site
 
@@ -36,11 +36,12 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
         source: path of the file, or its XML; "package:path" is a file that an installed package ships, like
             "gymnasium:envs/mujoco/assets/ant.xml".
         ignore: of "tendon", "equality", "actuator", "mesh", "pair", "fluid", "frictionloss", "gravcomp", "mocap",
-            "flex", "plugin", "polynomial", "condim", "contact" (geoms of a shape that cannot touch).
+            "flex", "plugin", "polynomial", "condim", "contact" (geoms of a shape that cannot touch),
+            "actuatorfrcrange", "flag" (of the option).
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
-        ImportError: there is no ``mujoco`` package; the extra ``robots`` has it.
+        MissingExtraError: there is no ``mujoco`` package; the extra ``robots`` has it.
         InputError: the file cannot be read, or an element of it is not simulated.
     """
     return _load("load_mjcf", source, ignore, changes, motors=False)
@@ -57,7 +58,7 @@ def load_urdf(source: str | Path, *, ignore: Sequence[str] = (), motors: bool = 
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
-        ImportError, InputError: as in `load_mjcf`.
+        MissingExtraError, InputError: as in `load_mjcf`.
     """
     return _load("load_urdf", source, ignore, changes, motors=motors)
 
@@ -68,7 +69,7 @@ def _load(
     try:
         import mujoco
     except ImportError:
-        raise ImportError(f"{owner} needs the package mujoco: pip install 'diffsim[robots]'") from None
+        raise MissingExtraError(f"{owner} needs the package mujoco: pip install 'diffsim[robots]'") from None
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     unknown = [name for name in ignore if name not in _KINDS]
     if unknown:
@@ -157,13 +158,19 @@ class _File:
             "sites": self._sites(0),
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
             "poses": poses,
-            "exclude": [pair for pair in excluded if "world" not in pair],
-            "contacts": not self._disabled("CONTACT"),
-            "limits": not self._disabled("LIMIT"),
+            "exclude": [pair for one, other in excluded for pair in self._apart(one, other)],
+            "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
+            "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
             "dt": float(model.opt.timestep),
         }
         scene = Articulated(**{**made, **changes})
         return replace(scene, initial_position=model.qpos0) if "initial_position" not in changes else scene
+
+    def _apart(self, one: str, other: str) -> list[tuple[str, str]]:
+        """Pairs that never touch, of two bodies; the world is each of its geoms."""
+        world = [self.name("geom", geom) for geom in np.flatnonzero(self.model.geom_bodyid == 0).tolist()]
+        firsts, seconds = (world if name == "world" else [name] for name in (one, other))
+        return [(first, second) for first in firsts for second in seconds]
 
     def _link(self, body: int) -> Link:
         model = self.model
@@ -252,9 +259,10 @@ class _File:
         model = self.model
         given = self.mujoco.mj_id2name(model, self.mujoco.mjtObj.mjOBJ_ACTUATOR, k)
         joint = self.name("joint", model.actuator_trnid[k, 0])
+        alone = np.count_nonzero(model.actuator_trnid[:, 0] == model.actuator_trnid[k, 0]) == 1
         affine = int(model.actuator_biastype[k]) == int(self.mujoco.mjtBias.mjBIAS_AFFINE)
         return Actuator(
-            given or joint,
+            given or (joint if alone else f"actuator_{k}"),
             joint,
             gear=float(model.actuator_gear[k, 0]),
             gain=float(model.actuator_gainprm[k, 0]),
@@ -304,6 +312,22 @@ class _File:
         for name in ("density", "viscosity", "wind"):
             if np.any(getattr(option, name)):
                 yield f"option {name}", "makes a fluid, which is not simulated"
+
+    def flags(self) -> Iterator[tuple[str, str]]:
+        for name in ("spring", "damper", "actuation", "clampctrl", "filterparent"):
+            if self._disabled(name.upper()):
+                yield f"option flag {name}='disable'", "is not simulated"
+        if self.model.opt.disableactuator:
+            yield "option actuatorgroupdisable", "is not simulated"
+        if self.model.opt.enableflags & int(self.mujoco.mjtEnableBit.mjENBL_OVERRIDE):
+            yield "option flag override='enable'", "is not simulated"
+
+    def driven_ranges(self) -> Iterator[tuple[str, str]]:
+        """Joints whose actuators together are limited; those of a URDF have no actuators but the motors made here."""
+        driven = {int(self.model.actuator_trnid[k, 0]) for k in range(self.model.nu) if not self._odd_actuator(k)}
+        for joint in sorted(driven):
+            if self.model.jnt_actfrclimited[joint]:
+                yield f"joint {self.name('joint', joint)!r}", "limits what its actuators do, which is not simulated"
 
     def per_joint(self, attribute: str, why: str) -> Iterator[tuple[str, str]]:
         values: Any = getattr(self.model, attribute, ())
@@ -363,6 +387,8 @@ _KINDS: dict[str, Callable[[_File], Iterator[tuple[str, str]]]] = {
     "polynomial": lambda file: file.polynomial(),
     "condim": lambda file: file.condim(),
     "contact": lambda file: file.odd_contacts(),
+    "actuatorfrcrange": lambda file: file.driven_ranges(),
+    "flag": lambda file: file.flags(),
 }
 """What is looked for, by the word for `ignore`."""
 
