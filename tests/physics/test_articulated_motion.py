@@ -80,7 +80,7 @@ def test_quaternions_stay_of_length_one(twins, driven):
 @pytest.mark.parametrize("twins", ["humanoid", "half_cheetah"], indirect=True)  # balls: test_conformance.py
 def test_derivatives_of_a_step_are_mujocos(twins):
     """By state, in tangents, and by control. MuJoCo finds them by differences: 1e-16 / 1e-6 of numbers of order 100."""
-    assert twins.derivative_errors() < 1e-7  # at most 1e-8
+    assert twins.derivative_errors() < 1e-7  # at most 2e-8
 
 
 # Laws
