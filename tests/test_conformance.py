@@ -309,8 +309,9 @@ SEEDS = 20
 
 def test_right_gradients_raise_no_alarm(bench):
     """At points all around: random parameters are drawn again, and all are moved by up to five percent."""
-    # In `wide` a rollout on a CPU takes 25 times as long; the other example of the model has all seeds.
-    for seed in range(SEEDS if bench.executor == "fused" else SEEDS // 4):
+    # In `wide` a rollout on a CPU takes 25 times as long, and robots have three times the numbers.
+    few = bench.executor == "wide" or isinstance(bench.problem.scene, ds.Articulated)
+    for seed in range(SEEDS // 5 if few else SEEDS):
         rng = np.random.default_rng(seed)
         params = {n: v * rng.uniform(0.95, 1.05, v.shape) for n, v in bench().params(seed).items()}
         report = ds.check_gradients(bench(), params, seed=seed)
@@ -487,7 +488,9 @@ def test_pullbacks_are_the_same_by_segments_and_add_up(bench):
     together = full(cotangents)
     assert_identical(together, segments(cotangents))
     apart = [full({name: value}) for name, value in cotangents.items()]
-    assert_close(together, {name: sum(part[name] for part in apart) for name in together}, 1e-12)  # rounding of a sum
+    # Rounding of a sum. Of a foot that holds, adjoints cancel that are 1 / slip_speed, a thousand times, as large.
+    tolerance = ROUNDING if isinstance(bench.problem.scene, ds.Articulated) else 1e-12
+    assert_close(together, {name: sum(part[name] for part in apart) for name in together}, tolerance)
 
 
 EFFORT_AND_TRAVEL = [
