@@ -5,7 +5,8 @@ import numpy as np
 import diffsim as ds
 from diffsim.cli import scene_main
 
-SETTINGS = {"optimizer": ds.Adam(ds.CosineDecay(0.05, 400)), "iterations": 400, "scale": {"scene.mass": 1.0, "scene.damping": 0.05}}
+SIZES = {"scene.mass": 1.0, "scene.damping": 0.05}
+SETTINGS = {"optimizer": ds.Adam(ds.CosineDecay(0.05, 400)), "iterations": 400, "scale": SIZES}
 MASS, DAMPING = (1.2, 0.7, 0.4), (0.06, 0.03, 0.02)  # what is to be found
 
 

@@ -18,6 +18,9 @@ import diffsim as ds
 from diffsim.viewing import find_encoder
 
 SCENES = sorted((Path(__file__).parents[1] / "scenes").glob("*.py"))
+# Robots whose files ask for another integrator.
+pytestmark = pytest.mark.filterwarnings("ignore:load_mjcf left out")
+
 FLAGS = ["--iterations", "--starts", "--seed", "--device", "--precision", "--output", "--no-video", "--check"]
 
 # Iterations, and what the default settings reach in them with seed 0: a test of (first loss, best loss). Measured were
@@ -33,14 +36,21 @@ LEARNS = {
     "catapult": (60, lambda first, best: best < 1e-3),  # m²: within 0.03 m of the place over the bin
     "identify_friction": (30, lambda first, best: best < 1e-2 * first),
     "rigid_walker": (10, lambda first, best: first - best > 0.02),  # m²
+    "ant": (60, lambda first, best: first - best > 0.3),  # m
+    "arm_reach": (100, lambda first, best: best < 0.01 * first),
+    "cartpole_swingup": (150, lambda first, best: best < 0.7 * first),
+    "half_cheetah": (60, lambda first, best: first - best > 0.3),  # m
+    "hopper": (60, lambda first, best: best < 0.5 * first),
+    "identify_masses": (120, lambda first, best: best < 0.01 * first),
 }
 ANY_OTHER = (30, lambda first, best: best < first)
 
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
-# Those of the rigid bodies take most of a minute to compile, half the time of all others: one is run each time, the
-# others on request, `pytest -m bench tests/test_scenes.py`.
+# Those of rigid bodies and robots take most of a minute to compile, half the time of all others: one of each is run each
+# time, the others on request, `pytest -m bench tests/test_scenes.py`.
 ON_REQUEST = ("billiards", "catapult", "identify_friction", "rigid_walker")
+ON_REQUEST += ("ant", "arm_reach", "cartpole_swingup", "half_cheetah", "hopper")
 
 each_run = pytest.mark.parametrize(
     "path",
@@ -73,7 +83,7 @@ def run(path, *flags, folder, status=0):
 
 
 def test_there_are_scenes():
-    assert len(SCENES) >= 9
+    assert len(SCENES) >= 15
 
 
 @each_scene

@@ -97,7 +97,9 @@ def _compiled(mujoco: Any, owner: str, source: str | Path) -> Any:
     try:
         spec = mujoco.MjSpec.from_string(text) if "<" in text else mujoco.MjSpec.from_file(text)
         spec.compiler.fusestatic = False  # or links that are welded to others would lose their names
-        return spec.compile()
+        with warnings.catch_warnings():  # advice to whoever wrote the file, not to who loads it
+            warnings.filterwarnings("ignore", "compiler attribute .* is deprecated")
+            return spec.compile()
     except (ValueError, OSError, RuntimeError, TypeError) as error:
         what = text if "<" not in text else "the XML given"
         raise InputError(f"{owner} cannot read {what}: {' '.join(str(error).split())}") from None

@@ -1,8 +1,8 @@
 """Articulated robots against MuJoCo's C code, MJX and Pinocchio: one core, the same models, taking turns.
 
-`make bench` installs the peers. diffsim runs in float32: forward it is `Simulation.value` of a whole rollout, a loss with
-its gradient `value_and_grad`. MuJoCo is `mj_step` from Python; Pinocchio's derivatives are of single
-steps from Python. All times are per step.
+`make bench` installs the peers. diffsim runs in float32: forward it is `Simulation.value` of a whole rollout, a loss
+with its gradient `value_and_grad`. MuJoCo is `mj_step` from Python, Pinocchio its derivatives of single steps from
+Python. All times are per step.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def mjx_gradient(model: Any, controls: np.ndarray) -> tuple[Any, float]:
 
 @pytest.mark.parametrize(("name", "target"), [("chain", ">= 500"), ("half_cheetah", ">= 100")])
 def test_gradient_against_mjx(name: str, target: str) -> None:
-    """Fewer steps and rounds: MJX takes ten milliseconds for each. It differentiates its solver in one iteration only."""
+    """Fewer steps and rounds: MJX takes ten milliseconds each, and differentiates one solver iteration only."""
     steps = 100
     model = compiled(name, contacts=name != "chain")
     model.opt.iterations, model.opt.ls_iterations = 1, 4
