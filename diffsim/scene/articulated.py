@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.scene import pairs
+from diffsim.scene import pairs, robot_numbers
 from diffsim.scene.checks import flag, sequence
-from diffsim.scene.kinematics import forward_kinematics, joint_inertias, mass_matrix, rotation_of
+from diffsim.scene.kinematics import joint_inertias, mass_matrix
 from diffsim.scene.links import Actuator, Geom, Joint, Link, Site, members
+from diffsim.scene.robot_mechanics import mechanics
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["Articulated"]
-
-TIME_CONSTANT = 0.02
-"""Of contacts and limits that do not say how stiff they are [s]: MuJoCo's default (solref)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,14 +181,14 @@ class Articulated(Spec):
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)
-        for name, at, kind in self._coordinates():
+        for name, at, kind in self.joint_coordinates():
             if kind in ("ball", "free"):
                 quaternion = found[at - 4 : at]
                 if np.linalg.norm(quaternion) < 1e-12:
                     raise InputError(f"{owner}: the quaternion of joint {name!r} is zero")
         return found
 
-    def _coordinates(self) -> Iterator[tuple[str, int, str]]:
+    def joint_coordinates(self) -> Iterator[tuple[str, int, str]]:
         """Name and kind of every joint, and where its position ends."""
         at = 0
         for joint in self.joints:
@@ -308,7 +305,7 @@ class Articulated(Spec):
 
     def coordinate(self, owner: str, joint: str) -> int:
         """Where the position of a hinge or slide stands among those of all joints."""
-        for name, end, kind in self._coordinates():
+        for name, end, kind in self.joint_coordinates():
             if name == joint and kind in ("hinge", "slide"):
                 return end - 1
         known = [other.name for other in self.joints if other.motion in ("hinge", "slide")]
@@ -337,51 +334,12 @@ class Articulated(Spec):
 
     def numbers(self) -> dict[str, np.ndarray]:
         """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
-        found: dict[str, np.ndarray] = {
-            "initial_position": self.initial_position,
-            "initial_velocity": self.initial_velocity,
-            "gravity": self.gravity,
-        }
-        for name, (attribute, _) in _OF_LINKS.items():
-            found[name] = np.array([getattr(link, attribute) for link in self.links])
-        for name in _OF_JOINTS:
-            found[name] = np.array([getattr(joint, name) for joint in self.joints])
-        if self.limited:
-            found.update(self._limit_numbers())
-        if self.actuators:
-            for name in ("gear", "gain", "bias"):
-                found[name] = np.array([getattr(actuator, name) for actuator in self.actuators])
-            for name in ("control_range", "force_range"):
-                if any(getattr(actuator, name) is not None for actuator in self.actuators):
-                    found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in self.actuators])
-        if self.all_sites:
-            found["site_position"] = np.array([site.position for _, site in self.all_sites])
-        if self.touching:
-            found.update(pairs.numbers(self, TIME_CONSTANT))
-            found["slip_speed"], found["touch_depth"] = np.array(self.slip_speed), np.array(self.touch_depth)
-        return found
+        return robot_numbers.numbers(self)
 
     @property
     def limited(self) -> bool:
         """Whether a joint has limits that are simulated."""
         return self.limits and any(joint.limits is not None for joint in self.joints)
-
-    def _limit_numbers(self) -> dict[str, np.ndarray]:
-        inertias = joint_inertias(self, self.reference_position)
-        firsts = np.cumsum([0, *(joint.freedoms for joint in self.joints)]).tolist()
-        moved = [inertias[a:b].max() for a, b in pairwise(firsts)]
-        ranges, stiffness, damping = [], [], []
-        for joint, inertia in zip(self.joints, moved, strict=True):
-            none = joint.limits is None
-            k = _or(joint.limit_stiffness, inertia / TIME_CONSTANT**2)
-            ranges.append(np.zeros(2) if none else joint.limits)
-            stiffness.append(0.0 if none else k)
-            damping.append(0.0 if none else _or(joint.limit_damping, 2.0 * np.sqrt(k * inertia)))
-        return {
-            "joint_limits": np.array(ranges),
-            "limit_stiffness": np.array(stiffness),
-            "limit_damping": np.array(damping),
-        }
 
     def with_numbers(self, numbers: dict[str, np.ndarray]) -> Articulated:
         """The same scene with other numbers, named as in `numbers`.
@@ -395,25 +353,7 @@ class Articulated(Spec):
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
             values[name] = array(f"Articulated.{name}", value, known[name].shape)
-        own: dict[str, Any] = {name: value for name, value in values.items() if name in _OWN}
-        links = []
-        geoms = pairs.renewed(self, values)
-        sites = values.get("site_position")
-        joint = site = 0
-        for k, link in enumerate(self.links):
-            change: dict[str, Any] = {a: values[name][k] for name, (a, _) in _OF_LINKS.items() if name in values}
-            change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
-            joint += len(link.joints)
-            change["geoms"] = [new for (owner, _), new in zip(self.all_geoms, geoms, strict=True) if owner == k]
-            if sites is not None:
-                change["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(link.sites)]
-            site += len(link.sites)
-            links.append(replace(link, **change))
-        if sites is not None:
-            own["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(self.sites)]
-        own["geoms"] = [new for (owner, _), new in zip(self.all_geoms, geoms, strict=True) if owner < 0]
-        own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(self.actuators)]
-        return replace(self, links=links, **own)
+        return robot_numbers.renewed(self, values)
 
     def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Energy, momentum and orientations in each row of a rollout.
@@ -431,42 +371,9 @@ class Articulated(Spec):
             own = {name: value[env % len(value)] for name, value in numbers.items()}
             with np.errstate(over="ignore", invalid="ignore"):
                 found.append(
-                    _mechanics(self.with_numbers(own), arrays["joint_position"][env], arrays["joint_velocity"][env])
+                    mechanics(self.with_numbers(own), arrays["joint_position"][env], arrays["joint_velocity"][env])
                 )
         return {name: np.stack([each[name] for each in found]) for name in found[0]}
-
-
-def _mechanics(scene: Articulated, position: np.ndarray, velocity: np.ndarray) -> dict[str, np.ndarray]:
-    pose = forward_kinematics(scene, position)
-    rows = len(position)
-    energy, momentum, around = np.zeros(rows), np.zeros((rows, 3)), np.zeros((rows, 3))
-    owners = np.array([owner for owner, _ in scene.freedom_owners])
-    for k, link in enumerate(scene.links):
-        above = np.isin(owners, scene.lineages[k])
-        rate = velocity[:, above, None]
-        centre = pose.origin[:, k] + pose.rotation[:, k] @ link.centre
-        spin = (pose.turn[:, above] * rate).sum(axis=1)
-        arm = centre[:, None] - pose.point[:, above]
-        speed = ((np.cross(pose.turn[:, above], arm) + pose.slide[:, above]) * rate).sum(axis=1)
-        axes = pose.rotation[:, k] @ rotation_of(link.inertia_orientation)
-        local = np.einsum("rij,ri->rj", axes, spin)
-        energy += 0.5 * link.mass * (speed**2).sum(axis=1) + 0.5 * (link.inertia * local**2).sum(axis=1)
-        energy -= link.mass * centre @ scene.gravity
-        momentum += link.mass * speed
-        around += link.mass * np.cross(centre, speed) + np.einsum("rij,rj->ri", axes, link.inertia * local)
-    energy += 0.5 * velocity**2 @ np.array([joint.armature for _, joint in scene.freedom_owners])
-    for joint, (_, end, kind) in zip(scene.joints, scene._coordinates(), strict=True):
-        if kind in ("hinge", "slide"):
-            energy += 0.5 * joint.stiffness * (position[:, end - 1] - joint.rest) ** 2
-        elif kind == "ball":
-            q = position[:, end - 4 : end]
-            angle = 2.0 * np.arctan2(np.linalg.norm(q[:, 1:], axis=1), np.abs(q[:, 0]))
-            energy += 0.5 * joint.stiffness * angle**2
-    return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}
-
-
-def _or(value: Any, other: Any) -> Any:
-    return other if value is None else value
 
 
 def _observed(scene: Articulated, joint: Joint) -> int:
@@ -478,33 +385,3 @@ def _observed(scene: Articulated, joint: Joint) -> int:
     if joint.name in scene.unobserved:
         return 0
     return 2 if joint.motion == "hinge" and joint.limits is None else 1
-
-
-_OF_LINKS = {
-    "mass": ("mass", ()),
-    "centre": ("centre", (3,)),
-    "inertia": ("inertia", (3,)),
-    "inertia_orientation": ("inertia_orientation", (4,)),
-    "link_position": ("position", (3,)),
-    "link_orientation": ("orientation", (4,)),
-}
-
-_OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
-
-_OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth")
-
-
-def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint:
-    change: dict[str, Any] = {name: values[name][k] for name in _OF_JOINTS if name in values}
-    if joint.limits is not None:
-        limits = {"joint_limits": "limits", "limit_stiffness": "limit_stiffness", "limit_damping": "limit_damping"}
-        change.update({attribute: values[name][k] for name, attribute in limits.items() if name in values})
-    return replace(joint, **change)
-
-
-def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray]) -> Actuator:
-    change: dict[str, Any] = {name: values[name][k] for name in ("gear", "gain", "bias") if name in values}
-    for name in ("control_range", "force_range"):
-        if name in values and getattr(actuator, name) is not None:
-            change[name] = values[name][k]
-    return replace(actuator, **change)

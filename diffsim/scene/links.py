@@ -25,6 +25,9 @@ SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "
 
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 
+TIME_CONSTANT = 0.02
+"""Of contacts and limits that do not say how stiff they are [s]: MuJoCo's default (solref)."""
+
 
 def quaternion(owner: str, value: Any) -> np.ndarray:
     """``value`` as a unit quaternion (w, x, y, z); any length but zero is taken."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning
-from diffsim.scene.articulated import TIME_CONSTANT, Articulated
-from diffsim.scene.links import Actuator, Geom, Joint, Link, Site
+from diffsim.scene.articulated import Articulated
+from diffsim.scene.links import TIME_CONSTANT, Actuator, Geom, Joint, Link, Site
 
 __all__ = ["load_mjcf", "load_urdf"]
 
