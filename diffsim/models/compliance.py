@@ -61,7 +61,7 @@ class Touch:
     first: Any  # (spot,) geom
     second: Any  # (spot,) geom
     second_link: Any  # (spot,) link of the second geom
-    body: Any  # (geom,) its link; 0 for the world
+    body: Any  # (geom,) its link, or if that has no mass the next one before it that has; 0 for the world
     frame: Any  # (geom,) its link, or the world behind the frames
     carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (geom,) first link of its tree, or the world behind the frames
@@ -147,7 +147,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         first=fields.integers(firsts),
         second=fields.integers(seconds),
         second_link=fields.integers(owners[seconds] if count else seconds),
-        body=fields.integers(np.maximum(owners, 0)),
+        body=fields.integers(np.array([_heavy(scene, owner) for owner in owners.tolist()], dtype=int)),
         frame=fields.integers(np.where(still, world[0], owners)),
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
@@ -198,6 +198,12 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         geoms=touched,
         felt=len(felt),
     )
+
+
+def _heavy(scene: Articulated, owner: int) -> int:
+    """The link itself, or the next one towards the world that has a mass."""
+    lineage = scene.lineages[owner] if owner >= 0 else (0,)
+    return next((link for link in lineage if scene.links[link].mass > 0.0), lineage[0])
 
 
 # The law

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,10 @@ import numpy as np
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning
 from diffsim.scene.articulated import Articulated
 from diffsim.scene.links import TIME_CONSTANT, Actuator, Geom, Joint, Link, Site
+from diffsim.scene.mjcf_reading import JOINTS, KINDS, OF_CONTACTS, SHAPES, Reading
 
 __all__ = ["load_mjcf", "load_urdf"]
 
-JOINTS = ("free", "ball", "slide", "hinge")  # by MuJoCo's mjtJoint
-SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}  # by mjtGeom
-INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
 SOLREF = (TIME_CONSTANT, 1.0)
 """MuJoCo's default: what has it follows from what is moved, as in a scene made in Python."""
 
@@ -37,7 +35,7 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
             "gymnasium:envs/mujoco/assets/ant.xml".
         ignore: of "tendon", "equality", "actuator", "mesh", "pair", "fluid", "frictionloss", "gravcomp", "mocap",
             "flex", "plugin", "polynomial", "condim", "contact" (geoms of a shape that cannot touch),
-            "actuatorfrcrange", "flag" (of the option).
+            "actuatorfrcrange", "flag" (of the option), "geom" (gap, priority, adhesion, surface velocity).
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
@@ -71,14 +69,14 @@ def _load(
     except ImportError:
         raise MissingExtraError(f"{owner} needs the package mujoco: pip install 'diffsim[robots]'") from None
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    unknown = [name for name in ignore if name not in _KINDS]
+    unknown = [name for name in ignore if name not in KINDS]
     if unknown:
-        raise InputError(f"{owner}: ignore names {unknown[0]!r}, but it takes {', '.join(_KINDS)}")
+        raise InputError(f"{owner}: ignore names {unknown[0]!r}, but it takes {', '.join(KINDS)}")
     model = _compiled(mujoco, owner, source)
     file = _File(mujoco, model)
     omitted = []
-    for kind, find in _KINDS.items():
-        if kind in _OF_CONTACTS and changes.get("contacts") is False:
+    for kind, find in KINDS.items():
+        if kind in OF_CONTACTS and changes.get("contacts") is False:
             continue
         for name, why in find(file):
             if kind not in ignore:
@@ -113,36 +111,8 @@ def _shipped(owner: str, package: str, path: str) -> str:
     return str(Path(found.submodule_search_locations[0]) / path)
 
 
-class _File:
-    """A compiled model of MuJoCo's, and the names of what is in it."""
-
-    def __init__(self, mujoco: Any, model: Any):
-        self.mujoco, self.model = mujoco, model
-        self.dropped = [g for g in range(model.ngeom) if int(model.geom_type[g]) not in SHAPES]
-
-    def name(self, kind: str, index: int) -> str:
-        """The name of an element; of one without, its kind and number."""
-        given = self.mujoco.mj_id2name(self.model, getattr(self.mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), int(index))
-        return given or f"{kind}_{index}"
-
-    def replaced(self) -> list[str]:
-        """What is simulated in another way than the file asks for, in words."""
-        model, found = self.model, []
-        integrator = INTEGRATORS[min(int(model.opt.integrator), len(INTEGRATORS) - 1)]
-        if integrator != "Euler":
-            found.append(f"the integrator {integrator}, replaced by Euler's")
-        if self._disabled("EULERDAMP"):
-            found.append("the flag eulerdamp='disable': damping is implicit")
-        seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
-        if seen:
-            found.append(f"the meshes of {', '.join(seen)}, which are only seen")
-        return found
-
-    def _collides(self, geom: int) -> bool:
-        return bool(self.model.geom_contype[geom] or self.model.geom_conaffinity[geom])
-
-    def _disabled(self, flag: str) -> bool:
-        return bool(self.model.opt.disableflags & getattr(self.mujoco.mjtDisableBit, f"mjDSBL_{flag}"))
+class _File(Reading):
+    """A compiled model of MuJoCo's, and the scene that it is."""
 
     def scene(self, *, motors: bool, changes: dict[str, Any]) -> Articulated:
         """The scene of what is simulated."""
@@ -199,7 +169,8 @@ class _File:
         made: dict[str, Any] = {}
         if model.jnt_limited[joint]:
             time, ratio = model.jnt_solref[joint]
-            made["limits"] = model.jnt_range[joint]
+            margin = float(model.jnt_margin[joint])  # where limits set in before they are reached
+            made["limits"] = model.jnt_range[joint] + (np.array([margin, -margin]) if scalar else (0.0, -margin))
             if (time, ratio) != SOLREF:
                 moved = float(model.dof_M0[dof])
                 made["limit_stiffness"], made["limit_damping"] = _spring(time, ratio, moved)
@@ -278,124 +249,6 @@ class _File:
             effort = float(self.model.jnt_actfrcrange[joint, 1])
             if self.model.jnt_actfrclimited[joint] and effort > 0.0:
                 yield Actuator.motor(self.name("joint", joint), effort)
-
-    # What is not simulated: pairs of a name and why.
-
-    def _odd_actuator(self, k: int) -> str:
-        model, mj = self.model, self.mujoco
-        joints = (mj.mjtTrn.mjTRN_JOINT, mj.mjtTrn.mjTRN_JOINTINPARENT)
-        if int(model.actuator_trntype[k]) not in [int(kind) for kind in joints]:
-            return "does not act on a joint"
-        if JOINTS[int(model.jnt_type[model.actuator_trnid[k, 0]])] not in ("hinge", "slide"):
-            return "acts on a joint that is neither a hinge nor a slide"
-        if int(model.actuator_dyntype[k]) != int(mj.mjtDyn.mjDYN_NONE):
-            return "has dynamics of its own"
-        if int(model.actuator_gaintype[k]) not in (int(mj.mjtGain.mjGAIN_FIXED), int(mj.mjtGain.mjGAIN_AFFINE)):
-            return "has a gain that is not affine"
-        if np.any(model.actuator_gainprm[k, 1:3]) and int(model.actuator_gaintype[k]) != int(mj.mjtGain.mjGAIN_FIXED):
-            return "has a gain that depends on the joint"
-        if int(model.actuator_biastype[k]) not in (int(mj.mjtBias.mjBIAS_NONE), int(mj.mjtBias.mjBIAS_AFFINE)):
-            return "has a bias that is not affine"
-        odd = [getattr(model, f"actuator_{what}", None) for what in ("damping", "armature", "delay")]
-        return "has damping, armature or a delay of its own" if any(v is not None and np.any(v[k]) for v in odd) else ""
-
-    def odd_actuators(self) -> Iterator[tuple[str, str]]:
-        for k in range(self.model.nu):
-            if why := self._odd_actuator(k):
-                yield f"actuator {self.name('actuator', k)!r}", why
-
-    def counted(self, kind: str, count: str, why: str) -> Iterator[tuple[str, str]]:
-        """Elements of a kind of which there should be none."""
-        for k in range(int(getattr(self.model, count, 0))):
-            yield f"{kind} {self.name(kind, k)!r}", why
-
-    def fluid(self) -> Iterator[tuple[str, str]]:
-        option = self.model.opt
-        for name in ("density", "viscosity", "wind"):
-            if np.any(getattr(option, name)):
-                yield f"option {name}", "makes a fluid, which is not simulated"
-
-    def flags(self) -> Iterator[tuple[str, str]]:
-        for name in ("spring", "damper", "actuation", "clampctrl", "filterparent"):
-            if self._disabled(name.upper()):
-                yield f"option flag {name}='disable'", "is not simulated"
-        if self.model.opt.disableactuator:
-            yield "option actuatorgroupdisable", "is not simulated"
-        if self.model.opt.enableflags & int(self.mujoco.mjtEnableBit.mjENBL_OVERRIDE):
-            yield "option flag override='enable'", "is not simulated"
-
-    def driven_ranges(self) -> Iterator[tuple[str, str]]:
-        """Joints whose actuators together are limited; those of a URDF have no actuators but the motors made here."""
-        driven = {int(self.model.actuator_trnid[k, 0]) for k in range(self.model.nu) if not self._odd_actuator(k)}
-        for joint in sorted(driven):
-            if self.model.jnt_actfrclimited[joint]:
-                yield f"joint {self.name('joint', joint)!r}", "limits what its actuators do, which is not simulated"
-
-    def per_joint(self, attribute: str, why: str) -> Iterator[tuple[str, str]]:
-        values: Any = getattr(self.model, attribute, ())
-        for dof in range(len(values)):
-            if np.any(values[dof]):
-                yield f"joint {self.name('joint', self.model.dof_jntid[dof])!r}", why
-
-    def polynomial(self) -> Iterator[tuple[str, str]]:
-        yield from self.per_joint("dof_dampingpoly", "has damping that is not linear")
-        for joint in range(self.model.njnt):
-            terms = [
-                self.model.jnt_stiffness[joint].flat[1:],
-                np.atleast_2d(getattr(self.model, "jnt_stiffnesspoly", 0.0)),
-            ]
-            if np.any(terms[0]) or np.any(terms[1][joint % len(terms[1])]):
-                yield f"joint {self.name('joint', joint)!r}", "has a spring that is not linear"
-
-    def bodies(self, attribute: str, bad: Callable[[Any], Any], why: str) -> Iterator[tuple[str, str]]:
-        for body in range(1, self.model.nbody):
-            if bad(getattr(self.model, attribute)[body]):
-                yield f"body {self.name('body', body)!r}", why
-
-    def meshes(self) -> Iterator[tuple[str, str]]:
-        for geom in self.dropped:
-            if self._collides(geom):
-                yield (
-                    f"geom {self.name('geom', geom)!r}",
-                    "is a mesh or the like that may touch, which is not simulated",
-                )
-
-    def condim(self) -> Iterator[tuple[str, str]]:
-        for geom in range(self.model.ngeom):
-            if self._collides(geom) and int(self.model.geom_condim[geom]) > 3:
-                yield f"geom {self.name('geom', geom)!r}", "has torsional or rolling friction, which is not simulated"
-
-    def odd_contacts(self) -> Iterator[tuple[str, str]]:
-        for geom in range(self.model.ngeom):
-            if self._collides(geom) and SHAPES.get(int(self.model.geom_type[geom])) in ("cylinder", "ellipsoid"):
-                yield (
-                    f"geom {self.name('geom', geom)!r}",
-                    "is a cylinder or ellipsoid that may touch, which is not simulated",
-                )
-
-
-_KINDS: dict[str, Callable[[_File], Iterator[tuple[str, str]]]] = {
-    "tendon": lambda file: file.counted("tendon", "ntendon", "is not simulated"),
-    "equality": lambda file: file.counted("equality", "neq", "is not simulated"),
-    "actuator": lambda file: file.odd_actuators(),
-    "mesh": lambda file: file.meshes(),
-    "pair": lambda file: file.counted("pair", "npair", "is a contact of its own rules, which is not simulated"),
-    "fluid": lambda file: file.fluid(),
-    "frictionloss": lambda file: file.per_joint("dof_frictionloss", "has friction loss, which is not simulated"),
-    "gravcomp": lambda file: file.bodies("body_gravcomp", bool, "has gravity compensation, which is not simulated"),
-    "mocap": lambda file: file.bodies("body_mocapid", lambda index: index >= 0, "is moved from outside (mocap)"),
-    "flex": lambda file: file.counted("flex", "nflex", "is soft, which is not simulated"),
-    "plugin": lambda file: file.counted("plugin", "nplugin", "is a plugin, which is not simulated"),
-    "polynomial": lambda file: file.polynomial(),
-    "condim": lambda file: file.condim(),
-    "contact": lambda file: file.odd_contacts(),
-    "actuatorfrcrange": lambda file: file.driven_ranges(),
-    "flag": lambda file: file.flags(),
-}
-"""What is looked for, by the word for `ignore`."""
-
-_OF_CONTACTS = ("mesh", "pair", "condim", "contact")
-"""Of these, what does not matter without contacts."""
 
 
 def _spring(time: float, ratio: float, moved: float) -> tuple[float, float]:

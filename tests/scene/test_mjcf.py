@@ -212,6 +212,8 @@ LEFT_OUT = {
         xml(body='<geom name="egg" type="ellipsoid" size="0.1 0.1 0.2"/>'),
         "geom 'egg' is a cylinder or ellipsoid that may touch",
     ),
+    "a gap": ("geom", xml(geom='margin="0.2" gap="0.1"'), "geom 'rod' has a gap"),
+    "a geom that decides": ("geom", xml(geom='priority="1"'), "geom 'rod' has a priority"),
     "a joint with a fuse": (
         "actuatorfrcrange",
         xml(joint='actuatorfrcrange="-1 1"', bottom=actuators('<motor name="strong" joint="hip" gear="10"/>')),
@@ -245,10 +247,10 @@ def test_what_is_not_simulated_is_refused_or_left_out_with_a_warning(case):
 
 
 def test_every_kind_is_tested():
-    from diffsim.scene.mjcf import _KINDS
+    from diffsim.scene.mjcf_reading import KINDS
 
     # MuJoCo has no plugin that is built in and could be loaded without its library.
-    assert set(_KINDS) - {kind for kind, *_ in LEFT_OUT.values()} == {"plugin"}
+    assert set(KINDS) - {kind for kind, *_ in LEFT_OUT.values()} == {"plugin"}
 
 
 def test_the_warning_lists_all_that_is_left_out():
