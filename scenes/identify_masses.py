@@ -7,35 +7,32 @@ from diffsim.cli import scene_main
 
 SIZES = {"scene.mass": 1.0, "scene.damping": 0.05}
 SETTINGS = {"optimizer": ds.Adam(ds.CosineDecay(0.05, 400)), "iterations": 400, "scale": SIZES}
-MASS, DAMPING = (1.2, 0.7, 0.4), (0.06, 0.03, 0.02)  # what is to be found
+TRUE = {"scene.mass": np.array((1.2, 0.7, 0.4)), "scene.damping": np.array((0.06, 0.03, 0.02))}
 
 
-def arm(mass: tuple[float, ...], damping: tuple[float, ...]) -> ds.Articulated:
+def arm(mass: float, damping: float) -> ds.Articulated:
     links = []
     for k in range(3):
-        joint = ds.Joint(f"joint_{k}", axis=(0.3 * k, 1.0, 0.0), damping=damping[k])
+        joint = ds.Joint(f"joint_{k}", axis=(0.3 * k, 1.0, 0.0), damping=damping)
         bone = ds.Geom(f"bone_{k}", "capsule", (0.03, 0.15), position=(0, 0, -0.15))
         place = {"position": (0, 0, -0.3 if k else 0.0), "centre": (0, 0, -0.15), "inertia": (0.004, 0.004, 0.0005)}
-        links.append(
-            ds.Link(f"link_{k}", f"link_{k - 1}" if k else None, joints=[joint], mass=mass[k], geoms=[bone], **place)
-        )
+        parent = f"link_{k - 1}" if k else None
+        links.append(ds.Link(f"link_{k}", parent, joints=[joint], mass=mass, geoms=[bone], **place))
     return ds.Articulated(links, initial_position=(1.5, -0.6, 0.8), contacts=False, dt=0.005)
 
 
 def problem(noise: float = 0.001) -> ds.Problem:
-    with ds.Simulation(ds.Problem(arm(MASS, DAMPING), steps=300), precision="f64") as true:
-        swing = true.rollout(true.params()).joint_position
+    guess, bounds = arm(0.8, 0.04), {"scene.mass": (0.05, 5.0), "scene.damping": (0.0, 1.0)}
+    with ds.Simulation(ds.Problem(guess, steps=300, tune=tuple(TRUE)), precision="f64") as simulation:
+        swing = simulation.rollout(TRUE).joint_position
     measured = swing + noise * np.random.default_rng(0).normal(size=swing.shape)
-    guess = arm((0.8, 0.8, 0.8), (0.04, 0.04, 0.04))
-    bounds = {"scene.mass": (0.05, 5.0), "scene.damping": (0.0, 1.0)}
-    tune = ("scene.mass", "scene.damping")
-    return ds.Problem(guess, None, ds.TrackJoints(measured, weight=100.0), steps=300, tune=tune, bounds=bounds)
+    return ds.Problem(guess, None, ds.TrackJoints(measured, weight=100.0), steps=300, tune=tuple(TRUE), bounds=bounds)
 
 
 def report(simulation: ds.Simulation, result: ds.Result) -> None:
-    for name, true in (("mass", MASS), ("damping", DAMPING)):
-        found = result.best_params[f"scene.{name}"]
-        print(f"{name:8} {np.round(found, 4)}, off by {100 * np.max(np.abs(found / true - 1.0)):.2f} % at most")
+    for name, true in TRUE.items():
+        off = float(np.max(np.abs(result.best_params[name] / true - 1.0)))
+        print(f"{name:14} {np.round(result.best_params[name], 4)}, off by {off:.2%} at most")
 
 
 if __name__ == "__main__":
