@@ -61,9 +61,12 @@ def pytest_collection_modifyitems(config, items):
 LONG = (
     "test_scenes.py",
     "test_conformance.py",
+    "test_articulated_gradients.py",
+    "test_articulated_motion.py",
     "test_rigid_closed_forms.py",
     "test_rigid_many.py",
     "test_rigid_stacks.py",
+    "test_compliant_contact.py",
     "test_estimators.py",
     "test_check.py",
     "test_docs.py",
