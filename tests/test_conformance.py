@@ -43,8 +43,9 @@ SPARED = {
     "monoped": {"wide", "agree", "own", "shared"},
 }
 
-# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`.
-ON_REQUEST = ("quadruped",)
+# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, the gradients of all numbers of a
+# robot are in tests/physics/test_articulated_gradients.py.
+ON_REQUEST = ("monoped", "quadruped")
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide")
