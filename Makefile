@@ -22,6 +22,7 @@ pictures: .venv/ready
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/trust_pictures.py
 	$(BIN)/python docs/rigid_pictures.py
+	$(BIN)/python docs/robot_pictures.py
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

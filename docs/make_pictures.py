@@ -17,16 +17,16 @@ def scene(name: str):
     return module
 
 
-def picture(problem: ds.Problem, name: str, *, optimizer, iterations: int, starts: int, **_: object) -> None:
+def picture(problem: ds.Problem, name: str, *, starts: int = 1, fps: float = 12.0, **settings: object) -> None:
     """Tune the problem with its script's settings and write the optimisation as an animated GIF."""
     with ds.Simulation(problem, envs=starts, shared=False) as simulation:
-        result = ds.tune(simulation, optimizer=optimizer, iterations=iterations)
+        result = ds.tune(simulation, **settings)
     kept = dict(result.snapshots)
     wanted = (0, result.best_iteration // 2, result.best_iteration)
     shown = sorted({min(kept, key=lambda i, at=at: abs(i - at)) for at in wanted})
     with ds.Simulation(problem) as simulation:
         rollouts = [(iteration, simulation.rollout(kept[iteration])) for iteration in shown]
-    ds.render_optimisation(rollouts, result.history, HERE / "images" / f"{name}.gif", fps=12, size=(800, 360))
+    ds.render_optimisation(rollouts, result.history, HERE / "images" / f"{name}.gif", fps=fps, size=(800, 360))
 
 
 if __name__ == "__main__":
