@@ -184,11 +184,14 @@ def test_robots_learn(name: str) -> None:
     """Settings of the scenes, three seeds: seconds upright of the cart-pole, distance in 2 s of the others [m]."""
     module = script(name)
     problem, settings = module.problem(), dict(module.SETTINGS)
-    starts = settings.pop("starts", 1)
+    starts, window = settings.pop("starts", 1), settings.pop("window")
     found = []
     with ExitStack() as stack:
-        simulation = stack.enter_context(ds.Simulation(problem, envs=starts, shared=starts == 1))
-        single = stack.enter_context(ds.Simulation(problem))
+        windows = ds.Simulation(problem, envs=starts, shared=starts == 1, adjoint=ds.Truncated(window))
+        simulation, single = stack.enter_context(windows), stack.enter_context(ds.Simulation(problem))
+        began = time.perf_counter()
+        simulation.value_and_grad(simulation.params(), finite=False)
+        print(f"\n{name}: compiled, or read from the cache, in {time.perf_counter() - began:.0f} s")
         for seed in SEEDS:
             result = ds.tune(simulation, seed=seed, progress=False, **settings)
             rollout = single.rollout(result.best_params)
