@@ -43,7 +43,7 @@ SPARED = {
     "monoped": {"wide", "agree", "own", "shared"},
 }
 
-# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, the gradients of all numbers of a
+# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, gradients of all numbers of a
 # robot are in tests/physics/test_articulated_gradients.py.
 ON_REQUEST = ("monoped", "quadruped")
 
