@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.spec import Spec, matches, number, whole
+from diffsim.spec import Spec, array, matches, number, whole
 
 __all__ = ["Problem"]
 
@@ -121,6 +121,32 @@ class Problem(Spec):
             index = (*leading, *_index(name))
             whole_number[index] = value
             found[base] = whole_number
+        return found
+
+    def initial_states(self, states: Mapping[str, Any], envs: int) -> dict[str, np.ndarray]:
+        """Initial states of each environment as numbers of this problem, by their full names.
+
+        Args:
+            states: arrays (envs, ...) by the names of the scene's numbers that begin with "initial_".
+            envs: number of environments.
+
+        Raises:
+            InputError: for other names, for a number that is tuned, and for another shape.
+        """
+        numbers, found = self.numbers(), {}
+        known = [name for name in numbers if name.startswith("scene.initial_")]
+        bases = {_base(name) for name in self.tuned}
+        for key, value in states.items():
+            name = key if key.startswith("scene.") else f"scene.{key}"
+            if name not in known:
+                names = ", ".join(each.removeprefix("scene.") for each in known)
+                raise InputError(f"initial_states names {key!r}, but of this scene it takes {names}")
+            if name in bases:
+                raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
+            full, places = numbers[name].shape, numbers["scene.initial_position"].shape
+            if name == "scene.initial_velocity" and len(full) < len(places):  # one for all points becomes one for each
+                full = places
+            found[name] = array(f"initial_states[{key!r}]", value, (envs, *full))
         return found
 
     def limits(self, name: str) -> tuple[float, float]:

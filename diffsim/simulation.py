@@ -79,7 +79,7 @@ class Simulation:
         self._numbers = problem.numbers()
         self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
         self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
-        self._initial = self._check_initial(initial_states or {})
+        self._initial = problem.initial_states(initial_states or {}, self.envs)
         self.executor = choices("executor", executor, ("auto", "fused", "wide"))
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
@@ -91,23 +91,6 @@ class Simulation:
         except BaseException:
             self.close()
             raise
-
-    def _check_initial(self, states: Mapping[str, Any]) -> Arrays:
-        found = {}
-        for key, value in states.items():
-            name = key if key.startswith("scene.") else f"scene.{key}"
-            known = [n for n in self._numbers if n.startswith("scene.initial_")]
-            if name not in known:
-                names = ", ".join(n.removeprefix("scene.") for n in known)
-                raise InputError(f"initial_states names {key!r}, but of this scene it takes {names}")
-            if name in self._bases:
-                raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
-            full = self._numbers[name].shape
-            places = self._numbers["scene.initial_position"].shape
-            if name == "scene.initial_velocity" and len(full) < len(places):  # one for all points becomes one for each
-                full = places
-            found[name] = array(f"initial_states[{key!r}]", value, (self.envs, *full))
-        return found
 
     def _build(self) -> None:
         problem = self.problem

@@ -30,6 +30,7 @@ from diffsim.models.articulated_fields import (
 )
 from diffsim.models.rotation import about, columns, nine, turned, unit, unpacked
 from diffsim.models.spatial import angular, crossed, inertia_at, less_outer, linear, spatial, times
+from diffsim.models.touch_fields import touch_of
 from diffsim.scene import Articulated, pairs
 
 __all__ = ["build"]
@@ -93,27 +94,17 @@ def share_mass(tree: ti.template(), env, row, step, link):
 
 
 @ti.func
-def set_coordinate(tree: ti.template(), motion: ti.template(), env, row, part, k, value):
-    """Set a number of the joints' position for the next substep."""
+def set_next(
+    tree: ti.template(), state: ti.template(), now: ti.template(), count: ti.template(), env, row, part, k, value
+):
+    """Set number k of a state of ``count`` for the next substep; after the last one, for the next row."""
     if ti.static(tree.substeps == 1):
-        motion.joint_position[env, row + 1, k] = value
+        state[env, row + 1, k] = value
     else:
         if part + 1 < tree.substeps:
-            motion.now_position[env, row, (part + 1) * tree.coordinates + k] = value
+            now[env, row, (part + 1) * count + k] = value
         else:
-            motion.joint_position[env, row + 1, k] = value
-
-
-@ti.func
-def set_velocity(tree: ti.template(), motion: ti.template(), env, row, part, k, value):
-    """Set a number of the joints' velocity for the next substep."""
-    if ti.static(tree.substeps == 1):
-        motion.joint_velocity[env, row + 1, k] = value
-    else:
-        if part + 1 < tree.substeps:
-            motion.now_velocity[env, row, (part + 1) * tree.freedoms + k] = value
-        else:
-            motion.joint_velocity[env, row + 1, k] = value
+            state[env, row + 1, k] = value
 
 
 @ti.func
@@ -306,11 +297,11 @@ def accelerate(tree: ti.template(), motion: ti.template(), work: ti.template(), 
     work.rate[env, row, at] = rate
     work.acceleration[env, row, at] = carried + rate * work.axis[env, row, at]
     velocity = motion.now_velocity[env, row, part * tree.freedoms + k] + tree.dt * rate
-    set_velocity(tree, motion, env, row, part, k, velocity)
+    set_next(tree, motion.joint_velocity, motion.now_velocity, tree.freedoms, env, row, part, k, velocity)
     coordinate = tree.freedom_coordinate[k]
     if coordinate >= 0:
         moved = motion.now_position[env, row, part * tree.coordinates + coordinate] + tree.dt * velocity
-        set_coordinate(tree, motion, env, row, part, coordinate, moved)
+        set_next(tree, motion.joint_position, motion.now_position, tree.coordinates, env, row, part, coordinate, moved)
 
 
 @ti.func
@@ -330,7 +321,7 @@ def turn_on(tree: ti.template(), motion: ti.template(), work: ti.template(), env
     quaternion = four(motion.now_position, env, row, part * tree.coordinates + at)
     after = turned(quaternion, spin, tree.dt)
     for c in ti.static(range(4)):
-        set_coordinate(tree, motion, env, row, part, at + c, after[c])
+        set_next(tree, motion.joint_position, motion.now_position, tree.coordinates, env, row, part, at + c, after[c])
 
 
 # Putting it together
@@ -349,7 +340,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
-    touch = compliance.touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
+    touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.substeps > 1
     prepare = (

@@ -35,6 +35,8 @@ class Tree:
     joint: Any  # (k,) its joint; 0 for a weld
     coordinate: Any  # (k,) where the joint's position begins
     site_link: Any  # (site,) its link, -1 is the world
+    place_carrier: Any  # (place,) the velocity that moves it last, or the world behind the velocities
+    place_root: Any  # (place,) first link of its tree, or the world behind the frames
     freedom_kind: Any  # (velocity,) TURN or SHIFT
     freedom_frame: Any  # (velocity,) the frame that it moves; of the shifts of a free joint the world
     freedom_joint: Any  # (velocity,) its joint
@@ -187,6 +189,9 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
     massive |= bool({"scene.mass", "scene.inertia"} & set(fields.tuned))
     heavy = np.flatnonzero(massive & (np.array(freedoms["carrier"]) >= 0))
     present = {joint.motion for joint in scene.joints}
+    owners = np.array([*range(links), *(owner for owner, _ in sites)])
+    carriers, roots = np.array(freedoms["carrier"]), np.array([lineage[-1] for lineage in scene.lineages])
+    still = (owners < 0) | (carriers[owners] < 0)
 
     def number(name: str, elements: int, width: int = 0) -> Any:
         return fields.number(f"scene.{name}", elements, width)
@@ -199,6 +204,8 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         **{f"freedom_{name}": fields.integers(np.array(freedoms[name])) for name in _OF_FREEDOMS},
         **{name: fields.integers(np.array(freedoms[name])) for name in _OTHERS},
         site_link=fields.integers(np.array([owner for owner, _ in sites])),
+        place_carrier=fields.integers(np.where(still, nv, carriers[owners])),
+        place_root=fields.integers(np.where(still, room - 1, roots[owners])),
         heavy=fields.integers(heavy),
         link_position=number("link_position", links, 3),
         link_orientation=number("link_orientation", links, 4),

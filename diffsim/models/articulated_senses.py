@@ -113,32 +113,11 @@ def centre(tree: ti.template(), motion: ti.template(), env, row, step, link):
 
 
 @ti.func
-def move_link(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, link):
-    """Velocity of the origin of a link."""
-    last = tree.carrier[link]
-    if last < 0:
-        motion.velocity[env, row, link] = ti.Vector([0.0, 0.0, 0.0])
-    else:
-        speed = work.speed[env, row, last]
-        arm = motion.position[env, row, link] - motion.position[env, row, tree.root[last]]
-        motion.velocity[env, row, link] = linear(speed) + angular(speed).cross(arm)
-
-
-@ti.func
-def move_site(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, site):
-    """Velocity of a site."""
-    link = tree.site_link[site]
-    place = tree.links + site
-    if link < 0:
-        motion.velocity[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
-    else:
-        last = tree.carrier[link]
-        if last < 0:
-            motion.velocity[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
-        else:
-            speed = work.speed[env, row, last]
-            arm = motion.position[env, row, place] - motion.position[env, row, tree.root[last]]
-            motion.velocity[env, row, place] = linear(speed) + angular(speed).cross(arm)
+def move_place(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, place):
+    """Velocity of the origin of a link, or of a site."""
+    speed = work.speed[env, row, tree.place_carrier[place]]
+    arm = motion.position[env, row, place] - motion.position[env, row, tree.place_root[place]]
+    motion.velocity[env, row, place] = linear(speed) + angular(speed).cross(arm)
 
 
 def stages(
@@ -156,8 +135,7 @@ def stages(
     if "centre" in reads:
         found.append(Stage(centre, (tree, motion), len(scene.links)))
     if "velocity" in reads:
-        found.append(Stage(move_link, (tree, motion, work), len(scene.links)))
-        found.append(Stage(move_site, (tree, motion, work), len(scene.all_sites)))
+        found.append(Stage(move_place, (tree, motion, work), tree.places))
     if "observation" in reads:
         seen = _seen(scene, fields)
         scalars, balls, frees = seen.counts

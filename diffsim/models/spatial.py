@@ -64,37 +64,6 @@ def less_outer(m, u, inverse):
 
 
 @ti.func
-def point_inertia(mass, c):
-    """Spatial inertia (21,) of a point at ``c`` (3,) [m], from the point that everything is taken at."""
-    x, y, z = mass * c[0], mass * c[1], mass * c[2]
-    return ti.Vector(
-        [  # row by row
-            y * c[1] + z * c[2],
-            -x * c[1],
-            -x * c[2],
-            0.0,
-            -z,
-            y,
-            x * c[0] + z * c[2],
-            -y * c[2],
-            z,
-            0.0,
-            -x,
-            x * c[0] + y * c[1],
-            -y,
-            x,
-            0.0,
-            mass,
-            0.0,
-            0.0,
-            mass,
-            0.0,
-            mass,
-        ]
-    )
-
-
-@ti.func
 def inertia_at(mass, about, c):
     """Spatial inertia (21,) of a body (equation 2.63).
 
@@ -129,3 +98,9 @@ def inertia_at(mass, about, c):
             mass,
         ]
     )
+
+
+@ti.func
+def point_inertia(mass, c):
+    """Spatial inertia (21,) of a point at ``c`` (3,) [m], from the point that everything is taken at."""
+    return inertia_at(mass, ti.Matrix([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), c)

@@ -8,9 +8,10 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.stages import Stage
-from diffsim.models.compliance import TINY, Touch, press, push, yield_to, yielded
+from diffsim.models.compliance import TINY, press, push, yield_to, yielded
 from diffsim.models.rotation import unpacked
 from diffsim.models.spatial import angular, linear
+from diffsim.models.touch_fields import Touch
 
 __all__ = ["record", "stages"]
 

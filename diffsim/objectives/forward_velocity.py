@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_link, link_of, steps_from
+from diffsim.objectives.robots import check_span, link_of, steps_from
 from diffsim.spec import array, number
 
 __all__ = ["ForwardVelocity"]
@@ -71,8 +71,8 @@ class ForwardVelocity(Objective):
         return frozenset({"velocity"})
 
     def check(self, scene: Any, steps: int) -> None:
-        """Raise InputError for another kind of scene or an absent link."""
-        check_link("ForwardVelocity", self.link, scene)
+        """Raise InputError for another kind of scene, an absent link, or if nothing of the rollout counts."""
+        check_span("ForwardVelocity", self.link, self.after, scene, steps)
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""

@@ -8,9 +8,8 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.errors import InputError
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_link, link_of, steps_from
+from diffsim.objectives.robots import check_span, link_of, steps_from
 from diffsim.spec import number
 
 __all__ = ["Height"]
@@ -66,9 +65,7 @@ class Height(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another kind of scene, an absent link, or if nothing of the rollout counts."""
-        check_link("Height", self.link, scene)
-        if self.after >= steps * scene.dt:
-            raise InputError(f"Height.after is {self.after:g} s, but the rollout ends at {steps * scene.dt:g} s")
+        check_span("Height", self.link, self.after, scene, steps)
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""

@@ -8,9 +8,8 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.errors import InputError
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_link, link_of, steps_from
+from diffsim.objectives.robots import check_span, link_of, steps_from
 from diffsim.spec import array, number
 
 __all__ = ["Upright"]
@@ -67,9 +66,7 @@ class Upright(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another kind of scene, an absent link, or if nothing of the rollout counts."""
-        check_link("Upright", self.link, scene)
-        if self.after >= steps * scene.dt:
-            raise InputError(f"Upright.after is {self.after:g} s, but the rollout ends at {steps * scene.dt:g} s")
+        check_span("Upright", self.link, self.after, scene, steps)
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""

@@ -31,21 +31,19 @@ TIME_CONSTANT = 0.02
 
 def quaternion(owner: str, value: Any) -> np.ndarray:
     """``value`` as a unit quaternion (w, x, y, z); any length but zero is taken."""
-    found = array(owner, value, (4,))
-    length = float(np.linalg.norm(found))
-    if length < 1e-12:
-        raise InputError(f"{owner} has length {length:g}, but a quaternion (w, x, y, z) other than zero is needed")
-    unit: np.ndarray = found if abs(length - 1.0) < 1e-15 else found / length
-    unit.setflags(write=False)
-    return unit
+    return _unit(owner, value, 4, "a quaternion (w, x, y, z) other than zero")
 
 
 def direction(owner: str, value: Any) -> np.ndarray:
     """``value`` as a unit vector (3,); any length but zero is taken."""
-    found = array(owner, value, (3,))
+    return _unit(owner, value, 3, "a direction")
+
+
+def _unit(owner: str, value: Any, count: int, needed: str) -> np.ndarray:
+    found = array(owner, value, (count,))
     length = float(np.linalg.norm(found))
     if length < 1e-12:
-        raise InputError(f"{owner} has length {length:g}, but a direction is needed")
+        raise InputError(f"{owner} has length {length:g}, but {needed} is needed")
     unit: np.ndarray = found if abs(length - 1.0) < 1e-15 else found / length
     unit.setflags(write=False)
     return unit

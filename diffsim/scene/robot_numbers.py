@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["numbers", "renewed"]
 
 _OF_LINKS = {
-    "mass": ("mass", ()),
-    "centre": ("centre", (3,)),
-    "inertia": ("inertia", (3,)),
-    "inertia_orientation": ("inertia_orientation", (4,)),
-    "link_position": ("position", (3,)),
-    "link_orientation": ("orientation", (4,)),
+    "mass": "mass",
+    "centre": "centre",
+    "inertia": "inertia",
+    "inertia_orientation": "inertia_orientation",
+    "link_position": "position",
+    "link_orientation": "orientation",
 }
 
 _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
@@ -38,7 +38,7 @@ def numbers(scene: Articulated) -> dict[str, np.ndarray]:
         "initial_velocity": scene.initial_velocity,
         "gravity": scene.gravity,
     }
-    for name, (attribute, _) in _OF_LINKS.items():
+    for name, attribute in _OF_LINKS.items():
         found[name] = np.array([getattr(link, attribute) for link in scene.links])
     for name in _OF_JOINTS:
         found[name] = np.array([getattr(joint, name) for joint in scene.joints])
@@ -84,7 +84,7 @@ def renewed(scene: Articulated, values: dict[str, np.ndarray]) -> Articulated:
     sites = values.get("site_position")
     joint = site = 0
     for k, link in enumerate(scene.links):
-        change: dict[str, Any] = {a: values[name][k] for name, (a, _) in _OF_LINKS.items() if name in values}
+        change: dict[str, Any] = {a: values[name][k] for name, a in _OF_LINKS.items() if name in values}
         change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
         joint += len(link.joints)
         change["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner == k]

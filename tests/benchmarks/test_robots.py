@@ -129,7 +129,7 @@ def test_gradient_against_mjx(name: str, target: str) -> None:
     controls = 0.2 * np.random.default_rng(0).uniform(-1, 1, (steps, model.nu))
     try:
         by_mjx, took = mjx_gradient(model, controls)
-    except Exception as error:  # what MJX cannot differentiate, or does not know of this version of MuJoCo
+    except (NotImplementedError, ValueError) as error:  # of what MJX does not simulate or differentiate
         pytest.skip(f"MJX does not do it: {type(error).__name__}: {str(error)[:300]}")
     print(f"\nMJX compiled for {took:.0f} s")
     with ds.Simulation(problem_of(loaded(name), steps)) as simulation:
