@@ -335,6 +335,12 @@ class Simulation:
 
     # Another, and giving back
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``Simulation(problem, **options)`` takes to give the same losses: plain values and arrays."""
+        found = {name: getattr(self, name) for name in ("device", "precision", "envs", "shared", "executor")}
+        return {**found, "initial_states": dict(self._initial)} if self._initial else found
+
     def again(
         self,
         *,
@@ -351,13 +357,8 @@ class Simulation:
             raise InputError(f"again takes window or adjoint, but {window!r} and {adjoint!r} were given")
         return Simulation(
             self.problem,
-            device=self.device,
-            precision=precision or self.precision,
-            envs=self.envs,
-            shared=self.shared,
-            initial_states=self._initial,
+            **{**self.options, "precision": precision or self.precision},
             adjoint=Truncated(window) if window is not None else adjoint or self.adjoint,
-            executor=self.executor,
             record=record or self.record,
         )
 

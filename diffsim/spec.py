@@ -89,6 +89,16 @@ class Spec:
             raise InputError(f"a specification's dictionary has a 'type', but {_excerpt(data)} was given")
         return _alive(data)
 
+    @staticmethod
+    def to_plain(value: Any) -> Any:
+        """A value of numbers, arrays, specifications and containers of them, as `to_dict` would write it."""
+        return _plain(value)
+
+    @staticmethod
+    def from_plain(value: Any) -> Any:
+        """The value that `to_plain` described; lists come back as tuples."""
+        return _alive(value)
+
 
 def _lock(value: Any) -> None:
     if isinstance(value, np.ndarray):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
 
 from diffsim.cli.flags import add_problem_flags, complain, whole_number
+from diffsim.cli.leave import leave_pictures
 from diffsim.errors import DeviceError, DivergenceError, InputError
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
-from diffsim.viewing import VideoError, plot_loss, render_optimisation
+from diffsim.viewing import VideoError
 
 __all__ = ["scene_main"]
 
@@ -41,11 +40,12 @@ def scene_main(
 ) -> None:
     """Tune the problem of a scene script as its command line says, and leave the run in a folder.
 
-    Flags: ``--iterations --starts --seed --device --precision --output --no-video --check``, and one for each
+    Flags: ``--iterations --starts --seed --device --precision --output --no-video --check --resume``, and one for each
     argument of ``problem``, which needs a default that is an int, a float, a str or a bool:
     ``def problem(robot="A", springy=True)`` makes ``--robot`` and ``--springy``, ``--no-springy``.
 
-    Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. Exit status: 0
+    Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. That run, or one
+    that was killed, goes on with ``--resume``. Exit status: 0
     if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag cannot be
     simulated, or its first evaluation diverges; 3 if a gradient cannot be judged; 130 after Ctrl-C.
 
@@ -97,6 +97,7 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
         action="store_true",
         help="compare the gradient with differences instead; status 1 if it is off, 3 if they cannot tell",
     )
+    add("--resume", action="store_true", help="go on with the run in the output folder, which was ended or killed")
     return parser
 
 
@@ -129,18 +130,21 @@ def _tune(
             scale=scale,
             window=window,
             run=Run(given.output),
+            resume=given.resume,
         )
     took = time.perf_counter() - began
     unsaved = [result.unsaved] if result.unsaved else []
     files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")] if not unsaved else []
     with Simulation(problem, **options) as simulation:
         try:
-            files += _draw(simulation, result, given)
+            files += leave_pictures(simulation, result, given.output, seconds=took, video=not given.no_video)
         except (InputError, OSError, VideoError) as error:  # the search took longer than a picture: show what it found
             unsaved.append(f"a picture: {error}")
         _summary(result, took, files)
         if report is not None:
             report(simulation, result)
+    if result.stopped == "interrupted" and files:
+        print(f"go on    {_again()}")
     for what in unsaved:
         complain("not saved", what)
     if unsaved:
@@ -148,21 +152,9 @@ def _tune(
     return INTERRUPTED if result.stopped == "interrupted" else 0
 
 
-def _draw(simulation: Simulation, result: Result, given: argparse.Namespace) -> Iterator[Path]:
-    """Draw the pictures of a run, one after the other."""
-    yield plot_loss(result.history, given.output / "loss.png")
-    if not given.no_video:
-        with Console(stderr=True).status("drawing the video"):
-            shown = [(iteration, simulation.rollout(params)) for iteration, params in _shown(result)]
-            yield render_optimisation(shown, result.history, given.output / "optimisation.mp4")
-
-
-def _shown(result: Result) -> list[tuple[int, dict[str, Any]]]:
-    """First, middle and best iteration; fewer in a short run."""
-    kept = dict(result.snapshots)
-    wanted = (0, result.best_iteration // 2, result.best_iteration)
-    chosen = {min(kept, key=lambda iteration, at=at: abs(iteration - at)) for at in wanted}  # type: ignore[misc]
-    return [(iteration, kept[iteration]) for iteration in sorted(chosen)]
+def _again() -> str:
+    """The command that goes on with this run."""
+    return shlex.join([*(word for word in sys.orig_argv if word != "--resume"), "--resume"])
 
 
 def _summary(result: Result, seconds: float, files: list[Path]) -> None:

@@ -184,6 +184,15 @@ class Sampler:
         self._low, self._high = (self._columns({name: limit[k] for name, limit in limits.items()}) for k in (0, 1))
         self._bounded = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
 
+    @property
+    def random(self) -> dict[str, Any]:
+        """The state of the generator, plain values; setting it draws the same perturbations again."""
+        return dict(self._rng.bit_generator.state)
+
+    @random.setter
+    def random(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
+
     def _check_copies(self, owner: str) -> None:
         envs, make = self.sim.envs, "make one with Simulation(problem, envs=16, shared=False)"
         if self.sim.shared:

@@ -1,9 +1,10 @@
 """The optimisation loop, on NumPy arrays only: optimizers, schedules, `tune`, and the files of a run."""
 
+from diffsim.tuning.load import SavedRun, load_history, load_params, load_problem, load_run, save_rollouts
 from diffsim.tuning.optimizers import SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
 from diffsim.tuning.result import Result
 from diffsim.tuning.rows import clip_by_norm, global_norm
-from diffsim.tuning.run import Run, load_history, load_params, load_problem
+from diffsim.tuning.run import Run
 from diffsim.tuning.schedules import Constant, CosineDecay, ExponentialDecay, PiecewiseConstant, Schedule
 from diffsim.tuning.tune import tune
 
@@ -19,11 +20,14 @@ __all__ = [
     "RMSProp",
     "Result",
     "Run",
+    "SavedRun",
     "Schedule",
     "clip_by_norm",
     "global_norm",
     "load_history",
     "load_params",
     "load_problem",
+    "load_run",
+    "save_rollouts",
     "tune",
 ]

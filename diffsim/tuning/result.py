@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,19 @@ class Snapshots:
         while len(self._kept) > self._most:
             self._stride *= 2
             self._kept = {i: v for i, v in self._kept.items() if i % self._stride == 0}
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """What was kept as arrays, for `restore`; the values must be arrays of one shape."""
+        kept = self.all()
+        values = {"values": np.stack([value for _, value in kept])} if kept else {}
+        return {"iterations": np.array([i for i, _ in kept], np.int64), "stride": np.array(self._stride), **values}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Keep again what `saved` gave."""
+        kept = list(zip(saved["iterations"].tolist(), saved.get("values", ()), strict=True))
+        self._stride = int(saved["stride"])
+        self._first = kept[0] if kept else None
+        self._kept = {i: value for i, value in kept if i % self._stride == 0}
 
     def all(self, *more: tuple[int, Any]) -> list[tuple[int, Any]]:
         """What was kept and ``more``, in the order of the iterations."""

@@ -1,21 +1,18 @@
-"""What a run leaves in its folder: ``problem.json``, ``params.npz`` and ``history.jsonl``; and their readers.
+"""What a run writes as it goes on: ``problem.json``, ``params.npz``, ``history.jsonl`` and ``state.npz``.
 
 A file that cannot be written never ends a run. What is in memory is kept and tried again, and what was
 written before stays readable: whole files are written beside and renamed, and the history only grows by whole
-lines.
+lines. A run that was killed goes on from its state, which is never newer than the history beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import io
 import json
 import math
 import os
-import platform
-import sys
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,11 +21,16 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.problem import Problem
-from diffsim.spec import choices, number
+from diffsim.spec import Spec, number
+from diffsim.tuning.environment import environment
+from diffsim.tuning.files import FORMAT, finite, packed, read_packed, write_all, write_whole
+from diffsim.tuning.load import load_about, read_records
 
-__all__ = ["FORMAT", "Run", "load_history", "load_params", "load_problem"]
+__all__ = ["STOPS", "Run"]
 
-FORMAT = 1  # of problem.json; a reader refuses a format that it does not know
+STOPS = ("iterations", "target", "patience", "time_limit")  # settings that only say when to stop: they may change
+
+COST = 20.0  # times as long as saving took, it waits before it saves again: at most 5 % of a run are spent on it
 
 _STRICT = json.JSONEncoder(allow_nan=False)  # json.dumps would make one for each line
 
@@ -44,13 +46,16 @@ class Run:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0):
-        """A run in ``folder`` that writes its parameters every ``every`` seconds; writes nothing yet."""
+        """A run in ``folder`` that writes its parameters and its state every ``every`` seconds, or less often if
+        that takes long; 0 is after each iteration. Writes nothing yet.
+        """
         self.folder = Path(folder)
         self.trouble: str | None = None
         self._every = number("Run.every", every, least=0.0)
         self._next = -math.inf
-        self._problem = b""
-        self._params = b""
+        self._id = ""
+        self._problem = self._params = self._state = b""
+        self._changed = False  # the problem is not the one on disk
         self._lines: list[bytes] = []
         self._handle: BinaryIO | None = None
         self._whole = 0  # how many of the lines are in the file,
@@ -60,7 +65,14 @@ class Run:
         """The folder."""
         return f"Run({str(self.folder)!r})"
 
-    def start(self, problem: Problem, *, seed: int = 0, settings: Mapping[str, Any] | None = None) -> None:
+    def start(
+        self,
+        problem: Problem,
+        *,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Begin an empty history, and take the problem and what is needed to do the run again.
 
         The files are written with the first `save`, so that parameters and problem are replaced together.
@@ -69,25 +81,79 @@ class Run:
             problem: anything with `to_dict`.
             seed: of the initial parameters.
             settings: of the optimisation, plain values.
+            options: of the simulation, numbers, arrays and specifications.
         """
-        about = {
-            "format": FORMAT,
-            "problem": problem.to_dict(),
-            "seed": seed,
-            "settings": dict(settings or {}),
-            "environment": _environment(),
-        }
-        self._problem = json.dumps(about, indent=1, allow_nan=False).encode() + b"\n"
-        self._lines, self._params = [], b""
+        self._id = uuid.uuid4().hex
+        about = {"format": FORMAT, "run": self._id, **_about(problem, seed, settings, options)}
+        self._problem = _json({**about, "environment": environment()})
+        self._lines, self._params, self._state = [], b"", b""
+        self._changed = True
         self._close_handle(forget=True)
         self._next = -math.inf
 
+    def resume(
+        self,
+        problem: Problem,
+        *,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, np.ndarray] | None:
+        """Take up the run that is in the folder, and go on from the last state that it saved.
+
+        Records of iterations after that state are forgotten: they will come again, the same.
+
+        Args:
+            problem: must be the run's, as must be the others; of ``settings`` those that say when to stop may differ.
+            seed: as of `start`.
+            settings: as of `start`.
+            options: as of `start`.
+
+        Returns:
+            The arrays given to `save`; None if the folder holds no run that could go on.
+
+        Raises:
+            InputError: if it is another run, naming the first difference, or its files are damaged.
+        """
+        try:
+            about, held = load_about(self.folder), read_packed(self.folder / "state.npz")
+            lines = (self.folder / "history.jsonl").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return None
+        if str(held.pop("run")) != about.get("run"):
+            return None  # another run began since, and was ended before its first state
+        given = json.loads(_json(_about(problem, seed, settings, options)))
+        kept = {**about, "settings": {**about["settings"], **{k: given["settings"].get(k) for k in STOPS}}}
+        found = _difference({name: kept.get(name) for name in given}, given)
+        if found is not None:
+            raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
+        done = int(held.pop("records"))
+        if len(lines) < done:
+            raise InputError(
+                f"{self.folder} cannot be resumed: its state was saved after {done} records, but history.jsonl holds "
+                f"{len(lines)}; start it anew"
+            )
+        self._close_handle()
+        self._id = about["run"]
+        self._problem = _json({**about, **given, "resumed": [*about.get("resumed", ()), environment()]})
+        self._lines = [line + b"\n" for line in lines[:done]]
+        self._whole, self._length = done, sum(map(len, self._lines))
+        self._changed = True
+        self._next = -math.inf
+        return held
+
+    def history(self) -> list[dict[str, Any]]:
+        """The records so far."""
+        return read_records(self.folder / "history.jsonl", b"".join(self._lines))
+
     def record(self, record: Mapping[str, Any]) -> None:
         """Append a line to ``history.jsonl``, unbuffered; numbers that are not finite become null."""
+        if not self._lines:
+            record = {"format": FORMAT, "run": self._id, **record}
         try:
             line = _STRICT.encode(record)
         except ValueError:
-            line = _STRICT.encode(_finite(record))
+            line = _STRICT.encode(finite(record))
         self._lines.append(line.encode() + b"\n")
         if self._handle is not None:  # else nothing was saved yet, or it is in trouble
             try:
@@ -99,20 +165,28 @@ class Run:
         """Whether it is time to `save`."""
         return time.monotonic() >= self._next
 
-    def save(self, best: Mapping[str, np.ndarray], last: Mapping[str, np.ndarray]) -> None:
+    def save(
+        self,
+        best: Mapping[str, np.ndarray],
+        last: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         """Write ``params.npz``, arrays ``best/NAME`` and ``last/NAME``, and what could not be written before.
 
         Args:
             best: parameters with the lowest loss, of one copy.
             last: last accepted parameters; of all copies, if each has its own.
+            state: what `resume` is to return, as it is after the last record; None keeps what was saved before.
         """
+        began = time.monotonic()
         arrays = {f"best/{name}": value for name, value in best.items()}
         arrays.update({f"last/{name}": value for name, value in last.items()})
-        held = io.BytesIO()
-        np.savez(held, allow_pickle=False, **arrays)
-        self._params = held.getvalue()
+        self._params = packed({**arrays, "run": np.array(self._id)})
+        if state is not None:
+            self._state = packed({**state, "run": np.array(self._id), "records": np.array(len(self._lines))})
         self._attempt()
-        self._next = time.monotonic() + self._every
+        now = time.monotonic()
+        self._next = now + (max(self._every, COST * (now - began)) if self._every else 0.0)
 
     def close(self) -> None:
         """Write what could not be written before, and close the files."""
@@ -128,14 +202,21 @@ class Run:
             gone = not (self.folder / "problem.json").exists() or not self._is_ours()
             name = "params.npz"
             if self._params:
-                _write_whole(self.folder / name, self._params)
+                write_whole(self.folder / name, self._params)
             name = "problem.json"
-            if gone:
-                _write_whole(self.folder / name, self._problem)
+            if gone or self._changed:
+                write_whole(self.folder / name, self._problem)
+                self._changed = False
             name = "history.jsonl"
             if gone:
                 self._close_handle(forget=True)
             self._append()
+            name = "state.npz"
+            if self._state:
+                assert self._handle is not None
+                with contextlib.suppress(OSError):  # a link to what is no file cannot be forced
+                    os.fsync(self._handle.fileno())  # or the state could outlive the records before it
+                write_whole(self.folder / name, self._state)
         except OSError as error:
             self._failed(name, error)
         else:
@@ -153,7 +234,7 @@ class Run:
         if self._handle is None:
             self._handle = self._open()
         waiting = b"".join(self._lines[self._whole :])
-        _write_all(self._handle, waiting)
+        write_all(self._handle, waiting)
         self._whole, self._length = len(self._lines), self._length + len(waiting)
 
     def _open(self) -> BinaryIO:
@@ -164,6 +245,7 @@ class Run:
             return open(path, "wb", buffering=0)
         handle = open(path, "r+b", buffering=0)  # noqa: SIM115  (stays open for the run)
         handle.seek(self._length)
+        handle.truncate()
         return handle
 
     def _close_handle(self, forget: bool = False) -> None:
@@ -176,7 +258,11 @@ class Run:
 
     def _failed(self, name: str, error: OSError) -> None:
         self._close_handle()
-        kept = {"problem.json": ["the problem"], "history.jsonl": []}.get(name, ["the best and last parameters"])
+        kept = {
+            "problem.json": ["the problem"],
+            "history.jsonl": [],
+            "state.npz": ["what it takes to resume from here"],
+        }.get(name, ["the best and last parameters"])
         unwritten = len(self._lines) - self._whole
         if unwritten:
             kept.append(f"{unwritten} line{'s' * (unwritten > 1)} of history")
@@ -185,129 +271,33 @@ class Run:
         self.trouble = f"cannot write {self.folder / name}: {reason}; only in memory: {what}"
 
 
-def load_params(path: str | os.PathLike[str], which: str = "best") -> dict[str, np.ndarray]:
-    """The parameters that a run left, by name.
-
-    Args:
-        path: the run's folder, or its ``params.npz``.
-        which: "best" (of one copy) or "last" (with a leading axis of copies, if each had its own).
-
-    Raises:
-        InputError: if the file holds none.
-        FileNotFoundError: if there is no such file.
-    """
-    choices("which", which, ("best", "last"))
-    path = _inside(path, "params.npz")
-    with np.load(path, allow_pickle=False) as held:
-        found = {name[len(which) + 1 :]: held[name] for name in held.files if name.startswith(f"{which}/")}
-    if not found:
-        raise InputError(f"{path} holds no {which} parameters; it was not written by a run")
-    return found
-
-
-def load_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The records that a run left, in order; null becomes nan, and a torn last line is left out.
-
-    Args:
-        path: the run's folder, or its ``history.jsonl``.
-
-    Raises:
-        InputError: naming a line other than the last that is not a record.
-        FileNotFoundError: if there is no such file.
-    """
-    path = _inside(path, "history.jsonl")
-    lines = path.read_bytes().split(b"\n")
-    records: list[dict[str, Any]] = []
-    for k, line in enumerate(lines):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            records.append(_with_nan(record))
-        elif k < len(lines) - 1:
-            raise InputError(f"{path} line {k + 1} is not a record: {line[:60]!r}")
-    return records
-
-
-def load_problem(path: str | os.PathLike[str]) -> Problem:
-    """The problem that a run left.
-
-    Args:
-        path: the run's folder, or its ``problem.json``.
-
-    Raises:
-        InputError: if the file is of a format that this version does not read.
-        FileNotFoundError: if there is no such file.
-    """
-    path = _inside(path, "problem.json")
-    try:
-        about = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        given = about.get("format") if isinstance(about, dict) else None
-        raise InputError(f"{path} has format {given!r}, but this version of diffsim reads format {FORMAT}")
-    return Problem.from_dict(about["problem"])
-
-
-def _inside(path: str | os.PathLike[str], name: str) -> Path:
-    path = Path(path)
-    return path / name if path.is_dir() else path
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside and rename it: whoever reads ``path`` sees the old content or all of the new."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb", buffering=0) as file:
-            _write_all(file, data)
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-
-
-def _write_all(file: Any, data: bytes) -> None:
-    """An unbuffered write may take only a part: a disk that fills up accepts what still fits."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
-
-
-def _environment() -> dict[str, Any]:
+def _about(problem: Problem, seed: int, settings: Any, options: Any) -> dict[str, Any]:
     return {
-        "python": platform.python_version(),
-        **{package: _version(package) for package in ("diffsim", "numpy", "taichi")},
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "command": list(sys.orig_argv),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "problem": problem.to_dict(),
+        "seed": seed,
+        "settings": dict(settings or {}),
+        "simulation": Spec.to_plain(dict(options or {})),
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None  # run from a checkout
+def _json(about: Mapping[str, Any]) -> bytes:
+    return json.dumps(about, indent=1, allow_nan=False).encode() + b"\n"
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
+    """The first difference between a run and what is to go on, in words; None if there is none."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        pairs = [(name, theirs.get(name), ours.get(name)) for name in {**theirs, **ours}]
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        pairs = [(str(k), *pair) for k, pair in enumerate(zip(theirs, ours, strict=True))]
+    elif theirs == ours:
+        return None
+    else:
+        return f"its {where} is {_excerpt(theirs)}, but now it is {_excerpt(ours)}"
+    parts = (_difference(a, b, f"{where}.{name}" if where else name) for name, a, b in pairs)
+    return next((part for part in parts if part), None)
 
 
-def _with_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_nan(item) for item in value]
-    return math.nan if value is None else value
+def _excerpt(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

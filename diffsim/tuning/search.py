@@ -24,6 +24,9 @@ MOST_REJECTIONS = 20  # in a row, then a copy is given up: by then the step is 2
 SHORTEN = 0.5  # step length after a rejection; any value below 1 works, smaller ones overshoot the wall's near side
 RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rejection; 1 would never recover
 
+# What `Search.saved` keeps besides the states of the optimizer.
+SAVED = ("x", "kept_x", "kept_gradient", "scale", "strikes", "alive", "started", "unharmed")
+
 
 class Tunable(Protocol):
     """What can be tuned: a `Simulation`, or anything like it.
@@ -121,6 +124,25 @@ class Search:
         self.started = np.zeros(count, dtype=bool)
         self.unharmed = True
         self.error: DivergenceError | None = None
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """All of it as arrays, for `restore`; to be taken after `take`."""
+        found = {name: np.asarray(getattr(self, name)) for name in SAVED}
+        found.update({f"state/{name}": value for name, value in self.state.items()})
+        found.update({f"kept_state/{name}": value for name, value in self.kept_state.items()})
+        if isinstance(self.sim, Smoothed):
+            found["random"] = np.array(self.sim.random)
+        return found
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Stand again where `saved` was taken."""
+        for name in SAVED:
+            setattr(self, name, saved[name])
+        self.unharmed = bool(self.unharmed)
+        self.state = {name: saved[f"state/{name}"] for name in self.state}
+        self.kept_state = {name: saved[f"kept_state/{name}"] for name in self.kept_state}
+        if isinstance(self.sim, Smoothed):
+            self.sim.random = str(saved["random"])
 
     def params(self) -> dict[str, np.ndarray]:
         """The candidates as the simulation takes them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,15 @@ class Smoothed:
         self.last = None
         self.last = self._sampler.estimate(params)
         return self.last.loss, self.last.gradient
+
+    @property
+    def random(self) -> str:
+        """The state of the perturbations' generator, in words; setting it draws the same ones again."""
+        return json.dumps(self._sampler.random)
+
+    @random.setter
+    def random(self, words: str) -> None:
+        self._sampler.random = json.loads(words)
 
     def notes(self) -> dict[str, Any]:
         """What a record says about the last estimate; nothing if there is none."""

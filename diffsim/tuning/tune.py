@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from diffsim.tuning.rows import Rows
 from diffsim.tuning.run import Run
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search, Tunable
 from diffsim.tuning.smoothing import Smoothed
+from diffsim.tuning.stopping import Stop, interrupts
 
 __all__ = ["tune"]
 
@@ -46,6 +45,7 @@ def tune(
     callback: Callback | None = None,
     progress: bool | None = None,
     run: Run | None = None,
+    resume: bool = False,
 ) -> Result:
     """Lower the loss of a simulation by gradient descent, and return the best parameters that were evaluated.
 
@@ -89,19 +89,25 @@ def tune(
         progress: True shows a bar, False nothing, None a bar on a terminal and lines elsewhere; on stderr.
         run: the folder that the run leaves its files in. A file that cannot be written is a warning, and is
             named in the result; the run goes on.
+        resume: go on with the run that is in the folder of ``run``, from the last iteration whose state it saved, and
+            end with the very numbers of a run that was not ended between (but for ``seconds``). Everything must be as
+            it was, but for ``iterations``, ``target``, ``patience`` and ``time_limit``. If there is nothing to go on
+            with, it starts.
 
     Raises:
-        InputError: for an argument or parameters that do not fit.
+        InputError: for an argument or parameters that do not fit; with ``resume``, if the folder holds another run.
         DivergenceError: if no copy's first evaluation is finite. Once one was, divergence raises nothing.
     """
     whole("tune(iterations)", iterations)
     whole("tune(seed)", seed, least=0)
     clip = None if clip is None else number("tune(clip)", clip, above=0.0)
-    stop = _Stop(iterations, target, patience, time_limit)
+    stop = Stop(iterations, target, patience, time_limit)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"tune(optimizer) is {optimizer!r}, but an optimizer is needed, e.g. diffsim.Adam(0.02)")
     if run is not None and not isinstance(run, Run):
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
+    if resume and run is None:
+        raise InputError("tune(resume) is True, but without a run there is no folder to go on from")
     settings = {
         "optimizer": repr(optimizer),
         "iterations": iterations,
@@ -110,25 +116,29 @@ def tune(
         "estimator": estimator,
         "sigma": (dict(sigma) if isinstance(sigma, Mapping) else sigma) if estimator else None,
         "window": window,
+        "adjoint": repr(sim.adjoint) if hasattr(sim, "adjoint") else None,
         "target": target,
         "patience": patience,
         "time_limit": time_limit,
         "start": "seed" if params is None else "given",
     }
     with contextlib.ExitStack() as held:
+        about = {"problem": sim.problem, "seed": seed, "settings": settings, "options": getattr(sim, "options", {})}
         if window is not None:
             sim = held.enter_context(contextlib.closing(_windowed(sim, window)))
         if estimator is not None:
             sim = Smoothed(sim, estimator, sigma=sigma, seed=seed, scale=scale)
         search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
-        folder = _Folder(run, sim.problem, seed, settings)
-        return _Loop(search, stop, folder, callback, progress_for(progress, iterations)).run()
+        loop = _Loop(search, stop, _Folder(run, about), callback, progress_for(progress, iterations))
+        if resume:
+            loop.resume()
+        return loop.run()
 
 
 class _Loop:
     """One run of `tune`."""
 
-    def __init__(self, search: Search, stop: _Stop, folder: _Folder, callback: Callback | None, progress: Progress):
+    def __init__(self, search: Search, stop: Stop, folder: _Folder, callback: Callback | None, progress: Progress):
         self.search, self.stop, self.folder = search, stop, folder
         self.callback, self.progress = callback, progress
         self.history: list[dict[str, Any]] = []
@@ -138,18 +148,35 @@ class _Loop:
         self.rate = 0.0  # of the next step,
         self.unknown = np.zeros_like(search.alive)  # which these copies do not take
         self.warned = 0
+        self.seconds = 0.0  # before the run was ended and resumed
+
+    def resume(self) -> None:
+        """Go on where the folder's run stands, if it holds one."""
+        held = self.folder.resume()
+        if held is None:
+            self.progress.note("there is no run to go on with yet; it starts")
+            return
+        for group, part in (("search", self.search), ("snapshots", self.snapshots)):
+            part.restore({k.removeprefix(f"{group}/"): v for k, v in held.items() if k.startswith(f"{group}/")})
+        self.history = self.folder.history()
+        loss, iteration, copy = held["best"].tolist()
+        self.best = loss, int(iteration), int(copy), held["best_row"]
+        self.rate, self.unknown = float(held["rate"]), held["unknown"]
+        self.warned, self.seconds = int(held["warned"]), float(held["seconds"])
 
     def run(self) -> Result:
         """Iterate until something says stop."""
         stopped = "an error"
         self.progress.start()
-        began = time.perf_counter()
+        self.began = time.perf_counter() - self.seconds
         try:
-            with _interrupts() as interrupted:
+            with interrupts() as interrupted:
                 try:
-                    for iteration in range(self.stop.iterations):
-                        answer = self._iterate(iteration, began)
-                        reason = self._reason(iteration, answer, bool(interrupted), time.perf_counter() - began)
+                    done = len(self.history)
+                    reason = self._reason(done - 1, False, False, self.seconds) if done else None
+                    for iteration in range(done, 0 if reason else self.stop.iterations):
+                        answer = self._iterate(iteration)
+                        reason = self._reason(iteration, answer, bool(interrupted), self._elapsed())
                         if reason:
                             break
                 except KeyboardInterrupt:
@@ -165,7 +192,10 @@ class _Loop:
             self.progress.close(stopped)
         return self._result(stopped)
 
-    def _iterate(self, iteration: int, began: float) -> Any:
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self.began
+
+    def _iterate(self, iteration: int) -> Any:
         """Evaluate, judge, record, and prepare the next candidates; returns the callback's answer."""
         search = self.search
         if iteration > 0:
@@ -173,7 +203,7 @@ class _Loop:
         found = search.evaluate()
         good = search.take(found)
         self.rate, self.unknown = search.optimizer.rate(iteration), found.unknown
-        record = self._record(iteration, found, good, time.perf_counter() - began)
+        record = self._record(iteration, found, good, self._elapsed())
         self.history.append(record)
         if found.clean or good.any():
             self.snapshots.offer(iteration, search.kept_x)
@@ -234,11 +264,21 @@ class _Loop:
             return "the callback said so"
         return self.stop.reason(iteration, self.best, seconds)
 
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Best parameters (one copy's) and last accepted ones, for the run's folder."""
+    def _state(self) -> tuple[dict[str, np.ndarray], ...]:
+        """For the run's folder: best parameters (one copy's), last accepted ones, and what it takes to go on."""
         assert self.best is not None
         rows = self.search.rows
-        return _one(rows, self.best[3]), rows.unpack(self.search.kept_x)
+        state = {
+            **{f"search/{name}": value for name, value in self.search.saved().items()},
+            **{f"snapshots/{name}": value for name, value in self.snapshots.saved().items()},
+            "best": np.array(self.best[:3]),
+            "best_row": self.best[3],
+            "rate": np.array(self.rate),
+            "unknown": self.unknown,
+            "warned": np.array(self.warned),
+            "seconds": np.array(self._elapsed()),
+        }
+        return _one(rows, self.best[3]), rows.unpack(self.search.kept_x), state
 
     def _result(self, stopped: str) -> Result:
         assert self.best is not None
@@ -259,43 +299,34 @@ class _Loop:
         )
 
 
-class _Stop:
-    """When a run has done enough."""
-
-    def __init__(self, iterations: int, target: Any, patience: Any, time_limit: Any):
-        self.iterations = iterations
-        self.target = None if target is None else number("tune(target)", target)
-        self.patience = None if patience is None else whole("tune(patience)", patience)
-        self.time_limit = None if time_limit is None else number("tune(time_limit)", time_limit, above=0.0)
-
-    def reason(self, iteration: int, best: tuple[float, int, int, np.ndarray] | None, seconds: float) -> str | None:
-        """Why to stop after that iteration, or None."""
-        if best is not None and self.target is not None and best[0] <= self.target:
-            return f"the target of {self.target:g} is reached"
-        if best is not None and self.patience is not None and iteration - best[1] >= self.patience:
-            return f"no new best in {self.patience} iterations"
-        if self.time_limit is not None and seconds >= self.time_limit:
-            return f"the time limit of {self.time_limit:g} s is reached"
-        return f"all {self.iterations} iterations are done" if iteration + 1 == self.iterations else None
-
-
 class _Folder:
     """Writes to the run's folder, if there is one, and reports trouble once."""
 
-    def __init__(self, run: Run | None, problem: Any, seed: int, settings: dict[str, Any]):
-        self._run, self._problem, self._seed, self._settings = run, problem, seed, settings
+    def __init__(self, run: Run | None, about: dict[str, Any]):
+        self._run, self._about = run, about
         self._begun = self._told = False
 
     @property
     def trouble(self) -> str | None:
         return None if self._run is None else self._run.trouble
 
+    def resume(self) -> dict[str, np.ndarray] | None:
+        """The state that the run saved; None if there is none."""
+        assert self._run is not None
+        held = self._run.resume(**self._about)
+        self._begun = held is not None
+        return held
+
+    def history(self) -> list[dict[str, Any]]:
+        """The records of the run so far."""
+        return [] if self._run is None else self._run.history()
+
     def write(self, history: list[dict[str, Any]], progress: Progress, state: Callable[[], Any]) -> None:
         """The last record, and the parameters if it is time."""
         if self._run is None:
             return
         if not self._begun:
-            self._run.start(self._problem, seed=self._seed, settings=self._settings)
+            self._run.start(**self._about)
         for record in history[-1:] if self._begun else history:
             self._run.record(record)
         self._begun = True
@@ -354,27 +385,3 @@ def _in_words(reasons: Mapping[int, str], copies: bool) -> str:
     words = [f"copy {copy}: {reason}" for copy, reason in list(reasons.items())[:3]]
     more = len(reasons) - len(words)
     return "; ".join(words) + (f"; and {more} more" if more else "")
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[list[bool]]:
-    """A list that the first Ctrl-C fills; the second raises KeyboardInterrupt as usual.
-
-    Only in the main thread, and only where Python's own handler is in place: an application with a handler of
-    its own keeps it.
-    """
-    pressed: list[bool] = []
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
-        yield pressed
-        return
-
-    def press(number: int, frame: Any) -> None:
-        pressed.append(True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, usual)

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 import diffsim as ds
-from diffsim.cli import scene, scene_main
+from diffsim.cli import leave, scene, scene_main
+
+ALL = ["history", "loss", "optimisation", "params", "problem", "report", "rollouts", "state"]  # what a run leaves
 
 BODY = ds.grid((1, 1), spacing=0.1, origin=(0.0, 0.2))
 
@@ -189,7 +191,7 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
 
 def test_one_iteration_of_the_default_problem_has_a_video():
     assert main("--iterations", 1) == 0
-    assert [name.split(".")[0] for name in left()] == ["history", "loss", "optimisation", "params", "problem"]
+    assert [name.split(".")[0] for name in left()] == ALL
     assert all(os.path.getsize(os.path.join("outputs", "test_scene", name)) for name in left())
     assert len(ds.load_history("outputs/test_scene")) == 1
     assert ds.load_problem("outputs/test_scene") == problem()
@@ -260,7 +262,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_hide_the_result(monkeypatch, ca
     assert "loss.png" in out
     assert "optimisation" not in out
     assert err.splitlines()[-1].startswith("not saved: a picture: DIFFSIM_FFMPEG is 'no-such-program'")
-    assert left() == ["history.jsonl", "loss.png", "params.npz", "problem.json"]
+    assert [name.split(".")[0] for name in left()] == [name for name in ALL if name != "optimisation"]
 
 
 def test_a_folder_that_cannot_be_written_does_not_hide_the_result(capsys):
@@ -277,10 +279,10 @@ def test_interrupted_while_it_draws(monkeypatch, capsys):
     def press(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scene, "render_optimisation", press)
+    monkeypatch.setattr(leave, "render_optimisation", press)
     assert main("--iterations", 2) == 130
     assert capsys.readouterr().err.endswith("interrupted: at once; the files already written are whole\n")
-    assert left() == ["history.jsonl", "loss.png", "params.npz", "problem.json"]
+    assert [name.split(".")[0] for name in left()] == [name for name in ALL if name != "optimisation"]
 
 
 # Colours
@@ -326,15 +328,10 @@ def test_ctrl_c_keeps_the_best_and_draws_it(script):
     assert process.returncode == 130, err
     assert "stopped: interrupted" in err
     assert "stopped  interrupted" in out
+    assert out.splitlines()[-1].endswith("throw.py --iterations 100000000 --resume")
     assert "Traceback" not in err
     assert "\x1b" not in out + err
-    assert [name.split(".")[0] for name in left("outputs/throw")] == [
-        "history",
-        "loss",
-        "optimisation",
-        "params",
-        "problem",
-    ]
+    assert [name.split(".")[0] for name in left("outputs/throw")] == ALL
     history = ds.load_history("outputs/throw")
     assert out.startswith(f"loss     {history[0]['loss']:.6g} at the start, {history[-1]['best']:.6g} at iteration ")
     with ds.Simulation(ds.load_problem("outputs/throw")) as simulation:

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 
+import diffsim.tuning.files as files_module
 import diffsim.tuning.run as run_module
 from diffsim.errors import InputError
 from diffsim.problem import Problem
@@ -68,14 +69,14 @@ def begun(folder, problem, lines=2):
 def test_a_run_leaves_its_problem_parameters_and_history(tmp_path, problem):
     folder = tmp_path / "outputs" / "line"
     result = tune(Line(problem), optimizer=SGD(0.75), iterations=5, seed=3, progress=False, run=Run(folder), clip=10.0)
-    assert names(folder) == ["history.jsonl", "params.npz", "problem.json"]
+    assert names(folder) == ["history.jsonl", "params.npz", "problem.json", "state.npz"]
     assert result.unsaved is None
     assert load_history(folder) == result.history
     assert load_problem(folder) == problem  # with its infinite friction
     np.testing.assert_array_equal(load_params(folder)["scene.damping"], result.best_params["scene.damping"])
     np.testing.assert_array_equal(load_params(folder, "last")["scene.damping"], result.last_params["scene.damping"])
     with np.load(folder / "params.npz", allow_pickle=False) as held:
-        assert sorted(held.files) == ["best/scene.damping", "last/scene.damping"]
+        assert sorted(held.files) == ["best/scene.damping", "format", "last/scene.damping", "run"]
     about = json.loads((folder / "problem.json").read_text(), parse_constant=pytest.fail)
     assert about["format"] == 1
     assert about["seed"] == 3
@@ -101,8 +102,9 @@ def test_numbers_that_are_not_finite_are_null(tmp_path, problem):
     run.record({"iteration": 0, "loss": math.nan, "losses": [1.5, -math.inf], "rejected": "the loss is nan"})
     run.close()
     text = (tmp_path / "history.jsonl").read_text()
-    wanted = '{"iteration": 0, "loss": null, "losses": [1.5, null], "rejected": "the loss is nan"}\n'
-    assert text == wanted
+    wanted = '"iteration": 0, "loss": null, "losses": [1.5, null], "rejected": "the loss is nan"}\n'
+    assert text.endswith(wanted)
+    assert text.startswith('{"format": 1, "run": "')
     (record,) = load_history(tmp_path)
     assert math.isnan(record["loss"])
     assert record["losses"][0] == 1.5
@@ -122,7 +124,7 @@ def test_a_torn_last_line_is_left_out(tmp_path):
 
 def test_readers_say_what_they_were_given(tmp_path):
     (tmp_path / "problem.json").write_text('{"format": 99}')
-    with pytest.raises(InputError, match="has format 99, but this version of diffsim reads format 1"):
+    with pytest.raises(InputError, match=r"has format 99, but .* reads formats up to 1: it was written by a later"):
         load_problem(tmp_path)
     (tmp_path / "problem.json").write_text('{"form')
     with pytest.raises(InputError, match="is not JSON"):
@@ -136,11 +138,11 @@ def test_readers_say_what_they_were_given(tmp_path):
         load_history(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("broken", ["replace", "fsync", "_write_all"])
+@pytest.mark.parametrize("broken", ["replace", "fsync", "write_all"])
 def test_a_failed_write_leaves_the_old_parameters_whole(tmp_path, problem, monkeypatch, broken):
     run = begun(tmp_path, problem)
     with monkeypatch.context() as patch:
-        patch.setattr(run_module if broken == "_write_all" else os, broken, full)
+        patch.setattr(files_module if broken == "write_all" else os, broken, full)
         run.save({"scene.damping": np.array(9.0)}, {"scene.damping": np.array(9.0)})
         assert run.trouble == (
             f"cannot write {tmp_path / 'params.npz'}: No space left on device; only in memory: the best and last "
@@ -167,7 +169,7 @@ def test_a_disk_that_fills_up_amid_a_line_loses_no_line(tmp_path, problem, monke
         full()
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "_write_all", half)
+        patch.setattr(run_module, "write_all", half)
         run.record({"iteration": 2, "loss": 0.25})
     run.record({"iteration": 3, "loss": 0.125})
     assert "history.jsonl: No space left on device; only in memory: 1 line of history" in run.trouble
@@ -187,7 +189,7 @@ def test_a_write_that_takes_only_a_part_goes_on(tmp_path):
             taken.append(bytes(data[:3]))
             return len(data[:3])
 
-    run_module._write_all(Reluctant(), b"12345678")
+    files_module.write_all(Reluctant(), b"12345678")
     assert taken == [b"123", b"456", b"78"]
 
 

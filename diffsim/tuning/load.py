@@ -1,0 +1,247 @@
+"""Read what a run left in its folder, in another process or on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.problem import Problem
+from diffsim.rollout import Rollout
+from diffsim.spec import Spec, choices
+from diffsim.tuning.files import check_format, inside, packed, read_packed, with_nan, write_whole
+
+__all__ = [
+    "SavedRun",
+    "load_about",
+    "load_history",
+    "load_params",
+    "load_problem",
+    "load_run",
+    "read_records",
+    "save_rollouts",
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SavedRun:
+    """What a run left: ``Simulation(run.problem, **run.options).value(run.params)`` is its best loss again.
+
+    Attributes:
+        folder: of the run.
+        problem: what was tuned.
+        params: the best parameters that were evaluated, of one copy.
+        last_params: the last accepted ones; with a leading axis of copies if each had its own.
+        history: a record for each iteration, as in `Result`.
+        rollouts: trajectories of some iterations in rising order, by the iteration; empty if none were saved.
+        options: of the `Simulation`: device, precision, envs, shared, executor, and initial_states if it had some.
+        about: what ``problem.json`` says besides: ``seed``, ``settings`` of `tune`, ``environment`` (versions, command,
+            when it began).
+    """
+
+    folder: Path
+    problem: Problem
+    params: dict[str, np.ndarray]
+    last_params: dict[str, np.ndarray]
+    history: list[dict[str, Any]]
+    rollouts: dict[int, Rollout] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def best_loss(self) -> float:
+        """At the best parameters."""
+        return float(self.history[-1]["best"])
+
+    @property
+    def best_iteration(self) -> int:
+        """Whose evaluation found them."""
+        return next(int(record["iteration"]) for record in self.history if record["best"] == self.best_loss)
+
+    def __repr__(self) -> str:
+        """One line."""
+        return (
+            f"SavedRun({str(self.folder)!r}, best_loss={self.best_loss:.6g}, best_iteration={self.best_iteration}, "
+            f"iterations={len(self.history)}, rollouts={list(self.rollouts)})"
+        )
+
+
+def load_run(folder: str | os.PathLike[str]) -> SavedRun:
+    """Everything that a run left in its folder.
+
+    Raises:
+        InputError: naming the file that is missing, damaged, or of a later version of diffsim; or a class of scene,
+            controller or objective that is not known: import the module that defines it first.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder of a run" if folder.exists() else f"{folder} does not exist")
+    for name in ("problem.json", "params.npz", "history.jsonl"):
+        if not (folder / name).exists():
+            raise InputError(f"{folder} holds no {name}; it was not written by a run")
+    about = load_about(folder)
+    problem = Problem.from_dict(about["problem"])
+    history = load_history(folder)
+    if not history:
+        raise InputError(f"{folder / 'history.jsonl'} holds no record yet")
+    _check_one_run(folder, about.get("run"))
+    return SavedRun(
+        folder=folder,
+        problem=problem,
+        params=load_params(folder),
+        last_params=load_params(folder, "last"),
+        history=history,
+        rollouts=_load_rollouts(folder, problem, about.get("run")),
+        options=Spec.from_plain(about.get("simulation", {})),
+        about=about,
+    )
+
+
+def _check_one_run(folder: Path, run: Any) -> None:
+    """Refuse the files of two runs: the later one was killed while it replaced those of the earlier one."""
+    with open(folder / "history.jsonl", "rb") as file:
+        first = json.loads(file.readline()).get("run")
+    held = read_packed(folder / "params.npz").get("run")
+    for name, found in (("history.jsonl", first), ("params.npz", None if held is None else str(held))):
+        if found != run:
+            raise InputError(
+                f"{folder / name} is of another run than problem.json: a run was killed as it began; start it again"
+            )
+
+
+def save_rollouts(folder: str | os.PathLike[str], rollouts: Iterable[tuple[int, Rollout]]) -> Path:
+    """Write trajectories of a run's iterations, of one environment each, to ``rollouts.npz`` in its folder.
+
+    They are kept in float32 if they were computed in it, else in float64.
+
+    Raises:
+        InputError: if the folder is not a run's.
+        OSError: if it cannot be written; an earlier file is then as it was.
+    """
+    folder, arrays, iterations = Path(folder), {}, []
+    for iteration, rollout in rollouts:
+        iterations.append(iteration)
+        arrays[f"{iteration}/time"] = rollout.time
+        if rollout.loss is not None:
+            arrays[f"{iteration}/loss"] = np.array(rollout.loss, np.float64)
+        arrays.update({f"{iteration}/params/{name}": value for name, value in rollout.params.items()})
+        arrays.update({f"{iteration}/arrays/{name}": _narrow(value) for name, value in rollout.arrays.items()})
+    arrays["iterations"] = np.array(iterations, np.int64)
+    arrays["run"] = np.array(load_about(folder).get("run", ""))
+    path = folder / "rollouts.npz"
+    write_whole(path, packed(arrays, compressed=True))
+    return path
+
+
+def _narrow(value: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        narrow = value.astype(np.float32)
+    return narrow if np.array_equal(narrow, value, equal_nan=True) else value
+
+
+def _load_rollouts(folder: Path, problem: Problem, run: Any) -> dict[int, Rollout]:
+    """The saved trajectories; none if the file is not there, or is of an earlier run in the same folder."""
+    path = folder / "rollouts.npz"
+    if not path.exists():
+        return {}
+    held = read_packed(path)
+    if str(held.get("run", "")) != (run or ""):
+        return {}
+    found = {}
+    for iteration in held["iterations"].tolist():
+        own = {name.removeprefix(f"{iteration}/"): v for name, v in held.items() if name.startswith(f"{iteration}/")}
+        found[iteration] = Rollout(
+            problem=problem,
+            params={name[7:]: value for name, value in own.items() if name.startswith("params/")},
+            time=own["time"],
+            arrays={name[7:]: value.astype(np.float64) for name, value in own.items() if name.startswith("arrays/")},
+            loss=own["loss"].item() if "loss" in own else None,
+        )
+    return dict(sorted(found.items()))
+
+
+def load_params(path: str | os.PathLike[str], which: str = "best") -> dict[str, np.ndarray]:
+    """The parameters that a run left, by name.
+
+    Args:
+        path: the run's folder, or its ``params.npz``.
+        which: "best" (of one copy) or "last" (with a leading axis of copies, if each had its own).
+
+    Raises:
+        InputError: if the file holds none, is damaged or of a later version.
+        FileNotFoundError: if there is no such file.
+    """
+    choices("which", which, ("best", "last"))
+    path = inside(path, "params.npz")
+    found = {name[len(which) + 1 :]: v for name, v in read_packed(path).items() if name.startswith(f"{which}/")}
+    if not found:
+        raise InputError(f"{path} holds no {which} parameters; it was not written by a run")
+    return found
+
+
+def load_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The records that a run left, in order; null becomes nan, and a torn last line is left out.
+
+    Args:
+        path: the run's folder, or its ``history.jsonl``.
+
+    Raises:
+        InputError: naming a line other than the last that is not a record.
+        FileNotFoundError: if there is no such file.
+    """
+    path = inside(path, "history.jsonl")
+    return read_records(path, path.read_bytes())
+
+
+def read_records(path: Path, text: bytes) -> list[dict[str, Any]]:
+    """The records of a history with that text; raises as `load_history`."""
+    lines = text.split(b"\n")
+    records: list[dict[str, Any]] = []
+    for k, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            check_format(path, record.pop("format", 1))
+            record.pop("run", None)
+            records.append(with_nan(record))
+        elif k < len(lines) - 1:
+            raise InputError(f"{path} line {k + 1} is not a record: {line[:60]!r}")
+    return records
+
+
+def load_problem(path: str | os.PathLike[str]) -> Problem:
+    """The problem that a run left.
+
+    Args:
+        path: the run's folder, or its ``problem.json``.
+
+    Raises:
+        InputError: if the file is of a format that this version does not read.
+        FileNotFoundError: if there is no such file.
+    """
+    return Problem.from_dict(load_about(path)["problem"])
+
+
+def load_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ``problem.json`` holds, as it stands there; raises as `load_problem`."""
+    path = inside(path, "problem.json")
+    try:
+        about = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    if not isinstance(about, dict):
+        raise InputError(f"{path} holds no run: it is not a dictionary")
+    check_format(path, about.get("format"))
+    if "problem" not in about:
+        raise InputError(f"{path} holds no problem; it was not written by a run")
+    return about
