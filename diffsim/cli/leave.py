@@ -12,8 +12,7 @@ from diffsim.rollout import Rollout
 from diffsim.simulation import Simulation
 from diffsim.tuning import Result, save_rollouts
 from diffsim.tuning.load import load_about
-from diffsim.viewing import plot_loss, render_optimisation
-from diffsim.viewing.report import write_report
+from diffsim.viewing import plot_loss, render_optimisation, write_report
 
 __all__ = ["leave_pictures", "shown_in_video"]
 

@@ -23,6 +23,7 @@ __all__ = [
     "inside",
     "packed",
     "read_packed",
+    "sweep",
     "with_nan",
     "write_all",
     "write_whole",
@@ -91,6 +92,13 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote left beside the files of a folder."""
+    for left in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def write_all(file: Any, data: bytes) -> None:

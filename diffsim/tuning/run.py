@@ -23,7 +23,7 @@ from diffsim.errors import InputError
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
 from diffsim.tuning.environment import environment
-from diffsim.tuning.files import FORMAT, finite, packed, read_packed, write_all, write_whole
+from diffsim.tuning.files import FORMAT, finite, packed, read_packed, sweep, write_all, write_whole
 from diffsim.tuning.load import load_about, read_records
 
 __all__ = ["STOPS", "Run"]
@@ -206,6 +206,7 @@ class Run:
             name = "problem.json"
             if gone or self._changed:
                 write_whole(self.folder / name, self._problem)
+                sweep(self.folder)
                 self._changed = False
             name = "history.jsonl"
             if gone:
