@@ -86,7 +86,15 @@ from diffsim.tuning import (
     load_problem,
     tune,
 )
-from diffsim.viewing import plot_health, plot_loss, render_optimisation, render_video, save_png, snapshot
+from diffsim.viewing import (
+    plot_health,
+    plot_loss,
+    render_optimisation,
+    render_video,
+    save_png,
+    snapshot,
+    write_report,
+)
 
 __all__ = [
     "MLP",
@@ -165,4 +173,5 @@ __all__ = [
     "save_png",
     "snapshot",
     "tune",
+    "write_report",
 ]
