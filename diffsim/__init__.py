@@ -89,7 +89,15 @@ from diffsim.tuning import (
     save_rollouts,
     tune,
 )
-from diffsim.viewing import plot_health, plot_loss, render_optimisation, render_video, save_png, snapshot
+from diffsim.viewing import (
+    plot_health,
+    plot_loss,
+    render_optimisation,
+    render_video,
+    save_png,
+    snapshot,
+    write_report,
+)
 
 __all__ = [
     "MLP",
@@ -171,4 +179,5 @@ __all__ = [
     "save_rollouts",
     "snapshot",
     "tune",
+    "write_report",
 ]

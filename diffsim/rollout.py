@@ -125,6 +125,12 @@ class Rollout(Mapping[str, np.ndarray]):
         """All numbers of the problem, as they were: tuned ones with the values of the parameters."""
         return self.problem.filled(self.params)
 
+    def _repr_html_(self) -> str:
+        """A player, for notebooks."""
+        from diffsim.viewing.report import rollout_html  # viewing imports this module
+
+        return rollout_html(self)
+
     def first_not_finite(self) -> Place | None:
         """Where the trajectory stopped being finite, None if it did not."""
         return first_not_finite({k: v if self.envs > 1 else v[None] for k, v in self.arrays.items()})

@@ -55,6 +55,12 @@ class Result:
             f"best_copy={self.best_copy}, iterations={len(self.history)}, stopped={self.stopped!r})"
         )
 
+    def _repr_html_(self) -> str:
+        """Curves and a table, for notebooks."""
+        from diffsim.viewing.report import result_html  # only who looks at pictures pays for them
+
+        return result_html(self)
+
 
 class Snapshots:
     """Values spread evenly over a run of unknown length, at most ``most`` and the first.

@@ -1,8 +1,9 @@
-"""Look at it: pictures, videos and loss curves. Never imports Taichi."""
+"""Look at it: pictures, videos, loss curves and reports. Never imports Taichi."""
 
 from diffsim.viewing.curves import plot_loss
 from diffsim.viewing.frames import View, frames, save_png, snapshot
 from diffsim.viewing.health import plot_health
+from diffsim.viewing.report import write_report
 from diffsim.viewing.video import VideoError, find_encoder, render_optimisation, render_video
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "render_video",
     "save_png",
     "snapshot",
+    "write_report",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.colors import to_rgba
 
-__all__ = ["STYLE", "Style", "muscle_colours", "rgba"]
+__all__ = ["DARK", "STYLE", "Style", "muscle_colours", "rgba"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,37 @@ class Style:
 
 
 STYLE = Style()
+
+# The same names for pages read in the dark: what tells things apart keeps its hue.
+DARK = Style(
+    sky="#171a1f",
+    guide="#20242b",
+    soil="#2a2c30",
+    surface="#6e6a61",
+    ruler="#8d8a83",
+    shadow="#000000",
+    flesh="#2b3442",
+    passive="#6d7685",
+    contracted="#ee5a51",
+    resting="#8f87a0",
+    extended="#4a90e8",
+    point="#d3d8e2",
+    pinned="#efb04a",
+    goal="#3fbf86",
+    bodies=(
+        ("#9fb6d6", "#3d5578"),
+        ("#d3bd90", "#735c2e"),
+        ("#a5c6aa", "#3f6749"),
+        ("#d6aea5", "#7d4c46"),
+        ("#b9aed0", "#564777"),
+    ),
+    contact="#d676c4",
+    text="#dfe3ea",
+    quiet="#9aa1ae",
+    loss="#7686a5",
+    best="#5b9bea",
+    gradient="#dd9c4c",
+)
 
 
 @functools.cache

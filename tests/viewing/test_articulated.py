@@ -165,7 +165,7 @@ def bounds(made, row, **view):
     """Of the pixels of links [share of the picture]: left, right, bottom, top."""
     panel = Panel(made, Viewport(0, 0, *SIZE), view=View(**view))
     camera = panel.camera if panel.track is None else panel.camera.moved(panel.track[row])
-    corners = panel._drawing._geoms.corners(made.position[row, None], made.rotation[row].reshape(1, -1, 3, 3))
+    corners = panel._drawing.geoms.corners(made.position[row, None], made.rotation[row].reshape(1, -1, 3, 3))
     pixels = camera.project(corners[0])[0] / SIZE
     return np.array([pixels[:, 0].min(), pixels[:, 0].max(), pixels[:, 1].min(), pixels[:, 1].max()])
 

@@ -293,7 +293,7 @@ def test_an_anchor_on_the_rim_has_no_stem():
     joints = [Pin(0, None, at=(0.2, 0.2)), Pin(1, None, at=(2.2, 0.0)), Pin(2, None, at=(4.0, 0.1))]
     bodies = [Box((0.0, 0.0), (0.2, 0.2)), Disc((2.0, 0.0), 0.2), Capsule((4.0, 0.0), 0.2, 0.1)]
     made = RigidBodiesDrawing(rollout(RigidBodies(bodies, joints=joints)))
-    assert made._links.counts == []
+    assert made.links.counts == []
 
 
 def test_numbers_that_no_scene_would_take_are_drawn_all_the_same():

@@ -53,6 +53,8 @@ class ArticulatedDrawing:
         roams: whether it gets so far that a picture had better follow it.
         size: of the robot [m].
         outlook: azimuth and elevation of the eye that see most of it [degrees].
+        position, rotation: (rows, n, 3) [m] and (rows, n, 3, 3) of the links.
+        geoms, joints, contacts: its parts.
     """
 
     def __init__(self, rollout: Rollout) -> None:
@@ -60,21 +62,21 @@ class ArticulatedDrawing:
         scene: Articulated = rollout.problem.scene
         n = len(scene.links)
         places = _tame(rollout["position"])
-        self._position, self._sites = places[:, :n], places[:, n:]
-        self._rotation = _tame(rollout["rotation"]).reshape(len(places), n, 3, 3)
-        self._geoms = Geoms(scene, rollout.numbers)
-        there = np.isfinite(self._position)
+        self.position, self._sites = places[:, :n], places[:, n:]
+        self.rotation = _tame(rollout["rotation"]).reshape(len(places), n, 3, 3)
+        self.geoms = Geoms(scene, rollout.numbers)
+        there = np.isfinite(self.position)
         count = np.where(there.any(axis=1), there.sum(axis=1), np.nan)
-        self.centre = np.where(there, self._position, 0.0).sum(axis=1) / count
+        self.centre = np.where(there, self.position, 0.0).sum(axis=1) / count
         start = self._corners(np.zeros(1, dtype=np.intp))[0]
         start = start[np.isfinite(start).all(axis=1)]
         self.size = (float(np.ptp(start, axis=0).max()) if len(start) else 0.0) or 1.0
-        self._geoms.level_slab(SLAB * self.size)
-        self._world = self._geoms.solids(self._position[0], self._rotation[0], moving=False)
+        self.geoms.level_slab(SLAB * self.size)
+        self._world = self.geoms.solids(self.position[0], self.rotation[0], moving=False)
         self.outlook = _outlook(scene)
         self.roams = _loose(scene) and _travel(steady(self.centre, self.size)) > FAR * self.size
-        self._joints = _Joints(rollout)
-        self._contacts = _Contacts(rollout, ARROW * self.size)
+        self.joints = _Joints(rollout)
+        self.contacts = _Contacts(rollout, ARROW * self.size)
         self._lens: tuple[object, ...] = ()  # what the layers are made for
         self._stand: np.ndarray | None = None  # where the camera was when the world was painted
         self._layers: Layers
@@ -85,7 +87,7 @@ class ArticulatedDrawing:
 
         With a track (rows, 3) that the camera moves along: links as seen from there, and nothing of the world.
         """
-        rows = np.unique(np.linspace(0, len(self._position) - 1, MOST_ROWS).astype(int))
+        rows = np.unique(np.linspace(0, len(self.position) - 1, MOST_ROWS).astype(int))
         moved = self._corners(rows, track)
         links = moved.reshape(-1, 3)
         links = links[np.isfinite(links).all(axis=1)]
@@ -104,44 +106,44 @@ class ArticulatedDrawing:
 
     def ground(self) -> Floor | None:
         """The plane that is most level, if one is level enough to stand on."""
-        planes = self._geoms.planes
+        planes = self.geoms.planes
         return planes[0] if planes and planes[0].normal[2] > LEVEL else None
 
     def paint_scenery(self, brush: Brush, camera: Camera) -> None:
         """Planes that are not the ground; what else the world has may stand before links, and is painted with them."""
         ground, size = self.ground(), 2.0 * self.size
-        for plane in self._geoms.planes[ground is not None :]:
+        for plane in self.geoms.planes[ground is not None :]:
             if plane.normal @ camera.axes[2] > 0.0:  # or it would hide all
                 foot = plane.foot(camera.centre)
                 paint_squares(brush, camera, plane, foot, size, round_step(SQUARE * size), ground)
 
     def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
         """Shadows, links and the world's shapes, joints, sites and contacts at a row of the trajectory."""
-        links = self._geoms.solids(self._position[row], self._rotation[row])
+        links = self.geoms.solids(self.position[row], self.rotation[row])
         paint_shadows(brush, camera, floor, _joined(links, self._world))
         layers = self._prepared(brush, camera, floor)
         layers.paint(camera, links, floor)
         layers.put(brush)
-        thick = self._geoms.thickness
-        self._joints.paint(brush, camera, layers, self._position[row], self._rotation[row], thick, row)
+        thick = self.geoms.thickness
+        self.joints.paint(brush, camera, layers, self.position[row], self.rotation[row], thick, row)
         pixels, near = camera.project(self._sites[row])
         seen = np.isfinite(near) & ~layers.hidden(pixels, near, 2.0 * thick)
         paint_dots(brush, pixels[seen], rgba(STYLE.point), 4.0 * brush.unit)
         paint_dots(brush, pixels[seen], rgba(STYLE.sky), 2.0 * brush.unit)
-        self._contacts.paint(brush, camera, layers, thick, row)
+        self.contacts.paint(brush, camera, layers, thick, row)
 
     def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
         """The colours of motors, up and left of a corner [pixels]."""
-        if self._joints.driven:
+        if self.joints.driven:
             paint_scale(brush, corner, "motor −", "motor +")
 
     def _corners(self, rows: np.ndarray, track: np.ndarray | None = None) -> np.ndarray:
         """(k, m, 3) corners around the links in some rows [m], less the track there."""
-        position, rotation = self._position[rows], self._rotation[rows]
+        position, rotation = self.position[rows], self.rotation[rows]
         if track is not None:
             position = position - track[rows, None]
         with np.errstate(invalid="ignore"):
-            return np.concatenate([position, self._geoms.corners(position, rotation)], axis=1)
+            return np.concatenate([position, self.geoms.corners(position, rotation)], axis=1)
 
     def _prepared(self, brush: Brush, camera: Camera, floor: Floor) -> Layers:
         """Layers with what the world has; that is painted once while the camera stands still."""
@@ -158,14 +160,20 @@ class ArticulatedDrawing:
 
 
 class _Joints:
-    """Where links are joined, as dots: in the colours of their motors where they have some."""
+    """Where links are joined, as dots: in the colours of their motors where they have some.
+
+    Attributes:
+        owners: (k,) the link of each dot.
+        anchors: (k,) its place in the frame of that link [m].
+        motors: (k,) lists of actuators.
+    """
 
     def __init__(self, rollout: Rollout) -> None:
         """Of a rollout of one environment."""
         scene: Articulated = rollout.problem.scene
         motors = {actuator.joint: k for k, actuator in enumerate(scene.actuators)}
         anchors = rollout.numbers.get("scene.anchor", np.array([joint.anchor for joint in scene.joints]))
-        self._owners, self._anchors, self._motors = [], [], []
+        self.owners, self.anchors, self.motors = [], [], []
         at = 0
         for k, link in enumerate(scene.links):
             # Several joints at one place have one dot.
@@ -176,10 +184,10 @@ class _Joints:
                     own += [motors[joint.name]] if joint.name in motors else []
                 at += 1
             for place, own in places.items():
-                self._owners.append(k)
-                self._anchors.append(place)
-                self._motors.append(own)
-        self.driven = any(self._motors)
+                self.owners.append(k)
+                self.anchors.append(place)
+                self.motors.append(own)
+        self.driven = any(self.motors)
         self._level = _levels(rollout)
 
     def paint(
@@ -193,15 +201,15 @@ class _Joints:
         row: int,
     ) -> None:
         """Those that no other link hides, with links at (n, 3) [m] and (n, 3, 3)."""
-        if not self._owners:
+        if not self.owners:
             return
-        places = position[self._owners] + (rotation[self._owners] @ np.array(self._anchors)[..., None])[..., 0]
+        places = position[self.owners] + (rotation[self.owners] @ np.array(self.anchors)[..., None])[..., 0]
         pixels, near = camera.project(places)
         seen = np.isfinite(near) & ~layers.hidden(pixels, near, 1.6 * thick)
         levels = self._level[min(row, len(self._level) - 1)]
-        strongest = [max((levels[m] for m in own), key=abs, default=0.0) for own in self._motors]
+        strongest = [max((levels[m] for m in own), key=abs, default=0.0) for own in self.motors]
         colours = muscle_colours(np.array(strongest))
-        colours[[not own for own in self._motors]] = rgba(STYLE.sky)
+        colours[[not own for own in self.motors]] = rgba(STYLE.sky)
         size = float(np.clip(0.9 * thick * camera.scale, 3.6 * brush.unit, 9.0 * brush.unit))
         paint_dots(brush, pixels[seen], rgba(STYLE.point, 0.8), size)
         brush.discs(pixels[seen], colours[seen], size - 2.0 * brush.unit)
@@ -226,6 +234,20 @@ class _Contacts:
         self._least = 0.01 * size
         own = [[scene.all_geoms[k][0] >= 0 for k in spot.geoms] for spot in pairs.spots(scene)] if recorded else []
         self._own = np.array(own, dtype=bool).reshape(-1, 2)
+
+    def vectors(self) -> np.ndarray:
+        """(rows, m, 6) tail and vector of every arrow [m]; NaN where there is none."""
+        rows = len(self._strength)
+        if not len(self._own):
+            return np.zeros((rows, 0, 6))
+        lengths = np.minimum(self._strength * self._metres, self._longest)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ways = self._force / self._strength[..., None] * lengths[..., None]
+        found = []
+        for side, sign in ((1, 1.0), (0, -1.0)):
+            seen = (lengths > self._least) & self._own[:, side]
+            found.append(np.where(seen[..., None], np.concatenate([self._point, sign * ways], axis=2), np.nan))
+        return np.concatenate(found, axis=1)
 
     def paint(self, brush: Brush, camera: Camera, layers: Layers, thick: float, row: int) -> None:
         """Forces on links in the step that begins at a row, pale behind links; between two links there are two."""

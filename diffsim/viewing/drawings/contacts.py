@@ -63,18 +63,49 @@ class Contacts:
         lengths = np.minimum(strength * self._metres, self._longest) * camera.scale
         brush.polygons(arrows(pixels[which], forces / strength[:, None], lengths, brush.unit), colour)
 
+    def vectors(self, position: np.ndarray) -> np.ndarray:
+        """(rows, m, 4) tail and vector of every arrow, with bodies at (rows, n, 2) [m]; NaN where nothing presses.
+
+        Where no normal is recorded the vectors are zero: only dots are seen.
+        """
+        rows = len(self._strength)
+        there = self._strength > 0.0
+        if not there.any():
+            return np.zeros((rows, 0, 4))
+        points, there = np.where(there[..., None], self._point, np.nan), there[..., None]
+        if self._normal is None:
+            return np.where(there, np.concatenate([points, np.zeros_like(points)], axis=2), np.nan)
+        shapes = self._pairs[np.maximum(self._pair, 0)]
+        inner = np.take_along_axis(position[:rows], shapes[..., :1], axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ways = _on_first(self._force, self._normal, inner - points) / self._strength[..., None]
+        ways = ways * np.minimum(self._strength * self._metres, self._longest)[..., None]
+        one = np.where(there, np.concatenate([points, ways], axis=2), np.nan)
+        two = np.where(shapes[..., 1:] < self._bodies, np.concatenate([points, -ways], axis=2), np.nan)
+        return np.concatenate([one, two], axis=1)
+
     def _on_bodies(
         self, row: int, slots: np.ndarray, normals: np.ndarray, position: np.ndarray, points: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(k,) which of the slots, and (k, 2) the force there on one of its bodies [N]; on both where it has two."""
-        force, shapes = self._force[row, slots], self._pairs[self._pair[row, slots]]
-        across = np.stack([-normals[:, 1], normals[:, 0]], axis=1)
-        both = force[:, :1] * normals + force[:, 1:] * across
-        # Whichever way the normal points, a body is pushed to its own side. The first of a pair always is a body.
-        inwards = ((position[shapes[:, 0]] - points) * normals).sum(axis=1)
-        first = np.where(inwards < 0.0, -1.0, 1.0)[:, None] * both
+        shapes = self._pairs[self._pair[row, slots]]
+        first = _on_first(self._force[row, slots], normals, position[shapes[:, 0]] - points)
         two = np.flatnonzero(shapes[:, 1] < self._bodies)
         return np.concatenate([np.arange(len(slots)), two]), np.concatenate([first, -first[two]])
+
+
+def _on_first(force: np.ndarray, normals: np.ndarray, inwards: np.ndarray) -> np.ndarray:
+    """(..., 2) the force on the first body of a pair [N], of forces (..., 2) along normals and across them.
+
+    Whichever way the normal points, a body is pushed to its own side: ``inwards`` (..., 2) leads to its centre. The
+    first of a pair always is a body.
+    """
+    across = np.stack([-normals[..., 1], normals[..., 0]], axis=-1)
+    both = force[..., :1] * normals + force[..., 1:] * across
+    with np.errstate(invalid="ignore"):
+        away = (inwards * normals).sum(axis=-1) < 0.0
+    found: np.ndarray = np.where(away, -1.0, 1.0)[..., None] * both
+    return found
 
 
 def arrows(tails: np.ndarray, ways: np.ndarray, lengths: np.ndarray, unit: float) -> np.ndarray:

@@ -34,6 +34,9 @@ class Links:
     Attributes:
         world: (k, 2) their anchors in the world [m].
         counts: (m,) of the corners of each line.
+        width: of a typical body [m].
+        stems, stem_owners: (2 k, 2) and (2 k,), pairs of points of bodies, in their frames [m].
+        ranges: (sliders, 2) from where to where each goes along its rail [m].
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Links:
         """
         scene, joints = rollout.problem.scene, elements.joints
         links = [*joints, *elements.springs]
-        self._width = float(np.median([_width(body) for body in elements.bodies]))
+        self.width = float(np.median([_width(body) for body in elements.bodies]))
         self._owners = owners_of(links, len(elements.bodies))
         self._anchors = np.array([link.anchors for link in links]).reshape(-1, 2, 2)
         self._fixed = self._owners[:, 1] == len(elements.bodies)
@@ -56,10 +59,10 @@ class Links:
         self._springs = len(joints) + np.arange(len(elements.springs))
         self._hubs = pins[np.isin(pins, scene.driven_joints)]
         self._lengths = np.array([joint.length for joint in joints if isinstance(joint, Rope)])
-        self._down = gravity / np.linalg.norm(gravity) if gravity.any() else np.array([0.0, -1.0])
+        self.down = gravity / np.linalg.norm(gravity) if gravity.any() else np.array([0.0, -1.0])
         self._axes = np.array([joint.axis_angle for joint in joints if isinstance(joint, Slider)])
-        self._ranges = self._find_ranges(position, angle)
-        self._stem_owners, self._stems = _stems(elements, self._owners, self._anchors)
+        self.ranges = self._find_ranges(position, angle)
+        self.stem_owners, self.stems = _stems(elements, self._owners, self._anchors)
         self._set_lines([*self._springs[scene.driven_springs].tolist(), *scene.driven_joints.tolist()])
         self._set_dots(pins, welds)
         self._muscles, self._motors = len(scene.driven_springs), len(scene.driven_joints)
@@ -70,7 +73,7 @@ class Links:
 
         Of the last two there is a line for the rim, then one for what it encloses.
         """
-        sizes = [len(self._stems) // 2, len(self._ropes), len(self._springs)]
+        sizes = [len(self.stems) // 2, len(self._ropes), len(self._springs)]
         sizes += [len(self._sliders)] * 2 + [len(self._hubs)] * 2
         self.counts = np.repeat([2, len(ARC), len(COIL), 2, 2, 2, 2], sizes).tolist()
         self._thick = np.repeat([0.7, 0.5, 0.5, 2.6, 2.6, 4.4, 4.4], sizes)
@@ -94,7 +97,7 @@ class Links:
 
     def thickness(self, brush: Brush, camera: Camera) -> float:
         """A length to measure lines and dots by: they are small beside a typical body [pixels]."""
-        return float(np.clip(0.38 * self._width * camera.scale, 1.8 * brush.unit, 4.5 * brush.unit))
+        return float(np.clip(0.38 * self.width * camera.scale, 1.8 * brush.unit, 4.5 * brush.unit))
 
     def ends(self, position: np.ndarray, angle: np.ndarray) -> np.ndarray:
         """(..., l, 2, 2) both ends of each link [m], of bodies at positions (..., n, 2) [m] and angles (..., n)."""
@@ -106,7 +109,7 @@ class Links:
         """What sliders move along, as far as they ever do."""
         if len(self._sliders):
             base, _, along = self._slides(ends, angle)
-            rails = camera.project(base[:, None] + self._ranges[..., None] * along[:, None])[0]
+            rails = camera.project(base[:, None] + self.ranges[..., None] * along[:, None])[0]
             brush.strokes(rails, rgba(STYLE.surface), 6.0 * brush.unit)
             brush.strokes(rails, rgba(STYLE.sky), 3.0 * brush.unit)
 
@@ -115,8 +118,8 @@ class Links:
     ) -> np.ndarray:
         """(v, 2) of all lines [pixels]."""
         parts = [np.zeros((0, 2))]
-        if len(self._stems):
-            parts.append(camera.project(in_world(position, angle, self._stem_owners, self._stems))[0])
+        if len(self.stems):
+            parts.append(camera.project(in_world(position, angle, self.stem_owners, self.stems))[0])
         if len(self._ropes):
             parts.append(self._arcs(camera, ends))
         if len(self._springs):
@@ -157,7 +160,7 @@ class Links:
         """(k, 17, 2) of ropes [pixels]: parabolas that are nearly as long as the rope, and are when it is taut."""
         start, way = ends[self._ropes, :1], ends[self._ropes, 1:] - ends[self._ropes, :1]
         sag = np.sqrt(3.0 / 16.0 * np.maximum(self._lengths**2 - (way[:, 0] ** 2).sum(axis=1), 0.0))
-        return camera.project(start + ARC[:, :1] * way + sag[:, None, None] * ARC[:, 1:] * self._down)[0]
+        return camera.project(start + ARC[:, :1] * way + sag[:, None, None] * ARC[:, 1:] * self.down)[0]
 
     def _coils(self, camera: Camera, ends: np.ndarray, thick: float) -> np.ndarray:
         """(k, 15, 2) of springs [pixels]."""
@@ -187,7 +190,7 @@ class Links:
         """(k, 2) from where to where each slider goes along its rail, and a bit farther [m]."""
         base, middle, along = self._slides(self.ends(position, angle), angle)
         way = np.nan_to_num(((middle - base) * along).sum(axis=-1))
-        return np.stack([way.min(axis=0) - 2.0 * self._width, way.max(axis=0) + 2.0 * self._width], axis=-1)
+        return np.stack([way.min(axis=0) - 2.0 * self.width, way.max(axis=0) + 2.0 * self.width], axis=-1)
 
 
 def _width(body: Body) -> float:

@@ -33,6 +33,10 @@ class RigidBodiesDrawing:
         centre: (rows, 2) mean place of the bodies [m].
         size: of where they are at the start [m].
         roams, outlook: see `Drawing`.
+        elements: what there is, as tuned.
+        obstacles: those that are no half-planes; ``planes`` are those, the most level one first.
+        fills, edges: (n, 4) colours of the bodies first.
+        links, contacts: its parts.
     """
 
     roams = False
@@ -42,28 +46,28 @@ class RigidBodiesDrawing:
         """Work out what does not change from row to row."""
         scene = rollout.problem.scene
         numbers = {name: rollout.numbers[f"scene.{name}"] for name in scene.numbers()}
-        elements = scene.elements(numbers)
+        elements = self.elements = scene.elements(numbers)
         self.position, self.angle = (_tame(rollout[name]) for name in ("position", "angle"))
         self.centre = self.position.mean(axis=1) if self.position.shape[1] else np.zeros((len(self.position), 2))
-        self._obstacles = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
+        self.obstacles = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
         planes = [shape for shape in elements.obstacles if isinstance(shape, HalfPlane)]
         # The most level one first: it is the ground.
         planes.sort(key=lambda plane: -plane.normal[1])
-        self._planes = [Floor(plane.normal, float(plane.normal @ plane.position)) for plane in planes]
-        self._shady = [plane for plane in self._planes if _is_ground(plane) and numbers["gravity"] @ plane.normal < 0.0]
+        self.planes = [Floor(plane.normal, float(plane.normal @ plane.position)) for plane in planes]
+        self.shady = [plane for plane in self.planes if _is_ground(plane) and numbers["gravity"] @ plane.normal < 0.0]
         rings = [outline(body, spoke=True) for body in elements.bodies]
         counts = [len(ring) for ring in rings]
         self._owners, self._local = np.repeat(np.arange(len(rings)), counts), np.concatenate(rings)
         self._starts = np.cumsum(counts) - counts
         colours = [STYLE.bodies[k % len(STYLE.bodies)] for k in _families(len(rings), elements.joints)]
-        fills, self._edges = (np.array([rgba(pair[k]) for pair in colours]) for k in range(2))
+        fills, self.edges = (np.array([rgba(pair[k]) for pair in colours]) for k in range(2))
         self._reach = np.array([body.size for body in elements.bodies])
         around = self._around(self.position[:1])
         self.size = float(np.ptp(around, axis=0).max()) if len(around) else 1.0
-        self._links = Links(rollout, elements, self.position, self.angle, numbers["gravity"])
-        self._outlines = Outlines([*counts, *self._links.counts])
-        self._fills = np.concatenate([fills, np.zeros((len(self._links.counts), 4))])
-        self._contacts = Contacts(rollout, float(np.median(self._reach)))
+        self.links = Links(rollout, elements, self.position, self.angle, numbers["gravity"])
+        self._outlines = Outlines([*counts, *self.links.counts])
+        self.fills = np.concatenate([fills, np.zeros((len(self.links.counts), 4))])
+        self.contacts = Contacts(rollout, float(np.median(self._reach)))
 
     def content(self, track: np.ndarray | None = None) -> np.ndarray:
         """(m, 2) positions that the camera must show [m]: bodies, but what flies off, and what is near them.
@@ -71,7 +75,7 @@ class RigidBodiesDrawing:
         Less the track of a camera that moves; then only bodies.
         """
         rows = np.unique(np.linspace(0, len(self.position) - 1, MOST_ROWS).astype(int))
-        others = [*map(_box, self._obstacles), *self._links.world[:, None]] if track is None else []
+        others = [*map(_box, self.obstacles), *self.links.world[:, None]] if track is None else []
         position = self.position if track is None else self.position - track[:, None]
         start = np.concatenate([self._around(position[:1]), *others])
         if len(start) == 0:
@@ -85,29 +89,29 @@ class RigidBodiesDrawing:
         margin = NEAR * float((high - low).max())
         near = [_common(other, low - margin, high + margin) for other in others]
         corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-        planes = self._planes if track is None else []
+        planes = self.planes if track is None else []
         near += [plane.foot(corners)[plane.gap(corners).argmin()][None] for plane in planes]
         near = [points for points in near if np.all((points >= low - margin) & (points <= high + margin))]
         return np.concatenate([bodies, *near])
 
     def ground(self) -> Floor | None:
         """The half-plane that is most level, if one is level enough to stand on."""
-        return self._planes[0] if self._planes and _is_ground(self._planes[0]) else None
+        return self.planes[0] if self.planes and _is_ground(self.planes[0]) else None
 
     def paint_scenery(self, brush: Brush, camera: Camera) -> None:
         """All obstacles but the ground, and the ground's line where none of them covers it."""
         soil, surface, unit = rgba(STYLE.soil), rgba(STYLE.surface), brush.unit
         reach = 2.0 * sum(brush.size) / camera.scale
-        others = self._planes[self.ground() is not None :]
+        others = self.planes[self.ground() is not None :]
         for plane in others:
             line = _line(plane, camera.centre, reach)
             solid = np.concatenate([line, line[::-1] - 2.0 * reach * plane.normal])
             brush.polygons(camera.project(solid)[0][None], soil)
         for plane in others:
             line = _line(plane, camera.centre, reach)
-            open_part = _outside(line, [other for other in self._planes if other is not plane])
+            open_part = _outside(line, [other for other in self.planes if other is not plane])
             brush.strokes(camera.project(open_part)[0], surface, 1.6 * unit)
-        for shape in self._obstacles:
+        for shape in self.obstacles:
             # Only the part that may be seen: corners far away could not be drawn.
             middle = shape.to_body(camera.centre)
             ring = shape.to_world(np.clip(outline(shape), middle - reach, middle + reach))
@@ -120,24 +124,24 @@ class RigidBodiesDrawing:
         """Shadows, bodies, joints and springs, and contacts at a row of the trajectory."""
         position, angle = self.position[row], self.angle[row]
         corners = in_world(position, angle, self._owners, self._local)
-        for plane in self._shady:
-            others = [other for other in self._planes if other is not plane]
+        for plane in self.shady:
+            others = [other for other in self.planes if other is not plane]
             paint_puddles(brush, camera, plane, corners, self._starts, others)
-        links, unit = self._links, brush.unit
+        links, unit = self.links, brush.unit
         thick, ends = links.thickness(brush, camera), links.ends(position, angle)
         links.paint_rails(brush, camera, ends, angle)
         # Bodies, then the lines over them, in one go.
         self._outlines.corners[: len(corners)] = camera.project(corners)[0]
         self._outlines.corners[len(corners) :] = links.corners(camera, position, angle, ends, thick)
         colours, widths = links.look(row, thick, unit)
-        widths = np.concatenate([np.full(len(self._edges), 1.7 * unit), widths])
-        brush.outlines(self._outlines, self._fills, np.concatenate([self._edges, colours]), widths)
+        widths = np.concatenate([np.full(len(self.edges), 1.7 * unit), widths])
+        brush.outlines(self._outlines, self.fills, np.concatenate([self.edges, colours]), widths)
         links.paint_dots(brush, camera, ends, thick)
-        self._contacts.paint(brush, camera, position, row)
+        self.contacts.paint(brush, camera, position, row)
 
     def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
         """The colours of muscles and motors, up and left of a corner [pixels]."""
-        self._links.paint_legend(brush, corner)
+        self.links.paint_legend(brush, corner)
 
     def _around(self, position: np.ndarray) -> np.ndarray:
         """(m, 2) opposite corners of the squares around bodies at positions (rows, n, 2) that are there [m]."""

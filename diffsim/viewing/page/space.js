@@ -1,0 +1,247 @@
+// Pictures in three dimensions: squares on the ground, shadows, solids, springs, joints, forces.
+
+const SHADES = 16;
+const layers = new Layers();
+let quality = 1; // samples per pixel, fewer where the machine is slow
+
+function paintSpace(brush, view, still, pose, ratio) {
+  const [low, high] = bounds(still.box).map((corner) => (pose.track ? plus(corner, pose.track) : corner));
+  paintSquares(brush, view, still, still.floor, low, high);
+  for (const wall of still.walls || []) {
+    if (dot(wall.normal, view.axes[2]) > 0) paintSquares(brush, view, still, { ...wall, solid: false }, low, high, still.floor);
+  }
+  if (still.follows) paintMarks(brush, view, still, low, high, pose.way);
+  else paintGoals(brush, view, still);
+  const solids = solidsOf(still, pose);
+  if (still.floor.solid) {
+    paintShadows(brush, view, still.floor, solids);
+    paintThinShadow(brush, view, still, pose.points);
+  }
+  paintPoints(brush, view, still, pose.points, pose.levels);
+  if (solids.length) {
+    const began = performance.now();
+    layers.begin(view, brush.width, brush.height, Math.min(ratio, 2) * quality);
+    layers.paint(solids, still.floor, 1.3 * brush.unit);
+    layers.put(brush.context, brush.width, brush.height);
+    const took = performance.now() - began;
+    if (pose.moving && took > 30 && quality > 0.5) quality *= 0.85;
+    if (!pose.moving) quality = 1;
+  } else layers.wipe();
+  paintJoints(brush, view, still, pose);
+  paintForces(brush, view, still, pose);
+}
+
+// Every other square of a plane, paler with the distance from what is there.
+function paintSquares(brush, view, still, floor, low, high, above) {
+  const [u, v] = tangents(floor);
+  const corners = boxCorners(low, high);
+  const flat = corners.map((p) => [dot(p, u), dot(p, v)]);
+  const [least, most] = bounds(flat);
+  const size = Math.max(most[0] - least[0], most[1] - least[1], 0.5 * view.radius) || 1;
+  const step = roundStep(still.follows ? 0.2 * size : size / 7);
+  const fade = (still.follows ? 1.6 : 0.75) * size;
+  const full = rgb(named(floor.solid && !above ? "soil" : "guide"));
+  const sky = rgb(named("sky"));
+  const range = [0, 1].map((k) => [Math.floor((least[k] - fade) / step), Math.ceil((most[k] + fade) / step)]);
+  const base = plus([0, 0, 0], floor.normal, floor.height);
+  for (let i = range[0][0]; i < range[0][1]; i++) {
+    for (let j = range[1][0]; j < range[1][1]; j++) {
+      if ((i + j) % 2 !== 0) continue;
+      const away = [i, j].map((cell, k) => {
+        const middle = 0.5 * (least[k] + most[k]);
+        return Math.max(Math.abs(step * (cell + 0.5) - middle) - 0.5 * (most[k] - least[k]), 0);
+      });
+      const share = Math.max(1 - Math.hypot(...away) / fade, 0) ** 1.5;
+      if (share < 0.02) continue;
+      const at = (p, q) => plus(plus(base, u, step * (i + p)), v, step * (j + q));
+      if (above && gap(above, at(0.5, 0.5)) <= 0) continue;
+      const quad = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([p, q]) => view.project(at(p, q)));
+      if (fine(...quad)) brush.fill(quad, hex(full.map((value, c) => share * value + (1 - share) * sky[c])));
+    }
+  }
+  if (!still.follows && !above) {
+    const words = step >= 0.01 ? `squares of ${step} m` : `squares of ${1000 * step} mm`;
+    brush.text(words, [16, brush.height - 26], named("ruler"), "left");
+  }
+}
+
+// How far something has come, along the side of its way.
+function paintMarks(brush, view, still, low, high, way) {
+  const floor = still.floor;
+  const axes = tangents(floor);
+  const first = Math.abs(dot(axes[1], way)) > Math.abs(dot(axes[0], way)) ? 1 : 0;
+  const along = axes[first];
+  let across = axes[1 - first];
+  if (dot(across, view.axes[2]) < 0) across = across.map((value) => -value);
+  const size = Math.max(...high.map((value, k) => value - low[k])) || 1;
+  const middle = low.map((value, k) => 0.5 * (value + high[k]));
+  const every = roundStep((105 * brush.unit) / view.scale);
+  const half = high.reduce((sum, value, k) => sum + 0.5 * (value - low[k]) * Math.abs(across[k]), 0);
+  const lane = dot(middle, across) + half + 0.07 * size;
+  const here = dot(middle, along);
+  const reach = (1.2 * brush.width) / view.scale;
+  for (let k = Math.ceil((here - reach) / every); k * every <= here + reach; k++) {
+    const at = plus(plus(plus([0, 0, 0], floor.normal, floor.height), across, lane), along, k * every);
+    const [one, other, text] = [-0.045, 0.045, 0.085].map((share) => view.project(plus(at, across, share * size)));
+    if (!fine(one, other, text)) continue;
+    const edge = Math.min(text[0], brush.width - text[0]) / 60;
+    if (edge < 0.3 || text[1] > brush.height - 16) continue;
+    const colour = mix(named("sky"), named("ruler"), Math.min(edge - 0.3, 1));
+    brush.stroke([one, other], colour, 1.4 * brush.unit);
+    brush.text(metres(k * every, every), text, colour);
+  }
+}
+
+function boxCorners(low, high) {
+  const found = [];
+  for (const x of [low, high]) for (const y of [low, high]) for (const z of [low, high]) found.push([x[0], y[1], z[2]]);
+  return found;
+}
+
+// Unit vectors within a plane; the first is nearest to the x axis.
+function tangents(floor) {
+  const n = floor.normal;
+  let along = [1 - n[0] * n[0], -n[0] * n[1], -n[0] * n[2]];
+  let long = Math.hypot(...along);
+  if (long < 1e-6) [along, long] = [[0, -1, 0], 1];
+  along = along.map((value) => value / long);
+  return [along, cross(n, along)];
+}
+
+// All parts of bodies and of the world where they are now.
+function solidsOf(still, pose) {
+  const found = [];
+  const add = (part, place, rotation) => {
+    const own = (part.rotation ||= rotationOf(part.turn));
+    found.push({
+      shape: part.shape, size: part.size, alpha: part.alpha, fill: tint(part.fill), edge: tint(part.edge),
+      centre: place ? plus(place, times(rotation, part.at)) : part.at,
+      rotation: place ? product(rotation, own) : own,
+    });
+  };
+  (still.bodies || []).forEach((parts, k) => parts.forEach((part) => add(part, pose.bodies[k], pose.rotations[k])));
+  (still.fixed || []).forEach((part) => add(part, null, null));
+  return found;
+}
+
+// The point of a solid that is farthest along a way.
+function farthest(solid, way) {
+  const own = [0, 1, 2].map((k) => dot(column(solid.rotation, k), way));
+  const [a, b] = solid.size;
+  let point;
+  if (solid.shape === "box") point = own.map((value, k) => Math.sign(value) * solid.size[k]);
+  else if (solid.shape === "ellipsoid") {
+    const stretched = own.map((value, k) => value * solid.size[k]);
+    const long = Math.hypot(...stretched);
+    point = stretched.map((value, k) => (solid.size[k] * value) / long);
+  } else if (solid.shape === "cylinder") {
+    const across = Math.max(Math.hypot(own[0], own[1]), 1e-9);
+    point = [(a * own[0]) / across, (a * own[1]) / across, b * Math.sign(own[2])];
+  } else {
+    const long = Math.hypot(...own);
+    point = own.map((value) => (a * value) / long);
+    if (solid.shape === "capsule") point[2] += b * Math.sign(own[2]);
+  }
+  return plus(solid.centre, times(solid.rotation, point));
+}
+
+// Where the sun's shadow of a point falls.
+function cast(floor, point) {
+  const light = dot(floor.normal, LIGHT) < 0.2 ? floor.normal : LIGHT;
+  return plus(point, light, -gap(floor, point) / dot(light, floor.normal));
+}
+
+// Softer the higher a solid is; where shadows overlap they are one.
+function paintShadows(brush, view, floor, solids) {
+  const [u, v] = tangents(floor);
+  const light = dot(floor.normal, LIGHT) < 0.2 ? floor.normal : LIGHT;
+  const up = dot(floor.normal, light);
+  const around = Array.from({ length: 20 }, (_, k) => {
+    const turn = (2 * Math.PI * k) / 20;
+    return plus(u.map((value) => Math.cos(turn) * value), v, Math.sin(turn));
+  });
+  const ways = around.map((way) => plus(way, floor.normal, -dot(way, light) / up));
+  const casts = [];
+  for (const solid of solids) {
+    const high = gap(floor, solid.centre);
+    if (!fine(solid.centre) || !(high > -Math.max(...solid.size)) || solid.alpha <= 0.3) continue;
+    const thin = Math.min(...solid.size.filter((value) => value > 0));
+    const feet = ways.map((way) => cast(floor, farthest(solid, way)));
+    casts.push({ feet, thin, soft: 0.2 * thin + 0.09 * Math.max(high, 0) });
+  }
+  const context = brush.context;
+  context.fillStyle = faded(named("shadow"), theme.dark ? 0.09 : 0.055);
+  for (let layer = -3; layer <= 3; layer++) {
+    context.beginPath();
+    for (const { feet, thin, soft } of casts) {
+      const wider = (layer / 3) * soft;
+      if (wider <= -0.8 * thin) continue; // what is thin and high up has no core
+      const pixels = feet.map((p, k) => view.project(plus(p, around[k], wider)));
+      if (!fine(...pixels)) continue;
+      pixels.forEach((p, k) => (k ? context.lineTo(p[0], p[1]) : context.moveTo(p[0], p[1])));
+      context.closePath();
+    }
+    context.fill();
+  }
+}
+
+// Of springs and their flesh.
+function paintThinShadow(brush, view, still, points) {
+  if (!still.lines || !points.length) return;
+  const feet = points.map((p) => view.project(cast(still.floor, p)));
+  const context = brush.context;
+  context.beginPath();
+  if (still.flesh.length) {
+    for (const corner of still.flesh) {
+      const [a, b, c] = corner.map((k) => feet[k]);
+      if (!fine(a, b, c)) continue;
+      const turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0;
+      context.moveTo(a[0], a[1]);
+      for (const [x, y] of turn ? [b, c] : [c, b]) context.lineTo(x, y);
+      context.closePath();
+    }
+    context.fillStyle = faded(named("shadow"), theme.dark ? 0.5 : 0.3);
+    context.fill();
+    return;
+  }
+  for (const [a, b] of still.lines.ends) {
+    if (!fine(feet[a], feet[b])) continue;
+    context.moveTo(feet[a][0], feet[a][1]);
+    context.lineTo(feet[b][0], feet[b][1]);
+  }
+  context.strokeStyle = faded(named("shadow"), 0.22);
+  context.lineWidth = 1.6 * brush.unit;
+  context.stroke();
+}
+
+// Dots in the colours of motors, and sites, where nothing hides them.
+function paintJoints(brush, view, still, pose) {
+  if (view.flat || !still.bodies) return;
+  const { unit } = brush;
+  const thick = still.width || 0;
+  const size = Math.min(Math.max(0.9 * thick * view.scale, 3.6 * unit), 9 * unit);
+  const of = (body, at) => (body < 0 ? at : plus(pose.bodies[body], times(pose.rotations[body], at)));
+  for (const joint of still.joints || []) {
+    const pixel = view.project(of(joint.body, joint.at));
+    if (!fine(pixel) || layers.hidden(pixel, 1.6 * thick)) continue;
+    const level = joint.motors.reduce((most, k) => (Math.abs(pose.levels[k]) > Math.abs(most) ? pose.levels[k] : most), 0);
+    brush.disc(pixel, size, faded(theme.names.point, 0.8));
+    brush.disc(pixel, size - 2 * unit, joint.motors.length ? muscle(level) : theme.names.sky);
+  }
+  for (const [body, ...at] of still.sites || []) {
+    const pixel = view.project(of(body, at));
+    if (!fine(pixel) || layers.hidden(pixel, 2 * thick)) continue;
+    brush.disc(pixel, 4 * unit, named("point"));
+    brush.disc(pixel, 2 * unit, named("sky"));
+  }
+}
+
+function paintForces(brush, view, still, pose) {
+  for (const [x, y, z, u, v, w] of pose.arrows) {
+    const tail = view.project([x, y, z]);
+    const tip = view.project([x + u, y + v, z + w]);
+    if (!fine(tail, tip)) continue;
+    const behind = layers.hidden(tail, 2.5 * (still.width || 0));
+    brush.arrow(tail, tip, faded(named("contact"), behind ? 0.25 : 0.85));
+  }
+}

@@ -1,0 +1,340 @@
+"""One HTML file that shows how an optimisation went: a player, curves, settings. It opens offline and asks nobody.
+
+The page is in ``page/``: a template, a style sheet and a few scripts, put together here with the data.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import html
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.rollout import Rollout
+from diffsim.viewing.curves import best_iteration as best_of
+from diffsim.viewing.packing import pack, packed_json
+from diffsim.viewing.player import RATE, Recording, frame_rows, recordings
+from diffsim.viewing.style import DARK, STYLE
+from diffsim.viewing.tables import facts, short, tables, title_of, words_of
+
+if TYPE_CHECKING:
+    from diffsim.tuning.result import Result
+
+__all__ = ["result_html", "rollout_html", "write_report"]
+
+# A report has fewer bytes than this; a rollout in a notebook, too, which may have many.
+MOST, MOST_IN_NOTEBOOK = 2_000_000, 600_000
+
+# No fewer frames per second than this, unless there is no room for the first, the best and the last iteration.
+LEAST_RATE = 8.0
+
+# Curves have no more points than this; of more, each stands for the lowest and the highest of its neighbours.
+MOST_POINTS = 4000
+
+SCRIPTS = (
+    "data",
+    "theme",
+    "camera",
+    "brush",
+    "flat",
+    "solids",
+    "space",
+    "curves",
+    "traces",
+    "player",
+    "controls",
+    "main",
+)
+PAGE = Path(__file__).with_name("page")
+
+History = Sequence[Mapping[str, Any]]
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    *,
+    rollouts: Sequence[tuple[int, Rollout]],
+    history: History,
+    about: Mapping[str, Any],
+    best_iteration: int | None = None,
+) -> Path:
+    """Write a report of an optimisation: one HTML file below 2 MB that opens offline.
+
+    Args:
+        path: of the file; folders are made as needed. It is written beside and renamed.
+        rollouts: pairs (iteration, rollout), of one environment each (of several the first is shown). If there are
+            more than fit, frames are left out, then iterations; never the first, the best and the last.
+        history: one mapping per iteration: ``iteration``, ``loss`` (None or NaN where a step was rejected), ``best``
+            and ``gradient_norm``.
+        about: what ``problem.json`` of the run holds, and ``device``, ``precision``, ``seconds`` and ``stopped`` if
+            they are known. Nothing has to be there.
+        best_iteration: None takes that of the history.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    if best_iteration is None:
+        best_iteration = best_of(history)
+    ordered = sorted(((int(k), rollout.env(0)) for k, rollout in rollouts), key=lambda pair: pair[0])
+    found = recordings([rollout for _, rollout in ordered])
+    shown = ordered[-1][1] if ordered else None
+    text = {
+        "title": html.escape(title_of(about, shown)),
+        "lead": html.escape(_lead(about, shown)),
+        "facts": facts(about, history, best_iteration),
+        "tables": tables(about, shown),
+        "footer": "Made by diffsim. This file is all there is: it opens offline and asks nobody for anything.",
+    }
+    curves = packed_json(_curves(history))
+    room = MOST - len(_page("report", text, {"history": curves})) - 4000
+    entries, stills, notes = _fitting([k for k, _ in ordered], found or [], best_iteration, room)
+    if ordered and not found:
+        notes.append("There is no player: nobody has said how this type of scene looks.")
+    text["notes"] = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
+    data = {"iterations": entries, "stills": stills, "history": curves, "best": best_iteration}
+    _write(path, _page("report", text, data).encode())
+    return path
+
+
+def rollout_html(rollout: Rollout) -> str:
+    """A small player of a rollout for a notebook: an ``iframe`` with all that it needs inside."""
+    found = recordings([rollout.env(0)])
+    if not found:
+        return f"<pre>{html.escape(repr(rollout))}</pre>"
+    entries, stills, _ = _fitting([None], found, None, MOST_IN_NOTEBOOK)
+    text = {"title": html.escape(type(rollout.problem.scene).__name__)}
+    return _frame(_page("rollout", text, {"iterations": entries, "stills": stills}), 460)
+
+
+def result_html(result: Result) -> str:
+    """The curves and a table of a result for a notebook."""
+    rows = {
+        "best loss": f"{short(result.best_loss, 6)} at iteration {result.best_iteration}",
+        "iterations": str(len(result.history)),
+        "stopped": result.stopped,
+        "tuned": ", ".join(f"{name} {np.shape(value)}" for name, value in result.best_params.items()),
+        "not saved": result.unsaved or "",
+    }
+    lines = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items() if value
+    )
+    text = {"title": "Result", "tables": f'<section class="card"><table>{lines}</table></section>'}
+    data = {"history": packed_json(_curves(result.history)), "best": result.best_iteration}
+    return _frame(_page("result", text, data), 680)
+
+
+# The page
+
+
+def _page(mode: str, text: Mapping[str, str], data: Mapping[str, Any]) -> str:
+    template, style, script = _parts(mode)
+    light = {name: value for name, value in dataclasses.asdict(STYLE).items() if str(value).startswith("#")}
+    whole = {"mode": mode, "iterations": [], "stills": [], "best": None, "history": None, **data}
+    whole["palette"] = {"light": light, "dark": _twins()}
+    filled = {
+        **text,
+        "mode": mode,
+        "policy": _policy(style, script),
+        "style": style,
+        "script": script,
+        "data": _safe_json(whole),
+    }
+    # In one go: what is put in is not looked at again, whatever it holds.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled.get(match[1], ""), template)
+
+
+@functools.cache
+def _parts(mode: str) -> tuple[str, str, str]:
+    """Template, style sheet and script of a kind of page."""
+    template = (PAGE / "report.html").read_text(encoding="utf-8")
+    wanted = {"report": ("report", "player", "curves"), "rollout": ("player",), "result": ("curves",)}[mode]
+    for block in ("report", "player", "curves"):
+        if block not in wanted:
+            template = re.sub(rf"<!--{block}-->.*?<!--/{block}-->\n?", "", template, flags=re.DOTALL)
+        template = re.sub(rf"<!--/?{block}-->\n?", "", template)
+    scripts = "\n".join((PAGE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    script = f'(() => {{\n"use strict";\n{scripts}}})();'
+    return template, (PAGE / "report.css").read_text(encoding="utf-8"), script
+
+
+def _policy(style: str, script: str) -> str:
+    """No page but this one's style and script, and no network."""
+    own = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script))
+    styles, scripts = (f"'sha256-{digest}'" for digest in own)
+    rest = "img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src {styles}; script-src {scripts}; {rest}"
+
+
+def _safe_json(value: Any) -> str:
+    """JSON that can stand in a script element: nothing in it can end that, or begin a comment."""
+    found = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        found = found.replace(sign, f"\\u{ord(sign):04x}")
+    return found
+
+
+def _twins() -> dict[str, str]:
+    """Of each colour of the style, the one that stands for it in the dark."""
+    pairs = [(getattr(STYLE, field.name), getattr(DARK, field.name)) for field in dataclasses.fields(STYLE)]
+    found = {light: dark for light, dark in pairs if str(light).startswith("#")}
+    for light, dark in zip(STYLE.bodies, DARK.bodies, strict=True):
+        found.update(zip(light, dark, strict=True))
+    return found
+
+
+def _frame(page: str, height: int) -> str:
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts" title="diffsim" '
+        f'style="width: 100%; max-width: 860px; height: {height}px; border: 0"></iframe>'
+    )
+
+
+def _lead(about: Mapping[str, Any], rollout: Rollout | None) -> str:
+    problem = about.get("problem")
+    if not isinstance(problem, Mapping):
+        problem = rollout.problem.to_dict() if rollout is not None else {}
+    told = []
+    if problem.get("controller"):
+        told.append(f"{words_of(problem['controller'])} drives it")
+    if problem.get("objective"):
+        told.append(f"what is wanted is {words_of(problem['objective'])}")
+    words = "; ".join(told)
+    return words[:1].upper() + words[1:] + "." if words else ""
+
+
+# What fits
+
+
+def _fitting(
+    names: Sequence[int | None], found: Sequence[Recording], best: int | None, room: int
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Iterations and stills of a page with so much room [bytes], and what has been left out, in words.
+
+    Frames are left out first, down to `LEAST_RATE`; then iterations; then more frames.
+    """
+    if not found:
+        return [], [], []
+    kept, thin = list(range(len(found))), 1
+    must = sorted({0, len(found) - 1, *(k for k, name in enumerate(names) if name is not None and name == best)})
+    while True:
+        entries, stills = _entries([names[k] for k in kept], [found[k] for k in kept], thin)
+        size = sum(len(entry["data"]) + 300 for entry in entries) + sum(map(len, stills))
+        if size <= room:
+            break
+        over = size / max(room, 1)
+        rate = min(_rate(found[k].time, 2 * thin) for k in kept)
+        if rate >= LEAST_RATE:
+            thin = min(2 * thin, max(thin + 1, math.ceil(thin * over)))
+        elif len(kept) > len(must):
+            kept = _spread(kept, must, max(len(must), min(len(kept) - 1, int(len(kept) / over))))
+        elif all(entry["time"][3] <= 2 for entry in entries):
+            return [], [], ["There is no player: the scene is too large for a file of this size."]
+        else:
+            thin *= 2
+    return entries, stills, _notes(names, found, kept, thin)
+
+
+def _notes(names: Sequence[int | None], found: Sequence[Recording], kept: Sequence[int], thin: int) -> list[str]:
+    rates = [_rate(found[k].time, thin) for k in kept]
+    notes = []
+    if len(kept) < len(found):
+        notes.append(f"{len(kept)} of {len(found)} saved iterations")
+    if thin > 1 and min(rates) < RATE:
+        notes.append(f"{min(rates):.2g} frames per second of simulated time, with straight lines between them")
+    return [f"To keep this file small it has {' and '.join(notes)}."] if notes else []
+
+
+def _rate(time: np.ndarray, thin: int) -> float:
+    """Frames per second of simulated time."""
+    span = float(time[-1] - time[0])
+    return (len(frame_rows(time, thin)) - 1) / span if span > 0.0 else math.inf
+
+
+def _spread(kept: Sequence[int], must: Sequence[int], count: int) -> list[int]:
+    """About so many of what is kept, evenly, and what must be."""
+    chosen = {kept[k] for k in np.rint(np.linspace(0, len(kept) - 1, max(count - len(must), 0))).astype(int).tolist()}
+    return sorted({*must, *chosen}) if count > len(must) else list(must)
+
+
+def _entries(
+    names: Sequence[int | None], found: Sequence[Recording], thin: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    stills: dict[str, int] = {}
+    entries = []
+    for name, recording in zip(names, found, strict=True):
+        rows = frame_rows(recording.time, thin)
+        packed = pack(recording.channels, rows)
+        still = stills.setdefault(packed_json(recording.still), len(stills))
+        time = recording.time
+        step = float(time[rows[1]] - time[rows[0]]) if len(rows) > 1 else 1.0
+        entries.append(
+            {
+                "iteration": name,
+                "loss": recording.loss,
+                "still": still,
+                "time": [float(time[0]), step, float(time[-1]), len(rows)],
+                "head": packed.head,
+                "data": packed.text,
+            }
+        )
+    return entries, list(stills)
+
+
+def _curves(history: History) -> dict[str, list[float | None]]:
+    """Columns of the history; of a long one, in each stretch the lowest and the highest loss."""
+    rows = [_row(entry, k) for k, entry in enumerate(history)]
+    if len(rows) > MOST_POINTS:
+        kept = {0, len(rows) - 1}
+        for part in np.array_split(np.arange(len(rows)), MOST_POINTS // 2):
+            losses = [rows[k][1] for k in part]
+            known = [k for k, loss in zip(part.tolist(), losses, strict=True) if loss is not None] or [int(part[0])]
+            kept |= {min(known, key=lambda k: rows[k][1] or 0.0), max(known, key=lambda k: rows[k][1] or 0.0)}
+        rows = [rows[k] for k in sorted(kept)]
+    names = ("iteration", "loss", "best", "norm")
+    return {name: [row[k] for row in rows] for k, name in enumerate(names)}
+
+
+def _row(entry: Mapping[str, Any], k: int) -> tuple[float | None, ...]:
+    found = [_plain(entry.get(name)) for name in ("loss", "best", "gradient_norm")]
+    return (int(entry.get("iteration", k)), *found)
+
+
+def _plain(value: Any) -> float | None:
+    """With seven digits; of several the lowest; None where there is none."""
+    if value is None:
+        return None
+    least = float(np.min(value))
+    return float(f"{least:.7g}") if math.isfinite(least) else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Beside it, then renamed: whoever reads ``path`` sees the old file or all of the new."""
+    if path.is_dir():
+        raise InputError(f"path is {str(path)!r}, which is a folder; give the file a name, e.g. report.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0o022)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
