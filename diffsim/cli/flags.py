@@ -13,7 +13,54 @@ from rich.text import Text
 from diffsim.errors import InputError
 from diffsim.problem import Problem
 
-__all__ = ["add_problem_flags", "complain", "whole_number"]
+__all__ = ["ABOUT_STATUS", "Commands", "add_problem_flags", "complain", "whole_number"]
+
+ABOUT_STATUS = """\
+Exit status: 0 if all is well, 1 if something is wrong, 2 if the problem or a flag cannot be simulated, 3 if nothing is
+wrong but not all could be told."""
+
+STATUS = "Exit status: 0 if all is well, 2 if something that was named cannot be read or used."
+
+
+class Commands:
+    """The commands of ``diffsim``, as they are added to its command line."""
+
+    def __init__(self, parser: argparse.ArgumentParser):
+        """Of a parser that has none yet."""
+        self._made = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        self,
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        about: str,
+        *,
+        example: str,
+        more: str = "",
+        status: str = STATUS,
+        flags: bool = False,
+    ) -> argparse.ArgumentParser:
+        """A parser for the command's own words.
+
+        Args:
+            name: of the command.
+            run: does it, with the words given; returns the exit status.
+            about: what it does, in a line.
+            example: of a call.
+            more: to be said in its help.
+            status: what its exit statuses mean.
+            flags: whether words that it does not know go to a scene script, as ``given.rest``.
+        """
+        made: argparse.ArgumentParser = self._made.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.\n\n{more}".strip(),
+            epilog=f"example:\n  {example}\n\n{status}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # --rob must not be mistaken for --rounds
+        )
+        made.set_defaults(command=run, takes_flags=flags)
+        return made
 
 
 def add_problem_flags(parser: argparse.ArgumentParser, problem: Callable[..., Problem]) -> None:

@@ -37,6 +37,7 @@ def leave_pictures(
     rollouts = _rollouts(simulation, result)
     yield save_rollouts(folder, rollouts.items())
     about = {**load_about(folder), "seconds": seconds, "stopped": result.stopped}
+    about.update({"device": simulation.device, "precision": simulation.precision})
     yield write_report(
         folder / "report.html",
         rollouts=list(rollouts.items()),

@@ -22,6 +22,8 @@ from diffsim.viewing import VideoError
 
 __all__ = ["scene_main"]
 
+started: list[Path] = []  # the scripts that called `scene_main`: `diffsim run` looks whether one did
+
 # Exit statuses, as `scene_main` describes them; 130 is what a shell says of a program that Ctrl-C ended.
 INCOMPLETE, REFUSED, INTERRUPTED = 1, 2, 130
 
@@ -61,6 +63,7 @@ def scene_main(
         arguments: the command line; None is ``sys.argv``.
     """
     path = Path(inspect.getfile(problem))
+    started.append(path)
     given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}
     try:

@@ -1,12 +1,14 @@
-"""Find the problem that a command line names: in a scene script, a run's folder, or a file."""
+"""Find what a command line names: a scene script, and the problem in it, in a run's folder or in a file."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +17,47 @@ from diffsim.errors import InputError
 from diffsim.problem import Problem
 from diffsim.tuning import load_problem
 
-__all__ = ["find_problem"]
+__all__ = ["about_scene", "find_problem", "find_scene", "scene_files"]
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def scene_files(folder: Path | None = None) -> Iterator[Path]:
+    """The scene scripts of a folder; by default those in ``scenes/`` here, then those that came with the package."""
+    folders = (Path("scenes"), PACKAGE / "example_scenes", PACKAGE.parent / "scenes") if folder is None else (folder,)
+    seen = set()
+    for place in folders:
+        for path in sorted(place.glob("*.py")):
+            if path.resolve() not in seen and about_scene(path) is not None:
+                seen.add(path.resolve())
+                yield path
+
+
+def about_scene(path: Path) -> str | None:
+    """The first line of a scene script's docstring; None if it is no scene script: it has no function ``problem``."""
+    try:
+        tree = ast.parse(path.read_text())
+    except (SyntaxError, UnicodeDecodeError, OSError):
+        return None
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "problem" for node in tree.body):
+        return None
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def find_scene(name: Path) -> Path:
+    """The scene script of that path, or of that name among `scene_files`.
+
+    Raises:
+        InputError: with the nearest names, if there is none.
+    """
+    if name.suffix == ".py" and name.exists():
+        return name
+    known = {path.stem: path for path in reversed(list(scene_files()))}
+    if str(name) in known:
+        return known[str(name)]
+    near = difflib.get_close_matches(name.stem, known, n=3, cutoff=0.4) or sorted(known)
+    hint = f"; scenes known by name: {', '.join(near)}" if near else ""
+    raise InputError(f"there is no scene script {name}{hint}")
 
 
 def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
@@ -30,7 +72,9 @@ def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
         SystemExit: with status 2, if a flag does not fit.
     """
     if not path.exists():
-        raise InputError(f"{path} does not exist; a scene script, a run's folder or a problem.json is needed")
+        if path.suffix or len(path.parts) > 1:
+            raise InputError(f"{path} does not exist; a scene script, a run's folder or a problem.json is needed")
+        path = find_scene(path)
     if path.suffix != ".py":
         if flags:
             raise InputError(f"{path} takes no flags of its own, but {' '.join(flags)} was given")

@@ -57,6 +57,7 @@ def available() -> list[str]:
 
 
 def _supported(device: str) -> bool:
+    ti.set_logging_level(ti.ERROR)  # it warns of what is not there, and that is what was asked
     with contextlib.redirect_stdout(io.StringIO()):
         return bool(misc.is_arch_supported(getattr(ti, device)))
 
@@ -85,13 +86,18 @@ def attach(owner: object, device: str) -> None:
     _alive.add(owner)
 
 
+def cache_folder() -> pathlib.Path:
+    """Where Taichi keeps compiled kernels."""
+    given = os.environ.get("TI_OFFLINE_CACHE_FILE_PATH", impl.default_cfg().offline_cache_file_path)
+    return pathlib.Path(given)
+
+
 def _free_cache() -> None:
     """Take away the lock that a killed process left on Taichi's cache of kernels: nobody could add to it any more.
 
     It is held for the moment in which a process that ends writes what it compiled.
     """
-    folder = os.environ.get("TI_OFFLINE_CACHE_FILE_PATH", impl.default_cfg().offline_cache_file_path)
-    lock = pathlib.Path(folder) / "ticache.lock"
+    lock = cache_folder() / "ticache.lock"
     with contextlib.suppress(OSError):
         if time.time() - lock.stat().st_mtime > _STALE:
             lock.unlink()

@@ -1,6 +1,6 @@
 """Look at it: pictures, videos, loss curves and reports. Never imports Taichi."""
 
-from diffsim.viewing.curves import plot_loss
+from diffsim.viewing.curves import plot_comparison, plot_loss
 from diffsim.viewing.frames import View, frames, save_png, snapshot
 from diffsim.viewing.health import plot_health
 from diffsim.viewing.report import write_report
@@ -11,6 +11,7 @@ __all__ = [
     "View",
     "find_encoder",
     "frames",
+    "plot_comparison",
     "plot_health",
     "plot_loss",
     "render_optimisation",

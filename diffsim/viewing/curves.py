@@ -16,7 +16,7 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE
 
-__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_loss"]
+__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_comparison", "plot_loss"]
 
 # One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
 # "gradient_norm".
@@ -64,6 +64,37 @@ def _draw_losses(axes: Any, history: History, width: float) -> None:
             axes.set_ylim(*_limits(fine, lowest))
     axes.set_xlim(*_padded(at, 0.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, steps=[1, 2, 5, 10]))
+
+
+def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
+    """Write the best losses so far of several runs over their iterations.
+
+    Args:
+        histories: of the runs by name, as of `plot_loss`.
+        path: of the picture, its ending is the format; folders are made as needed.
+        size: (width, height) [pixels].
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        dress(axes, 9.0, up="best loss so far")
+        known = []
+        for name, history in histories.items():
+            at, _, best, _ = _curves(history)
+            axes.plot(at, best, linewidth=1.6, drawstyle="steps-post", label=name)
+            known.append(best[np.isfinite(best)])
+        every = np.concatenate(known) if known else np.zeros(0)
+        if len(every) and every.min() > 0.0 and every.max() > LOG_FROM * every.min():
+            axes.set_yscale("log")
+        axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text)
+        figure.savefig(path)
+    return path
 
 
 def _limits(losses: np.ndarray, low: float) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """The command ``diffsim``: what its words name, what it prints, exit statuses."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -9,9 +8,7 @@ import sys
 import pytest
 
 import diffsim as ds
-from diffsim.cli import main
-
-COMMAND = importlib.import_module("diffsim.cli.main")  # the package's `main` is the function
+from diffsim.cli import judge, main
 
 SCRIPT = '''
 """A square that flies."""
@@ -37,7 +34,7 @@ def elsewhere(tmp_path, monkeypatch, keep):
     Problems that are equal are compiled once.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(COMMAND, "Simulation", keep)
+    monkeypatch.setattr(judge, "Simulation", keep)
     monkeypatch.syspath_prepend(str(tmp_path))  # put back after the test, with what the command adds
     for name in ("neighbour", "throw", "other"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -1,0 +1,244 @@
+"""The commands about scenes and finished runs: run, list, render, show, compare."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import diffsim as ds
+from diffsim.cli import main, runs, scene
+
+SCRIPT = '''
+"""A worm that crawls.
+
+More about it.
+"""
+import diffsim as ds
+from diffsim.cli import scene_main
+from neighbour import STIFFNESS
+
+def problem(stiffness: float = STIFFNESS):
+    body = ds.grid((2, 1), spacing=0.1, origin=(0.0, 0.05))
+    scene = ds.MassSpring(body.points, body.springs, stiffness, actuation=0.1, dt=0.01, ground=ds.Ground())
+    return ds.Problem(scene, ds.Sine(), ds.Travel(), steps=30)
+
+if __name__ == "__main__":
+    scene_main(problem, iterations=5)
+'''
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch, keep):
+    """Each test has a current folder of its own, with scenes in it; problems that are equal are compiled once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scene, "Simulation", keep)
+    monkeypatch.setattr(runs, "Simulation", keep)
+    monkeypatch.delitem(sys.modules, "neighbour", raising=False)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "worm.py").write_text(SCRIPT)
+    (tmp_path / "mine" / "neighbour.py").write_text("STIFFNESS = 100.0\n")
+
+
+def call(*words):
+    """Run the command; its exit status."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as leaving:
+        return leaving.code
+    return 0
+
+
+@pytest.fixture
+def worm(capfd):
+    """The folder of a finished run."""
+    assert call("run", "mine/worm.py", "--no-video") == 0
+    capfd.readouterr()
+    return "outputs/worm"
+
+
+def picture(path):
+    """A picture (height, width, 3), from 0 to 255."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), float)
+
+
+# run and list
+
+
+def test_run_runs_a_script_of_ones_own(capfd):
+    path = list(sys.path)
+    assert call("run", "mine/worm.py", "--iterations", 3, "--no-video", "--stiffness", 50, "--output", "left") == 0
+    run = ds.load_run("left")
+    assert len(run.history) == 3
+    assert run.problem.scene.stiffness.max() == 50.0
+    assert "report.html" in os.listdir("left")
+    assert sys.path == path
+
+
+def test_run_passes_help_on_and_has_its_own(capfd):
+    assert call("run", "mine/worm.py", "--help") == 0
+    out = capfd.readouterr().out
+    assert "usage: worm.py" in out
+    assert "--stiffness" in out
+    assert call("run", "--help") == 0
+    assert "usage: diffsim run" in capfd.readouterr().out
+
+
+def test_run_of_a_script_without_a_main_line(capfd):
+    with open("mine/short.py", "w") as file:
+        file.write(SCRIPT.partition("if __name__")[0])
+    assert call("run", "mine/short.py", "--no-video", "--iterations", 2) == 0
+    assert len(ds.load_run("outputs/short").history) == 2
+
+
+def test_run_hands_on_the_exit_status(monkeypatch, capfd):
+    assert call("run", "mine/worm.py", "--iterations", "none") == 2
+    assert call("run", "mine/worm.py", "--device", "abacus") == 2
+    assert "InputError: device is 'abacus'" in capfd.readouterr().err
+
+
+def test_run_says_what_is_no_scene(capfd):
+    with open("other.py", "w") as file:
+        file.write("x = 1\n")
+    assert call("run", "other.py") == 2
+    assert "other.py has no function `problem`" in capfd.readouterr().err
+    assert call("run", "mass_sprig_walker") == 2
+    assert (
+        "there is no scene script mass_sprig_walker; scenes known by name: mass_spring_walker" in capfd.readouterr().err
+    )
+
+
+def test_list_has_a_line_for_each_scene(capfd):
+    assert call("list", "mine") == 0
+    out = capfd.readouterr().out.splitlines()
+    assert out == ["scene  what it is", "worm   A worm that crawls."]
+    assert call("list", "--json") == 0
+    found = {entry["name"]: entry for entry in json.loads(capfd.readouterr().out)}
+    assert len(found) >= 15
+    assert all(entry["about"] for entry in found.values())
+    assert "worm" not in found  # it is not in scenes/
+    os.rename("mine", "scenes")
+    assert call("list", "--json") == 0
+    assert "worm" in {entry["name"] for entry in json.loads(capfd.readouterr().out)}
+    assert call("list", "nowhere") == 2
+
+
+# render
+
+
+def test_render_draws_each_kind(worm, capfd):
+    for flags, name in (
+        ((), "optimisation.mp4"),
+        (("--gif", "--iteration", 0), "iteration-0.gif"),
+        (("--png",), "best.png"),
+        (("--png", "--iteration", -1, "--output", "here.png", "--size", "320x200"), "../../here.png"),
+        (("--html", "--iteration", 2), "iteration-2.html"),
+    ):
+        assert call("render", worm, *flags) == 0
+        path = capfd.readouterr().out.strip()
+        assert os.path.samefile(path, os.path.join(worm, name))
+        assert os.path.getsize(path) > 1000
+    assert picture("here.png").shape == (200, 320, 3)
+
+
+def test_render_shows_the_moment(worm):
+    for time in ("0", "0.3"):
+        assert call("render", worm, "--png", "--time", time, "--output", f"{time}.png") == 0
+    first, last = (picture(f"{time}.png") for time in ("0", "0.3"))
+    assert np.abs(first - last).max() > 50.0
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--iteration", 9), "iteration 9 of outputs/worm was not saved; saved are 0, 1, 2, 3, 4"),
+        (("--png", "--output", "a.jpg"), "--output is a.jpg, but a file made with --png ends in .png"),
+        (("--png", "--time", 3), "--time is 3 s, but the trajectory goes from 0 to 0.3 s"),
+        (("--size", "big"), "it is 'big', but it must be like 640x480"),
+    ],
+)
+def test_render_says_what_it_cannot(worm, flags, said, capfd):
+    assert call("render", worm, *flags) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_render_simulates_where_no_trajectory_was_saved(worm, capfd):
+    os.remove(f"{worm}/rollouts.npz")
+    assert call("render", worm, "--html") == 0
+    assert call("render", worm, "--png", "--iteration", 0) == 2
+    assert "(only the best parameters are there, simulated again)" in capfd.readouterr().err
+
+
+# show and compare
+
+
+def test_show_tells_what_the_run_is(worm, capfd):
+    run = ds.load_run(worm)
+    assert call("show", worm) == 0
+    out = capfd.readouterr().out
+    for words in (
+        f"{run.best_loss:.6g} at iteration {run.best_iteration}",
+        "Adam(learning_rate=0.02",
+        "controller.amplitude",
+        "report.html",
+        "iterations     5 in ",
+    ):
+        assert words in out
+    assert "\x1b" not in out
+    assert call("show", worm, "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["best_loss"] == run.best_loss
+    assert found["params"]["controller.amplitude"]["shape"] == list(run.params["controller.amplitude"].shape)
+    assert found["settings"]["iterations"] == 5
+    assert set(found["files"]) == set(os.listdir(worm))
+
+
+def test_compare_puts_the_best_first(worm, capfd):
+    assert call("run", "mine/worm.py", "--no-video", "--iterations", 1, "--output", "short") == 0
+    capfd.readouterr()
+    assert call("compare", "short", worm, "--plot", "curves.png") == 0
+    out = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in out] == ["run", "outputs/worm", "short", "curves.png"]
+    assert picture("curves.png").shape == (540, 960, 3)
+    assert call("run", "mine/worm.py", "--no-video", "--iterations", 1, "--output", "soft", "--stiffness", 50) == 0
+    capfd.readouterr()
+    assert call("compare", worm, "soft") == 0
+    assert "different problems" in capfd.readouterr().out
+    assert call("compare", worm, "soft", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found[0]["best_loss"] <= found[1]["best_loss"]
+
+
+def test_a_folder_that_is_no_run_is_said(capfd):
+    os.mkdir("empty")
+    for command in ("show", "compare", "render"):
+        assert call(command, "empty") == 2
+        assert "InputError: empty holds no problem.json; it was not written by a run" in capfd.readouterr().err
+
+
+def test_what_no_command_knows_is_refused(worm, capfd):
+    assert call("show", worm, "--robot", "B") == 2
+    assert "unrecognized arguments: --robot B" in capfd.readouterr().err
+    assert call("frobnicate") == 2
+
+
+def test_each_command_has_help_with_an_example(capfd):
+    for command in ("run", "check", "health", "estimate", "render", "list", "show", "compare", "bench", "info"):
+        assert call(command, "--help") == 0
+        out = capfd.readouterr().out
+        assert f"example:\n  diffsim {command} " in out or f"example:\n  diffsim {command}\n" in out
+        assert "Exit status: 0" in out
+
+
+def test_a_reader_that_has_enough_is_no_error(worm):
+    program = "from diffsim.cli import main; main()"
+    command = [sys.executable, "-c", program, "show", worm, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(timeout=100) == 0
+    assert b"Traceback" not in said
