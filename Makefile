@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench pictures clean
+.PHONY: demo test check bench kills pictures clean
 
 demo: .venv/ready
 	$(BIN)/python scenes/mass_spring_walker.py
@@ -17,6 +17,9 @@ check: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m pytest tests/benchmarks -m bench -s -n 0
+
+kills: .venv/ready
+	$(BIN)/python -m pytest tests/benchmarks/test_kills.py -m bench -s -n 0
 
 pictures: .venv/ready
 	$(BIN)/python docs/make_pictures.py

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 __all__ = ["Bar", "Lines", "Progress", "Silent", "progress_for"]
 
 REDRAW = 0.1  # s between updates of the bar: faster cannot be read and costs the loop time
+BAR, WIDE = 12, 60  # cells of a bar, and of a terminal that has room for one
 LINE = 5.0  # s between plain lines, for a log that stays readable after an hour
 
 
@@ -137,7 +138,7 @@ class Bar:
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=12),
+            *([BarColumn(bar_width=BAR)] if self._console.width >= WIDE else []),
             TextColumn("{task.fields[numbers]}", markup=False),
             console=self._console,
             refresh_per_second=8,
@@ -176,8 +177,16 @@ class Bar:
             self._task,
             completed=done,
             description=f"{done}/{self._clock.total}",
-            numbers=_numbers(record) + (f"  {left} left" if left else ""),
+            numbers=self._fitting(record, left),
         )
+
+    def _fitting(self, record: dict[str, Any], left: str) -> str:
+        """As many numbers as the terminal has room for."""
+        width, total = self._console.width, self._clock.total
+        room = width - len(f"x {total}/{total} ") - (BAR + 1 if width >= WIDE else 0)
+        words = _numbers(record)
+        choices = (f"{words}  {left} left", words, words.rpartition("  ")[0], f"best {record['best']:.5g}")
+        return next((choice for choice in choices[0 if left else 1 :] if len(choice) <= room), "")
 
 
 def _numbers(record: dict[str, Any]) -> str:

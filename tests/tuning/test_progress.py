@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 import sys
 
 import numpy as np
+import pytest
 
 from diffsim.tuning import SGD, tune
 from diffsim.tuning.progress import Bar, Lines, Silent, progress_for
@@ -93,6 +95,20 @@ def test_a_bar_on_a_terminal(monkeypatch):
     assert "30/30" in text
     assert "loss" in text
     assert "stopped: all 30 iterations are done" in text
+
+
+@pytest.mark.parametrize("columns", [24, 40, 64, 120])
+def test_a_narrow_terminal_has_what_fits_and_always_the_count(columns, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    tune(Cliff(), optimizer=SGD(0.1), iterations=30)
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", sys.stderr.getvalue())
+    last = next(line for line in reversed(re.split(r"[\r\n]+", text)) if "30/30" in line)
+    assert len(last.rstrip()) <= columns
+    assert "best " in last
+    assert "…" not in last  # nothing is cut off
+    assert ("━" in last) == (columns >= 60)
 
 
 def test_which_progress(monkeypatch):
