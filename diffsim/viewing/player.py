@@ -8,8 +8,8 @@ are in metres, angles in radians, quaternions w, x, y, z. A still has
 * what the type of scene is made of: ``points``, ``lines``, ``flesh``, ``bodies``, ``fixed``, ``joints``, ``stems``,
   ``sites``; see `diffsim.viewing.players`.
 
-Channels are ``points`` (rows, n, d), ``places`` (rows, n, d) and ``turns`` (rows, n, 1: angle; or 4: quaternion) of bodies,
-``arrows`` (rows, m, 2 d: tail and vector), ``track`` (rows, d) of the camera, and ``actuation`` (rows, k).
+Channels are ``points`` (rows, n, d); ``places`` (rows, n, d) and ``turns`` (rows, n, 1: angle; or 4: quaternion) of
+bodies; ``arrows`` (rows, m, 2 d: tail and vector); ``track`` (rows, d) of the camera; and ``actuation`` (rows, k).
 """
 
 from __future__ import annotations

@@ -63,9 +63,8 @@ def title_of(about: Mapping[str, Any], rollout: Rollout | None) -> str:
         if name.endswith(".py") and name != "__main__.py" and len(name) < 80:
             return name[:-3].replace("_", " ").strip().capitalize() or name
     scene = _problem(about, rollout).get("scene")
-    name = scene.get("type") if isinstance(scene, Mapping) else None
-    usual = {"MassSpring": "Mass-spring body", "RigidBodies": "Rigid bodies", "Articulated": "Robot"}
-    return usual.get(str(name), str(name or "Optimisation"))
+    kind = str(scene.get("type")) if isinstance(scene, Mapping) else "Optimisation"
+    return {"MassSpring": "Mass-spring body", "RigidBodies": "Rigid bodies", "Articulated": "Robot"}.get(kind, kind)
 
 
 def command_of(about: Mapping[str, Any]) -> str | None:
