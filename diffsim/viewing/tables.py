@@ -29,7 +29,7 @@ def short(value: Any, digits: int = 4) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, (int, float, np.number)):
-        return f"{value:.{digits}g}".replace("-", "−")
+        return re.sub(r"e([+-])0*", r"e\1", f"{value:.{digits}g}").replace("e+", "e").replace("-", "−")
     return str(value)
 
 
@@ -188,7 +188,10 @@ def _given(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: item
         for name, item in found.items()
-        if item is not None and item not in ([], {}, "") and not _same(item, usual.get(name)) and not _nothing(item)
+        if item is not None
+        and item not in ([], {}, "")
+        and not _same(item, usual.get(name))
+        and not (usual.get(name) is None and _nothing(item))
     }
 
 

@@ -110,7 +110,7 @@ def machine(steps=60):
         "contact_point": np.stack([position[:-1, :1, 0], touching], axis=2),
         "contact_force": np.broadcast_to([1.0, 0.2], (steps, 1, 2)).copy(),
         "contact_normal": np.broadcast_to([0.0, 1.0], (steps, 1, 2)).copy(),
-        "contact_pair": touching.copy(),
+        "contact_pair": touching + scene.pairs.tolist().index([0, len(scene.bodies)]),
     }
     return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=0.5)
 

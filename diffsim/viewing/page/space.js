@@ -170,11 +170,11 @@ function paintShadows(brush, view, floor, solids) {
     casts.push({ feet, thin, soft: 0.2 * thin + 0.09 * Math.max(high, 0) });
   }
   const context = brush.context;
-  context.fillStyle = faded(named("shadow"), theme.dark ? 0.09 : 0.055);
-  for (let layer = -3; layer <= 3; layer++) {
+  context.fillStyle = faded(named("shadow"), theme.dark ? 0.05 : 0.032);
+  for (let layer = -6; layer <= 6; layer++) {
     context.beginPath();
     for (const { feet, thin, soft } of casts) {
-      const wider = (layer / 3) * soft;
+      const wider = (layer / 6) * soft;
       if (wider <= -0.8 * thin) continue; // what is thin and high up has no core
       const pixels = feet.map((p, k) => view.project(plus(p, around[k], wider)));
       if (!fine(...pixels)) continue;
