@@ -14,7 +14,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
 
-__all__ = ["command_of", "facts", "short", "tables", "title_of", "words_of"]
+__all__ = ["command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
 
 # Parts of a scene that are counted.
 COUNTED = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "sites", "actuators")
@@ -53,6 +53,12 @@ def words_of(value: Any) -> str:
             return f"({', '.join(words_of(item) for item in value)})"
         return f"{' × '.join(map(str, shape))} numbers" if _numeric(value) else f"{len(value)} entries"
     return short(value) if not isinstance(value, str) else value
+
+
+def sizes(params: Mapping[str, Any]) -> str:
+    """Names of parameters with their shapes."""
+    shapes = {name: " × ".join(map(str, np.shape(value))) for name, value in params.items()}
+    return ", ".join(f"{name} ({shape or 'a number'})" for name, shape in shapes.items())
 
 
 def title_of(about: Mapping[str, Any], rollout: Rollout | None) -> str:
@@ -144,10 +150,8 @@ def _settings(about: Mapping[str, Any], rollout: Rollout | None) -> list[tuple[s
         lasts = f" of {short(dt)} s, {short(steps * dt)} s in all" if isinstance(dt, (int, float)) else ""
         found.append(("steps", f"{steps}{lasts}"))
     if rollout is not None and rollout.params:
-        shapes = {name: np.shape(value) for name, value in rollout.params.items()}
-        each = [f"{name} ({' × '.join(map(str, shape)) or 'a number'})" for name, shape in shapes.items()]
-        found.append(("tuned", ", ".join(each)))
-        count = sum(int(np.prod(shape)) for shape in shapes.values())
+        found.append(("tuned", sizes(rollout.params)))
+        count = sum(np.size(value) for value in rollout.params.values())
         found.append(("", f"{count} numbers in all" if count > 1 else ""))
     elif problem.get("tune"):
         found.append(("tuned", ", ".join(map(str, problem["tune"]))))

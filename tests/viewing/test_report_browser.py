@@ -281,7 +281,7 @@ def test_keys(visit):
     assert page.locator("#speed").input_value() == "0.5"
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
-    page.keyboard.press("Escape")
+    page.locator("#keys button").click()
     assert not page.locator("#keys").is_visible()
 
 
