@@ -86,6 +86,7 @@ def write_report(
     path = Path(path)
     if best_iteration is None:
         best_iteration = best_of(history)
+    best_iteration = None if best_iteration is None else int(best_iteration)
     ordered = sorted(((int(k), rollout.env(0)) for k, rollout in rollouts), key=lambda pair: pair[0])
     telling = [0, -1, *(k for k, (iteration, _) in enumerate(ordered) if iteration == best_iteration)]
     found = recordings([rollout for _, rollout in ordered], telling)

@@ -143,7 +143,7 @@ def _settings(about: Mapping[str, Any], rollout: Rollout | None) -> list[tuple[s
     scene = problem.get("scene")
     scene = scene if isinstance(scene, Mapping) else {}
     told = [f"{name.replace('_', ' ')} {words_of(value)}" for name, value in _given(scene).items() if name not in DULL]
-    found = [("scene", f"{scene.get('type', 'unknown')}{_parts(scene)}"), ("", ", ".join(told))]
+    found = [("scene", f"{scene.get('type', '')}{_parts(scene)}"), ("", ", ".join(told))]
     found += [(name, words_of(problem[name])) for name in ("controller", "objective") if problem.get(name)]
     steps, dt = problem.get("steps"), scene.get("dt")
     if isinstance(steps, int):

@@ -1,7 +1,9 @@
 """Reports without a browser: what is packed is what was recorded, it fits, and nothing that a user wrote gets out."""
 
+import base64
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +19,7 @@ from diffsim.scene.kinematics import rotation_of
 from diffsim.spec import Spec
 from diffsim.tuning import Result
 from diffsim.viewing import write_report
-from diffsim.viewing.packing import Channel, pack, unpack
+from diffsim.viewing.packing import Channel, pack, packed_json, unpack
 from diffsim.viewing.player import frame_rows, recordings
 from diffsim.viewing.players.articulated import quaternions
 from diffsim.viewing.style import STYLE
@@ -67,6 +69,11 @@ def test_several_channels_keep_their_names_and_columns():
     back = unpack(pack(channels, np.array([0, 2, 3])), 3)
     assert {name: table.shape for name, table in back.items()} == {"a": (3, 6), "b": (3, 0), "c": (3, 1)}
     np.testing.assert_allclose(back["c"], -1.0)
+
+
+def test_still_numbers_that_are_not_finite_are_left_out():
+    text = packed_json({"a": [1.0, float("nan")], "b": {"c": (float("inf"), 2)}})
+    assert json.loads(zlib.decompress(base64.b64decode(text))) == {"a": [1.0, None], "b": {"c": [None, 2]}}
 
 
 # Frames
