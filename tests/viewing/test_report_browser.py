@@ -26,8 +26,8 @@ FLAGS = (
 DESKTOP, PHONE = (1200, 860), (390, 844)
 
 # Mean colours of blocks of so many pixels differ by at most that, of 255. Edges are smoothed a little differently from
-# version to version, and numbers on the ruler are in the machine's own font: another one makes 5. A body that is missing
-# makes 40, springs or flesh that are missing more than 20, muscles in each other's colours 55.
+# version to version, and numbers on the ruler are in the font of the machine: another one makes 5. A body that is
+# missing makes 40, springs or flesh that are missing more than 20, muscles in the colours of others 55.
 BLOCK, ALIKE = 12, 10.0
 
 
