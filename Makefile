@@ -2,13 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench kills pictures clean
+.PHONY: demo test browser check bench kills pictures clean
 
 demo: .venv/ready
 	$(BIN)/python scenes/mass_spring_walker.py
 
-test: .venv/ready
+test: .venv/ready browser
 	$(BIN)/python -m pytest
+
+# Reports are tested in a Chromium or Chrome. Where there is none, root on Debian gets Debian's, quietly.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		if command -v $$name >/dev/null 2>&1; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get install -y -qq chromium || { apt-get update -qq && apt-get install -y -qq chromium; }; } \
+			>/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "no Chromium or Chrome: the tests of reports in a browser will be skipped"
 
 check: .venv/ready
 	$(BIN)/ruff check .

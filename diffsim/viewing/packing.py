@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -56,8 +57,12 @@ def pack(channels: Mapping[str, Channel], rows: np.ndarray) -> Packed:
 
 
 def packed_json(value: Any) -> str:
-    """Plain data as base64 of deflated JSON."""
-    return _text(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
+    """Plain data as base64 of deflated JSON; a number that is not finite, as of what diverged, becomes null."""
+    try:
+        words = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        words = json.dumps(_finite(value), separators=(",", ":"))
+    return _text(words.encode())
 
 
 def unpack(packed: Packed, rows: int) -> dict[str, np.ndarray]:
@@ -102,6 +107,14 @@ def _bytes_of(codes: np.ndarray) -> bytes:
     at = np.arange(digits.shape[1])
     digits[at < count[:, None] - 1] |= np.uint64(128)
     return digits[at < count[:, None]].astype(np.uint8).tobytes()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(data: bytes) -> str:

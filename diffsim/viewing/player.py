@@ -8,8 +8,8 @@ are in metres, angles in radians, quaternions w, x, y, z. A still has
 * what the type of scene is made of: ``points``, ``lines``, ``flesh``, ``bodies``, ``fixed``, ``joints``, ``stems``,
   ``sites``; see `diffsim.viewing.players`.
 
-Channels are ``points`` (rows, n, d), ``places`` (rows, n, d) and ``turns`` (rows, n, 1: angle; or 4: quaternion) of bodies,
-``arrows`` (rows, m, 2 d: tail and vector), ``track`` (rows, d) of the camera, and ``actuation`` (rows, k).
+Channels are ``points`` (rows, n, d); ``places`` (rows, n, d) and ``turns`` (rows, n, 1: angle; or 4: quaternion) of
+bodies; ``arrows`` (rows, m, 2 d: tail and vector); ``track`` (rows, d) of the camera; and ``actuation`` (rows, k).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from diffsim.viewing.drawings import DRAWINGS, Drawing
 from diffsim.viewing.packing import Channel
 from diffsim.viewing.players import SKETCHES
 from diffsim.viewing.scenery import Floor, floor_of, goals_of
-from diffsim.viewing.view import View, track_of
+from diffsim.viewing.view import track_of
 
 __all__ = ["Recording", "frame_rows", "recordings"]
 
@@ -44,8 +44,8 @@ RATE, SHORT = 30.0, 240
 MOST_ARROWS = 48
 
 # What an iteration shows may be this many times as large as what the first, the best and the last show, or it has no
-# say in where the camera is: it diverged.
-ABSURD = 2.0
+# say in where the camera is: it diverged. Those themselves may be so many times as large as the median.
+ABSURD, LOST = 2.0, 10.0
 
 
 class Recording(NamedTuple):
@@ -91,15 +91,19 @@ class _Dots:
         return {"points": {"count": self.position.shape[1], "ball": True, "pinned": []}}, {"points": self.position}
 
 
-def recordings(rollouts: Sequence[Rollout], view: View | None = None) -> list[Recording] | None:
-    """Rollouts of one environment each, of one problem, seen by one camera; None if there is nothing to draw."""
+def recordings(rollouts: Sequence[Rollout], telling: Sequence[int] = (0, -1)) -> list[Recording] | None:
+    """Rollouts of one environment each, of one problem, seen by one camera; None if there is nothing to draw.
+
+    Args:
+        rollouts: in the order of their iterations.
+        telling: indices of those that the camera shows whole.
+    """
     drawings = [_drawing(rollout) for rollout in rollouts]
     if not drawings or any(drawing is None for drawing in drawings):
         return None
-    wanted = (view or View()).follow
-    follows = any(drawing.roams for drawing in drawings if drawing) if wanted is None else wanted
+    follows = any(drawing.roams for drawing in drawings)
     found = [_recording(rollout, drawing, follows) for rollout, drawing in zip(rollouts, drawings, strict=True)]
-    box = _common_box([np.array(recording.still["box"]) for recording in found])
+    box = _common_box([np.array(recording.still["box"]) for recording in found], telling)
     for recording in found:
         recording.still["box"] = box
     return found
@@ -223,14 +227,16 @@ def _extremes(points: np.ndarray) -> np.ndarray:
     return points[np.unique((points @ ways.T).argmax(axis=0))]
 
 
-def _common_box(boxes: list[np.ndarray]) -> list[list[float]]:
-    """What one camera shows of all: what the first and the last show, and others that are no absurdity beside them."""
-    chosen = [boxes[0], boxes[-1]]
-    size = float(np.ptp(np.concatenate(chosen), axis=0).max())
-    usual = float(np.median([np.ptp(box, axis=0).max() for box in boxes]))
-    size = ABSURD * max(size if size <= ABSURD * 10.0 * usual else usual, usual)
-    others = [box for box in boxes if np.ptp(np.concatenate([box, boxes[-1]]), axis=0).max() <= size]
-    return numbers(_extremes(np.concatenate([*(others or chosen)])))
+def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[float]]:
+    """What one camera shows of all: the telling ones, and others that are no absurdity beside them."""
+    sizes = np.array([np.ptp(box, axis=0).max() for box in boxes])
+    usual = float(np.median(sizes))
+    chosen = [boxes[k] for k in telling if sizes[k] <= LOST * usual] or [boxes[int(np.abs(sizes - usual).argmin())]]
+    union = np.concatenate(chosen)
+    most = ABSURD * float(np.ptp(union, axis=0).max())
+    others = [box for box in boxes if np.ptp(np.concatenate([box, union]), axis=0).max() <= most]
+    found: list[list[float]] = numbers(_extremes(np.concatenate([union, *others])))
+    return found
 
 
 def numbers(values: np.ndarray, digits: int = 6) -> Any:

@@ -16,9 +16,9 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +28,7 @@ from diffsim.viewing.curves import best_iteration as best_of
 from diffsim.viewing.packing import pack, packed_json
 from diffsim.viewing.player import RATE, Recording, frame_rows, recordings
 from diffsim.viewing.style import DARK, STYLE
-from diffsim.viewing.tables import facts, short, tables, title_of, words_of
-
-if TYPE_CHECKING:
-    from diffsim.tuning.result import Result
+from diffsim.viewing.tables import facts, short, sizes, tables, title_of, words_of
 
 __all__ = ["result_html", "rollout_html", "write_report"]
 
@@ -89,8 +86,10 @@ def write_report(
     path = Path(path)
     if best_iteration is None:
         best_iteration = best_of(history)
+    best_iteration = None if best_iteration is None else int(best_iteration)
     ordered = sorted(((int(k), rollout.env(0)) for k, rollout in rollouts), key=lambda pair: pair[0])
-    found = recordings([rollout for _, rollout in ordered])
+    telling = [0, -1, *(k for k, (iteration, _) in enumerate(ordered) if iteration == best_iteration)]
+    found = recordings([rollout for _, rollout in ordered], telling)
     shown = ordered[-1][1] if ordered else None
     text = {
         "title": html.escape(title_of(about, shown)),
@@ -99,7 +98,7 @@ def write_report(
         "tables": tables(about, shown),
         "footer": "Made by diffsim. This file is all there is: it opens offline and asks nobody for anything.",
     }
-    curves = packed_json(_curves(history))
+    curves = packed_json(_curves(history, {k for k, _ in ordered}))
     room = MOST - len(_page("report", text, {"history": curves})) - 4000
     entries, stills, notes = _fitting([k for k, _ in ordered], found or [], best_iteration, room)
     if ordered and not found:
@@ -117,16 +116,17 @@ def rollout_html(rollout: Rollout) -> str:
         return f"<pre>{html.escape(repr(rollout))}</pre>"
     entries, stills, _ = _fitting([None], found, None, MOST_IN_NOTEBOOK)
     text = {"title": html.escape(type(rollout.problem.scene).__name__)}
-    return _frame(_page("rollout", text, {"iterations": entries, "stills": stills}), 460)
+    traced = found[0].channels["actuation"].values.size > 0
+    return _frame(_page("rollout", text, {"iterations": entries, "stills": stills}), 690 if traced else 462)
 
 
-def result_html(result: Result) -> str:
-    """The curves and a table of a result for a notebook."""
+def result_html(result: Any) -> str:
+    """The curves and a table of a `diffsim.tuning.Result` for a notebook."""
     rows = {
         "best loss": f"{short(result.best_loss, 6)} at iteration {result.best_iteration}",
         "iterations": str(len(result.history)),
         "stopped": result.stopped,
-        "tuned": ", ".join(f"{name} {np.shape(value)}" for name, value in result.best_params.items()),
+        "tuned": sizes(result.best_params),
         "not saved": result.unsaved or "",
     }
     lines = "".join(
@@ -294,11 +294,11 @@ def _entries(
     return entries, list(stills)
 
 
-def _curves(history: History) -> dict[str, list[float | None]]:
-    """Columns of the history; of a long one, in each stretch the lowest and the highest loss."""
+def _curves(history: History, shown: Collection[int] = ()) -> dict[str, list[float | None]]:
+    """Columns of the history; of a long one, what is shown, and in each stretch the lowest and the highest loss."""
     rows = [_row(entry, k) for k, entry in enumerate(history)]
     if len(rows) > MOST_POINTS:
-        kept = {0, len(rows) - 1}
+        kept = {0, len(rows) - 1, *(k for k, row in enumerate(rows) if row[0] in shown)}
         for part in np.array_split(np.arange(len(rows)), MOST_POINTS // 2):
             losses = [rows[k][1] for k in part]
             known = [k for k, loss in zip(part.tolist(), losses, strict=True) if loss is not None] or [int(part[0])]

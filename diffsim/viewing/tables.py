@@ -14,7 +14,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
 
-__all__ = ["command_of", "facts", "short", "tables", "title_of", "words_of"]
+__all__ = ["command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
 
 # Parts of a scene that are counted.
 COUNTED = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "sites", "actuators")
@@ -29,7 +29,7 @@ def short(value: Any, digits: int = 4) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, (int, float, np.number)):
-        return f"{value:.{digits}g}".replace("-", "−")
+        return re.sub(r"e([+-])0*", r"e\1", f"{value:.{digits}g}").replace("e+", "e").replace("-", "−")
     return str(value)
 
 
@@ -55,6 +55,12 @@ def words_of(value: Any) -> str:
     return short(value) if not isinstance(value, str) else value
 
 
+def sizes(params: Mapping[str, Any]) -> str:
+    """Names of parameters with their shapes."""
+    shapes = {name: " × ".join(map(str, np.shape(value))) for name, value in params.items()}
+    return ", ".join(f"{name} ({shape or 'a number'})" for name, shape in shapes.items())
+
+
 def title_of(about: Mapping[str, Any], rollout: Rollout | None) -> str:
     """After the script of the command, else the type of scene."""
     command = _environment(about).get("command")
@@ -63,9 +69,8 @@ def title_of(about: Mapping[str, Any], rollout: Rollout | None) -> str:
         if name.endswith(".py") and name != "__main__.py" and len(name) < 80:
             return name[:-3].replace("_", " ").strip().capitalize() or name
     scene = _problem(about, rollout).get("scene")
-    name = scene.get("type") if isinstance(scene, Mapping) else None
-    usual = {"MassSpring": "Mass-spring body", "RigidBodies": "Rigid bodies", "Articulated": "Robot"}
-    return usual.get(str(name), str(name or "Optimisation"))
+    kind = str(scene.get("type")) if isinstance(scene, Mapping) else "Optimisation"
+    return {"MassSpring": "Mass-spring body", "RigidBodies": "Rigid bodies", "Articulated": "Robot"}.get(kind, kind)
 
 
 def command_of(about: Mapping[str, Any]) -> str | None:
@@ -138,17 +143,15 @@ def _settings(about: Mapping[str, Any], rollout: Rollout | None) -> list[tuple[s
     scene = problem.get("scene")
     scene = scene if isinstance(scene, Mapping) else {}
     told = [f"{name.replace('_', ' ')} {words_of(value)}" for name, value in _given(scene).items() if name not in DULL]
-    found = [("scene", f"{scene.get('type', 'unknown')}{_parts(scene)}"), ("", ", ".join(told))]
+    found = [("scene", f"{scene.get('type', '')}{_parts(scene)}"), ("", ", ".join(told))]
     found += [(name, words_of(problem[name])) for name in ("controller", "objective") if problem.get(name)]
     steps, dt = problem.get("steps"), scene.get("dt")
     if isinstance(steps, int):
         lasts = f" of {short(dt)} s, {short(steps * dt)} s in all" if isinstance(dt, (int, float)) else ""
         found.append(("steps", f"{steps}{lasts}"))
     if rollout is not None and rollout.params:
-        shapes = {name: np.shape(value) for name, value in rollout.params.items()}
-        each = [f"{name} ({' × '.join(map(str, shape)) or 'a number'})" for name, shape in shapes.items()]
-        found.append(("tuned", ", ".join(each)))
-        count = sum(int(np.prod(shape)) for shape in shapes.values())
+        found.append(("tuned", sizes(rollout.params)))
+        count = sum(np.size(value) for value in rollout.params.values())
         found.append(("", f"{count} numbers in all" if count > 1 else ""))
     elif problem.get("tune"):
         found.append(("tuned", ", ".join(map(str, problem["tune"]))))
@@ -189,7 +192,10 @@ def _given(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: item
         for name, item in found.items()
-        if item is not None and item not in ([], {}, "") and not _same(item, usual.get(name)) and not _nothing(item)
+        if item is not None
+        and item not in ([], {}, "")
+        and not _same(item, usual.get(name))
+        and not (usual.get(name) is None and _nothing(item))
     }
 
 

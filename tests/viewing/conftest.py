@@ -1,11 +1,33 @@
 """Rollouts made by hand: no simulation, so that what must be seen in a picture is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene.mass_spring import Ground, MassSpring
+from diffsim.scene import (
+    Actuator,
+    Articulated,
+    Box,
+    Capsule,
+    Disc,
+    Geom,
+    Ground,
+    HalfPlane,
+    Joint,
+    Link,
+    MassSpring,
+    Pin,
+    Polygon,
+    RigidBodies,
+    Rope,
+    Segment,
+    Site,
+    Slider,
+    Spring,
+)
 
 
 def box(dimension=2, ground=True, **changes):
@@ -39,13 +61,145 @@ def travelling(scene, steps=100, distance=1.0, actuation=0.0, loss=-1.0, **chang
     return Rollout(**{**values, **changes})
 
 
-@pytest.fixture
+def turning(angle):
+    """(rows, 3, 3) rotations about the y axis by angles (rows,) [rad]."""
+    cos, sin, one, none = np.cos(angle), np.sin(angle), np.ones_like(angle), np.zeros_like(angle)
+    return np.stack(
+        [np.stack(row, axis=-1) for row in ((cos, none, sin), (none, one, none), (-sin, none, cos))], axis=-2
+    )
+
+
+def machine(steps=60):
+    """Planar bodies of every shape on a floor beside a wall, with every joint; the disc rolls to the right."""
+    scene = RigidBodies(
+        bodies=[
+            Disc((0.2, 0.1), 0.1),
+            Box((0.8, 0.6), (0.15, 0.05)),
+            Capsule((1.3, 0.6), 0.15, 0.05),
+            Polygon((0.5, 1.2), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2)]),
+            Box((1.3, 1.2), (0.1, 0.1)),
+        ],
+        obstacles=[
+            HalfPlane(),
+            HalfPlane.of((-1.0, 0.0), -2.0),
+            Segment.between((0.1, 0.9), (0.4, 1.0)),
+            Disc((1.75, 0.3), 0.08),
+        ],
+        joints=[
+            Pin(1, 2, at=(1.05, 0.6), motor=1.0),
+            Rope(3, None, ((0.0, 0.0), (0.5, 1.6)), 0.6),
+            Slider(4, None, at=(1.3, 1.2), motor=2.0),
+        ],
+        springs=[
+            Spring(1, None, ((0.0, 0.0), (0.8, 1.3)), stiffness=10.0),
+            Spring(1, 3, ((0.0, 0.0), (0.0, 0.0)), 10.0, actuation=0.2),
+        ],
+        dt=0.02,
+    )
+    share = np.linspace(0.0, 1.0, steps + 1)
+    position = np.repeat(np.array([body.position for body in scene.bodies])[None], steps + 1, axis=0)
+    angle = np.zeros((steps + 1, len(scene.bodies)))
+    position[:, 0, 0] += share
+    angle[:, 0] = -10.0 * share
+    position[:, 4, 0] += 0.2 * np.sin(6.0 * share)
+    touching = np.zeros((steps, 1))
+    arrays = {
+        "position": position,
+        "angle": angle,
+        "actuation": np.sin(9.0 * share[:-1, None] + np.arange(3)),
+        "contact_point": np.stack([position[:-1, :1, 0], touching], axis=2),
+        "contact_force": np.broadcast_to([1.0, 0.2], (steps, 1, 2)).copy(),
+        "contact_normal": np.broadcast_to([0.0, 1.0], (steps, 1, 2)).copy(),
+        "contact_pair": touching + scene.pairs.tolist().index([0, len(scene.bodies)]),
+    }
+    return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=0.5)
+
+
+def robot(steps=60, distance=0.6):
+    """A free body of every shape in three dimensions that goes along x and nods; it stands on a plane with a box."""
+    shapes = [
+        Geom("trunk", "box", (0.2, 0.1, 0.06)),
+        Geom("neck", "capsule", (0.04, 0.12), position=(0.22, 0.0, 0.12)),
+        Geom("head", "sphere", 0.08, position=(0.24, 0.0, 0.3)),
+        Geom("wheel", "cylinder", (0.1, 0.03), position=(-0.15, -0.16, -0.1), orientation=(0.7071, 0.7071, 0.0, 0.0)),
+        Geom("bag", "ellipsoid", (0.14, 0.07, 0.05), position=(-0.05, 0.0, 0.12)),
+    ]
+    still = {"contype": 0, "conaffinity": 0}
+    shapes = [replace(shape, **still) for shape in shapes]
+    leg = Geom("leg", "capsule", (0.03, 0.1), position=(0.0, 0.0, -0.1), **still)
+    links = [
+        Link(
+            "body",
+            joints=Joint("root", "free"),
+            position=(0.0, 0.0, 0.3),
+            mass=1.0,
+            inertia=(0.1, 0.1, 0.1),
+            geoms=shapes,
+        ),
+        Link(
+            "leg",
+            parent="body",
+            joints=Joint("hip", axis=(0.0, 1.0, 0.0)),
+            position=(0.15, -0.14, 0.0),
+            mass=0.2,
+            centre=(0.0, 0.0, -0.1),
+            inertia=(0.01, 0.01, 0.01),
+            geoms=leg,
+            sites=Site("toe", (0.0, 0.0, -0.2)),
+        ),
+    ]
+    world = [Geom("floor", "plane", ()), Geom("step", "box", (0.1, 0.1, 0.05), position=(0.3, 0.5, 0.05), **still)]
+    scene = Articulated(links, actuators=Actuator.motor("hip"), geoms=world, dt=0.02)
+    share = np.linspace(0.0, 1.0, steps + 1)
+    body = np.stack([distance * share, 0.0 * share, 0.3 + 0.0 * share], axis=1)
+    nod, swing = turning(0.2 * np.sin(9.0 * share)), turning(0.2 * np.sin(9.0 * share) + 0.6 * np.sin(12.0 * share))
+    hip = body + nod @ np.array([0.15, -0.14, 0.0])
+    toe = hip + swing @ np.array([0.0, 0.0, -0.2])
+    arrays = {
+        "position": np.stack([body, hip, toe], axis=1),
+        "rotation": np.stack([nod, swing], axis=1).reshape(steps + 1, 2, 9),
+        "joint_position": np.zeros((steps + 1, 8)),
+        "joint_velocity": np.zeros((steps + 1, 7)),
+        "actuation": np.sin(12.0 * share[:-1, None]),
+    }
+    return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=-0.4)
+
+
+def learned(count, rollout, **changes):
+    """What `write_report` takes of a run of so many iterations, each of which ends with this rollout."""
+    history = [
+        {
+            "iteration": k,
+            "loss": None if k == 3 else 1.0 / (1 + k),
+            "best": 1.0 / (1 + k),
+            "gradient_norm": 10.0 / (1 + k) ** 2,
+        }
+        for k in range(count)
+    ]
+    about = {
+        "format": 1,
+        "problem": rollout.problem.to_dict(),
+        "seed": 3,
+        "settings": {"optimizer": "Adam(0.02)", "iterations": count, "clip": None},
+        "environment": {
+            "python": "3.12",
+            "diffsim": "0.1",
+            "command": ["python", "scenes/some_walker.py", "--seed", "3"],
+        },
+        "seconds": 75.0,
+        "stopped": f"all {count} iterations are done",
+    }
+    return {"rollouts": [(k, rollout) for k in range(count)], "history": history, "about": about, **changes}
+
+
+@pytest.fixture(scope="session")
 def make():
-    """The two functions above, by name: ``make.box``, ``make.travelling``."""
+    """The functions above, by name: ``make.box``, ``make.travelling``, ..."""
 
     class Make:
         pass
 
     made = Make()
-    made.box, made.travelling = box, travelling
+    for function in (box, travelling, machine, robot, learned):
+        setattr(made, function.__name__, function)
     return made

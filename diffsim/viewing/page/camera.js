@@ -111,12 +111,14 @@ function handle(canvas, camera, changed) {
   let spread = 0;
   const zoomAt = (factor, at) => {
     const view = camera();
+    if (!view) return;
     const before = view.zoom;
     view.zoom = Math.max(0.2, Math.min(20, before * factor));
-    if (view.flat && at) {
+    if (view.flat) {
       const scale = view.zoom / before;
       const middle = [canvas.clientWidth / 2, canvas.clientHeight / 2];
-      view.pan = view.pan.map((value, k) => (value + middle[k] - at[k]) * scale - middle[k] + at[k]);
+      const held = at || middle;
+      view.pan = view.pan.map((value, k) => (value + middle[k] - held[k]) * scale - middle[k] + held[k]);
     }
     view.touched = true;
     changed();
@@ -128,9 +130,9 @@ function handle(canvas, camera, changed) {
   });
   canvas.addEventListener("pointermove", (event) => {
     const last = pointers.get(event.pointerId);
-    if (!last) return;
-    pointers.set(event.pointerId, [event.clientX, event.clientY]);
     const view = camera();
+    if (!last || !view) return;
+    pointers.set(event.pointerId, [event.clientX, event.clientY]);
     if (pointers.size === 2) {
       const [a, b] = [...pointers.values()];
       const apart = Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -163,7 +165,7 @@ function handle(canvas, camera, changed) {
     { passive: false },
   );
   canvas.addEventListener("dblclick", () => {
-    camera().reset();
+    if (camera()) camera().reset();
     changed();
   });
 }

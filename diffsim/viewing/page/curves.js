@@ -12,8 +12,8 @@ function element(name, attributes = {}, parent = null) {
 function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "none";
   const size = Math.abs(value);
-  const words = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : Number(value.toPrecision(4)).toString();
-  return words.replace(/-/g, "−");
+  const words = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(3) : Number(value.toPrecision(4)).toString();
+  return words.replace(/\.?0*e\+?/, "e").replace(/-/g, "−");
 }
 
 // Lowest and highest of an axis that shows all losses but rare spikes.

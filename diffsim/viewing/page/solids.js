@@ -94,18 +94,21 @@ class Layers {
     if (!this.used) return;
     const [left, top, right, bottom] = this.used;
     const image = new ImageData(right - left, bottom - top);
+    const pixels = image.data;
     for (let y = top, to = 0; y < bottom; y++) {
       for (let x = left, at = y * this.width + left; x < right; x++, at++, to += 4) {
         const cover = this.coverage[at];
         if (cover <= 0) continue;
-        for (let c = 0; c < 3; c++) image.data[to + c] = this.colour[3 * at + c] / cover;
-        image.data[to + 3] = 255 * cover;
+        const share = 1 / cover;
+        pixels[to] = this.colour[3 * at] * share;
+        pixels[to + 1] = this.colour[3 * at + 1] * share;
+        pixels[to + 2] = this.colour[3 * at + 2] * share;
+        pixels[to + 3] = 255 * cover;
       }
     }
-    const sheet = this.sheet.getContext("2d");
-    sheet.clearRect(0, 0, this.width, this.height);
-    sheet.putImageData(image, left, top);
-    context.drawImage(this.sheet, 0, 0, this.width / this.ratio, this.height / this.ratio);
+    this.sheet.getContext("2d").putImageData(image, left, top);
+    const part = [left, top, right - left, bottom - top];
+    context.drawImage(this.sheet, ...part, ...part.map((value) => value / this.ratio));
   }
 
   // Whether something covers a place of the page that is nearer by more than a depth [m].
@@ -162,36 +165,46 @@ class Layers {
     const scale = this.scale / shrink;
     const meet = MEETS[solid.shape](solid, this.light, scale, e);
     const sides = extent.hull ? sidesOf(extent.hull) : null;
+    const [cx, cy, cz] = centre;
     const fill = rgb(solid.fill);
-    const edge = rgb(solid.edge);
+    const [fr, fg, fb] = fill;
+    const [er, eg, eb] = rgb(solid.edge);
     const most = Math.min(BRIGHT, 1 / Math.max(Math.max(...fill) / 255, 0.5)); // no channel is cut off
     const [base, range] = [0.5 * (DARK + most), 0.5 * (most - DARK)];
     const height = ground ? dot(ground.normal, centre) + ground.height : Infinity;
     const below = height < Math.hypot(...size) ? ground.normal : null;
     const { colour, coverage, near: nearness } = this;
     const hit = { near: 0, inside: 0, light: 0, crease: Infinity };
+    const [ox, oy] = this.origin;
+    const per = 1 / this.scale;
     for (let row = top; row < bottom; row++) {
-      const b = (this.origin[1] - row - 0.5) / this.scale;
+      const b = (oy - row - 0.5) * per;
       for (let col = left, at = row * this.width + left; col < right; col++, at++) {
-        const a = (col + 0.5 - this.origin[0]) / this.scale;
+        const a = (col + 0.5 - ox) * per;
         hit.inside = sides ? insideOf(sides, col + 0.5, row + 0.5) : Infinity;
         if (hit.inside < -0.5) continue;
-        const [x, y] = [a * shrink - centre[0], b * shrink - centre[1]];
+        const x = a * shrink - cx;
+        const y = b * shrink - cy;
         meet(hit, x, y, a, b, sides !== null);
+        if (hit.inside < -0.5) continue;
         let alpha = Math.min(Math.max(hit.inside + 0.5, 0), 1) * solid.alpha;
         if (below) {
           const up = height + x * below[0] + y * below[1] + hit.near * (below[2] - a * below[0] * e - b * below[1] * e);
           alpha *= Math.min(Math.max(up * scale + 1, 0), 1);
         }
         if (!(alpha > 0)) continue;
-        const depth = hit.near + centre[2];
+        const depth = hit.near + cz;
         const front = Math.min(Math.max((depth - nearness[at]) * scale + 1, 0), 1);
         const share = alpha * (1 - (1 - front) * coverage[at]);
         const keep = 1 - front * alpha;
         let line = Math.min(Math.max(outline + 0.5 - hit.inside, 0), 1);
         line = Math.max(line, 0.5 * Math.min(Math.max(0.5 * outline + 0.5 - hit.crease, 0), 1));
-        const [lined, plain] = [share * line, share * (1 - line) * (base + range * hit.light)];
-        for (let c = 0; c < 3; c++) colour[3 * at + c] = colour[3 * at + c] * keep + plain * fill[c] + lined * edge[c];
+        const lined = share * line;
+        const plain = share * (1 - line) * (base + range * hit.light);
+        const to = 3 * at;
+        colour[to] = colour[to] * keep + plain * fr + lined * er;
+        colour[to + 1] = colour[to + 1] * keep + plain * fg + lined * eg;
+        colour[to + 2] = colour[to + 2] * keep + plain * fb + lined * eb;
         coverage[at] += alpha * (1 - coverage[at]);
         if (solid.alpha > 0.5 && alpha > 0.4 && depth > nearness[at]) nearness[at] = depth;
       }
@@ -217,6 +230,7 @@ function meetRound(axes, radius, half, light, scale, e) {
   const [ux, uy, uz] = column(axes, 2);
   const [lx, ly, lz] = light;
   const shade = ux * lx + uy * ly + uz * lz;
+  const outer = (radius + 0.6 / scale) ** 2;
   return (hit, x, y, a, b) => {
     let square = x * x + y * y;
     let slant = -(a * x + b * y) * e;
@@ -228,12 +242,16 @@ function meetRound(axes, radius, half, light, scale, e) {
       const slope = uz - a * ux * e - b * uy * e;
       const across = Math.max(way - slope * slope, 1e-9);
       const fall = slant - start * slope;
-      const root = fall * fall - across * (square - start * start - radius * radius);
       const steep = slope / across;
-      let middle = start - fall * steep;
-      const along = Math.min(Math.max(middle + Math.sqrt(Math.max(root, 0)) * steep, -half), half);
-      middle = Math.min(Math.max(middle, -half), half);
+      const free = start - fall * steep;
+      const middle = Math.min(Math.max(free, -half), half);
       closest = Math.max(square + middle * (middle - 2 * start) - (slant - middle * slope) ** 2 / way, 0);
+      if (closest > outer) {
+        hit.inside = -1; // most of the rectangle around a limb is not the limb
+        return;
+      }
+      const root = fall * fall - across * (square - start * start - radius * radius);
+      const along = Math.min(Math.max(free + Math.sqrt(Math.max(root, 0)) * steep, -half), half);
       square += along * (along - 2 * start);
       slant -= along * slope;
       lit -= along * shade;
@@ -379,6 +397,9 @@ function sidesOf(hull) {
 
 function insideOf(sides, x, y) {
   let least = Infinity;
-  for (const [px, py, nx, ny] of sides) least = Math.min(least, (x - px) * nx + (y - py) * ny);
+  for (let k = 0; k < sides.length; k++) {
+    const side = sides[k];
+    least = Math.min(least, (x - side[0]) * side[2] + (y - side[1]) * side[3]);
+  }
   return least;
 }

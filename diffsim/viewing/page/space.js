@@ -167,18 +167,24 @@ function paintShadows(brush, view, floor, solids) {
     if (!fine(solid.centre) || !(high > -Math.max(...solid.size)) || solid.alpha <= 0.3) continue;
     const thin = Math.min(...solid.size.filter((value) => value > 0));
     const feet = ways.map((way) => cast(floor, farthest(solid, way)));
-    casts.push({ feet, thin, soft: 0.2 * thin + 0.09 * Math.max(high, 0) });
+    const soft = 0.2 * thin + 0.09 * Math.max(high, 0);
+    const pixels = feet.map((p) => view.project(p));
+    const outer = feet.map((p, k) => view.project(plus(p, around[k], soft)));
+    if (fine(...pixels, ...outer)) casts.push({ pixels, outer, thin, soft });
   }
   const context = brush.context;
-  context.fillStyle = faded(named("shadow"), theme.dark ? 0.09 : 0.055);
-  for (let layer = -3; layer <= 3; layer++) {
+  context.fillStyle = faded(named("shadow"), theme.dark ? 0.05 : 0.032);
+  for (let layer = -6; layer <= 6; layer++) {
     context.beginPath();
-    for (const { feet, thin, soft } of casts) {
-      const wider = (layer / 3) * soft;
-      if (wider <= -0.8 * thin) continue; // what is thin and high up has no core
-      const pixels = feet.map((p, k) => view.project(plus(p, around[k], wider)));
-      if (!fine(...pixels)) continue;
-      pixels.forEach((p, k) => (k ? context.lineTo(p[0], p[1]) : context.moveTo(p[0], p[1])));
+    for (const { pixels, outer, thin, soft } of casts) {
+      const share = layer / 6;
+      if (share * soft <= -0.8 * thin) continue; // what is thin and high up has no core
+      pixels.forEach((p, k) => {
+        const x = p[0] + share * (outer[k][0] - p[0]);
+        const y = p[1] + share * (outer[k][1] - p[1]);
+        if (k) context.lineTo(x, y);
+        else context.moveTo(x, y);
+      });
       context.closePath();
     }
     context.fill();

@@ -1,0 +1,422 @@
+"""Reports in a browser without a window: they load from a file without complaint, play, and look as they should.
+
+The pictures in ``pictures/`` are what the canvas showed when somebody looked at it. To renew them after a change of the
+drawing, run these tests with DIFFSIM_NEW_PICTURES=1 and look at every one.
+"""
+
+import base64
+import io
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffsim.viewing import write_report
+
+PICTURES = Path(__file__).with_name("pictures")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --force-color-profile=srgb"
+)
+DESKTOP, PHONE = (1200, 860), (390, 844)
+
+# Mean colours of blocks of so many pixels differ by at most that, of 255. Edges are smoothed a little differently from
+# version to version, and numbers on the ruler are in the font of the machine: another one makes 5. A body that is
+# missing makes 40, springs or flesh that are missing more than 20, muscles in the colours of others 55.
+BLOCK, ALIKE = 12, 10.0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip(
+        "playwright.sync_api", reason='needs playwright, as pip install "diffsim[test]" brings it'
+    )
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("needs a Chromium or Chrome, as apt-get install chromium brings one")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def reports(make, tmp_path_factory):
+    """Files of reports by name, each written once."""
+    folder = tmp_path_factory.mktemp("reports")
+    walking = [make.travelling(make.box(2), distance=0.2 * k, actuation=np.linspace(-1.0, 1.0, 6)) for k in range(1, 7)]
+    kinds = {
+        "square": make.learned(
+            24, walking[0], rollouts=[(4 * k, walk) for k, walk in enumerate(walking)], best_iteration=20
+        ),
+        "cube": make.learned(5, make.travelling(make.box(3), actuation=np.linspace(-1.0, 1.0, 28))),
+        "machine": make.learned(5, make.machine()),
+        "robot": make.learned(5, make.robot()),
+        "runner": make.learned(5, make.robot(distance=30.0)),
+    }
+    return {name: write_report(folder / f"{name}.html", **given) for name, given in kinds.items()}
+
+
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """Contexts by what they are like, each made once: making one takes as long as a test."""
+    made = {}
+
+    def context(size, dark, calm, **options):
+        key = (size, dark, calm, *options)
+        if key not in made:
+            made[key] = browser.new_context(
+                viewport={"width": size[0], "height": size[1]},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce" if calm else "no-preference",
+                **options,
+            )
+            made[key].set_default_timeout(20_000)  # this machine may be busy
+        return made[key]
+
+    yield context
+    for context in made.values():
+        context.close()
+
+
+@pytest.fixture
+def visit(contexts, reports):
+    """Opens a report, and fails afterwards if the page complained or asked anyone for anything."""
+    pages, complaints, known = [], [], {"about:srcdoc"}
+
+    def opened(name, size=DESKTOP, *, dark=False, calm=True, **options):
+        page = contexts(size, dark, calm, **options).new_page()
+        pages.append(page)
+        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("request", lambda request: None if local(request.url) else complaints.append(request.url))
+        address = reports[name].as_uri() if name in reports else name
+        known.add(address)
+        page.goto(address)
+        page.wait_for_selector("html[data-ready=yes]")
+        return page
+
+    def local(url):
+        return url in known or url.startswith(("data:", "blob:"))
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert complaints == []
+
+
+def time_of(page):
+    return float(page.locator("#time").inner_text().split()[0])
+
+
+def iteration_of(page):
+    return int(page.locator("html").get_attribute("data-iteration"))
+
+
+def scrub(page, share):
+    """Go to a share of the whole time, as a hand does with the slider."""
+    page.evaluate(
+        "share => { const s = document.getElementById('scrub'); const [a, b] = [Number(s.min), Number(s.max)];"
+        "s.value = a + share * (b - a); s.dispatchEvent(new Event('input')); }",
+        share,
+    )
+
+
+def until(condition, seconds=20.0):
+    """Wait for something to be true; the page's own policy forbids the browser to wait for a line of script."""
+    last = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < last, "it did not come true"
+        time.sleep(0.02)
+
+
+def settle(page):
+    """Until what was asked for is drawn."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def canvas(page, name="canvas"):
+    """(height, width, 3) of the canvas, without what stands over it."""
+    settle(page)
+    url = page.evaluate(f"document.getElementById('{name}').toDataURL('image/png')")
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def apart(one, other):
+    return float(np.abs(one - other).mean())
+
+
+# Playing
+
+
+def test_it_plays_on_its_own_and_pauses(visit):
+    page = visit("square", calm=False)
+    until(lambda: time_of(page) > 0.1)
+    assert page.locator("#play").get_attribute("aria-label") == "Pause"
+    page.locator("#play").click()
+    stopped = time_of(page)
+    page.wait_for_timeout(150)
+    assert time_of(page) == stopped
+
+
+def test_who_wants_no_motion_starts_it_by_hand(visit):
+    page = visit("square")
+    page.wait_for_timeout(100)
+    assert time_of(page) == 0.0
+    before = canvas(page)
+    page.locator("#play").click()
+    until(lambda: time_of(page) > 0.2)
+    assert apart(before, canvas(page)) > 0.2
+
+
+def test_at_the_end_it_begins_again(visit):
+    page = visit("square")
+    scrub(page, 0.98)
+    page.locator("#speed").select_option("2")
+    page.locator("#play").click()
+    until(lambda: time_of(page) < 0.5)
+
+
+def test_steps_are_frames_and_the_slider_goes_anywhere(visit):
+    page = visit("square")
+    page.locator("#forward").click()
+    page.locator("#forward").click()
+    assert time_of(page) == pytest.approx(0.02)
+    page.locator("#back").click()
+    assert time_of(page) == pytest.approx(0.01)
+    scrub(page, 0.5)
+    assert time_of(page) == pytest.approx(0.5)
+
+
+def test_the_picture_is_where_the_body_is(visit):
+    """What moved by 0.24 m of 0.2 m is somewhere else: between two frames it is half way."""
+    page = visit("square")
+    scrub(page, 0.0)
+    first = canvas(page)
+    scrub(page, 0.995)  # between the last two frames
+    almost = canvas(page)
+    scrub(page, 1.0)
+    last = canvas(page)
+    assert apart(first, last) > 3.0
+    assert 0.0 < apart(almost, last) < 1.5
+
+
+# Iterations
+
+
+def test_iterations_keep_the_time(visit):
+    page = visit("square")
+    assert iteration_of(page) == 20  # the best
+    scrub(page, 0.4)
+    page.locator("#iterations").fill("1")
+    page.wait_for_selector("html[data-iteration='4']")
+    assert time_of(page) == pytest.approx(0.4)
+    assert page.locator("#caption").inner_text().startswith("iteration 4")
+    assert page.locator("#iterations").get_attribute("aria-valuetext") == "iteration 4"
+
+
+def test_it_is_watched_as_it_learns(visit):
+    page = visit("square")
+    page.locator("#iterations").fill("0")
+    page.wait_for_selector("html[data-iteration='0']")
+    page.locator("#speed").select_option("2")
+    page.locator("#through").click()
+    assert page.locator("#through").get_attribute("aria-pressed") == "true"
+    page.wait_for_selector("html[data-iteration='4']")
+
+
+def test_a_click_on_the_curve_shows_the_nearest_saved_iteration(visit):
+    page = visit("square")
+    chart = page.locator("#loss svg")
+    box = chart.bounding_box()
+    # Iterations 0 to 23 lie between the left and the right margin; 9.5 is near 8, which is saved.
+    x = 52 + (box["width"] - 62) * (9.4 + 0.46) / (23 + 0.92)
+    page.mouse.move(box["x"] + x, box["y"] + 60)
+    tip = page.locator("#loss .tip")
+    assert tip.is_visible()
+    assert re.match(r"iteration 9 · loss 0\.1 · best 0\.1", tip.inner_text())
+    page.mouse.click(box["x"] + x, box["y"] + 60)
+    page.wait_for_selector("html[data-iteration='8']")
+
+
+def test_a_rejected_step_is_a_gap(visit):
+    page = visit("square")
+    box = page.locator("#loss svg").bounding_box()
+    x = 52 + (box["width"] - 62) * (3 + 0.46) / (23 + 0.92)
+    page.mouse.move(box["x"] + x, box["y"] + 60)
+    assert "step rejected" in page.locator("#loss .tip").inner_text()
+    assert page.locator("#loss path.loss").get_attribute("d").count("M") == 2
+
+
+# Keys
+
+
+def test_keys(visit):
+    page = visit("square")
+    page.keyboard.press("Space")
+    until(lambda: time_of(page) > 0)
+    page.keyboard.press("Space")
+    page.keyboard.press("Home")
+    assert time_of(page) == 0.0
+    page.keyboard.press("ArrowRight")
+    assert time_of(page) == pytest.approx(0.05)
+    page.keyboard.press(".")
+    assert time_of(page) == pytest.approx(0.06)
+    page.keyboard.press(",")
+    page.keyboard.press("ArrowLeft")
+    assert time_of(page) == pytest.approx(0.0)
+    page.keyboard.press("End")
+    assert time_of(page) == pytest.approx(1.0)
+    page.keyboard.press("[")
+    page.wait_for_selector("html[data-iteration='16']")
+    page.keyboard.press("]")
+    page.wait_for_selector("html[data-iteration='20']")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#speed").input_value() == "0.5"
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.locator("#keys button").click()
+    assert not page.locator("#keys").is_visible()
+
+
+def test_everything_is_reached_with_tab_and_has_a_name(visit):
+    page = visit("square")
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    wanted = {"theme", "canvas", "back", "play", "forward", "scrub", "speed", "help", "iterations", "best", "through"}
+    assert wanted <= set(reached)
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, canvas, svg[role]')]"
+        ".filter(e => !(e.ariaLabel || e.textContent.trim() || (e.labels && e.labels.length))).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
+# The eye
+
+
+@pytest.mark.parametrize("name", ["cube", "robot"])
+def test_dragging_turns_the_picture_and_reset_turns_it_back(visit, name):
+    page = visit(name)
+    before = canvas(page)
+    box = page.locator("#canvas").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 90, middle[1] + 20, steps=4)
+    page.mouse.up()
+    assert apart(before, canvas(page)) > 2.0
+    page.locator("#reset").click()
+    assert apart(before, canvas(page)) == 0.0
+
+
+def test_the_wheel_enlarges(visit):
+    page = visit("robot")
+    before = canvas(page)
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    page.wait_for_selector("#reset:not([hidden])")
+    dark = [int((picture.sum(axis=2) < 330).sum()) for picture in (before, canvas(page))]
+    assert dark[1] > 1.3 * dark[0]
+
+
+def test_the_camera_goes_along(visit):
+    page = visit("runner")
+    rows, columns = [], []
+    for share in (0.1, 0.5, 0.9):
+        scrub(page, share)
+        at = np.argwhere((np.abs(canvas(page) - np.array([204, 219, 239])) < 14).all(axis=2))  # the trunk
+        rows.append(at[:, 0].mean())
+        columns.append(at[:, 1].mean())
+    assert np.ptp(columns) < 60
+    assert np.ptp(rows) < 40
+
+
+# Actuation
+
+
+def test_a_click_on_the_actuation_goes_there(visit):
+    page = visit("machine")
+    page.locator("#trace").scroll_into_view_if_needed()
+    box = page.locator("#trace").bounding_box()
+    page.mouse.click(box["x"] + 44 + 0.75 * (box["width"] - 54), box["y"] + 50)
+    assert time_of(page) == pytest.approx(0.75 * 1.2, abs=0.01)
+
+
+# On a phone, in the dark, in a notebook
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(visit):
+    page = visit("square", PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert page.evaluate("document.getElementById('canvas').width") == 2 * page.evaluate(
+        "document.getElementById('canvas').clientWidth"
+    )
+    page.locator("#play").tap()
+    until(lambda: time_of(page) > 0)
+
+
+def test_dark_and_light(visit):
+    page = visit("square", dark=True)
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    dark = canvas(page).mean()
+    page.locator("#theme").click()
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    assert dark < 80
+    assert canvas(page).mean() > 200
+
+
+def test_the_command_is_copied(visit):
+    page = visit("square", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("[data-copy]").click()
+    until(lambda: page.locator("[data-copy]").inner_text() == "copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "python scenes/some_walker.py --seed 3"
+
+
+def test_a_notebook_shows_a_rollout(visit, make, tmp_path):
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!DOCTYPE html><html data-ready=yes><body>{make.robot()._repr_html_()}</body></html>")
+    frame = visit(path.as_uri()).frame_locator("iframe")
+    frame.locator("html[data-ready=yes]").wait_for()
+    frame.locator("#play").click()
+    frame.locator("#play.playing").wait_for()
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    ("name", "dark"), [("square", False), ("cube", False), ("machine", False), ("robot", False), ("runner", True)]
+)
+def test_the_picture_is_as_it_was_looked_at(visit, name, dark):
+    page = visit(name, (760, 700), dark=dark)
+    scrub(page, 0.4)
+    found = canvas(page)
+    small = np.asarray(
+        Image.fromarray(found.astype(np.uint8)).resize((360, round(360 * found.shape[0] / found.shape[1])))
+    )
+    file = PICTURES / f"{name}.png"
+    if os.environ.get("DIFFSIM_NEW_PICTURES"):
+        PICTURES.mkdir(exist_ok=True)
+        Image.fromarray(small).save(file, optimize=True)
+    with Image.open(file) as image:
+        known = np.asarray(image.convert("RGB")).astype(int)
+    assert known.shape == small.shape
+    assert np.abs(blocks(known) - blocks(small)).max() < ALIKE
+
+
+def blocks(picture):
+    """(rows, columns, 3) mean colours."""
+    rows, columns = picture.shape[0] // BLOCK, picture.shape[1] // BLOCK
+    whole = picture[: rows * BLOCK, : columns * BLOCK]
+    return whole.reshape(rows, BLOCK, columns, BLOCK, 3).mean(axis=(1, 3))
