@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from diffsim.errors import InputError
+from diffsim.errors import DeviceError, DivergenceError, InputError, MissingExtraError
 from diffsim.problem import Problem
 
-__all__ = ["ABOUT_STATUS", "Commands", "add_problem_flags", "complain", "whole_number"]
+__all__ = ["ABOUT_STATUS", "REFUSALS", "Commands", "add_problem_flags", "complain", "plain_warnings", "whole_number"]
 
 ABOUT_STATUS = """\
 Exit status: 0 if all is well, 1 if something is wrong, 2 if the problem or a flag cannot be simulated, 3 if nothing is
 wrong but not all could be told."""
+
+REFUSALS = (InputError, DeviceError, DivergenceError, MissingExtraError)
+"""Errors that are said in a line: it is the input that is wrong, or an extra is missing."""
 
 STATUS = "Exit status: 0 if all is well, 2 if something that was named cannot be read or used."
 
@@ -99,6 +104,18 @@ def whole_number(least: int) -> Callable[[str], int]:
         return value
 
     return read
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings as a line each, without the line of code that they come from; on standard error."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        Console(stderr=True).print(Text.assemble(("warning", "yellow"), f": {message}"), soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def complain(what: str, why: str) -> None:

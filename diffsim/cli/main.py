@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from diffsim.cli import judge, machine, runs, scenes
-from diffsim.cli.flags import Commands, complain
-from diffsim.errors import DeviceError, DivergenceError, InputError
+from diffsim.cli.flags import REFUSALS, Commands, complain, plain_warnings
 from diffsim.viewing import VideoError
 
 __all__ = ["main", "parser"]
@@ -28,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         all_commands.error(f"unrecognized arguments: {' '.join(rest)}")
     given.rest = rest
     try:
-        status = given.command(given)
+        with plain_warnings():
+            status = given.command(given)
     except BrokenPipeError:  # its reader had enough, as `head` has
         sys.stderr.close()
         status = 0
-    except (InputError, DeviceError, DivergenceError, VideoError, OSError) as error:
+    except (*REFUSALS, VideoError, OSError) as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
     except KeyboardInterrupt:

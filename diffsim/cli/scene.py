@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from diffsim.cli.flags import add_problem_flags, complain, whole_number
+from diffsim.cli.flags import REFUSALS, add_problem_flags, complain, plain_warnings, whole_number
 from diffsim.cli.leave import leave_pictures
-from diffsim.errors import DeviceError, DivergenceError, InputError
+from diffsim.errors import InputError
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
@@ -67,12 +67,13 @@ def scene_main(
     given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}
     try:
-        made = problem(**own)
-        if given.check:
-            status = _check(made, given)
-        else:
-            status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
-    except (InputError, DeviceError, DivergenceError) as error:
+        with plain_warnings():
+            made = problem(**own)
+            if given.check:
+                status = _check(made, given)
+            else:
+                status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
+    except REFUSALS as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
     except KeyboardInterrupt:

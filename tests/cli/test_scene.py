@@ -5,11 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 import diffsim as ds
 from diffsim.cli import leave, scene, scene_main
+from diffsim.errors import MissingExtraError
 
 ALL = ["history", "loss", "optimisation", "params", "problem", "report", "rollouts", "state"]  # what a run leaves
 
@@ -273,6 +275,27 @@ def test_a_folder_that_cannot_be_written_does_not_hide_the_result(capsys):
     assert out.startswith("loss     ")
     assert "problem.json" not in out
     assert "\nnot saved: cannot write file" in err
+
+
+def test_without_an_encoder_it_says_in_a_line_what_would_bring_one(monkeypatch, capsys):
+    monkeypatch.setattr("diffsim.viewing.video.find_encoder", lambda given: None)
+    monkeypatch.setattr(warnings, "filters", [])  # pytest's make them errors
+    assert main("--iterations", 1) == 0
+    err = capsys.readouterr().err
+    assert "optimisation.gif" in left()
+    line = next(line for line in err.splitlines() if line.startswith("warning: there is no ffmpeg for an MP4"))
+    assert 'pip install "diffsim[video]"' in line
+    assert "leave.py" not in err
+
+
+def test_a_missing_extra_is_named(capsys, monkeypatch):
+    def made():
+        raise MissingExtraError("load_mjcf needs the package mujoco: pip install 'diffsim[robots]'")
+
+    with pytest.raises(SystemExit) as refused:
+        scene_main(made, arguments=[])
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.startswith("MissingExtraError: load_mjcf needs the package mujoco")
 
 
 def test_interrupted_while_it_draws(monkeypatch, capsys):
