@@ -68,6 +68,8 @@ def title_of(about: Mapping[str, Any], rollout: Rollout | None) -> str:
         name = str(word).replace("\\", "/").rsplit("/", 1)[-1]
         if name.endswith(".py") and name != "__main__.py" and len(name) < 80:
             return name[:-3].replace("_", " ").strip().capitalize() or name
+    if (words := _own_words(command)) and words[0] == "run" and len(words) > 1:
+        return words[1].replace("_", " ").strip().capitalize()
     scene = _problem(about, rollout).get("scene")
     kind = str(scene.get("type")) if isinstance(scene, Mapping) else "Optimisation"
     return {"MassSpring": "Mass-spring body", "RigidBodies": "Rigid bodies", "Articulated": "Robot"}.get(kind, kind)
@@ -78,7 +80,17 @@ def command_of(about: Mapping[str, Any]) -> str | None:
     command = _environment(about).get("command")
     if not isinstance(command, (list, tuple)) or not command:
         return None
-    return shlex.join(str(word) for word in command)
+    own = _own_words(command)
+    return shlex.join(["diffsim", *own] if own else [str(word) for word in command])
+
+
+def _own_words(command: Any) -> list[str]:
+    """What followed ``diffsim`` or ``python -m diffsim``; nothing if the command was another."""
+    words = [str(word).replace("\\", "/") for word in command] if isinstance(command, (list, tuple)) else []
+    for k, word in enumerate(words[:3]):
+        if word.rsplit("/", 1)[-1] in ("diffsim", "diffsim.exe") and (k == 0 or words[k - 1] == "-m" or k == 1):
+            return [str(word) for word in command[k + 1 :]]
+    return []
 
 
 def facts(about: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best: int | None) -> str:

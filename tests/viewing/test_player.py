@@ -421,6 +421,10 @@ def test_small_words():
     assert title_of({"environment": {"command": ["python", "/a/b/half_cheetah.py"]}}, None) == "Half cheetah"
     assert command_of({"environment": {"command": ["python", "a b.py"]}}) == "python 'a b.py'"
     assert command_of({}) is None
+    for command in (["python", "/x/bin/diffsim"], ["python", "-m", "diffsim"]):
+        about = {"environment": {"command": [*command, "run", "soft_throw", "--seed", "1"]}}
+        assert command_of(about) == "diffsim run soft_throw --seed 1"
+        assert title_of(about, None) == "Soft throw"
 
 
 # Notebooks
