@@ -17,7 +17,7 @@ __all__ = ["Ground", "MassSpring"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ground(Spec):
-    """The half-space below a plane: points stay where ``normal . x >= height``.
+    """The half-space below a plane: points stay where ``dot(normal, x) >= height``.
 
     Attributes:
         height: of the plane, along its normal [m].
