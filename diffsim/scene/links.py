@@ -323,8 +323,8 @@ def _principal(owner: str, inertia: Any, orientation: Any) -> tuple[np.ndarray, 
 class Actuator(Spec):
     """A motor or servo at a hinge or slide.
 
-    Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``. The control u is what
-    the controller asks for: of an actuator with a control range, actuations from -1 to 1 span the range; of one
+    Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``. The control u is
+    what the controller asks for: of an actuator with a control range, actuations from -1 to 1 span the range; of one
     without, the actuation is the control.
 
     Attributes:
