@@ -31,7 +31,7 @@ TRIES = [(640, 300, 12.0), (640, 300, 10.0), (560, 264, 8.0), (480, 240, 6.0)]  
 
 HEAD = """# Gallery
 
-All scenes of [scenes/](../scenes), each a script of at most 40 lines, and what its defaults find with seed 0. Left the
+All scenes of `scenes/`, each a script of at most 40 lines, and what its defaults find with seed 0. Left the
 first iteration, right the best. A run leaves the same and a video in `outputs/NAME`; `--help` lists its flags.
 
 This page is made by [`docs/gallery.py`](gallery.py) from runs on two cores of a shared machine without a GPU, other

@@ -102,7 +102,9 @@ def draw() -> str:
                 )
             if k:
                 before = places[k - 1][0] + places[k - 1][1]
-                ends = [(x - 2, middle), (before + 2, middle)] if title == "reversed" else [(before, middle), (x, middle)]
+                ends = (
+                    [(x - 2, middle), (before + 2, middle)] if title == "reversed" else [(before, middle), (x, middle)]
+                )
                 out.append(arrow(ends))
     (once, every, last, back) = (placed[title] for title, _, _ in FRAMES)
 
