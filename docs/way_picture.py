@@ -102,10 +102,8 @@ def draw() -> str:
                 )
             if k:
                 before = places[k - 1][0] + places[k - 1][1]
-                ends = (
-                    [(x - 2, middle), (before + 2, middle)] if title == "reversed" else [(before, middle), (x, middle)]
-                )
-                out.append(arrow(ends))
+                there = (before, middle), (x, middle)
+                out.append(arrow([(x - 2, middle), (before + 2, middle)] if title == "reversed" else [*there]))
     (once, every, last, back) = (placed[title] for title, _, _ in FRAMES)
 
     def mid(place: tuple[float, float]) -> float:
