@@ -19,7 +19,7 @@ bench: .venv/bench
 	$(BIN)/python -m pytest tests/benchmarks -m bench -s -n 0
 
 docs: .venv/ready
-	$(BIN)/python -m sphinx -W --keep-going -b html docs outputs/docs
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs outputs/docs
 	@echo "open outputs/docs/index.html"
 
 pictures: .venv/ready
