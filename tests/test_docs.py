@@ -15,6 +15,8 @@ import pytest
 from diffsim.models import MODELS
 from diffsim.spec import Spec
 
+from .examples import CONTROLLERS, OBJECTIVES, SCENES
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -128,6 +130,19 @@ def test_index_names_every_page():
     names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[:-1]]
     missing = [name for name in names if name != "index.md" and name not in linked]
     assert not missing, f"docs/index.md does not link {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("kind", SCENES, ids=lambda kind: kind.__name__)
+def test_parameters_names_every_number_of_a_scene(kind):
+    text = (ROOT / "docs" / "parameters.md").read_text()
+    for name, make in SCENES[kind].items():
+        missing = [number for number in make().numbers() if f"`scene.{number}`" not in text]
+        assert not missing, f"docs/parameters.md does not name {', '.join(missing)} of the example {name}"
+
+
+@pytest.mark.parametrize("kind", [*CONTROLLERS, *OBJECTIVES], ids=lambda kind: kind.__name__)
+def test_parameters_has_a_row_for_every_controller_and_objective(kind):
+    assert f"\n| `{kind.__name__}` |" in (ROOT / "docs" / "parameters.md").read_text()
 
 
 # The reader of pages itself
