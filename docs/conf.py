@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from sphinx.domains.python import PyObject
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
@@ -45,7 +47,8 @@ autodoc_typehints = "none"  # docstrings say shapes and units, which types do no
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # attributes as a list
+napoleon_use_ivar = True  # attributes as a list,
+napoleon_attr_annotations = False  # and without types, like arguments
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 90
 python_use_unqualified_type_names = True
@@ -68,6 +71,24 @@ def _read(app, docname, source):
         source[0] = contents(source[0])
 
 
+def _whole_property(app, what, name, thing, options, lines):
+    """Napoleon takes what is before a colon in a property's first line for its type; here it is prose."""
+    if what == "property":
+        lines.insert(0, "\\ ")  # a line without a colon, which vanishes
+
+
+def _signature(app, what, name, thing, options, signature, returned):
+    """Defaults as one would write them: dictionaries that a dataclass makes, and one pattern, which needs no tuple."""
+    if signature:
+        return signature.replace("<factory>", "{}").replace("('controller.*',)", "'controller.*'"), returned
+    return None
+
+
 def setup(app):
-    """Hook `contents` in."""
+    """Hook these in."""
     app.connect("source-read", _read)
+    app.connect("autodoc-process-docstring", _whole_property, priority=400)  # before Napoleon
+    app.connect("autodoc-process-signature", _signature)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"

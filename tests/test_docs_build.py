@@ -58,6 +58,12 @@ def test_names_in_docstrings_lead_to_their_entries(site):
     assert 'id="diffsim.Simulation.value_and_grad"' in page
 
 
+@needs_sphinx
+def test_what_is_before_a_colon_is_not_taken_for_a_type(site):
+    for page in (site / "reference").glob("*.html"):
+        assert '<dt class="field-odd">Type<' not in page.read_text(), f"{page.name} has a docstring that is cut in two"
+
+
 def test_reference_has_every_exported_name_once():
     text = "\n".join(page.read_text() for page in sorted((DOCS / "reference").glob("*.md")))
     found = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.M)
