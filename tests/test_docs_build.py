@@ -61,7 +61,7 @@ def test_names_in_docstrings_lead_to_their_entries(site):
 @needs_sphinx
 def test_what_is_before_a_colon_is_not_taken_for_a_type(site):
     for page in (site / "reference").glob("*.html"):
-        assert '<dt class="field-odd">Type<' not in page.read_text(), f"{page.name} has a docstring that is cut in two"
+        assert 'class="field-odd">Type<' not in page.read_text(), f"a docstring in {page.name} is cut in two"
 
 
 def test_reference_has_every_exported_name_once():
