@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check bench kills pictures clean
+.PHONY: demo test browser check bench kills docs pictures gallery clean
 
 demo: .venv/ready
 	$(BIN)/python scenes/mass_spring_walker.py
@@ -33,15 +33,25 @@ bench: .venv/bench
 kills: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks/test_kills.py -m bench -s -n 0
 
+docs: .venv/ready
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs outputs/docs
+	@echo "open outputs/docs/index.html"
+
 pictures: .venv/ready
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/trust_pictures.py
 	$(BIN)/python docs/rigid_pictures.py
 	$(BIN)/python docs/robot_pictures.py
+	$(BIN)/python docs/way_picture.py
+	$(BIN)/python docs/page_outputs.py
+
+# Runs all scenes, most of an hour.
+gallery: .venv/ready
+	$(BIN)/python docs/gallery.py
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[video,robots,test,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[video,robots,completion,test,docs,dev]"
 	touch $@
 
 .venv/bench: .venv/ready

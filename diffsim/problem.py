@@ -127,7 +127,7 @@ class Problem(Spec):
         """Initial states of each environment as numbers of this problem, by their full names.
 
         Args:
-            states: arrays (envs, ...) by the names of the scene's numbers that begin with "initial_".
+            states: arrays (envs, ...) by the names of the scene's numbers that begin with ``initial_``.
             envs: number of environments.
 
         Raises:

@@ -41,7 +41,7 @@ class Simulation:
         envs: copies that run in one launch.
         shared: whether they share their parameters.
         initial_states: other initial states for each copy: arrays (envs, ...) by the names of the scene's numbers that
-            begin with "initial_", e.g. "initial_velocity" (envs, n, d), always for each point or body.
+            begin with ``initial_``, e.g. "initial_velocity" (envs, n, d), always for each point or body.
         adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
         executor: "fused", "wide" or "auto".
         record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,

@@ -15,8 +15,10 @@ import pytest
 from diffsim.models import MODELS
 from diffsim.spec import Spec
 
+from .examples import CONTROLLERS, OBJECTIVES, SCENES
+
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 BLOCK = re.compile(r"^(?:<!-- (?P<mark>[a-z ]+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -125,8 +127,22 @@ def test_links_lead_somewhere(page):
 def test_index_names_every_page():
     index = (ROOT / "docs" / "index.md").read_text()
     linked = {match["target"].partition("#")[0] for match in LINK.finditer(index) if match["target"]}
-    missing = [page.name for page in PAGES[:-1] if page.name != "index.md" and page.name not in linked]
+    names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[:-1]]
+    missing = [name for name in names if name != "index.md" and name not in linked]
     assert not missing, f"docs/index.md does not link {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("kind", SCENES, ids=lambda kind: kind.__name__)
+def test_parameters_names_every_number_of_a_scene(kind):
+    text = (ROOT / "docs" / "parameters.md").read_text()
+    for name, make in SCENES[kind].items():
+        missing = [number for number in make().numbers() if f"`scene.{number}`" not in text]
+        assert not missing, f"docs/parameters.md does not name {', '.join(missing)} of the example {name}"
+
+
+@pytest.mark.parametrize("kind", [*CONTROLLERS, *OBJECTIVES], ids=lambda kind: kind.__name__)
+def test_parameters_has_a_row_for_every_controller_and_objective(kind):
+    assert f"\n| `{kind.__name__}` |" in (ROOT / "docs" / "parameters.md").read_text()
 
 
 # The reader of pages itself

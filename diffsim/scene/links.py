@@ -321,10 +321,11 @@ def _principal(owner: str, inertia: Any, orientation: Any) -> tuple[np.ndarray, 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Actuator(Spec):
-    """A motor or servo at a hinge or slide: ``force = gain * u + bias . (1, gear * q, gear * q')``.
+    """A motor or servo at a hinge or slide.
 
-    The joint gets ``gear * force``. The control u is what the controller asks for: of an actuator with a control range,
-    actuations from -1 to 1 span the range; of one without, the actuation is the control.
+    Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``. The control u is
+    what the controller asks for: of an actuator with a control range, actuations from -1 to 1 span the range; of one
+    without, the actuation is the control.
 
     Attributes:
         name: unique among the actuators.

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.scene.checks import ROUNDING, first, flag, unit_vector
-from diffsim.scene.mechanics import MECHANICS, mechanics, spring_energy
+from diffsim.scene.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Ground", "MassSpring"]
@@ -17,7 +17,7 @@ __all__ = ["Ground", "MassSpring"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ground(Spec):
-    """The half-space below a plane: points stay where ``normal . x >= height``.
+    """The half-space below a plane: points stay where ``dot(normal, x) >= height``.
 
     Attributes:
         height: of the plane, along its normal [m].
@@ -215,7 +215,7 @@ class MassSpring(Spec):
             return np.asarray(np.linalg.norm(second - first, axis=3))
 
         stiffness, rest, change = (_each(numbers[name], s) for name in ("stiffness", "rest_length", "actuation"))
-        stored = spring_energy(lengths, stiffness, rest, change, arrays["actuation"], self.actuators)
+        stored = spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.actuators)
         force = np.broadcast_to(numbers["force"].reshape(-1, numbers["force"][0].size // d, d), (len(position), n, d))
         stored -= np.einsum("ernd,end,n->er", position, force, mobile)
         mass = mobile * _each(numbers["mass"], n)

@@ -11,7 +11,7 @@ import numpy as np
 
 from diffsim.scene.bodies import Body, Box, Polygon
 
-__all__ = ["MECHANICS", "mass_and_inertia", "mechanics", "spring_energy"]
+__all__ = ["MECHANICS", "actuation_of", "mass_and_inertia", "mechanics", "spring_energy"]
 
 MECHANICS = ("energy", "momentum", "angular_momentum")
 """What `mechanics` works out."""
@@ -51,6 +51,12 @@ def _area_and_spread(body: Body) -> tuple[float, float]:
     second = bar * (half**2 + radius**2) / 3.0
     second += disc * (0.5 * radius**2 + half**2 + 8.0 / (3.0 * np.pi) * half * radius)
     return bar + disc, second / (bar + disc)
+
+
+def actuation_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """(E, steps, k) actuations of a rollout; of a scene without actuators, which records none, (E, steps, 0)."""
+    envs, rows = arrays["position"].shape[:2]
+    return arrays.get("actuation", np.zeros((envs, rows - 1, 0)))
 
 
 def spring_energy(

@@ -11,7 +11,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.scene.bodies import Body, Box, Capsule, Disc, HalfPlane, Polygon, Segment, Shape
 from diffsim.scene.joints import Connection, Pin, Rope, Slider, Spring, Weld, in_world, owners_of
-from diffsim.scene.mechanics import MECHANICS, mass_and_inertia, mechanics, spring_energy
+from diffsim.scene.mechanics import MECHANICS, actuation_of, mass_and_inertia, mechanics, spring_energy
 from diffsim.scene.overlap import check_apart
 from diffsim.spec import Spec, array, number, whole
 
@@ -266,7 +266,7 @@ class RigidBodies(Spec):
                 return np.asarray(np.linalg.norm(next(ends) - next(ends), axis=3))
 
             stiffness, rest, change = (numbers[name] for name in ("stiffness", "rest_length", "actuation"))
-            stored += spring_energy(lengths, stiffness, rest, change, arrays["actuation"], self.driven_springs)
+            stored += spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.driven_springs)
         mass, inertia = self._masses({name: numbers[name] for name in _OF_MASS if name in numbers})
         return mechanics(
             mass,

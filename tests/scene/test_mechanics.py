@@ -59,8 +59,9 @@ def rollout(scene, position, velocity, angle=None, angular_velocity=None, actuat
     for name, value in {"angle": angle, "angular_velocity": angular_velocity}.items():
         if isinstance(scene, RigidBodies):
             arrays[name] = np.zeros(position.shape[:-1]) if value is None else np.array(value, float)
-    none = np.zeros((*position.shape[:-3], rows - 1, len(scene.actuators)))
-    arrays["actuation"] = none if actuation is None else np.array(actuation, float)
+    if len(scene.actuators):  # without any a simulation records no actuation
+        none = np.zeros((*position.shape[:-3], rows - 1, len(scene.actuators)))
+        arrays["actuation"] = none if actuation is None else np.array(actuation, float)
     problem = ds.Problem(scene, steps=rows - 1)
     return ds.Rollout(problem, params or {}, np.arange(rows) * scene.dt, arrays, envs=envs)
 
