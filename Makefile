@@ -43,6 +43,7 @@ pictures: .venv/ready
 	$(BIN)/python docs/rigid_pictures.py
 	$(BIN)/python docs/robot_pictures.py
 	$(BIN)/python docs/way_picture.py
+	$(BIN)/python docs/report_picture.py
 	$(BIN)/python docs/page_outputs.py
 
 # Runs all scenes, most of an hour.
