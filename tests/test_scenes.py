@@ -21,7 +21,20 @@ SCENES = sorted((Path(__file__).parents[1] / "scenes").glob("*.py"))
 # Robots whose files ask for another integrator.
 pytestmark = pytest.mark.filterwarnings("ignore:load_mjcf left out")
 
-FLAGS = ["--iterations", "--starts", "--seed", "--device", "--precision", "--output", "--no-video", "--check"]
+FLAGS = [
+    "--iterations",
+    "--starts",
+    "--seed",
+    "--device",
+    "--precision",
+    "--output",
+    "--no-video",
+    "--check",
+    "--resume",
+]
+
+# What a run leaves without a video.
+PLAIN = ["history.jsonl", "loss.png", "params.npz", "problem.json", "report.html", "rollouts.npz", "state.npz"]
 
 # Iterations, and what the default settings reach in them with seed 0: a test of (first loss, best loss). Measured were
 # a gain of 0.35 m, 3.3e-5 m², a gain of 0.22 m, and 3e-5 of the first loss; of the rigid
@@ -143,14 +156,17 @@ def done(tmp_path_factory):
 def test_a_run_leaves_its_files(path, done):
     left, out = done(path)
     movie = "optimisation.mp4" if find_encoder() else "optimisation.gif"
-    wanted = ["history.jsonl", "loss.png", movie, "params.npz", "problem.json"]
+    wanted = sorted([*PLAIN, movie])
     assert sorted(file.name for file in left.iterdir()) == wanted
     assert [file.name for file in left.parent.iterdir()] == ["left"]
-    assert all(str(Path("left", name)) in out for name in wanted)
+    assert all(str(Path("left", name)) in out for name in wanted if name != "state.npz")
 
+    kept = ds.load_run(left)
     problem = load(path).problem()
-    assert ds.load_problem(left) == problem
-    assert tuple(ds.load_params(left)) == tuple(ds.load_params(left, "last")) == problem.tuned
+    assert kept.problem == problem
+    assert tuple(kept.params) == tuple(kept.last_params) == problem.tuned
+    assert {min(kept.rollouts), kept.best_iteration} <= set(kept.rollouts)
+    assert 50_000 < (left / "report.html").stat().st_size < 2_000_000
     records = ds.load_history(left)
     assert [record["iteration"] for record in records] == list(range(LEARNS.get(path.stem, ANY_OTHER)[0]))
     assert records[-1]["best"] == min(record["loss"] for record in records)
@@ -210,7 +226,7 @@ def test_double_precision_and_no_video(done, tmp_path):
     path = scene("soft_throw")
     run(path, "--iterations", 3, "--starts", 1, "--precision", "f64", "--no-video", folder=tmp_path)
     left = tmp_path / "outputs" / "soft_throw"
-    assert sorted(file.name for file in left.iterdir()) == ["history.jsonl", "loss.png", "params.npz", "problem.json"]
+    assert sorted(file.name for file in left.iterdir()) == PLAIN
     double, single = ds.load_history(left), ds.load_history(done(path)[0])
     assert len(double) == 3
     # Equal up to the rounding of float32 over 600 steps and a bounce, and not equal: it was done in another precision.
