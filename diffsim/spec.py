@@ -177,7 +177,9 @@ def _alive(value: Any) -> Any:
 def _class_of(name: Any, values: dict[str, Any]) -> Any:
     if name not in Spec._classes:
         known = ", ".join(sorted(Spec._classes))
-        raise InputError(f"there is no specification named {name!r}; known are {known}")
+        raise InputError(
+            f"there is no specification named {name!r}: import the module that defines it first; known are {known}"
+        )
     found: Any = Spec._classes[name]
     fields = [field.name for field in dataclasses.fields(found)]
     for field in values:

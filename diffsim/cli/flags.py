@@ -15,11 +15,25 @@ from rich.text import Text
 from diffsim.errors import DeviceError, DivergenceError, InputError, MissingExtraError
 from diffsim.problem import Problem
 
-__all__ = ["ABOUT_STATUS", "REFUSALS", "Commands", "add_problem_flags", "complain", "plain_warnings", "whole_number"]
+__all__ = [
+    "ABOUT_STATUS",
+    "INCOMPLETE",
+    "INTERRUPTED",
+    "REFUSALS",
+    "REFUSED",
+    "Commands",
+    "add_problem_flags",
+    "complain",
+    "plain_warnings",
+    "whole_number",
+]
 
 ABOUT_STATUS = """\
 Exit status: 0 if all is well, 1 if something is wrong, 2 if the problem or a flag cannot be simulated, 3 if nothing is
 wrong but not all could be told."""
+
+# Exit statuses, as `scene_main` describes them; 130 is what a shell says of a program that Ctrl-C ended.
+INCOMPLETE, REFUSED, INTERRUPTED = 1, 2, 130
 
 REFUSALS = (InputError, DeviceError, DivergenceError, MissingExtraError)
 """Errors that are said in a line: it is the input that is wrong, or an extra is missing."""

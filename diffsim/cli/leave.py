@@ -10,7 +10,7 @@ from rich.console import Console
 
 from diffsim.rollout import Rollout
 from diffsim.simulation import Simulation
-from diffsim.tuning import Result, save_rollouts
+from diffsim.tuning import Result, Run, save_rollouts
 from diffsim.tuning.load import load_about
 from diffsim.viewing import plot_loss, render_optimisation, write_report
 
@@ -21,22 +21,26 @@ MOST = 12  # iterations whose trajectories are kept
 BYTES = 2**28  # of all of them together in memory: fewer are kept of a large scene
 
 
-def leave_pictures(
-    simulation: Simulation, result: Result, folder: Path, *, seconds: float, video: bool
-) -> Iterator[Path]:
+def leave_pictures(simulation: Simulation, result: Result, run: Run, *, video: bool) -> Iterator[Path]:
     """Write them one after the other; the paths.
 
     Args:
         simulation: of one environment.
         result: of the run.
-        folder: of the run.
-        seconds: that the run took.
+        run: its folder.
         video: whether to draw one.
+
+    Raises:
+        OSError: if one of them cannot be written, or the folder holds another run, because this one's files could not
+            be written.
     """
+    folder = run.folder
+    if not run.holds:
+        raise OSError(f"{folder} does not hold this run, so its pictures are left out")
     yield plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
     yield save_rollouts(folder, rollouts.items())
-    about = {**load_about(folder), "seconds": seconds, "stopped": result.stopped}
+    about = {**load_about(folder), "seconds": result.history[-1]["seconds"], "stopped": result.stopped}
     about.update({"device": simulation.device, "precision": simulation.precision})
     yield write_report(
         folder / "report.html",
@@ -71,7 +75,7 @@ def _rollouts(simulation: Simulation, result: Result) -> dict[int, Rollout]:
     for iteration in dict.fromkeys([*first, *spread]):
         if len(found) >= most and iteration not in first:
             break
-        found[iteration] = simulation.rollout(kept[iteration])
+        found[iteration] = simulation.rollout(kept[iteration], finite=False)  # a part that no loss looks at may diverge
         size = sum(value.nbytes for value in found[iteration].arrays.values())
         most = max(len(first), min(MOST, BYTES // max(size, 1)))
     return dict(sorted(found.items()))

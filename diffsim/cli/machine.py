@@ -17,7 +17,7 @@ from diffsim.cli.flags import Commands, whole_number
 from diffsim.cli.source import find_problem
 from diffsim.cli.table import print_facts
 from diffsim.engine import runtime
-from diffsim.errors import InputError
+from diffsim.errors import MissingExtraError
 from diffsim.simulation import Simulation
 from diffsim.tuning.environment import version
 from diffsim.viewing import find_encoder
@@ -144,7 +144,7 @@ def completion(given: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise InputError('completion needs the package shtab: pip install "diffsim[completion]"') from None
+        raise MissingExtraError('completion needs the package shtab: pip install "diffsim[completion]"') from None
     from diffsim.cli.main import parser
 
     print(shtab.complete(parser(), given.shell))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
 from diffsim.cli import judge, machine, runs, scenes
-from diffsim.cli.flags import REFUSALS, Commands, complain, plain_warnings
+from diffsim.cli.flags import INTERRUPTED, REFUSALS, REFUSED, Commands, complain, plain_warnings
 from diffsim.viewing import VideoError
 
 __all__ = ["main", "parser"]
-
-REFUSED, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,10 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words; None is ``sys.argv``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a curve of bars is not worth an error where letters are few
     all_commands = parser()
     given, rest = all_commands.parse_known_args(arguments)
     if rest and not given.takes_flags:
-        all_commands.error(f"unrecognized arguments: {' '.join(rest)}")
+        hint = "; flags of a script come after it" if getattr(given, "scene", None) else ""
+        all_commands.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     given.rest = rest
     try:
         with plain_warnings():

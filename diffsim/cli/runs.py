@@ -13,11 +13,12 @@ import numpy as np
 
 from diffsim.cli.flags import Commands
 from diffsim.cli.leave import shown_in_video
+from diffsim.cli.source import find_run
 from diffsim.cli.table import print_facts, print_table, sparkline
 from diffsim.errors import InputError
 from diffsim.rollout import Rollout
 from diffsim.simulation import Simulation
-from diffsim.tuning import SavedRun, load_run
+from diffsim.tuning import SavedRun
 from diffsim.viewing import (
     plot_comparison,
     render_optimisation,
@@ -48,9 +49,11 @@ def add_commands(commands: Commands) -> None:
     made.add_argument("--size", type=_size, metavar="WxH", help="pixels, e.g. 640x480")
     made.add_argument("--speed", type=float, default=1.0, help="seconds per second of video: %(default)g")
     made.add_argument("--time", type=float, metavar="S", help="moment that a picture shows; default: the last")
+    _add_scene(made)
     about = "print what a run found, and with which settings"
     made = commands.add("show", show, about, example="diffsim show outputs/ant")
     made.add_argument("run", type=Path, metavar="RUN")
+    _add_scene(made)
     made.add_argument("--json", action="store_true", help="print JSON, for a program to read")
     made = commands.add(
         "compare",
@@ -60,7 +63,12 @@ def add_commands(commands: Commands) -> None:
     )
     made.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     made.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves: .png, .svg or .pdf")
+    _add_scene(made)
     made.add_argument("--json", action="store_true", help="print JSON, for a program to read")
+
+
+def _add_scene(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--scene", type=Path, metavar="FILE", help="a script that defines a class of the run's problem")
 
 
 def _size(word: str) -> tuple[int, int]:
@@ -75,7 +83,7 @@ def _size(word: str) -> tuple[int, int]:
 
 def render(given: argparse.Namespace) -> int:
     """Draw a run; prints the path."""
-    run = load_run(given.run)
+    run = find_run(given.run, given.scene)
     rollouts = dict(run.rollouts) or {run.best_iteration: _simulated(run)}
     at = run.best_iteration if given.iteration == -1 else given.iteration
     if at is not None and at not in rollouts:
@@ -165,7 +173,7 @@ def _summary(run: SavedRun) -> dict[str, Any]:
 
 def show(given: argparse.Namespace) -> int:
     """Print a run."""
-    run = load_run(given.run)
+    run = find_run(given.run, given.scene)
     found = _summary(run)
     params = {name: _spread(value) for name, value in run.params.items()}
     files = {path.name: path.stat().st_size for path in sorted(run.folder.iterdir()) if path.is_file()}
@@ -201,7 +209,7 @@ def show(given: argparse.Namespace) -> int:
 
 
 def _spread(value: np.ndarray) -> dict[str, Any]:
-    least, mean, most = float(value.min()), float(value.mean()), float(value.max())
+    least, mean, most = (float(of(value)) for of in (np.min, np.mean, np.max)) if value.size else (0.0, 0.0, 0.0)
     return {"shape": list(value.shape), "least": least, "mean": mean, "most": most}
 
 
@@ -216,7 +224,7 @@ def _made_with(environment: Mapping[str, Any]) -> str:
 
 def compare(given: argparse.Namespace) -> int:
     """Print runs in a table, the best first, and draw their curves."""
-    runs = [load_run(folder) for folder in given.runs]
+    runs = [find_run(folder, given.scene) for folder in given.runs]
     found = sorted((_summary(run) for run in runs), key=lambda entry: entry["best_loss"])
     if given.plot is not None:
         plot_comparison({str(run.folder): run.history for run in runs}, given.plot)

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import shlex
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from diffsim.cli.flags import REFUSALS, add_problem_flags, complain, plain_warnings, whole_number
+from diffsim.cli.flags import (
+    INCOMPLETE,
+    INTERRUPTED,
+    REFUSALS,
+    REFUSED,
+    add_problem_flags,
+    complain,
+    plain_warnings,
+    whole_number,
+)
 from diffsim.cli.leave import leave_pictures
-from diffsim.errors import InputError
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
-from diffsim.viewing import VideoError
+from diffsim.viewing.tables import command_of
 
 __all__ = ["scene_main"]
 
 started: list[Path] = []  # the scripts that called `scene_main`: `diffsim run` looks whether one did
-
-# Exit statuses, as `scene_main` describes them; 130 is what a shell says of a program that Ctrl-C ended.
-INCOMPLETE, REFUSED, INTERRUPTED = 1, 2, 130
 
 
 def scene_main(
@@ -122,8 +125,7 @@ def _tune(
     scale: Mapping[str, float] | None,
     window: int | None,
 ) -> int:
-    began = time.perf_counter()
-    options = {"device": given.device, "precision": given.precision}
+    run, options = Run(given.output), {"device": given.device, "precision": given.precision}
     with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
         result = tune(
             simulation,
@@ -133,18 +135,17 @@ def _tune(
             clip=clip,
             scale=scale,
             window=window,
-            run=Run(given.output),
+            run=run,
             resume=given.resume,
         )
-    took = time.perf_counter() - began
     unsaved = [result.unsaved] if result.unsaved else []
     files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")] if not unsaved else []
     with Simulation(problem, **options) as simulation:
         try:
-            files += leave_pictures(simulation, result, given.output, seconds=took, video=not given.no_video)
-        except (InputError, OSError, VideoError) as error:  # the search took longer than a picture: show what it found
+            files += leave_pictures(simulation, result, run, video=not given.no_video)
+        except Exception as error:  # whatever it is, the search took longer than a picture: say what it found
             unsaved.append(f"a picture: {error}")
-        _summary(result, took, files)
+        _summary(result, files)
         if report is not None:
             report(simulation, result)
     if result.stopped == "interrupted" and files:
@@ -158,12 +159,14 @@ def _tune(
 
 def _again() -> str:
     """The command that goes on with this run."""
-    return shlex.join([*(word for word in sys.orig_argv if word != "--resume"), "--resume"])
+    words = [word for word in sys.orig_argv if word != "--resume"]
+    return command_of({"environment": {"command": [*words, "--resume"]}}) or ""
 
 
-def _summary(result: Result, seconds: float, files: list[Path]) -> None:
+def _summary(result: Result, files: list[Path]) -> None:
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
     print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
+    seconds = result.history[-1]["seconds"]
     print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
     print(f"stopped  {result.stopped}")
     for k, file in enumerate(files):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffsim.cli import scene
 from diffsim.cli.flags import Commands
-from diffsim.cli.source import about_scene, find_scene, scene_files
+from diffsim.cli.source import about_scene, find_scene, has_main_line, scene_files
 from diffsim.cli.table import print_table
 from diffsim.errors import InputError
 
@@ -49,12 +49,12 @@ def run(given: argparse.Namespace) -> int:
     """Run a scene script as Python would, with its flags."""
     path = find_scene(given.scene)
     before = sys.argv, list(sys.path)
+    scene.started.clear()
     sys.argv = [str(path), *given.flags]
     sys.path.insert(0, str(path.parent.resolve()))  # a script may import its neighbours
     try:
-        count = len(scene.started)
         left = runpy.run_path(str(path), run_name="__main__")
-        if len(scene.started) == count:
+        if not has_main_line(path) and not scene.started:
             if not callable(left.get("problem")):
                 raise InputError(f"{path} has no function `problem`, which a scene script needs")
             scene.scene_main(left["problem"], arguments=given.flags)

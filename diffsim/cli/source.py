@@ -15,9 +15,10 @@ from types import ModuleType
 from diffsim.cli.flags import add_problem_flags
 from diffsim.errors import InputError
 from diffsim.problem import Problem
-from diffsim.tuning import load_problem
+from diffsim.tuning import SavedRun, load_problem, load_run
+from diffsim.tuning.load import load_about
 
-__all__ = ["about_scene", "find_problem", "find_scene", "scene_files"]
+__all__ = ["about_scene", "find_problem", "find_run", "find_scene", "has_main_line", "load_script", "scene_files"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -36,8 +37,8 @@ def scene_files(folder: Path | None = None) -> Iterator[Path]:
 def about_scene(path: Path) -> str | None:
     """The first line of a scene script's docstring; None if it is no scene script: it has no function ``problem``."""
     try:
-        tree = ast.parse(path.read_text())
-    except (SyntaxError, UnicodeDecodeError, OSError):
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
         return None
     if not any(isinstance(node, ast.FunctionDef) and node.name == "problem" for node in tree.body):
         return None
@@ -81,7 +82,7 @@ def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
         if path.is_dir() and not (path / "problem.json").exists():
             raise InputError(f"{path} holds no problem.json; it was not written by a run")
         return load_problem(path)
-    made = getattr(_load(path), "problem", None)
+    made = getattr(load_script(path), "problem", None)
     if not callable(made):
         raise InputError(f"{path} has no function `problem`, which a scene script needs")
     parser = argparse.ArgumentParser(prog=path.name, description="Flags of the problem itself.")
@@ -93,13 +94,44 @@ def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
     return found
 
 
-def _load(path: Path) -> ModuleType:
+def find_run(folder: Path, script: Path | None = None) -> SavedRun:
+    """The run in a folder.
+
+    Args:
+        folder: of the run.
+        script: defines a scene, controller or objective that the run has and the package does not know.
+
+    Raises:
+        InputError: as of `load_run`; for such a class with the script that made the run, if that is known.
+    """
+    if script is not None:
+        load_script(find_scene(script))
+    try:
+        return load_run(folder)
+    except InputError as error:
+        if "there is no specification named" not in str(error):
+            raise
+        made = load_about(folder).get("environment", {}).get("script")
+        raise InputError(
+            f"{str(error).partition(':')[0]}; on the command line give --scene FILE, which defines it"
+            + (f" (the run was made by {made})" if made else "")
+        ) from None
+
+
+def has_main_line(path: Path) -> bool:
+    """Whether a script says what it does when it is run: ``if __name__ == "__main__"``."""
+    tree = ast.parse(path.read_bytes())
+    tests = [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)]
+    return any("__name__" in test and "__main__" in test for test in tests)
+
+
+def load_script(path: Path) -> ModuleType:
     """Import the script as Python would run it, but for its main line."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"scene script {path.stem}", path)  # not one of the same name
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # a script may import its neighbours
-    sys.modules[path.stem] = module  # dataclasses look their module up
+    sys.modules[module.__name__] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 import time
@@ -19,6 +20,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": platform.machine(),
         "command": list(sys.orig_argv),
+        "script": os.path.abspath(sys.argv[0]) if sys.argv[0].endswith(".py") else None,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.files import check_format, inside, packed, read_packed, with_nan, write_whole
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec, choices
-from diffsim.tuning.files import check_format, inside, packed, read_packed, with_nan, write_whole
 
 __all__ = [
     "SavedRun",
@@ -36,9 +37,12 @@ class SavedRun:
     Attributes:
         folder: of the run.
         problem: what was tuned.
-        params: the best parameters that were evaluated, of one copy.
+        params: the best parameters that were evaluated and saved, of one copy. A run that was killed may have found
+            better ones in its last seconds, which its history tells and resuming finds again.
         last_params: the last accepted ones; with a leading axis of copies if each had its own.
         history: a record for each iteration, as in `Result`.
+        best_loss: at ``params``.
+        best_iteration: whose evaluation found them.
         rollouts: trajectories of some iterations in rising order, by the iteration; empty if none were saved.
         options: of the `Simulation`: device, precision, envs, shared, executor, and initial_states if it had some.
         about: what ``problem.json`` says besides: ``seed``, ``settings`` of `tune`, ``environment`` (versions, command,
@@ -51,18 +55,10 @@ class SavedRun:
     last_params: dict[str, np.ndarray]
     history: list[dict[str, Any]]
     rollouts: dict[int, Rollout] = field(default_factory=dict)
+    best_loss: float = math.nan
+    best_iteration: int = -1
     options: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def best_loss(self) -> float:
-        """At the best parameters."""
-        return float(self.history[-1]["best"])
-
-    @property
-    def best_iteration(self) -> int:
-        """Whose evaluation found them."""
-        return next(int(record["iteration"]) for record in self.history if record["best"] == self.best_loss)
 
     def __repr__(self) -> str:
         """One line."""
@@ -90,25 +86,34 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
     history = load_history(folder)
     if not history:
         raise InputError(f"{folder / 'history.jsonl'} holds no record yet")
-    _check_one_run(folder, about.get("run"))
+    held = read_packed(folder / "params.npz")
+    _check_one_run(folder, about.get("run"), held)
+    best = float(history[-1]["best"])
+    at = next(int(record["iteration"]) for record in history if record["best"] == best)
     return SavedRun(
         folder=folder,
         problem=problem,
-        params=load_params(folder),
-        last_params=load_params(folder, "last"),
+        params=_under("best", held),
+        last_params=_under("last", held),
         history=history,
+        best_loss=float(held.get("best_loss", best)),
+        best_iteration=int(held.get("best_iteration", at)),
         rollouts=_load_rollouts(folder, problem, about.get("run")),
         options=Spec.from_plain(about.get("simulation", {})),
         about=about,
     )
 
 
-def _check_one_run(folder: Path, run: Any) -> None:
+def _under(which: str, held: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name[len(which) + 1 :]: value for name, value in held.items() if name.startswith(f"{which}/")}
+
+
+def _check_one_run(folder: Path, run: Any, held: Mapping[str, np.ndarray]) -> None:
     """Refuse the files of two runs: the later one was killed while it replaced those of the earlier one."""
     with open(folder / "history.jsonl", "rb") as file:
         first = json.loads(file.readline()).get("run")
-    held = read_packed(folder / "params.npz").get("run")
-    for name, found in (("history.jsonl", first), ("params.npz", None if held is None else str(held))):
+    own = held.get("run")
+    for name, found in (("history.jsonl", first), ("params.npz", None if own is None else str(own))):
         if found != run:
             raise InputError(
                 f"{folder / name} is of another run than problem.json: a run was killed as it began; start it again"
@@ -179,7 +184,7 @@ def load_params(path: str | os.PathLike[str], which: str = "best") -> dict[str, 
     """
     choices("which", which, ("best", "last"))
     path = inside(path, "params.npz")
-    found = {name[len(which) + 1 :]: v for name, v in read_packed(path).items() if name.startswith(f"{which}/")}
+    found = _under(which, read_packed(path))
     if not found:
         raise InputError(f"{path} holds no {which} parameters; it was not written by a run")
     return found

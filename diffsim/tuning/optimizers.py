@@ -13,7 +13,7 @@ a flat dict of arrays, so that ``numpy.savez(file, **state)`` saves it. Nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,6 +108,15 @@ class Optimizer:
             rate: learning rate, or (copies, 1) one for each row.
         """
         raise TypeError(f"{type(self).__name__} must define step_rows")
+
+    def describe(self) -> str:
+        """What it is in words that are the same in another process; a schedule that is a function by its name."""
+        words = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            named = callable(value) and not is_dataclass(value)
+            words.append(f"{field.name}={f'{value.__module__}.{value.__qualname__}' if named else repr(value)}")
+        return f"{type(self).__name__}({', '.join(words)})"
 
     def _check(self, name: str, **limits: Any) -> None:
         owner = f"{type(self).__name__}.{name}"

@@ -19,14 +19,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from diffsim.errors import InputError
+from diffsim.files import FORMAT, finite, packed, read_packed, sweep, write_all, write_whole
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
 from diffsim.tuning.environment import environment
-from diffsim.tuning.files import FORMAT, finite, packed, read_packed, sweep, write_all, write_whole
 from diffsim.tuning.load import load_about, read_records
 
 __all__ = ["STOPS", "Run"]
+
+NUMBERS = ("problem.json", "params.npz", "history.jsonl", "state.npz")
+PICTURES = ("rollouts.npz", "loss.png", "report.html", "optimisation.mp4", "optimisation.gif")
+"""What a run leaves: of an earlier run in the folder the first are replaced by its successor, and these removed."""
 
 STOPS = ("iterations", "target", "patience", "time_limit")  # settings that only say when to stop: they may change
 
@@ -56,6 +65,7 @@ class Run:
         self._id = ""
         self._problem = self._params = self._state = b""
         self._changed = False  # the problem is not the one on disk
+        self._new = False  # nothing is written yet
         self._lines: list[bytes] = []
         self._handle: BinaryIO | None = None
         self._whole = 0  # how many of the lines are in the file,
@@ -64,6 +74,38 @@ class Run:
     def __repr__(self) -> str:
         """The folder."""
         return f"Run({str(self.folder)!r})"
+
+    def check(self, about: Mapping[str, Any]) -> None:
+        """Refuse what could not be written, before anything is computed.
+
+        Args:
+            about: arguments of `start`.
+
+        Raises:
+            InputError: if another process writes to the folder now, or something in ``about`` is not plain.
+        """
+        try:
+            _json(_about(**about))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the problem or the settings cannot be written as JSON: {error}") from None
+        path = self.folder / "history.jsonl"
+        try:
+            with open(path, "r+b", buffering=0) as file:
+                _lock(file)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is writing its run to {self.folder}; wait for it, or take another folder"
+            ) from None
+        except OSError:  # not there, or not to be written: both are seen when it is tried
+            pass
+
+    @property
+    def holds(self) -> bool:
+        """Whether the folder holds this run: another one's files may still be there, where ours could not be written."""
+        try:
+            return load_about(self.folder).get("run") == self._id
+        except (OSError, InputError):
+            return False
 
     def start(
         self,
@@ -87,7 +129,7 @@ class Run:
         about = {"format": FORMAT, "run": self._id, **_about(problem, seed, settings, options)}
         self._problem = _json({**about, "environment": environment()})
         self._lines, self._params, self._state = [], b"", b""
-        self._changed = True
+        self._changed = self._new = True
         self._close_handle(forget=True)
         self._next = -math.inf
 
@@ -116,17 +158,17 @@ class Run:
             InputError: if it is another run, naming the first difference, or its files are damaged.
         """
         try:
-            about, held = load_about(self.folder), read_packed(self.folder / "state.npz")
-            lines = (self.folder / "history.jsonl").read_bytes().split(b"\n")[:-1]
+            about = load_about(self.folder)
         except FileNotFoundError:
             return None
-        if str(held.pop("run")) != about.get("run"):
-            return None  # another run began since, and was ended before its first state
         given = json.loads(_json(_about(problem, seed, settings, options)))
         kept = {**about, "settings": {**about["settings"], **{k: given["settings"].get(k) for k in STOPS}}}
         found = _difference({name: kept.get(name) for name in given}, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
+        held, lines = self._last_state(about)
+        if held is None:
+            return None
         done = int(held.pop("records"))
         if len(lines) < done:
             raise InputError(
@@ -142,6 +184,23 @@ class Run:
         self._next = -math.inf
         return held
 
+    def _last_state(self, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarray] | None, list[bytes]]:
+        """The state of the run in the folder, and the whole lines of its history."""
+        path = self.folder / "history.jsonl"
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        own = bool(lines) and json.loads(lines[0]).get("run") == about.get("run")
+        try:
+            held = read_packed(self.folder / "state.npz")
+        except FileNotFoundError:
+            held = {}
+        if held and str(held.pop("run", "")) == about.get("run"):
+            return held, lines
+        if own and len(lines) > 1:
+            raise InputError(
+                f"{self.folder} cannot be resumed: it has a history, but its state.npz is gone; start it anew"
+            )
+        return None, lines  # it was ended in its first moments
+
     def history(self) -> list[dict[str, Any]]:
         """The records so far."""
         return read_records(self.folder / "history.jsonl", b"".join(self._lines))
@@ -155,7 +214,7 @@ class Run:
         except ValueError:
             line = _STRICT.encode(finite(record))
         self._lines.append(line.encode() + b"\n")
-        if self._handle is not None:  # else nothing was saved yet, or it is in trouble
+        if self._handle is not None and not self._changed:  # else nothing was saved yet, or it is in trouble
             try:
                 self._append()
             except OSError as error:
@@ -170,6 +229,9 @@ class Run:
         best: Mapping[str, np.ndarray],
         last: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray] | None = None,
+        *,
+        loss: float = math.nan,
+        iteration: int = -1,
     ) -> None:
         """Write ``params.npz``, arrays ``best/NAME`` and ``last/NAME``, and what could not be written before.
 
@@ -177,13 +239,15 @@ class Run:
             best: parameters with the lowest loss, of one copy.
             last: last accepted parameters; of all copies, if each has its own.
             state: what `resume` is to return, as it is after the last record; None keeps what was saved before.
+            loss: at the best parameters.
+            iteration: that found them.
         """
         began = time.monotonic()
         arrays = {f"best/{name}": value for name, value in best.items()}
         arrays.update({f"last/{name}": value for name, value in last.items()})
-        self._params = packed({**arrays, "run": np.array(self._id)})
+        self._params = packed({**arrays, "run": self._id, "best_loss": loss, "best_iteration": iteration})
         if state is not None:
-            self._state = packed({**state, "run": np.array(self._id), "records": np.array(len(self._lines))})
+            self._state = packed({**state, "run": self._id, "records": len(self._lines)})
         self._attempt()
         now = time.monotonic()
         self._next = now + (max(self._every, COST * (now - began)) if self._every else 0.0)
@@ -200,21 +264,23 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             gone = not (self.folder / "problem.json").exists() or not self._is_ours()
+            name = "history.jsonl"
+            if gone:
+                self._close_handle(forget=True)
+            if self._handle is None:
+                self._handle = self._claim()
             name = "params.npz"
             if self._params:
                 write_whole(self.folder / name, self._params)
             name = "problem.json"
             if gone or self._changed:
                 write_whole(self.folder / name, self._problem)
-                sweep(self.folder)
-                self._changed = False
+                self._clear()
+                self._changed = self._new = False
             name = "history.jsonl"
-            if gone:
-                self._close_handle(forget=True)
             self._append()
             name = "state.npz"
             if self._state:
-                assert self._handle is not None
                 with contextlib.suppress(OSError):  # a link to what is no file cannot be forced
                     os.fsync(self._handle.fileno())  # or the state could outlive the records before it
                 write_whole(self.folder / name, self._state)
@@ -231,22 +297,33 @@ class Run:
             return os.path.samestat(os.fstat(self._handle.fileno()), os.stat(self.folder / "history.jsonl"))
         return False
 
+    def _clear(self) -> None:
+        """Remove what killed processes left beside, and of a new run what the earlier one left of pictures."""
+        for name in (*NUMBERS, *PICTURES):
+            sweep(self.folder / name)
+            if self._new and name in PICTURES:
+                (self.folder / name).unlink(missing_ok=True)
+
     def _append(self) -> None:
-        if self._handle is None:
-            self._handle = self._open()
+        assert self._handle is not None
+        if self._handle.seek(0, os.SEEK_END) > self._length:  # torn, or of an earlier run
+            self._handle.truncate(self._length)
+        self._handle.seek(self._length)
         waiting = b"".join(self._lines[self._whole :])
         write_all(self._handle, waiting)
         self._whole, self._length = len(self._lines), self._length + len(waiting)
 
-    def _open(self) -> BinaryIO:
-        """The history, behind the last line that was written in full; what is torn there is written over."""
+    def _claim(self) -> BinaryIO:
+        """The history, ours alone while it is open; what is in it stays, and `_append` goes on behind our lines."""
         path = self.folder / "history.jsonl"
-        if self._length == 0 or path.stat().st_size < self._length:
-            self._whole = self._length = 0
-            return open(path, "wb", buffering=0)
-        handle = open(path, "r+b", buffering=0)  # noqa: SIM115  (stays open for the run)
-        handle.seek(self._length)
-        handle.truncate()
+        handle = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115  (stays open)
+        try:
+            _lock(handle)
+            if os.fstat(handle.fileno()).st_size < self._length:
+                self._whole = self._length = 0
+        except BaseException:
+            handle.close()
+            raise
         return handle
 
     def _close_handle(self, forget: bool = False) -> None:
@@ -260,6 +337,7 @@ class Run:
     def _failed(self, name: str, error: OSError) -> None:
         self._close_handle()
         kept = {
+            "": ["all of the run"],
             "problem.json": ["the problem"],
             "history.jsonl": [],
             "state.npz": ["what it takes to resume from here"],
@@ -267,7 +345,8 @@ class Run:
         unwritten = len(self._lines) - self._whole
         if unwritten:
             kept.append(f"{unwritten} line{'s' * (unwritten > 1)} of history")
-        reason = error.strerror or str(error)
+        taken = isinstance(error, BlockingIOError)
+        reason = "another process is writing to it" if taken else error.strerror or str(error)
         what = " and ".join(kept) or "what comes next"
         self.trouble = f"cannot write {self.folder / name}: {reason}; only in memory: {what}"
 
@@ -285,6 +364,16 @@ def _json(about: Mapping[str, Any]) -> bytes:
     return json.dumps(about, indent=1, allow_nan=False).encode() + b"\n"
 
 
+def _lock(file: Any) -> None:
+    """Be the only process that writes to the file, until it is closed or the process ends; not on Windows.
+
+    Raises:
+        BlockingIOError: another one does.
+    """
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
     """The first difference between a run and what is to go on, in words; None if there is none."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
@@ -294,11 +383,15 @@ def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
     elif theirs == ours:
         return None
     else:
-        return f"its {where} is {_excerpt(theirs)}, but now it is {_excerpt(ours)}"
+        one, other = json.dumps(theirs), json.dumps(ours)
+        same = len(os.path.commonprefix([one, other]))
+        return f"its {where} is {_excerpt(one, same)}, but now it is {_excerpt(other, same)}"
     parts = (_difference(a, b, f"{where}.{name}" if where else name) for name, a, b in pairs)
     return next((part for part in parts if part), None)
 
 
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _excerpt(words: str, at: int) -> str:
+    """At most 60 letters around a place."""
+    start = max(0, min(at - 20, len(words) - 60))
+    end = start + 60
+    return ("..." if start else "") + words[start:end] + ("..." if end < len(words) else "")

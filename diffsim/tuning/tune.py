@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.files import finite, with_nan
 from diffsim.spec import number, whole
 from diffsim.tuning.optimizers import Adam, Optimizer
 from diffsim.tuning.progress import Progress, progress_for
@@ -98,8 +100,8 @@ def tune(
         InputError: for an argument or parameters that do not fit; with ``resume``, if the folder holds another run.
         DivergenceError: if no copy's first evaluation is finite. Once one was, divergence raises nothing.
     """
-    whole("tune(iterations)", iterations)
-    whole("tune(seed)", seed, least=0)
+    iterations = whole("tune(iterations)", iterations)
+    seed = whole("tune(seed)", seed, least=0)
     clip = None if clip is None else number("tune(clip)", clip, above=0.0)
     stop = Stop(iterations, target, patience, time_limit)
     if not isinstance(optimizer, Optimizer):
@@ -109,21 +111,23 @@ def tune(
     if resume and run is None:
         raise InputError("tune(resume) is True, but without a run there is no folder to go on from")
     settings = {
-        "optimizer": repr(optimizer),
+        "optimizer": optimizer.describe(),
         "iterations": iterations,
         "clip": clip,
-        "scale": dict(scale or {}),
+        "scale": {name: float(unit) for name, unit in (scale or {}).items()},
         "estimator": estimator,
-        "sigma": (dict(sigma) if isinstance(sigma, Mapping) else sigma) if estimator else None,
-        "window": window,
+        "sigma": _plain_sigma(sigma) if estimator else None,
+        "window": None if window is None else int(window),
         "adjoint": repr(sim.adjoint) if hasattr(sim, "adjoint") else None,
-        "target": target,
-        "patience": patience,
-        "time_limit": time_limit,
-        "start": "seed" if params is None else "given",
+        "target": stop.target,
+        "patience": stop.patience,
+        "time_limit": stop.time_limit,
+        "start": "seed" if params is None else f"given, {_digest(params)}",
     }
     with contextlib.ExitStack() as held:
         about = {"problem": sim.problem, "seed": seed, "settings": settings, "options": getattr(sim, "options", {})}
+        if run is not None:
+            run.check(about)
         if window is not None:
             sim = held.enter_context(contextlib.closing(_windowed(sim, window)))
         if estimator is not None:
@@ -148,6 +152,7 @@ class _Loop:
         self.rate = 0.0  # of the next step,
         self.unknown = np.zeros_like(search.alive)  # which these copies do not take
         self.warned = 0
+        self.torn = False  # whether an iteration is begun and not recorded
         self.seconds = 0.0  # before the run was ended and resumed
 
     def resume(self) -> None:
@@ -198,6 +203,7 @@ class _Loop:
     def _iterate(self, iteration: int) -> Any:
         """Evaluate, judge, record, and prepare the next candidates; returns the callback's answer."""
         search = self.search
+        self.torn = True
         if iteration > 0:
             search.move(self.rate, self.unknown)
         found = search.evaluate()
@@ -210,6 +216,7 @@ class _Loop:
         if found.reasons:
             self._warn(record)
         if self.best is not None:
+            self.torn = False
             self.folder.write(self.history, self.progress, self._state)
         self.progress.update(record)
         if self.callback is None:
@@ -249,6 +256,7 @@ class _Loop:
         if found.growth is not None:
             record["growth"] = float(found.growth[copy])
         record.update(self.search.notes())
+        record = with_nan(finite(record))  # as it is read from a file again
         if found.reasons:
             record["rejected"] = _in_words(found.reasons, self.search.rows.copies)
         return record
@@ -264,9 +272,13 @@ class _Loop:
             return "the callback said so"
         return self.stop.reason(iteration, self.best, seconds)
 
-    def _state(self) -> tuple[dict[str, np.ndarray], ...]:
-        """For the run's folder: best parameters (one copy's), last accepted ones, and what it takes to go on."""
+    def _state(self) -> dict[str, Any]:
+        """For the run's folder: best parameters (one copy's), last accepted ones, and what it takes to go on.
+
+        Amid an iteration, which an exception ended, there is no state to go on from but the one saved before.
+        """
         assert self.best is not None
+        loss, iteration, _, row = self.best
         rows = self.search.rows
         state = {
             **{f"search/{name}": value for name, value in self.search.saved().items()},
@@ -278,7 +290,14 @@ class _Loop:
             "warned": np.array(self.warned),
             "seconds": np.array(self._elapsed()),
         }
-        return _one(rows, self.best[3]), rows.unpack(self.search.kept_x), state
+        best, last = _one(rows, row), rows.unpack(self.search.kept_x)
+        return {
+            "best": best,
+            "last": last,
+            "state": None if self.torn else state,
+            "loss": loss,
+            "iteration": iteration,
+        }
 
     def _result(self, stopped: str) -> Result:
         assert self.best is not None
@@ -331,14 +350,14 @@ class _Folder:
             self._run.record(record)
         self._begun = True
         if self._run.due():
-            self._run.save(*state())
+            self._run.save(**state())
         self._tell(progress)
 
     def close(self, progress: Progress, state: Callable[[], Any]) -> None:
         """The final parameters, and what could not be written before."""
         if self._run is None or not self._begun:
             return
-        self._run.save(*state())
+        self._run.save(**state())
         self._run.close()
         self._tell(progress)
 
@@ -346,6 +365,18 @@ class _Folder:
         if (self.trouble is not None) != self._told:
             progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
             self._told = self.trouble is not None
+
+
+def _plain_sigma(sigma: Any) -> Any:
+    return {name: float(size) for name, size in sigma.items()} if isinstance(sigma, Mapping) else float(sigma)
+
+
+def _digest(params: Mapping[str, np.ndarray]) -> str:
+    """Of the values, to tell one start from another."""
+    found = hashlib.sha256()
+    for name in sorted(params):
+        found.update(name.encode() + np.asarray(params[name], np.float64).tobytes())
+    return found.hexdigest()[:16]
 
 
 def _windowed(sim: Tunable, window: Any) -> Any:

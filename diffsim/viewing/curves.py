@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from diffsim.files import draft
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE
@@ -78,7 +79,6 @@ def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size:
         The path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
         FigureCanvasAgg(figure)
@@ -93,7 +93,8 @@ def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size:
         if len(every) and every.min() > 0.0 and every.max() > LOG_FROM * every.min():
             axes.set_yscale("log")
         axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text)
-        figure.savefig(path)
+        with draft(path) as beside:
+            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
     return path
 
 
@@ -166,7 +167,6 @@ def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (96
         The path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
         FigureCanvasAgg(figure)
@@ -186,5 +186,6 @@ def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (96
             right.spines[:].set_visible(False)
         if len(at):
             axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
-        figure.savefig(path, format="png")
+        with draft(path) as beside:
+            figure.savefig(beside, format="png")
     return path

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from diffsim.errors import InputError
+from diffsim.files import draft
 from diffsim.rollout import Rollout
 from diffsim.spec import number
 from diffsim.viewing.brush import Brush
@@ -268,6 +269,6 @@ def snapshot(
 def save_png(picture: np.ndarray, path: str | Path) -> Path:
     """Write a picture (height, width, 3) uint8 as PNG and return its path; folders are made as needed."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path, format="PNG", optimize=True)
+    with draft(path) as beside:
+        Image.fromarray(picture).save(beside, format="PNG", optimize=True)
     return path

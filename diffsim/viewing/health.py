@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from diffsim.files import draft
 from diffsim.viewing.curves import dress
 from diffsim.viewing.style import STYLE
 
@@ -37,7 +38,6 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
         The path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     time = np.asarray(report.at) * report.dt
     passes = [found for found in (report.passes, report.other) if found is not None]
     with matplotlib.style.context("default"):
@@ -54,7 +54,8 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
         _draw_switches(axes, report)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text, loc="best")
-        figure.savefig(path, format=path.suffix[1:].lower() or "png")
+        with draft(path) as beside:
+            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
     return path
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from diffsim.files import finite
 
 __all__ = ["Channel", "Packed", "pack", "packed_json", "unpack"]
 
@@ -61,7 +62,7 @@ def packed_json(value: Any) -> str:
     try:
         words = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except ValueError:
-        words = json.dumps(_finite(value), separators=(",", ":"))
+        words = json.dumps(finite(value), separators=(",", ":"))
     return _text(words.encode())
 
 
@@ -107,14 +108,6 @@ def _bytes_of(codes: np.ndarray) -> bytes:
     at = np.arange(digits.shape[1])
     digits[at < count[:, None] - 1] |= np.uint64(128)
     return digits[at < count[:, None]].astype(np.uint8).tobytes()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(data: bytes) -> str:

@@ -6,7 +6,6 @@ The page is in ``page/``: a template, a style sheet and a few scripts, put toget
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -15,7 +14,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.files import write_whole
 from diffsim.rollout import Rollout
 from diffsim.viewing.curves import best_iteration as best_of
 from diffsim.viewing.packing import pack, packed_json
@@ -84,6 +83,8 @@ def write_report(
         The path.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"path is {str(path)!r}, which is a folder; give the file a name, e.g. report.html")
     if best_iteration is None:
         best_iteration = best_of(history)
     best_iteration = None if best_iteration is None else int(best_iteration)
@@ -105,7 +106,7 @@ def write_report(
         notes.append("There is no player: nobody has said how this type of scene looks.")
     text["notes"] = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
     data = {"iterations": entries, "stills": stills, "history": curves, "best": best_iteration}
-    _write(path, _page("report", text, data).encode())
+    write_whole(path, _page("report", text, data).encode())
     return path
 
 
@@ -237,7 +238,7 @@ def _fitting(
             break
         over = size / max(room, 1)
         rate = min(_rate(found[k].time, 2 * thin) for k in kept)
-        if rate >= LEAST_RATE:
+        if rate >= LEAST_RATE and any(entry["time"][3] > 2 for entry in entries):
             thin = min(2 * thin, max(thin + 1, math.ceil(thin * over)))
         elif len(kept) > len(must):
             kept = _spread(kept, must, max(len(must), min(len(kept) - 1, int(len(kept) / over))))
@@ -319,22 +320,3 @@ def _plain(value: Any) -> float | None:
         return None
     least = float(np.min(value))
     return float(f"{least:.7g}") if math.isfinite(least) else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Beside it, then renamed: whoever reads ``path`` sees the old file or all of the new."""
-    if path.is_dir():
-        raise InputError(f"path is {str(path)!r}, which is a folder; give the file a name, e.g. report.html")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0o022)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

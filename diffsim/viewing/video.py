@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from diffsim.errors import InputError
+from diffsim.files import draft
 from diffsim.rollout import Rollout
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
@@ -198,7 +199,6 @@ def _destination(path: str | Path, encoder: str | Path | None) -> tuple[Path, st
             'for an MP4, pip install "diffsim[video]" or set DIFFSIM_FFMPEG to the path of an ffmpeg',
             stacklevel=3,
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path, program
 
 
@@ -211,32 +211,12 @@ def _fitting(path: Path, fps: float, size: tuple[int, int]) -> tuple[float, tupl
 
 
 def _write(film: Film, path: Path, program: str | None) -> Path:
-    with _replacing(path) as draft:
+    with draft(path) as beside:
         if program is None:
-            _write_gif(film, draft)
+            _write_gif(film, beside)
         else:
-            _write_mp4(film, draft, program)
+            _write_mp4(film, beside, program)
     return path
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; takes its place at the end, vanishes after an error."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix.lower(), dir=path.parent)
-    os.close(handle)
-    draft = Path(name)
-    try:
-        yield draft
-        draft.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _write_mp4(film: Film, path: Path, program: str) -> None:

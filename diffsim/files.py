@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from diffsim.errors import InputError
 __all__ = [
     "FORMAT",
     "check_format",
+    "draft",
     "finite",
     "inside",
     "packed",
@@ -48,10 +49,10 @@ def check_format(path: Path, given: Any) -> None:
 
 
 def packed(arrays: Mapping[str, Any], *, compressed: bool = False) -> bytes:
-    """An npz file with these arrays and its format; nothing in it is a pickle."""
+    """An npz file with these arrays of numbers or strings, and its format."""
     held = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
-    save(held, allow_pickle=False, format=np.array(FORMAT), **arrays)
+    save(held, format=np.array(FORMAT), **{name: np.asarray(value) for name, value in arrays.items()})
     return held.getvalue()
 
 
@@ -67,7 +68,7 @@ def read_packed(path: Path) -> dict[str, np.ndarray]:
             found = {name: held[name] for name in held.files}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read as an npz file: {error}") from None
     given = found.pop("format", np.array(1))
     check_format(path, given.item() if given.size == 1 else given)
@@ -80,23 +81,32 @@ def inside(path: str | os.PathLike[str], name: str) -> Path:
     return path / name if path.is_dir() else path
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside and rename it: whoever reads ``path`` sees the old content or all of the new."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+@contextlib.contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to: it takes its place at the end, and vanishes after an error.
+
+    Whoever reads ``path`` sees the old content or all of the new. Folders are made as needed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with open(beside, "wb", buffering=0) as file:
-            write_all(file, data)
-            os.fsync(file.fileno())
+        yield beside
         os.replace(beside, path)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+            beside.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote left beside the files of a folder."""
-    for left in folder.glob(".*.part"):
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file by way of a `draft`, forced to the disk before it takes its place."""
+    with draft(path) as beside, open(beside, "wb", buffering=0) as file:
+        write_all(file, data)
+        os.fsync(file.fileno())
+
+
+def sweep(path: Path) -> None:
+    """Remove the drafts of a file that processes left which were killed while they wrote."""
+    for left in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):
         with contextlib.suppress(OSError):
             left.unlink()
 
