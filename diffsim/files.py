@@ -51,7 +51,7 @@ def check_format(path: Path, given: Any) -> None:
 def packed(arrays: Mapping[str, Any], *, compressed: bool = False) -> bytes:
     """An npz file with these arrays of numbers or strings, and its format."""
     held = io.BytesIO()
-    save = np.savez_compressed if compressed else np.savez
+    save: Any = np.savez_compressed if compressed else np.savez
     save(held, format=np.array(FORMAT), **{name: np.asarray(value) for name, value in arrays.items()})
     return held.getvalue()
 

@@ -44,8 +44,9 @@ SPARED = {
 }
 
 # What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, gradients of all numbers of a
-# robot are in tests/physics/test_articulated_gradients.py.
-ON_REQUEST = ("monoped", "quadruped")
+# robot are in tests/physics/test_articulated_gradients.py, of contact of rigid bodies in tests/physics/test_rigid_*.py,
+# and what `LATE` names is shown by mass-spring bodies: it is the engine's, or the check's own.
+ON_REQUEST = ("monoped", "quadruped", "crowd")
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide")

@@ -60,9 +60,9 @@ ANY_OTHER = (30, lambda first, best: best < first)
 
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
-# Those of rigid bodies and robots take most of a minute to compile, half the time of all others: one of them is run
-# each time, the others on request, `pytest -m bench tests/test_scenes.py`.
-ON_REQUEST = ("billiards", "catapult", "identify_friction", "rigid_walker")
+# Those of rigid bodies and robots take most of a minute to compile, or more: they are run on request,
+# `pytest -m bench tests/test_scenes.py`.
+ON_REQUEST = ("bank_shot", "billiards", "catapult", "identify_friction", "rigid_walker")
 ON_REQUEST += ("ant", "arm_reach", "cartpole_swingup", "half_cheetah", "hopper", "identify_masses")
 
 each_run = pytest.mark.parametrize(

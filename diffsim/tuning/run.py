@@ -101,7 +101,7 @@ class Run:
 
     @property
     def holds(self) -> bool:
-        """Whether the folder holds this run: another one's files may still be there, where ours could not be written."""
+        """Whether the folder holds this run: where ours could not be written, another's may still be there."""
         try:
             return load_about(self.folder).get("run") == self._id
         except (OSError, InputError):
@@ -337,7 +337,6 @@ class Run:
     def _failed(self, name: str, error: OSError) -> None:
         self._close_handle()
         kept = {
-            "": ["all of the run"],
             "problem.json": ["the problem"],
             "history.jsonl": [],
             "state.npz": ["what it takes to resume from here"],
@@ -384,7 +383,7 @@ def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
         return None
     else:
         one, other = json.dumps(theirs), json.dumps(ours)
-        same = len(os.path.commonprefix([one, other]))
+        same = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
         return f"its {where} is {_excerpt(one, same)}, but now it is {_excerpt(other, same)}"
     parts = (_difference(a, b, f"{where}.{name}" if where else name) for name, a, b in pairs)
     return next((part for part in parts if part), None)

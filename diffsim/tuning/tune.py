@@ -13,6 +13,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.files import finite, with_nan
 from diffsim.spec import number, whole
+from diffsim.tuning.folder import Folder
 from diffsim.tuning.optimizers import Adam, Optimizer
 from diffsim.tuning.progress import Progress, progress_for
 from diffsim.tuning.result import Result, Snapshots
@@ -133,7 +134,7 @@ def tune(
         if estimator is not None:
             sim = Smoothed(sim, estimator, sigma=sigma, seed=seed, scale=scale)
         search = Search(sim, optimizer, _initial(sim, seed, params), clip, scale)
-        loop = _Loop(search, stop, _Folder(run, about), callback, progress_for(progress, iterations))
+        loop = _Loop(search, stop, Folder(run, about), callback, progress_for(progress, iterations))
         if resume:
             loop.resume()
         return loop.run()
@@ -142,7 +143,7 @@ def tune(
 class _Loop:
     """One run of `tune`."""
 
-    def __init__(self, search: Search, stop: Stop, folder: _Folder, callback: Callback | None, progress: Progress):
+    def __init__(self, search: Search, stop: Stop, folder: Folder, callback: Callback | None, progress: Progress):
         self.search, self.stop, self.folder = search, stop, folder
         self.callback, self.progress = callback, progress
         self.history: list[dict[str, Any]] = []
@@ -316,55 +317,6 @@ class _Loop:
             snapshots=sorted(snapshots.items()),
             unsaved=self.folder.trouble,
         )
-
-
-class _Folder:
-    """Writes to the run's folder, if there is one, and reports trouble once."""
-
-    def __init__(self, run: Run | None, about: dict[str, Any]):
-        self._run, self._about = run, about
-        self._begun = self._told = False
-
-    @property
-    def trouble(self) -> str | None:
-        return None if self._run is None else self._run.trouble
-
-    def resume(self) -> dict[str, np.ndarray] | None:
-        """The state that the run saved; None if there is none."""
-        assert self._run is not None
-        held = self._run.resume(**self._about)
-        self._begun = held is not None
-        return held
-
-    def history(self) -> list[dict[str, Any]]:
-        """The records of the run so far."""
-        return [] if self._run is None else self._run.history()
-
-    def write(self, history: list[dict[str, Any]], progress: Progress, state: Callable[[], Any]) -> None:
-        """The last record, and the parameters if it is time."""
-        if self._run is None:
-            return
-        if not self._begun:
-            self._run.start(**self._about)
-        for record in history[-1:] if self._begun else history:
-            self._run.record(record)
-        self._begun = True
-        if self._run.due():
-            self._run.save(**state())
-        self._tell(progress)
-
-    def close(self, progress: Progress, state: Callable[[], Any]) -> None:
-        """The final parameters, and what could not be written before."""
-        if self._run is None or not self._begun:
-            return
-        self._run.save(**state())
-        self._run.close()
-        self._tell(progress)
-
-    def _tell(self, progress: Progress) -> None:
-        if (self.trouble is not None) != self._told:
-            progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
-            self._told = self.trouble is not None
 
 
 def _plain_sigma(sigma: Any) -> Any:

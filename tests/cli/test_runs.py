@@ -11,6 +11,7 @@ from PIL import Image
 
 import diffsim as ds
 from diffsim.cli import main, runs, scene
+from diffsim.spec import Spec
 
 SCRIPT = '''
 """A worm that crawls.
@@ -95,6 +96,35 @@ def test_run_of_a_script_without_a_main_line(capfd):
     assert len(ds.load_run("outputs/short").history) == 2
 
 
+def test_run_leaves_a_script_with_a_main_line_of_its_own_alone(capfd):
+    with open("mine/own.py", "w") as file:
+        file.write(SCRIPT.partition("if __name__")[0] + "if __name__ == '__main__':\n    print('mine')\n")
+    assert call("run", "mine/own.py") == 0
+    assert capfd.readouterr().out == "mine\n"
+    assert not os.path.exists("outputs")
+
+
+def test_a_run_of_a_class_of_ones_own_is_shown_with_its_script(capfd, monkeypatch):
+    monkeypatch.setattr(Spec, "_classes", dict(Spec._classes))
+    own = """
+from dataclasses import dataclass
+@dataclass(frozen=True, eq=False, repr=False)
+class Far(ds.Travel):
+    "Far away."
+"""
+    with open("mine/far.py", "w") as file:
+        script = SCRIPT.replace("from neighbour import STIFFNESS\n", "STIFFNESS = 100.0\n" + own)
+        file.write(script.replace("ds.Travel(), steps", "Far(), steps"))
+    assert call("run", "mine/far.py", "--no-video", "--iterations", 1) == 0
+    del Spec._classes["Far"]
+    assert call("show", "outputs/far") == 2
+    err = capfd.readouterr().err
+    assert "there is no specification named 'Far'; on the command line give --scene FILE, which defines it" in err
+    assert os.path.join("mine", "far.py") in err
+    assert call("show", "outputs/far", "--scene", "mine/far.py") == 0
+    assert "Far" in capfd.readouterr().out
+
+
 def test_run_hands_on_the_exit_status(monkeypatch, capfd):
     assert call("run", "mine/worm.py", "--iterations", "none") == 2
     assert call("run", "mine/worm.py", "--device", "abacus") == 2
@@ -125,6 +155,13 @@ def test_list_has_a_line_for_each_scene(capfd):
     assert call("list", "--json") == 0
     assert "worm" in {entry["name"] for entry in json.loads(capfd.readouterr().out)}
     assert call("list", "nowhere") == 2
+
+
+def test_few_letters_are_no_error(worm):
+    command = [sys.executable, "-m", "diffsim", "show", worm]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # render

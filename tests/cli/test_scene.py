@@ -277,6 +277,30 @@ def test_a_folder_that_cannot_be_written_does_not_hide_the_result(capsys):
     assert "\nnot saved: cannot write file" in err
 
 
+def test_a_part_that_no_loss_looks_at_may_diverge(monkeypatch, capsys):
+    usual = ds.Simulation.rollout
+
+    def broken(self, params, *, finite=True):
+        made = usual(self, params, finite=finite)
+        made.arrays["position"][-1, -1] = float("nan")
+        return made
+
+    monkeypatch.setattr(ds.Simulation, "rollout", broken)
+    assert main("--iterations", 2) == 0
+    assert [name.split(".")[0] for name in left()] == ALL
+
+
+def test_whatever_a_picture_runs_into_the_result_is_said(monkeypatch, capsys):
+    def stumble(*_, **__):
+        raise IndexError("beyond")
+
+    monkeypatch.setattr(leave, "write_report", stumble)
+    assert main("--iterations", 2) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("loss     ")
+    assert "not saved: a picture: beyond" in err
+
+
 def test_without_an_encoder_it_says_in_a_line_what_would_bring_one(monkeypatch, capsys):
     monkeypatch.setattr("diffsim.viewing.video.find_encoder", lambda given: None)
     monkeypatch.setattr(warnings, "filters", [])  # pytest's make them errors

@@ -242,6 +242,7 @@ def test_all_forces_together_are_what_moves_the_whole(rollouts):
 # Substeps
 
 
+@pytest.mark.bench
 def test_substeps_are_shorter_steps(falling):
     scene, _ = build(dt=4 * DT, substeps=4)
     problem = ds.Problem(scene, steps=STEPS // 4, tune=("scene.initial_velocity",))

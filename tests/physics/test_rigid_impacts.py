@@ -166,6 +166,7 @@ def test_of_five_discs_that_touch_only_the_last_leaves(sim, side):
     np.testing.assert_allclose(velocity, expected, rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.bench
 def test_rounding_decides_nothing_when_a_heavy_disc_hits_one_that_lands():
     """Of 100 pairs: the lower one is held down for a few steps, by impulses that let it just come down."""
     rng, copies = np.random.default_rng(0), 100

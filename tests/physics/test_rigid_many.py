@@ -80,6 +80,7 @@ def test_a_pile_loses_its_energy_and_keeps_its_bodies_apart(rollout):
     assert overlaps(rollout, STEPS).min() > -5 * 9.81 * DT**2 / PUSH
 
 
+@pytest.mark.bench
 def test_neighbours_of_the_grid_are_those_of_all_pairs_bit_for_bit(rollout, monkeypatch):
     monkeypatch.setattr(rigid_fields, "MANY", SIDE**2 + 1)
     other = simulated()

@@ -66,6 +66,7 @@ def test_a_full_disk_is_said_and_damages_nothing(disk, script):
     status, _, err = script("--output", place / "worm", "--iterations", 5)
     assert status == 0, err
     before = whole(place / "worm")
+    pictures = {name: (place / "worm" / name).read_bytes() for name in ("loss.png", "report.html", "rollouts.npz")}
     filler = place / "filler"
     with open(filler, "wb", buffering=0) as file:
         try:
@@ -80,6 +81,8 @@ def test_a_full_disk_is_said_and_damages_nothing(disk, script):
     after = whole(place / "worm")  # nothing of the earlier run was touched
     np.testing.assert_equal(after.params, before.params)
     assert after.history == before.history
+    assert list(after.rollouts) == list(before.rollouts)
+    assert all((place / "worm" / name).read_bytes() == data for name, data in pictures.items())
     filler.unlink()
     status, _, err = script("--output", place / "worm", "--iterations", 20, "--seed", 1)
     assert status == 0, err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-import diffsim.tuning.files as files
+import diffsim.files as files
 from diffsim.rollout import Rollout
 
 STARTS = {"initial_velocity": np.array([[[1.0, 0.0]] * 6, [[0.0, 1.0]] * 6])}
@@ -148,6 +148,28 @@ def test_files_of_two_runs_are_told_apart(made, tmp_path, name):
     ds.tune(Flat(), iterations=2, progress=False, run=ds.Run(tmp_path / "another"))
     (tmp_path / "another" / name).replace(tmp_path / name)
     with pytest.raises(ds.InputError, match=f"{name} is of another run than problem.json"):
+        ds.load_run(tmp_path)
+
+
+def test_of_a_killed_run_the_loss_is_that_of_the_parameters(made, tmp_path):
+    """The history is written at each iteration, the parameters now and then."""
+    folder, result, *_ = made
+    copy(folder, tmp_path)
+    better = {"iteration": 6, "loss": -9.0, "best": -9.0, "gradient_norm": 1.0, "seconds": 1.0}
+    with open(tmp_path / "history.jsonl", "a") as file:
+        file.write(json.dumps(better) + "\n")
+    run = ds.load_run(tmp_path)
+    assert run.history[-1]["best"] == -9.0
+    assert (run.best_loss, run.best_iteration) == (result.best_loss, result.best_iteration)
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:300] + bytes([data[300] ^ 255]) + data[301:]])
+def test_damaged_trajectories_are_named(made, tmp_path, damage):
+    folder, *_ = made
+    copy(folder, tmp_path)
+    path = tmp_path / "rollouts.npz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ds.InputError, match=r"rollouts.npz cannot be read as an npz file"):
         ds.load_run(tmp_path)
 
 

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-import diffsim.tuning.files as files_module
+import diffsim.files as files_module
 import diffsim.tuning.run as run_module
 from diffsim.errors import InputError
 from diffsim.problem import Problem
@@ -76,7 +76,8 @@ def test_a_run_leaves_its_problem_parameters_and_history(tmp_path, problem):
     np.testing.assert_array_equal(load_params(folder)["scene.damping"], result.best_params["scene.damping"])
     np.testing.assert_array_equal(load_params(folder, "last")["scene.damping"], result.last_params["scene.damping"])
     with np.load(folder / "params.npz", allow_pickle=False) as held:
-        assert sorted(held.files) == ["best/scene.damping", "format", "last/scene.damping", "run"]
+        known = ["best/scene.damping", "best_iteration", "best_loss", "format", "last/scene.damping", "run"]
+        assert sorted(held.files) == known
     about = json.loads((folder / "problem.json").read_text(), parse_constant=pytest.fail)
     assert about["format"] == 1
     assert about["seed"] == 3
@@ -272,9 +273,63 @@ def test_a_new_run_replaces_the_old_one_but_not_before_it_has_something(tmp_path
 def test_parameters_are_written_at_once_then_rarely_then_at_the_end(tmp_path, problem, monkeypatch):
     saved = []
     usual = Run.save
-    monkeypatch.setattr(Run, "save", lambda run, *a: (saved.append(len(run._lines)), usual(run, *a)))
+    monkeypatch.setattr(Run, "save", lambda run, *a, **b: (saved.append(len(run._lines)), usual(run, *a, **b)))
     tune(Line(problem), iterations=50, progress=False, run=Run(tmp_path, every=60.0))
     assert saved == [1, 50]
+
+
+def test_two_processes_do_not_write_to_one_folder(tmp_path, problem):
+    pytest.importorskip("fcntl", reason="files are not locked on Windows")
+    run = begun(tmp_path, problem)
+    with pytest.raises(InputError, match="another process is writing its run to"):
+        tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path))
+    late = Run(tmp_path)
+    late.start(problem)
+    late.save(PARAMS, PARAMS)  # it began where the other was not there yet
+    assert "another process is writing to it" in late.trouble
+    late.close()
+    run.record({"iteration": 2})
+    run.close()
+    assert len(load_history(tmp_path)) == 3
+    tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path))
+    assert len(load_history(tmp_path)) == 5
+
+
+def test_a_new_run_takes_the_pictures_of_the_earlier_one_away(tmp_path, problem):
+    for name in ("report.html", "optimisation.mp4", "rollouts.npz", "notes.txt", ".params.123.part.npz"):
+        (tmp_path / name).write_text("of an earlier run")
+    tune(Line(problem), iterations=2, progress=False, run=Run(tmp_path))
+    assert names(tmp_path) == ["history.jsonl", "notes.txt", "params.npz", "problem.json", "state.npz"]
+    (tmp_path / "report.html").write_text("of this run")
+    tune(Line(problem), iterations=4, progress=False, run=Run(tmp_path), resume=True)
+    assert "report.html" in names(tmp_path)
+
+
+def test_settings_may_be_numpy_numbers_and_functions(tmp_path, problem):
+    changes = [
+        {"iterations": np.int64(3)},
+        {"seed": np.int64(3)},
+        {"target": np.float32(1e-9)},
+        {"scale": {"scene.*": np.float32(2.0)}},
+    ]
+    for change in changes:
+        tune(Line(problem), **{"iterations": 3, "progress": False, "run": Run(tmp_path), **change})
+        assert len(load_history(tmp_path)) == 3
+    optimizer = SGD(lambda iteration: 0.1 / (iteration + 1))
+    tune(Line(problem), optimizer=optimizer, iterations=3, progress=False, run=Run(tmp_path))
+    again = SGD(lambda iteration: 0.1 / (iteration + 1))  # another function of the same name
+    tune(Line(problem), optimizer=again, iterations=5, progress=False, run=Run(tmp_path), resume=True)
+    assert len(load_history(tmp_path)) == 5
+
+
+def test_what_is_not_plain_is_said_before_anything_runs(tmp_path, problem):
+    class Odd(Line):
+        options = {"device": object()}  # noqa: RUF012
+
+    sim = Odd(problem)
+    with pytest.raises(InputError, match="cannot be written as JSON"):
+        tune(sim, iterations=3, progress=False, run=Run(tmp_path))
+    assert sim.count == 0
 
 
 def test_history_of_copies_that_began_with_an_exception_is_complete(tmp_path, problem):
