@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE
 
-__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_comparison", "plot_loss"]
+__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_comparison", "plot_loss", "written_figure"]
 
 # One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
 # "gradient_norm".
@@ -67,6 +68,17 @@ def _draw_losses(axes: Any, history: History, width: float) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, steps=[1, 2, 5, 10]))
 
 
+@contextmanager
+def written_figure(path: Path, size: tuple[int, int]) -> Iterator[Figure]:
+    """A figure of that size [pixels], written to ``path`` in the end, whole or not at all."""
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        with draft(path) as beside:
+            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
+
+
 def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
     """Write the best losses so far of several runs over their iterations.
 
@@ -78,10 +90,7 @@ def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size:
     Returns:
         The path.
     """
-    path = Path(path)
-    with matplotlib.style.context("default"):
-        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
-        FigureCanvasAgg(figure)
+    with written_figure(Path(path), size) as figure:
         axes = figure.add_subplot()
         dress(axes, 9.0, up="best loss so far")
         known = []
@@ -93,9 +102,7 @@ def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size:
         if len(every) and every.min() > 0.0 and every.max() > LOG_FROM * every.min():
             axes.set_yscale("log")
         axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text)
-        with draft(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
-    return path
+    return Path(path)
 
 
 def _limits(losses: np.ndarray, low: float) -> tuple[float, float]:
@@ -166,10 +173,7 @@ def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (96
     Returns:
         The path.
     """
-    path = Path(path)
-    with matplotlib.style.context("default"):
-        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
-        FigureCanvasAgg(figure)
+    with written_figure(Path(path), size) as figure:
         axes = figure.add_subplot()
         dress(axes, 9.0)
         _draw_losses(axes, history, 1.2)
@@ -186,6 +190,4 @@ def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (96
             right.spines[:].set_visible(False)
         if len(at):
             axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
-        with draft(path) as beside:
-            figure.savefig(beside, format="png")
-    return path
+    return Path(path)

@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from diffsim.files import draft
-from diffsim.viewing.curves import dress
+from diffsim.viewing.curves import dress, written_figure
 from diffsim.viewing.style import STYLE
 
 __all__ = ["plot_health"]
@@ -37,12 +33,9 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
     Returns:
         The path.
     """
-    path = Path(path)
     time = np.asarray(report.at) * report.dt
     passes = [found for found in (report.passes, report.other) if found is not None]
-    with matplotlib.style.context("default"):
-        figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
-        FigureCanvasAgg(figure)
+    with written_figure(Path(path), size) as figure:
         axes = figure.add_subplot()
         dress(axes, 9.0, "time [s]; the gradient goes from right to left", "norm of the adjoint of the state")
         axes.set_yscale("log")
@@ -54,9 +47,7 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
         _draw_switches(axes, report)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text, loc="best")
-        with draft(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
-    return path
+    return Path(path)
 
 
 def _known(norms: np.ndarray) -> np.ndarray:

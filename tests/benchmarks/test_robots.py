@@ -120,7 +120,7 @@ def mjx_gradient(model: Any, controls: np.ndarray) -> tuple[Any, float]:
     return (lambda: jax.block_until_ready(run(actions))), time.perf_counter() - began
 
 
-@pytest.mark.parametrize(("name", "target"), [("chain", ">= 500"), ("half_cheetah", ">= 100")])
+@pytest.mark.parametrize(("name", "target"), [("chain", ">= 500"), ("half_cheetah", ">= 100"), ("ant", ">= 100")])
 def test_gradient_against_mjx(name: str, target: str) -> None:
     """Fewer steps and rounds: MJX takes ten milliseconds each, and differentiates one solver iteration only."""
     steps = 100

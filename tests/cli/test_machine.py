@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 
 import diffsim as ds
-from diffsim.cli import machine, main
+from diffsim.cli import machine
 from diffsim.cli.source import find_problem
 from diffsim.cli.table import print_table, sparkline
 from diffsim.engine import runtime
 
-
-def call(*words):
-    """Run the command; its exit status."""
-    try:
-        main([str(word) for word in words])
-    except SystemExit as leaving:
-        return leaving.code
-    return 0
+from .calls import call
 
 
 def test_bench_times_a_problem(tmp_path, monkeypatch, keep, capfd):

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 import diffsim as ds
-from diffsim.cli import judge, main
+from diffsim.cli import judge
+
+from .calls import call
 
 SCRIPT = '''
 """A square that flies."""
@@ -40,15 +42,6 @@ def elsewhere(tmp_path, monkeypatch, keep):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "throw.py").write_text(SCRIPT)
     (tmp_path / "neighbour.py").write_text("STIFFNESS = 100.0\n")
-
-
-def call(*words):
-    """Run the command; its exit status."""
-    try:
-        main([str(word) for word in words])
-    except SystemExit as leaving:
-        return leaving.code
-    return 0
 
 
 def spoil(monkeypatch, change):

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 import diffsim as ds
-from diffsim.cli import main, runs, scene
+from diffsim.cli import runs, scene
 from diffsim.spec import Spec
+
+from .calls import call
 
 SCRIPT = '''
 """A worm that crawls.
@@ -42,15 +44,6 @@ def elsewhere(tmp_path, monkeypatch, keep):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "worm.py").write_text(SCRIPT)
     (tmp_path / "mine" / "neighbour.py").write_text("STIFFNESS = 100.0\n")
-
-
-def call(*words):
-    """Run the command; its exit status."""
-    try:
-        main([str(word) for word in words])
-    except SystemExit as leaving:
-        return leaving.code
-    return 0
 
 
 @pytest.fixture
