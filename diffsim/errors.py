@@ -7,6 +7,10 @@ class InputError(ValueError):
     """
 
 
+class UnknownClassError(InputError):
+    """A file names a class of scene, controller or objective that nothing imported so far defines."""
+
+
 class DivergenceError(ArithmeticError):
     """A rollout or gradient that stopped being finite.
 

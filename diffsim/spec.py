@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, UnknownClassError
 
 __all__ = ["Spec", "array", "choices", "matches", "number", "numbers_by_name", "whole"]
 
@@ -177,7 +177,7 @@ def _alive(value: Any) -> Any:
 def _class_of(name: Any, values: dict[str, Any]) -> Any:
     if name not in Spec._classes:
         known = ", ".join(sorted(Spec._classes))
-        raise InputError(
+        raise UnknownClassError(
             f"there is no specification named {name!r}: import the module that defines it first; known are {known}"
         )
     found: Any = Spec._classes[name]

@@ -40,13 +40,11 @@ def leave_pictures(simulation: Simulation, result: Result, run: Run, *, video: b
     yield plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
     yield save_rollouts(folder, rollouts.items())
-    about = {**load_about(folder), "seconds": result.history[-1]["seconds"], "stopped": result.stopped}
-    about.update({"device": simulation.device, "precision": simulation.precision})
     yield write_report(
         folder / "report.html",
         rollouts=list(rollouts.items()),
         history=result.history,
-        about=about,
+        about={**load_about(folder), "stopped": result.stopped},
         best_iteration=result.best_iteration,
     )
     if video:

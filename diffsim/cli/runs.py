@@ -97,13 +97,8 @@ def render(given: argparse.Namespace) -> int:
         raise InputError(f"--output is {path}, but a file made with --{given.kind} ends in .{given.kind}")
     if given.kind == "html":
         chosen = list(rollouts.items()) if at is None else [(at, rollouts[at])]
-        options = _options(run)
         path = write_report(
-            path,
-            rollouts=chosen,
-            history=run.history,
-            about={**run.about, **options, "seconds": run.history[-1]["seconds"]},
-            best_iteration=run.best_iteration,
+            path, rollouts=chosen, history=run.history, about=run.about, best_iteration=run.best_iteration
         )
     elif given.kind == "png":
         rollout = rollouts[_shown(rollouts, run.best_iteration) if at is None else at]
@@ -131,14 +126,10 @@ def _row(rollout: Rollout, time: float | None) -> int:
     return int(np.argmin(np.abs(rollout.time - time)))
 
 
-def _options(run: SavedRun) -> dict[str, Any]:
-    """Of a simulation of one environment."""
-    return {name: value for name, value in run.options.items() if name in ("device", "precision")}
-
-
 def _simulated(run: SavedRun) -> Rollout:
     """Of the best parameters, where no trajectory was saved."""
-    with Simulation(run.problem, **_options(run)) as simulation:
+    options = {name: value for name, value in run.options.items() if name in ("device", "precision")}
+    with Simulation(run.problem, **options) as simulation:
         return simulation.rollout(run.params)
 
 

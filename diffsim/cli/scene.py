@@ -50,9 +50,10 @@ def scene_main(
     ``def problem(robot="A", springy=True)`` makes ``--robot`` and ``--springy``, ``--no-springy``.
 
     Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. That run, or one
-    that was killed, goes on with ``--resume``. Exit status: 0
-    if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag cannot be
-    simulated, or its first evaluation diverges; 3 if a gradient cannot be judged; 130 after Ctrl-C.
+    that was killed, goes on with ``--resume``.
+
+    Exit status: 0 if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag
+    cannot be simulated, or its first evaluation diverges; 3 if a gradient cannot be judged; 130 after Ctrl-C.
 
     Args:
         problem: the script's function that makes the `Problem`.

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from diffsim.cli.flags import add_problem_flags
-from diffsim.errors import InputError
+from diffsim.errors import InputError, UnknownClassError
 from diffsim.problem import Problem
 from diffsim.tuning import SavedRun, load_problem, load_run
 from diffsim.tuning.load import load_about
@@ -108,9 +108,7 @@ def find_run(folder: Path, script: Path | None = None) -> SavedRun:
         load_script(find_scene(script))
     try:
         return load_run(folder)
-    except InputError as error:
-        if "there is no specification named" not in str(error):
-            raise
+    except UnknownClassError as error:
         made = load_about(folder).get("environment", {}).get("script")
         raise InputError(
             f"{str(error).partition(':')[0]}; on the command line give --scene FILE, which defines it"

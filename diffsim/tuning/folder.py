@@ -36,8 +36,8 @@ class Folder:
         """The records of the run so far."""
         return [] if self._run is None else self._run.history()
 
-    def write(self, history: list[dict[str, Any]], progress: Progress, state: Callable[[], Any]) -> None:
-        """The last record, and the parameters if it is time."""
+    def record(self, history: list[dict[str, Any]]) -> None:
+        """The last record of the history; all of them the first time."""
         if self._run is None:
             return
         if not self._begun:
@@ -45,6 +45,11 @@ class Folder:
         for record in history[-1:] if self._begun else history:
             self._run.record(record)
         self._begun = True
+
+    def save(self, progress: Progress, state: Callable[[], Any]) -> None:
+        """The parameters and the state after the last record, if it is time."""
+        if self._run is None:
+            return
         if self._run.due():
             self._run.save(**state())
         self._tell(progress)

@@ -217,8 +217,9 @@ class _Loop:
         if found.reasons:
             self._warn(record)
         if self.best is not None:
+            self.folder.record(self.history)
             self.torn = False
-            self.folder.write(self.history, self.progress, self._state)
+            self.folder.save(self.progress, self._state)
         self.progress.update(record)
         if self.callback is None:
             return False

@@ -75,8 +75,8 @@ def write_report(
             more than fit, frames are left out, then iterations; never the first, the best and the last.
         history: one mapping per iteration: ``iteration``, ``loss`` (None or NaN where a step was rejected), ``best``
             and ``gradient_norm``.
-        about: what ``problem.json`` of the run holds, and ``device``, ``precision``, ``seconds`` and ``stopped`` if
-            they are known. Nothing has to be there.
+        about: what ``problem.json`` of the run holds, and ``stopped`` if it is known; ``device``, ``precision`` and
+            ``seconds`` instead of what is said there and in the history. Nothing has to be there.
         best_iteration: None takes that of the history.
 
     Returns:
@@ -88,6 +88,8 @@ def write_report(
     if best_iteration is None:
         best_iteration = best_of(history)
     best_iteration = None if best_iteration is None else int(best_iteration)
+    seconds = history[-1].get("seconds") if len(history) else None
+    about = {**(about.get("simulation") or {}), "seconds": seconds, **about}
     ordered = sorted(((int(k), rollout.env(0)) for k, rollout in rollouts), key=lambda pair: pair[0])
     telling = [0, -1, *(k for k, (iteration, _) in enumerate(ordered) if iteration == best_iteration)]
     found = recordings([rollout for _, rollout in ordered], telling)

@@ -199,6 +199,9 @@ def test_render_says_what_it_cannot(worm, flags, said, capfd):
 def test_render_simulates_where_no_trajectory_was_saved(worm, capfd):
     os.remove(f"{worm}/rollouts.npz")
     assert call("render", worm, "--html") == 0
+    with open(f"{worm}/report.html") as file:
+        report = file.read()
+    assert all(f"<th>{name}</th>" in report for name in ("device", "precision", "wall time"))
     assert call("render", worm, "--png", "--iteration", 0) == 2
     assert "(only the best parameters are there, simulated again)" in capfd.readouterr().err
 

@@ -123,6 +123,26 @@ def test_pressed_twice_amid_an_iteration(way, tmp_path):
     same(tune(Valley(**made), **settings), again)
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_pressed_twice_as_a_record_is_written(after, tmp_path):
+    """What the search knows and what the history holds must not be an iteration apart."""
+
+    class Pressed(Run):
+        def record(self, record):
+            if after:
+                super().record(record)
+            if record["iteration"] == 12:
+                raise KeyboardInterrupt
+            if not after:
+                super().record(record)
+
+    settings = {**WAYS["samples"][1], "iterations": 25, "progress": False}
+    sim = Valley(**WAYS["samples"][0])
+    assert tune(sim, run=Pressed(tmp_path, every=0.0), **settings).stopped == "interrupted"
+    again = tune(Valley(**WAYS["samples"][0]), run=Run(tmp_path), resume=True, **settings)
+    same(tune(Valley(**WAYS["samples"][0]), **settings), again)
+
+
 def test_what_was_recorded_after_the_state_comes_again(tmp_path):
     def stop(record, params):
         if record["iteration"] == 9:
