@@ -5,7 +5,6 @@ compiles, so `precision` sets it around everything a simulation does. Another de
 is refused while simulations are alive.
 """
 
-import ast
 import contextlib
 import io
 import os
@@ -16,7 +15,6 @@ from collections.abc import Iterator
 
 import taichi as ti
 from taichi.lang import impl, misc
-from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
 
 from diffsim.errors import DeviceError, InputError
 
@@ -25,26 +23,6 @@ __all__ = ["REAL", "attach", "available", "check", "detach", "precision"]
 REAL = {"f32": ti.f32, "f64": ti.f64}
 _STALE = 60.0  # [s] a lock on the cache that is older belongs to nobody: writing takes less than a second
 _DEVICES = ("cpu", "cuda", "vulkan", "metal", "amdgpu")
-
-_positions: dict[tuple[object, ...], str] = {}
-_describe = ASTTransformerContext.get_pos_info
-
-
-def _position(context: ASTTransformerContext, node: ast.expr | ast.stmt) -> str:
-    """What Taichi writes about a piece of source code for its error messages, once for each piece.
-
-    It does so for all of them, in advance and anew wherever a function is inlined: up to half of the time in which a
-    simulation starts whose kernels are in the cache.
-    """
-    place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
-    key = (context.file, context.lineno_offset, *place, type(node))
-    found = _positions.get(key)
-    if found is None:
-        found = _positions[key] = _describe(context, node)
-    return found
-
-
-ASTTransformerContext.get_pos_info = _position
 
 _device: str | None = None
 _program: object = None  # Taichi's, to notice that somebody else restarted it

