@@ -2,8 +2,8 @@
 
 Taichi reads the source of a function anew wherever the function is inlined, and for each expression in it writes down
 in advance what an error message would say of the place. It also asks `inspect` for the lines around each ``@ti.func``,
-only to find out whether it stands in a class. What is put in place here gives the same answers, once; a simulation
-whose kernels are in the cache starts a third sooner.
+only to find out whether it stands in a class. What is put in place here gives the same answers, once; a robot
+whose kernels are in the cache starts a quarter sooner.
 """
 
 import ast
