@@ -17,6 +17,10 @@ import os
 
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on standard output when imported
 
+from diffsim.engine import frontend
+
+frontend.install()  # before the first @ti.func
+
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
 from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError, OmissionWarning

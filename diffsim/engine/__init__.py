@@ -1,5 +1,1 @@
 """The engine: how stages become kernels, and kernels gradients."""
-
-from diffsim.engine import frontend
-
-frontend.install()
