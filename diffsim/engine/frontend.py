@@ -20,18 +20,13 @@ from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
 
 __all__ = ["install"]
 
-_Lines = tuple[list[str], int]
 
-_getsourcelines, _getsourcefile = kernel_impl.getsourcelines, kernel_impl.getsourcefile
-_lines: dict[tuple[str, CodeType], _Lines] = {}
-_files: dict[tuple[str, CodeType], str] = {}
-
-
-def _once(known: dict[tuple[str, CodeType], Any], find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _once(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The same function of a Python function, which remembers what it found.
 
     Code is equal to code with the same instructions, so the name of its file is part of the key.
     """
+    known: dict[tuple[str, CodeType], Any] = {}
 
     def found(function: Any) -> Any:
         code = function.__code__
@@ -81,8 +76,8 @@ def _without_collections(read: Callable[..., Any]) -> Callable[..., Any]:
 
 def install() -> None:
     """Put all of it in place; before the first ``@ti.func``, to gain most."""
-    kernel_impl.getsourcelines = _once(_lines, _getsourcelines)
-    kernel_impl.getsourcefile = _once(_files, _getsourcefile)
+    kernel_impl.getsourcelines = _once(kernel_impl.getsourcelines)
+    kernel_impl.getsourcefile = _once(kernel_impl.getsourcefile)
     kernel_impl.textwrap = SimpleNamespace(fill=functools.cache(textwrap.fill), dedent=textwrap.dedent)
     kernel_impl._inside_class = _inside_class
     kernel_impl.Kernel.materialize = _without_collections(kernel_impl.Kernel.materialize)

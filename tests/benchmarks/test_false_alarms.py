@@ -20,18 +20,16 @@ pytestmark = pytest.mark.bench
 SEEDS = 20
 
 
-def numbered(table, leave_out=()):
-    kept = [found for kind, found in table.items() if kind not in leave_out]
-    return list(enumerate(make for found in kept for make in found.values()))
+def makers(table, leave_out=()):
+    return [make for kind, found in table.items() if kind not in leave_out for make in found.values()]
 
 
 def test_no_correct_gradient_disagrees():
     verdicts = Counter()
-    scenes = numbered(examples.SCENES, [ds.Articulated])
-    objectives = numbered(examples.OBJECTIVES, examples.OF_ROBOTS)
-    for (_, scene), (k, controller), (i, objective) in itertools.product(
-        scenes, numbered(examples.CONTROLLERS), objectives
-    ):
+    controllers = list(enumerate(makers(examples.CONTROLLERS)))
+    objectives = list(enumerate(makers(examples.OBJECTIVES, leave_out=examples.OF_ROBOTS)))
+    scenes = makers(examples.SCENES, leave_out=[ds.Articulated])
+    for scene, (k, controller), (i, objective) in itertools.product(scenes, controllers, objectives):
         made = scene()
         if isinstance(made, ds.RigidBodies) and k % len(objectives) != i:
             continue
