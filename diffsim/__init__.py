@@ -44,36 +44,16 @@ from diffsim.objectives import (
     Travel,
     Upright,
 )
+from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.mjcf import load_mjcf, load_urdf
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.mass_spring.lattice import Lattice, from_image, from_mesh, grid
+from diffsim.physics.mass_spring.scene import Ground, MassSpring
+from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring, Weld
+from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import (
-    Actuator,
-    Articulated,
-    Box,
-    Capsule,
-    Disc,
-    Geom,
-    Ground,
-    HalfPlane,
-    Joint,
-    Lattice,
-    Link,
-    MassSpring,
-    Pin,
-    Polygon,
-    RigidBodies,
-    Rope,
-    Segment,
-    Site,
-    Slider,
-    Spring,
-    Weld,
-    from_image,
-    from_mesh,
-    grid,
-    load_mjcf,
-    load_urdf,
-)
 from diffsim.simulation import Simulation
 from diffsim.tuning import (
     SGD,

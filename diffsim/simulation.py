@@ -15,7 +15,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.growth import growth
 from diffsim.engine.stages import Part
 from diffsim.errors import DivergenceError, InputError
-from diffsim.models import MODELS
+from diffsim.physics import physics_of
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import array, choices, whole
@@ -67,8 +67,7 @@ class Simulation:
     ):
         if not isinstance(problem, Problem):
             raise InputError(f"Simulation takes a Problem, but {problem!r} was given")
-        if type(problem.scene) not in MODELS:
-            raise InputError(f"there is no model for a scene of class {type(problem.scene).__name__}")
+        self._model: Any = physics_of(problem.scene).build
         if not isinstance(adjoint, Adjoint):
             raise InputError(f"adjoint is {adjoint!r}, but FullTape(), Checkpointed() or Truncated(window) is needed")
         self.problem, self.device, self.adjoint = problem, device, adjoint
@@ -102,7 +101,7 @@ class Simulation:
         serial = self.device == "cpu"
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
         self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
-        model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
+        model = self._model(problem.scene, fields, problem.steps, reads)
         nothing = Part()
         known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)

@@ -549,7 +549,7 @@ def test_what_a_kernel_finds_in_an_object_stays_what_it_was():
 
 
 def test_every_record_of_the_package_is_frozen():
-    parts = ("diffsim.models.", "diffsim.controllers.", "diffsim.objectives.")
+    parts = ("diffsim.physics.", "diffsim.controllers.", "diffsim.objectives.")
     modules = [module for name, module in sys.modules.items() if name.startswith(parts)]
     found = {each for module in modules for each in vars(module).values() if is_dataclass(each)}
     records = {each for each in found if isinstance(each, type) and not issubclass(each, Spec)}

@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.mjcf import load_mjcf
+from diffsim.physics.articulated.pairs import spots
+from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.scene import Articulated
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import Actuator, Articulated, Geom, Joint, Link, Site, load_mjcf
-from diffsim.scene.kinematics import forward_kinematics, rotation_of
-from diffsim.scene.pairs import spots
 from diffsim.viewing import View, frames, render_optimisation, snapshot
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport

@@ -12,10 +12,10 @@ import pytest
 
 import diffsim.viewing.report as report
 from diffsim.errors import InputError
+from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.mass_spring.scene import MassSpring
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import MassSpring
-from diffsim.scene.kinematics import rotation_of
 from diffsim.spec import Spec
 from diffsim.tuning import Result
 from diffsim.viewing import write_report

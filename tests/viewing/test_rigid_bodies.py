@@ -3,22 +3,11 @@
 import numpy as np
 import pytest
 
+from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring, Weld
+from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import (
-    Box,
-    Capsule,
-    Disc,
-    HalfPlane,
-    Pin,
-    Polygon,
-    RigidBodies,
-    Rope,
-    Segment,
-    Slider,
-    Spring,
-    Weld,
-)
 from diffsim.viewing import frames, snapshot
 from diffsim.viewing.brush import Brush, Outlines
 from diffsim.viewing.camera import Viewport

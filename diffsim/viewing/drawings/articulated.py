@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.scene import Articulated
 from diffsim.rollout import Rollout
-from diffsim.scene import pairs
-from diffsim.scene.articulated import Articulated
-from diffsim.scene.kinematics import forward_kinematics
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.drawings.contacts import LONGEST, USUAL, arrows

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from diffsim.scene.articulated import Articulated
-from diffsim.scene.kinematics import rotation_of
-from diffsim.scene.links import SIZES, Geom
+from diffsim.physics.articulated.links import SIZES, Geom
+from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.scene import Articulated
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.scenery import LIGHT, Floor

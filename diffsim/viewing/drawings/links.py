@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.rigid_bodies.bodies import Body
+from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Weld, in_world, owners_of
+from diffsim.physics.rigid_bodies.scene import Elements
 from diffsim.rollout import Rollout
-from diffsim.scene.bodies import Body
-from diffsim.scene.joints import Pin, Rope, Slider, Weld, in_world, owners_of
-from diffsim.scene.rigid_bodies import Elements
 from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.drawings.outline import outline

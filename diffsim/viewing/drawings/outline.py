@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffsim.scene.bodies import Shape
+from diffsim.physics.rigid_bodies.bodies import Shape
 
 __all__ = ["outline"]
 

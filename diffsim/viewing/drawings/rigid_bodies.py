@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.rigid_bodies.bodies import HalfPlane, Shape
+from diffsim.physics.rigid_bodies.joints import Weld, in_world
 from diffsim.rollout import Rollout
-from diffsim.scene.bodies import HalfPlane, Shape
-from diffsim.scene.joints import Weld, in_world
 from diffsim.viewing.brush import Brush, Outlines
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.drawings.contacts import Contacts

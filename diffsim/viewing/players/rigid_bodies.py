@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_hex
 
+from diffsim.physics.rigid_bodies.bodies import Shape
+from diffsim.physics.rigid_bodies.joints import Connection, Pin, Rope, Slider, Spring, Weld
 from diffsim.rollout import Rollout
-from diffsim.scene.bodies import Shape
-from diffsim.scene.joints import Connection, Pin, Rope, Slider, Spring, Weld
 from diffsim.viewing.drawings.rigid_bodies import RigidBodiesDrawing
 from diffsim.viewing.style import STYLE
 
