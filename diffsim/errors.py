@@ -44,3 +44,7 @@ class MissingExtraError(ImportError):
 
 class OmissionWarning(UserWarning):
     """A file holds what is not simulated, and was asked to be loaded without it; the message lists it."""
+
+
+class VideoError(RuntimeError):
+    """The encoder failed; the message ends with what it said last."""

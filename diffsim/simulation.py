@@ -8,12 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.engine import runtime
-from diffsim.engine.adjoint import Adjoint, Checkpointed, FullTape, Trajectory, Truncated
-from diffsim.engine.executors import choose, make
-from diffsim.engine.fields import Fields
-from diffsim.engine.growth import growth
-from diffsim.engine.stages import Part
+from diffsim.adjoint import Adjoint, Checkpointed, FullTape, Truncated, growth
 from diffsim.errors import DivergenceError, InputError
 from diffsim.physics import physics_of
 from diffsim.problem import Problem
@@ -67,7 +62,7 @@ class Simulation:
     ):
         if not isinstance(problem, Problem):
             raise InputError(f"Simulation takes a Problem, but {problem!r} was given")
-        self._model: Any = physics_of(problem.scene).build
+        self._physics = physics_of(problem.scene)
         if not isinstance(adjoint, Adjoint):
             raise InputError(f"adjoint is {adjoint!r}, but FullTape(), Checkpointed() or Truncated(window) is needed")
         self.problem, self.device, self.adjoint = problem, device, adjoint
@@ -82,6 +77,9 @@ class Simulation:
         self.executor = choices("executor", executor, ("auto", "fused", "wide"))
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
+        from diffsim.engine import runtime  # Taichi: only who simulates waits for it
+
+        self._runtime = runtime
         runtime.attach(self, device)
         self._open = True
         try:
@@ -92,6 +90,11 @@ class Simulation:
             raise
 
     def _build(self) -> None:
+        from diffsim.engine.executors import choose, make
+        from diffsim.engine.fields import Fields
+        from diffsim.engine.stages import Part
+        from diffsim.engine.trajectory import Trajectory
+
         problem = self.problem
         controller, objective = problem.controller, problem.objective
         reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
@@ -101,7 +104,7 @@ class Simulation:
         serial = self.device == "cpu"
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
         self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
-        model = self._model(problem.scene, fields, problem.steps, reads)
+        model = self._physics.build(problem.scene, fields, problem.steps, reads)
         nothing = Part()
         known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
@@ -148,7 +151,7 @@ class Simulation:
         """The table of numbers with these parameters."""
         if not self._open:
             raise InputError("this simulation is closed; make a new one")
-        runtime.check(self)
+        self._runtime.check(self)
         if params.keys() != self._shapes.keys():
             given, wanted = (", ".join(names) or "nothing" for names in (params, self._tuned))
             raise InputError(f"params holds {given}, but this problem tunes {wanted}")
@@ -172,7 +175,7 @@ class Simulation:
             DivergenceError: the loss is not finite (shared parameters only; else that entry is not).
         """
         self._need_objective()
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             losses = self._trajectory.forward(self._load(params))
         return self._loss(losses, params)
 
@@ -216,7 +219,7 @@ class Simulation:
             for name, value in rows.items():
                 arrays[name][:, first : first + count + 1] = value[:, : count + 1]
 
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             losses = self._trajectory.forward(self._load(params), keep)
         for name in self._fields.per_step():
             arrays[name] = arrays[name][:, :-1]
@@ -308,7 +311,7 @@ class Simulation:
     def _reverse(
         self, params: Params, weight: float, cotangents: Arrays | None, observe: Any = None
     ) -> tuple[np.ndarray, Arrays]:
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             table = self._load(params)
             out = np.zeros((self._copies, table.shape[1]))
             losses = self._trajectory.gradient(table, out, weight, cotangents, observe)
@@ -367,7 +370,7 @@ class Simulation:
             self._open = False
             if hasattr(self, "_fields"):
                 self._fields.close()
-            runtime.detach(self)
+            self._runtime.detach(self)
 
     def __enter__(self) -> Simulation:
         """The simulation itself."""

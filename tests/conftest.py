@@ -16,7 +16,7 @@ def keep():
     Who asks for the same problem with the same settings again is given the same simulation, also by way of `again`:
     to run one takes milliseconds, to compile it seconds. Not for tests of compiling or closing.
     """
-    import diffsim as ds  # starts Taichi, which those who only collect tests need not wait for
+    from diffsim.simulation import Simulation
 
     kept = []
 
@@ -35,7 +35,7 @@ def keep():
 
     def simulate(problem, **settings):
         defaults = {"device": "cpu", "precision": "f32", "envs": 1, "shared": True, "record": "usual"}
-        return find(problem, {**defaults, **settings}, lambda: ds.Simulation(problem, **settings))
+        return find(problem, {**defaults, **settings}, lambda: Simulation(problem, **settings))
 
     yield simulate
     for *_, simulation in kept:

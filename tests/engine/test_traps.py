@@ -21,10 +21,10 @@ from taichi.lang import impl
 
 import diffsim as ds
 from diffsim.engine import runtime
-from diffsim.engine.adjoint import Trajectory
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.engine.trajectory import Trajectory
 from diffsim.spec import Spec
 
 X = np.array([1.0, 2.0, 3.0])
@@ -645,7 +645,7 @@ TAPE = {
 @pytest.mark.parametrize("what", TAPE)
 def test_taichis_tape(alone, what):
     assert alone["tape"]["gradient"] == 6.0
-    assert_trap(alone["tape"][what], *TAPE[what], "what diffsim.engine.adjoint does around the tape")
+    assert_trap(alone["tape"][what], *TAPE[what], "what diffsim.engine.trajectory does around the tape")
 
 
 def test_nothing_can_be_filled_inside_a_tape(alone):
