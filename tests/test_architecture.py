@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy"),
+    ("errors", "lazy", "notebook"),
     ("spec", "files", "events"),
     ("physics.checks", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi

@@ -19,11 +19,14 @@ from diffsim.cli.flags import (
     plain_warnings,
     whole_number,
 )
+from diffsim.cli.table import print_changes
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
+from diffsim.tuning.progress import progress_for
+from diffsim.tuning.run import NUMBERS
 
 __all__ = ["scene_main"]
 
@@ -126,6 +129,7 @@ def _tune(
     window: int | None,
 ) -> int:
     run, options = Run(given.output), {"device": given.device, "precision": given.precision}
+    progress = progress_for(None, given.iterations, told=True)  # the summary says why it stopped, and what was found
     with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
         result = tune(
             simulation,
@@ -135,19 +139,24 @@ def _tune(
             clip=clip,
             scale=scale,
             window=window,
+            progress=progress,
             run=run,
             resume=given.resume,
         )
     unsaved = [result.unsaved] if result.unsaved else []
-    files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")] if not unsaved else []
+    files = [path for name in NUMBERS if (path := run.folder / name).exists()] if not unsaved else []
     with Simulation(problem, **options) as simulation:
         try:
             files += leave_pictures(simulation, result, run, video=not given.no_video)
         except Exception as error:  # whatever it is, the search took longer than a picture: say what it found
             unsaved.append(f"a picture: {error}")
-        _summary(result, files)
-        if report is not None:
-            report(simulation, result)
+        _summary(result)
+        try:
+            if report is not None:
+                report(simulation, result)
+        finally:
+            for k, file in enumerate(files):
+                print(f"{'' if k else 'files':8} {file}")
     if result.stopped == "interrupted" and files:
         print(f"go on    {_again()}")
     for what in unsaved:
@@ -165,11 +174,12 @@ def _again() -> str:
     return command_of({"environment": {"command": [*words, "--resume"]}}) or ""
 
 
-def _summary(result: Result, files: list[Path]) -> None:
+def _summary(result: Result) -> None:
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
     print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
     seconds = result.history[-1]["seconds"]
     print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
     print(f"stopped  {result.stopped}")
-    for k, file in enumerate(files):
-        print(f"{'' if k else 'files':8} {file}")
+    for words in result.findings:
+        print(f"note     {words}")
+    print_changes(result.changes)

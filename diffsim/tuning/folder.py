@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ class Folder:
     def trouble(self) -> str | None:
         """What could not be written; None if nothing."""
         return None if self._run is None else self._run.trouble
+
+    @property
+    def path(self) -> Path | None:
+        """Where the run is; None if there is none."""
+        return None if self._run is None else self._run.folder
 
     def resume(self) -> dict[str, np.ndarray] | None:
         """The state that the run saved; None if there is none."""

@@ -25,19 +25,18 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from diffsim.errors import InputError
-from diffsim.files import FORMAT, finite, packed, read_packed, sweep, write_all, write_whole
+from diffsim.files import FORMAT, finite, packed, sweep, write_all, write_whole
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
 from diffsim.tuning.environment import environment
-from diffsim.tuning.load import load_about, read_records
+from diffsim.tuning.load import load_about, read_records, with_used_bounds
+from diffsim.tuning.resuming import difference, last_state
 
-__all__ = ["STOPS", "Run"]
+__all__ = ["Run"]
 
 NUMBERS = ("problem.json", "params.npz", "history.jsonl", "state.npz")
 PICTURES = ("rollouts.npz", "loss.png", "report.html", "optimisation.mp4", "optimisation.gif")
 """What a run leaves: of an earlier run in the folder the first are replaced by its successor, and these removed."""
-
-STOPS = ("iterations", "target", "patience", "time_limit")  # settings that only say when to stop: they may change
 
 COST = 20.0  # times as long as saving took, it waits before it saves again: at most 5 % of a run are spent on it
 
@@ -162,19 +161,14 @@ class Run:
         except FileNotFoundError:
             return None
         given = json.loads(_json(_about(problem, seed, settings, options)))
-        kept = {**about, "settings": {**about["settings"], **{k: given["settings"].get(k) for k in STOPS}}}
-        found = _difference({name: kept.get(name) for name in given}, given)
+        about = {**about, "problem": with_used_bounds(self.folder, about["problem"])}
+        found = difference(about, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
-        held, lines = self._last_state(about)
+        held, lines = last_state(self.folder, about)
         if held is None:
             return None
         done = int(held.pop("records"))
-        if len(lines) < done:
-            raise InputError(
-                f"{self.folder} cannot be resumed: its state was saved after {done} records, but history.jsonl holds "
-                f"{len(lines)}; start it anew"
-            )
         self._close_handle()
         self._id = about["run"]
         self._problem = _json({**about, **given, "resumed": [*about.get("resumed", ()), environment()]})
@@ -183,23 +177,6 @@ class Run:
         self._changed = True
         self._next = -math.inf
         return held
-
-    def _last_state(self, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarray] | None, list[bytes]]:
-        """The state of the run in the folder, and the whole lines of its history."""
-        path = self.folder / "history.jsonl"
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        own = bool(lines) and json.loads(lines[0]).get("run") == about.get("run")
-        try:
-            held = read_packed(self.folder / "state.npz")
-        except FileNotFoundError:
-            held = {}
-        if held and str(held.pop("run", "")) == about.get("run"):
-            return held, lines
-        if own and len(lines) > 1:
-            raise InputError(
-                f"{self.folder} cannot be resumed: it has a history, but its state.npz is gone; start it anew"
-            )
-        return None, lines  # it was ended in its first moments
 
     def history(self) -> list[dict[str, Any]]:
         """The records so far."""
@@ -232,8 +209,9 @@ class Run:
         *,
         loss: float = math.nan,
         iteration: int = -1,
+        start: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Write ``params.npz``, arrays ``best/NAME`` and ``last/NAME``, and what could not be written before.
+        """Write ``params.npz``, arrays ``best/NAME``, ``last/NAME``, and what could not be written before.
 
         Args:
             best: parameters with the lowest loss, of one copy.
@@ -241,10 +219,12 @@ class Run:
             state: what `resume` is to return, as it is after the last record; None keeps what was saved before.
             loss: at the best parameters.
             iteration: that found them.
+            start: parameters at the first evaluation, of the copy that has the best ones: arrays ``start/NAME``.
         """
         began = time.monotonic()
         arrays = {f"best/{name}": value for name, value in best.items()}
         arrays.update({f"last/{name}": value for name, value in last.items()})
+        arrays.update({f"start/{name}": value for name, value in (start or {}).items()})
         self._params = packed({**arrays, "run": self._id, "best_loss": loss, "best_iteration": iteration})
         if state is not None:
             self._state = packed({**state, "run": self._id, "records": len(self._lines)})
@@ -371,26 +351,3 @@ def _lock(file: Any) -> None:
     """
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
-    """The first difference between a run and what is to go on, in words; None if there is none."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        pairs = [(name, theirs.get(name), ours.get(name)) for name in {**theirs, **ours}]
-    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        pairs = [(str(k), *pair) for k, pair in enumerate(zip(theirs, ours, strict=True))]
-    elif theirs == ours:
-        return None
-    else:
-        one, other = json.dumps(theirs), json.dumps(ours)
-        same = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-        return f"its {where} is {_excerpt(one, same)}, but now it is {_excerpt(other, same)}"
-    parts = (_difference(a, b, f"{where}.{name}" if where else name) for name, a, b in pairs)
-    return next((part for part in parts if part), None)
-
-
-def _excerpt(words: str, at: int) -> str:
-    """At most 60 letters around a place."""
-    start = max(0, min(at - 20, len(words) - 60))
-    end = start + 60
-    return ("..." if start else "") + words[start:end] + ("..." if end < len(words) else "")
