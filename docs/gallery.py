@@ -42,7 +42,7 @@ where an earlier run left them. *Search* is the time of all iterations after it.
 
 def run(name: str, folder: Path) -> None:
     """Run the script as a user does, without its video."""
-    command = [sys.executable, str(SCENES / f"{name}.py"), "--no-video", "--output", str(folder)]
+    command = [sys.executable, str(SCENES / f"{name}.py"), "--no-video", "--overwrite", "--output", str(folder)]
     subprocess.run(command, check=True)
 
 

@@ -20,6 +20,7 @@ class Folder:
     def __init__(self, run: Run | None, about: dict[str, Any]):
         self._run, self._about = run, about
         self._begun = self._told = False
+        self._named = None if run is None else run.folder
 
     @property
     def trouble(self) -> str | None:
@@ -69,6 +70,9 @@ class Folder:
         self._tell(progress)
 
     def _tell(self, progress: Progress) -> None:
+        if self._run is not None and self._run.folder != self._named:
+            progress.note(f"{self._named} holds another run; this one goes to {self._run.folder}")
+            self._named = self._run.folder
         if (self.trouble is not None) != self._told:
             progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
             self._told = self.trouble is not None

@@ -19,24 +19,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 from diffsim.errors import InputError
 from diffsim.files import FORMAT, finite, packed, sweep, write_all, write_whole
+from diffsim.physics.checks import flag
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
 from diffsim.tuning.environment import environment
 from diffsim.tuning.load import load_about, read_records, with_used_bounds
 from diffsim.tuning.resuming import difference, last_state
+from diffsim.tuning.series import HISTORY, claim, lock, newest, take
 
 __all__ = ["Run"]
 
 NUMBERS = ("problem.json", "params.npz", "history.jsonl", "state.npz")
 PICTURES = ("rollouts.npz", "loss.png", "report.html", "optimisation.mp4", "optimisation.gif")
-"""What a run leaves: of an earlier run in the folder the first are replaced by its successor, and these removed."""
+"""What a run leaves: with ``overwrite`` the first replace those of an earlier run in the folder; these are removed."""
 
 COST = 20.0  # times as long as saving took, it waits before it saves again: at most 5 % of a run are spent on it
 
@@ -44,20 +41,31 @@ _STRICT = json.JSONEncoder(allow_nan=False)  # json.dumps would make one for eac
 
 
 class Run:
-    """A run's folder, as it is being written. A new run in the same folder replaces the earlier one's files,
-    and not before its first evaluation succeeded.
+    """A run's folder, as it is being written.
+
+    Where the folder holds another run, the new one gets a number: ``outputs/robot-2``, then ``outputs/robot-3``.
+    Nothing is made, taken or replaced before the first evaluation succeeded.
+
+    Args:
+        folder: the name of a series of runs, of which this is one: where it starts, its folder is the first that is
+            free; where it goes on (``tune(resume=True)``), that of the newest.
+        every: writes its parameters and its state every so many seconds, or less often if that takes long; 0 is after
+            each iteration.
+        overwrite: take this very folder: a run that starts replaces the files of the one that is in it, and one that
+            goes on goes on with that.
 
     Attributes:
-        folder: where the files go; made if it is not there.
+        folder: where the files go; where a number is needed it is known after the first evaluation, and
+            `Result.folder` says it.
         trouble: which file could not be written, why, and what is therefore only in memory; None if all is
             written. Writing is tried again every ``every`` seconds and when the run is closed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0):
-        """A run in ``folder`` that writes its parameters and its state every ``every`` seconds, or less often if
-        that takes long; 0 is after each iteration. Writes nothing yet.
-        """
-        self.folder = Path(folder)
+    def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0, overwrite: bool = False):
+        """Writes nothing yet."""
+        self.folder = self.base = Path(folder)
+        self.overwrite = flag("Run.overwrite", overwrite)
+        self._settled = self.overwrite  # whether the folder is the one that it will be
         self.trouble: str | None = None
         self._every = number("Run.every", every, least=0.0)
         self._next = -math.inf
@@ -74,11 +82,12 @@ class Run:
         """The folder."""
         return f"Run({str(self.folder)!r})"
 
-    def check(self, about: Mapping[str, Any]) -> None:
+    def check(self, about: Mapping[str, Any], *, resume: bool = False) -> None:
         """Refuse what could not be written, before anything is computed.
 
         Args:
             about: arguments of `start`.
+            resume: whether it is to go on: from now on the folder is the one to go on in.
 
         Raises:
             InputError: if another process writes to the folder now, or something in ``about`` is not plain.
@@ -87,10 +96,13 @@ class Run:
             _json(_about(**about))
         except (TypeError, ValueError) as error:
             raise InputError(f"the problem or the settings cannot be written as JSON: {error}") from None
-        path = self.folder / "history.jsonl"
+        self.folder = newest(self.base) if resume and not self.overwrite else self.base
+        self._settled = resume or self.overwrite
+        if not self._settled:
+            return  # what another process writes to gets no second run
         try:
-            with open(path, "r+b", buffering=0) as file:
-                _lock(file)
+            with open(self.folder / HISTORY, "r+b", buffering=0) as file:
+                lock(file)
         except BlockingIOError:
             raise InputError(
                 f"another process is writing its run to {self.folder}; wait for it, or take another folder"
@@ -156,6 +168,7 @@ class Run:
         Raises:
             InputError: if it is another run, naming the first difference, or its files are damaged.
         """
+        self._settled = True
         try:
             about = load_about(self.folder)
         except FileNotFoundError:
@@ -242,13 +255,18 @@ class Run:
         """Bring all files up to what is in memory."""
         name = ""
         try:
+            if not self._settled:
+                self.folder, self._handle = take(self.base)
+                self._settled = True
             self.folder.mkdir(parents=True, exist_ok=True)
             gone = not (self.folder / "problem.json").exists() or not self._is_ours()
             name = "history.jsonl"
             if gone:
                 self._close_handle(forget=True)
             if self._handle is None:
-                self._handle = self._claim()
+                self._handle = claim(self.folder)
+                if os.fstat(self._handle.fileno()).st_size < self._length:
+                    self._whole = self._length = 0
             name = "params.npz"
             if self._params:
                 write_whole(self.folder / name, self._params)
@@ -293,19 +311,6 @@ class Run:
         write_all(self._handle, waiting)
         self._whole, self._length = len(self._lines), self._length + len(waiting)
 
-    def _claim(self) -> BinaryIO:
-        """The history, ours alone while it is open; what is in it stays, and `_append` goes on behind our lines."""
-        path = self.folder / "history.jsonl"
-        handle = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115  (stays open)
-        try:
-            _lock(handle)
-            if os.fstat(handle.fileno()).st_size < self._length:
-                self._whole = self._length = 0
-        except BaseException:
-            handle.close()
-            raise
-        return handle
-
     def _close_handle(self, forget: bool = False) -> None:
         handle, self._handle = self._handle, None
         if handle is not None:
@@ -341,13 +346,3 @@ def _about(problem: Problem, seed: int, settings: Any, options: Any) -> dict[str
 
 def _json(about: Mapping[str, Any]) -> bytes:
     return json.dumps(about, indent=1, allow_nan=False).encode() + b"\n"
-
-
-def _lock(file: Any) -> None:
-    """Be the only process that writes to the file, until it is closed or the process ends; not on Windows.
-
-    Raises:
-        BlockingIOError: another one does.
-    """
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

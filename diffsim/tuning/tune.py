@@ -91,12 +91,12 @@ def tune(
             evaluated, as the simulation takes them; a true answer stops the run.
         progress: True shows a bar, False nothing, None a bar on a terminal or in a notebook and lines elsewhere; on
             stderr. Or an object with the methods ``start``, ``update``, ``note`` and ``close`` of these.
-        run: the folder that the run leaves its files in. A file that cannot be written is a warning, and is
-            named in the result; the run goes on.
-        resume: go on with the run that is in the folder of ``run``, from the last iteration whose state it saved, and
-            end with the very numbers of a run that was not ended between (but for ``seconds``). Everything must be as
-            it was, but for ``iterations``, ``target``, ``patience`` and ``time_limit``. If there is nothing to go on
-            with, it starts.
+        run: the folder that the run leaves its files in, with a number behind it if it holds another run (see `Run`):
+            ``result.folder``. A file that cannot be written is a warning, and is named in the result; the run goes on.
+        resume: go on with the newest run in the folder of ``run`` and those with a number behind it (with
+            ``overwrite``, in this very folder), from the last iteration whose state it saved, and end with the very
+            numbers of a run that was not ended between (but for ``seconds``). Everything must be as it was, but for
+            ``iterations``, ``target``, ``patience`` and ``time_limit``. If there is nothing to go on with, it starts.
 
     Raises:
         InputError: for an argument or parameters that do not fit; with ``resume``, if the folder holds another run.
@@ -131,7 +131,7 @@ def tune(
         start = _initial(sim, seed, params, sampled=estimator is not None)
         settings["units"] = units = units_of(sim.problem, start, scale)
         if run is not None:
-            run.check(about)
+            run.check(about, resume=resume)
             if resume:
                 units.update(kept_units(run.folder, units))
         if window is not None:

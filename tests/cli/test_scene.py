@@ -224,6 +224,43 @@ def test_settings_of_the_script_reach_the_run():
         assert word in settings
 
 
+def test_a_second_run_gets_a_number_and_both_flags_say_which(capsys):
+    assert main("--iterations", 2, "--no-video") == 0
+    assert main("--iterations", 3, "--no-video", "--seed", 1) == 0
+    out, err = capsys.readouterr()
+    assert f"{os.path.join('outputs', 'test_scene-2')}{os.sep}report.html" in out
+    usual = os.path.join("outputs", "test_scene")
+    assert f"warning: {usual} holds another run; this one goes to {usual}-2" in err
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [2, 3]
+    assert main("--iterations", 4, "--no-video", "--seed", 1, "--resume") == 0  # the newest
+    assert main("--iterations", 5, "--no-video", "--output", usual, "--resume") == 0  # the one that is named
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [5, 4]
+    assert main("--iterations", 1, "--no-video", "--overwrite") == 0
+    assert main("--iterations", 1, "--no-video", "--output", f"{usual}-2") == 0
+    assert left("outputs") == ["test_scene", "test_scene-2", "test_scene-2-2"]
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [1, 4, 1]
+    assert main("--overwrite", "--resume") == 2
+
+
+def test_the_command_that_goes_on_names_the_folder_with_a_number(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "throw.py", "--output", "mine", "--seed", "3"])
+    assert main("--iterations", 1, "--no-video", "--output", "mine") == 0
+    usual = ds.Simulation.value_and_grad
+
+    def press(self, params):
+        monkeypatch.setattr(ds.Simulation, "value_and_grad", usual)
+        os.kill(os.getpid(), signal.SIGINT)
+        return usual(self, params)
+
+    monkeypatch.setattr(ds.Simulation, "value_and_grad", press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main("--iterations", 9, "--no-video", "--output", "mine") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().out.splitlines()[-1] == "go on    python throw.py --seed 3 --output mine-2 --resume"
+
+
 # --check
 
 
