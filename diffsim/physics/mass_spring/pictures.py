@@ -18,7 +18,7 @@ __all__ = ["Seen", "look"]
 
 BRIGHT = 0.5  # least brightness of the body in an array of brightnesses, and least opacity, exclusive
 EDGE = 0.25  # share of a picture's rim that the body may take before it is asked whether it is the background
-CLEAR = 0.7  # share of the variance that two levels explain; a picture of a body on paper has 0.9 and more
+CLEAR = 0.8  # share of the variance that two levels explain: 0.75 of evenly spread ones, and nearly all of ink on paper
 APART = 0.2  # distance of two colours that are two, of channels from 0 to 1
 LEAST, MOST = 0.02, 8  # share of the body that a colour of its own takes, and number of these: less is a soft edge
 
