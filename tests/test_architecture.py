@@ -238,7 +238,20 @@ def test_describing_waits_for_nothing_heavy(code):
     assert loaded(code) == []
 
 
-COMMANDS = ("run", "list", "check", "health", "estimate", "render", "show", "compare", "bench", "info", "completion")
+COMMANDS = (
+    "run",
+    "list",
+    "check",
+    "health",
+    "estimate",
+    "render",
+    "show",
+    "compare",
+    "export",
+    "bench",
+    "info",
+    "completion",
+)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-BLOCK = re.compile(r"^(?:<!-- (?P<mark>[a-z ]+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^(?:<!-- (?P<mark>[A-Za-z ]+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 """A fenced block, with the comment before it: ``no test``, or ``needs torch`` for an optional package."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
