@@ -12,6 +12,7 @@ from types import ModuleType
 import matplotlib.pyplot as plt
 import pytest
 
+import diffsim as ds
 from diffsim import physics
 from diffsim.spec import Spec
 
@@ -57,6 +58,8 @@ def anchors_of(text: str) -> set[str]:
 def apart(monkeypatch, tmp_path):
     """A folder of its own; what a page registers is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
+    for name in ds.__all__:  # the package's own classes stay: imported by a page, they would be forgotten with it
+        getattr(ds, name)
     monkeypatch.setattr(Spec, "_classes", dict(Spec._classes))
     known = dict(physics._REGISTRY)
     yield tmp_path
