@@ -212,8 +212,8 @@ class Simulation:
 
     def _record(self, params: Params) -> Rollout:
         steps, arrays = self.problem.steps, {}
-        for name, (elements, width) in self._fields.recorded().items():
-            arrays[name] = np.zeros((self.envs, steps + 1, elements, *((width,) if width else ())))
+        for name, shape in self._fields.recorded().items():
+            arrays[name] = np.zeros((self.envs, steps + 1, *shape))
 
         def keep(first: int, count: int, rows: Arrays) -> None:
             for name, value in rows.items():

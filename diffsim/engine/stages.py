@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diffsim.engine import rules
+from diffsim.engine.arrays import count
 
 __all__ = ["Model", "Part", "Passes", "Stage", "Steps", "turns_of"]
 
@@ -22,7 +23,8 @@ class Stage:
     Attributes:
         function: a ``@ti.func`` taking ``(*records, env, row, step, element)``.
         records: what it works on: frozen dataclasses of fields and constants, or single fields.
-        elements: how many there are; element runs from 0 to elements - 1.
+        elements: how many there are; element runs from 0 to elements - 1. Of a grid (n, m) it is n * m, and the element
+            i * m + j.
         ordered: elements depend on earlier ones (a tree of bodies), so they must run one after the other.
         differentiable: False for decisions in whole numbers, such as which bodies are near each other: the stage runs
             forward only and may do what Taichi cannot differentiate (loops, ``while``, counters). It writes nothing
@@ -40,7 +42,8 @@ class Stage:
     differentiable: bool = True
 
     def __post_init__(self) -> None:
-        """Read the function."""
+        """Read the function, and count the elements of a grid."""
+        object.__setattr__(self, "elements", count(self.elements))
         if self.differentiable:
             rules.check(self.function, self.records)
 
