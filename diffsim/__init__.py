@@ -23,7 +23,7 @@ frontend.install()  # before the first @ti.func
 
 from diffsim.controllers import MLP, PD, OpenLoop, Sine
 from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
-from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError, OmissionWarning
+from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError, OmissionWarning, StartWarning
 from diffsim.gradients import (
     GradientEstimate,
     GradientReport,
@@ -138,6 +138,7 @@ __all__ = [
     "Site",
     "Slider",
     "Spring",
+    "StartWarning",
     "TrackJoints",
     "Travel",
     "Truncated",
