@@ -44,7 +44,7 @@ SCRIPTS = (
     "data",
     "theme",
     "camera",
-    "brush",
+    "canvas",
     "flat",
     "solids",
     "space",

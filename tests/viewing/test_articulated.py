@@ -14,8 +14,8 @@ from diffsim.physics.articulated.scene import Articulated
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.viewing import View, frames, render_optimisation, snapshot
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.articulated import ArticulatedDrawing
 from diffsim.viewing.drawings.geoms import reaches, spread
 from diffsim.viewing.frames import Panel
@@ -338,10 +338,10 @@ def test_robots_of_gymnasium_can_be_seen(name, tmp_path):
 
 def test_a_picture_stays_within_its_panel():
     made = running(Articulated(floating("a", (0, 0, 1)), geoms=Geom("floor", "plane")), 6.0)
-    brush = Brush((200, 100))
+    canvas = Canvas((200, 100))
     panel = Panel(made, Viewport(100, 0, 100, 100))
-    brush.keep()
-    panel.paint(brush, 50)
+    canvas.keep()
+    panel.paint(canvas, 50)
     sky = 255 * rgba(STYLE.sky)[:3]
-    assert np.abs(brush.picture()[:, :100] - sky).max() < 1.0
-    assert np.abs(brush.picture()[:, 100:] - sky).max() > 100.0
+    assert np.abs(canvas.picture()[:, :100] - sky).max() < 1.0
+    assert np.abs(canvas.picture()[:, 100:] - sky).max() > 100.0

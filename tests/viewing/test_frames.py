@@ -15,8 +15,8 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
 from diffsim.viewing import View, frames, save_png, snapshot
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.mass_spring import MassSpringDrawing, triangles
 from diffsim.viewing.frames import Panel, frame_times, rows_at
 from diffsim.viewing.scenery import Floor, goals_of, round_step
@@ -291,19 +291,19 @@ def test_triangles_are_the_triples_of_springs():
 
 
 def test_overlapping_polygons_are_filled_whichever_way_round():
-    brush = Brush((64, 64))
+    canvas = Canvas((64, 64))
     square = np.array([(10, 10), (50, 10), (50, 50), (10, 50)], dtype=float)
-    brush.polygons(np.stack([square, square[::-1]]), np.array([0.0, 0.0, 0.0, 1.0]))
-    assert (brush.picture()[20:40, 20:40] == 0).all()
+    canvas.polygons(np.stack([square, square[::-1]]), np.array([0.0, 0.0, 0.0, 1.0]))
+    assert (canvas.picture()[20:40, 20:40] == 0).all()
 
 
 def test_nothing_is_painted_outside_of_the_clip():
-    brush = Brush((64, 64))
-    empty = brush.picture()
-    brush.clip(Viewport(0, 0, 32, 64))
-    brush.strokes(np.array([[(0, 32), (64, 32)]], dtype=float), np.array([0.0, 0.0, 0.0, 1.0]), 9.0)
-    brush.text("words, words", (5, 10))
-    painted = brush.picture()
+    canvas = Canvas((64, 64))
+    empty = canvas.picture()
+    canvas.clip(Viewport(0, 0, 32, 64))
+    canvas.strokes(np.array([[(0, 32), (64, 32)]], dtype=float), np.array([0.0, 0.0, 0.0, 1.0]), 9.0)
+    canvas.text("words, words", (5, 10))
+    painted = canvas.picture()
     assert (painted[:, :31] != empty[:, :31]).any()
     assert (painted[:, 33:] == empty[:, 33:]).all()
 

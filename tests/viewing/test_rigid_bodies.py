@@ -9,8 +9,8 @@ from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.viewing import frames, snapshot
-from diffsim.viewing.brush import Brush, Outlines
 from diffsim.viewing.camera import Viewport
+from diffsim.viewing.canvas import Canvas, Outlines
 from diffsim.viewing.drawings.outline import outline
 from diffsim.viewing.drawings.rigid_bodies import RigidBodiesDrawing
 from diffsim.viewing.frames import Panel
@@ -435,18 +435,18 @@ def test_the_legend_names_muscles_and_motors():
 
 
 def test_outlines_are_painted_in_their_order():
-    brush = Brush((64, 64))
+    canvas = Canvas((64, 64))
     square = np.array([(10, 10), (50, 10), (50, 50), (10, 50), (10, 10)], dtype=float)
     made = Outlines([5, 2, 5, 5])
     made.corners[:] = np.concatenate([square, [(0, 30), (64, 30)], 0.5 * square + 15, np.full((5, 2), np.nan)])
     red, green, blue = np.eye(4)[:3] + np.eye(4)[3]
     none = np.zeros(4)
-    brush.outlines(
+    canvas.outlines(
         made, np.array([red, none, blue, red]), np.array([none, green, none, red]), np.array([1.0, 4.0, 1.0, 9.0])
     )
-    picture = brush.picture()
+    picture = canvas.picture()
     assert picture[63 - 12, 12].tolist() == [255, 0, 0]
     assert picture[63 - 30, 15].tolist() == [0, 255, 0]
     assert picture[63 - 30, 30].tolist() == [0, 0, 255]
-    brush.outlines(Outlines([]), np.zeros((0, 4)), np.zeros((0, 4)), 1.0)
-    np.testing.assert_array_equal(brush.picture(), picture)
+    canvas.outlines(Outlines([]), np.zeros((0, 4)), np.zeros((0, 4)), 1.0)
+    np.testing.assert_array_equal(canvas.picture(), picture)

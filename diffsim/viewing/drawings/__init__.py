@@ -9,8 +9,8 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.articulated import ArticulatedDrawing
 from diffsim.viewing.drawings.mass_spring import MassSpringDrawing
 from diffsim.viewing.drawings.rigid_bodies import RigidBodiesDrawing
@@ -47,13 +47,13 @@ class Drawing(Protocol):
     def ground(self) -> Floor | None:
         """What it stands on; None is nothing, and a reference grid is drawn."""
 
-    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+    def paint_scenery(self, canvas: Canvas, camera: Camera) -> None:
         """Paint what stays as it is: onto the background, once, or each time that the camera has moved."""
 
-    def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, floor: Floor, row: int) -> None:
         """Paint the body, with its shadow, as it is at a row of the trajectory."""
 
-    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+    def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """Say what the colours mean, up and left of a corner [pixels]; small, or nothing at all."""
 
 

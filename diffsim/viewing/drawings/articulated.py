@@ -8,8 +8,8 @@ from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.contacts import LONGEST, USUAL, arrows
 from diffsim.viewing.drawings.geoms import Geoms, paint_shadows, reaches
 from diffsim.viewing.drawings.links import paint_dots
@@ -109,33 +109,33 @@ class ArticulatedDrawing:
         planes = self.geoms.planes
         return planes[0] if planes and planes[0].normal[2] > LEVEL else None
 
-    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+    def paint_scenery(self, canvas: Canvas, camera: Camera) -> None:
         """Planes that are not the ground; what else the world has may stand before links, and is painted with them."""
         ground, size = self.ground(), 2.0 * self.size
         for plane in self.geoms.planes[ground is not None :]:
             if plane.normal @ camera.axes[2] > 0.0:  # or it would hide all
                 foot = plane.foot(camera.centre)
-                paint_squares(brush, camera, plane, foot, size, round_step(SQUARE * size), ground)
+                paint_squares(canvas, camera, plane, foot, size, round_step(SQUARE * size), ground)
 
-    def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, floor: Floor, row: int) -> None:
         """Shadows, links and the world's shapes, joints, sites and contacts at a row of the trajectory."""
         links = self.geoms.solids(self.position[row], self.rotation[row])
-        paint_shadows(brush, camera, floor, _joined(links, self._world))
-        layers = self._prepared(brush, camera, floor)
+        paint_shadows(canvas, camera, floor, _joined(links, self._world))
+        layers = self._prepared(canvas, camera, floor)
         layers.paint(camera, links, floor)
-        layers.put(brush)
+        layers.put(canvas)
         thick = self.geoms.thickness
-        self.joints.paint(brush, camera, layers, self.position[row], self.rotation[row], thick, row)
+        self.joints.paint(canvas, camera, layers, self.position[row], self.rotation[row], thick, row)
         pixels, near = camera.project(self._sites[row])
         seen = np.isfinite(near) & ~layers.hidden(pixels, near, 2.0 * thick)
-        paint_dots(brush, pixels[seen], rgba(STYLE.point), 4.0 * brush.unit)
-        paint_dots(brush, pixels[seen], rgba(STYLE.sky), 2.0 * brush.unit)
-        self.contacts.paint(brush, camera, layers, thick, row)
+        paint_dots(canvas, pixels[seen], rgba(STYLE.point), 4.0 * canvas.unit)
+        paint_dots(canvas, pixels[seen], rgba(STYLE.sky), 2.0 * canvas.unit)
+        self.contacts.paint(canvas, camera, layers, thick, row)
 
-    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+    def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """The colours of motors, up and left of a corner [pixels]."""
         if self.joints.driven:
-            paint_scale(brush, corner, "motor −", "motor +")
+            paint_scale(canvas, corner, "motor −", "motor +")
 
     def _corners(self, rows: np.ndarray, track: np.ndarray | None = None) -> np.ndarray:
         """(k, m, 3) corners around the links in some rows [m], less the track there."""
@@ -145,12 +145,12 @@ class ArticulatedDrawing:
         with np.errstate(invalid="ignore"):
             return np.concatenate([position, self.geoms.corners(position, rotation)], axis=1)
 
-    def _prepared(self, brush: Brush, camera: Camera, floor: Floor) -> Layers:
+    def _prepared(self, canvas: Canvas, camera: Camera, floor: Floor) -> Layers:
         """Layers with what the world has; that is painted once while the camera stands still."""
-        lens = (brush.within, camera.scale, *camera.origin.tolist(), *camera.axes.ravel().tolist())
+        lens = (canvas.within, camera.scale, *camera.origin.tolist(), *camera.axes.ravel().tolist())
         if lens != self._lens:
             self._lens, self._stand = lens, None
-            self._layers, self._still = (Layers(camera, brush.within, OUTLINE * brush.unit) for _ in range(2))
+            self._layers, self._still = (Layers(camera, canvas.within, OUTLINE * canvas.unit) for _ in range(2))
         if self._stand is None or (self._stand != camera.centre).any():
             self._still.clear()
             self._still.paint(camera, self._world, floor)
@@ -192,7 +192,7 @@ class _Joints:
 
     def paint(
         self,
-        brush: Brush,
+        canvas: Canvas,
         camera: Camera,
         layers: Layers,
         position: np.ndarray,
@@ -210,9 +210,9 @@ class _Joints:
         strongest = [max((levels[m] for m in own), key=abs, default=0.0) for own in self.motors]
         colours = muscle_colours(np.array(strongest))
         colours[[not own for own in self.motors]] = rgba(STYLE.sky)
-        size = float(np.clip(0.9 * thick * camera.scale, 3.6 * brush.unit, 9.0 * brush.unit))
-        paint_dots(brush, pixels[seen], rgba(STYLE.point, 0.8), size)
-        brush.discs(pixels[seen], colours[seen], size - 2.0 * brush.unit)
+        size = float(np.clip(0.9 * thick * camera.scale, 3.6 * canvas.unit, 9.0 * canvas.unit))
+        paint_dots(canvas, pixels[seen], rgba(STYLE.point, 0.8), size)
+        canvas.discs(pixels[seen], colours[seen], size - 2.0 * canvas.unit)
 
 
 class _Contacts:
@@ -249,7 +249,7 @@ class _Contacts:
             found.append(np.where(seen[..., None], np.concatenate([self._point, sign * ways], axis=2), np.nan))
         return np.concatenate(found, axis=1)
 
-    def paint(self, brush: Brush, camera: Camera, layers: Layers, thick: float, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, layers: Layers, thick: float, row: int) -> None:
         """Forces on links in the step that begins at a row, pale behind links; between two links there are two."""
         if not len(self._own):
             return
@@ -267,10 +267,10 @@ class _Contacts:
         if len(ends):
             ways = ends[:, 1] - ends[:, 0]
             long = np.maximum(np.linalg.norm(ways, axis=1), 1e-6)
-            shapes = arrows(ends[:, 0], ways / long[:, None], long, brush.unit)
+            shapes = arrows(ends[:, 0], ways / long[:, None], long, canvas.unit)
             behind = layers.hidden(ends[:, 0], near, 2.5 * thick)
             for opacity, which in ((0.25, behind), (0.85, ~behind)):
-                brush.polygons(shapes[which], rgba(STYLE.contact, opacity))
+                canvas.polygons(shapes[which], rgba(STYLE.contact, opacity))
 
 
 def _joined(one: Solids, other: Solids) -> Solids:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.links import paint_dots
 from diffsim.viewing.style import STYLE, rgba
 
@@ -44,7 +44,7 @@ class Contacts:
         self._metres = size / np.quantile(presses, USUAL) if len(presses) else 0.0  # per newton
         self._longest = LONGEST * size
 
-    def paint(self, brush: Brush, camera: Camera, position: np.ndarray, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, position: np.ndarray, row: int) -> None:
         """Dots where bodies press, and the forces on them, in the step that begins at a row of the trajectory.
 
         Between two bodies there are two arrows, between a body and an obstacle one: that on the body.
@@ -56,12 +56,12 @@ class Contacts:
         points, colour = self._point[row, slots], rgba(STYLE.contact, 0.85)
         pixels = camera.project(points)[0]
         if self._normal is None:
-            paint_dots(brush, pixels, colour, DOT * brush.unit)
+            paint_dots(canvas, pixels, colour, DOT * canvas.unit)
             return
         which, forces = self._on_bodies(row, slots, self._normal[row, slots], position, points)
         strength = self._strength[row, slots[which]]
         lengths = np.minimum(strength * self._metres, self._longest) * camera.scale
-        brush.polygons(arrows(pixels[which], forces / strength[:, None], lengths, brush.unit), colour)
+        canvas.polygons(arrows(pixels[which], forces / strength[:, None], lengths, canvas.unit), colour)
 
     def vectors(self, position: np.ndarray) -> np.ndarray:
         """(rows, m, 4) tail and vector of every arrow, with bodies at (rows, n, 2) [m]; NaN where nothing presses.

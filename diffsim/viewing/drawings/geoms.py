@@ -9,8 +9,8 @@ import numpy as np
 from diffsim.physics.articulated.links import SIZES, Geom
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.scenery import LIGHT, Floor
 from diffsim.viewing.solids import Solids
 from diffsim.viewing.style import STYLE, rgba
@@ -200,7 +200,7 @@ def spread(solids: Solids, ways: np.ndarray) -> np.ndarray:
     return solids.centre[:, None] + points @ np.swapaxes(solids.rotation, 1, 2)
 
 
-def paint_shadows(brush: Brush, camera: Camera, floor: Floor, solids: Solids) -> None:
+def paint_shadows(canvas: Canvas, camera: Camera, floor: Floor, solids: Solids) -> None:
     """What solids throw on solid ground, softer the higher they are; where shadows overlap they are one."""
     gap = floor.gap(solids.centre)
     with np.errstate(invalid="ignore"):
@@ -220,4 +220,4 @@ def paint_shadows(brush: Brush, camera: Camera, floor: Floor, solids: Solids) ->
         wider = share * soft
         dark = wider > -0.8 * thin  # what is thin and high up has no core
         pixels, _ = camera.project(feet[dark] + wider[dark, None, None] * around)
-        brush.polygons(pixels, rgba(STYLE.shadow, LAYER))
+        canvas.polygons(pixels, rgba(STYLE.shadow, LAYER))

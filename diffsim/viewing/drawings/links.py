@@ -8,8 +8,8 @@ from diffsim.physics.rigid_bodies.bodies import Body
 from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Weld, in_world, owners_of
 from diffsim.physics.rigid_bodies.scene import Elements
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.drawings.outline import outline
 from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.style import STYLE, muscle_colours, rgba
@@ -95,9 +95,9 @@ class Links:
         held = np.concatenate([curves, pins])
         self._held = 2 * held[fixed[held]] + 1
 
-    def thickness(self, brush: Brush, camera: Camera) -> float:
+    def thickness(self, canvas: Canvas, camera: Camera) -> float:
         """A length to measure lines and dots by: they are small beside a typical body [pixels]."""
-        return float(np.clip(0.38 * self.width * camera.scale, 1.8 * brush.unit, 4.5 * brush.unit))
+        return float(np.clip(0.38 * self.width * camera.scale, 1.8 * canvas.unit, 4.5 * canvas.unit))
 
     def ends(self, position: np.ndarray, angle: np.ndarray) -> np.ndarray:
         """(..., l, 2, 2) both ends of each link [m], of bodies at positions (..., n, 2) [m] and angles (..., n)."""
@@ -105,13 +105,13 @@ class Links:
         ends = in_world(position, angle, owners, anchors)
         return ends.reshape(*ends.shape[:-2], -1, 2, 2)
 
-    def paint_rails(self, brush: Brush, camera: Camera, ends: np.ndarray, angle: np.ndarray) -> None:
+    def paint_rails(self, canvas: Canvas, camera: Camera, ends: np.ndarray, angle: np.ndarray) -> None:
         """What sliders move along, as far as they ever do."""
         if len(self._sliders):
             base, _, along = self._slides(ends, angle)
             rails = camera.project(base[:, None] + self.ranges[..., None] * along[:, None])[0]
-            brush.strokes(rails, rgba(STYLE.surface), 6.0 * brush.unit)
-            brush.strokes(rails, rgba(STYLE.sky), 3.0 * brush.unit)
+            canvas.strokes(rails, rgba(STYLE.surface), 6.0 * canvas.unit)
+            canvas.strokes(rails, rgba(STYLE.sky), 3.0 * canvas.unit)
 
     def corners(
         self, camera: Camera, position: np.ndarray, angle: np.ndarray, ends: np.ndarray, thick: float
@@ -138,23 +138,23 @@ class Links:
         colours[self._driven] = muscle_colours(self._level[min(row, len(self._level) - 1)])
         return colours, thick * self._thick - unit * self._rim
 
-    def paint_dots(self, brush: Brush, camera: Camera, ends: np.ndarray, thick: float) -> None:
+    def paint_dots(self, canvas: Canvas, camera: Camera, ends: np.ndarray, thick: float) -> None:
         """Where links are fastened: hinges are rings, what the world holds is orange."""
         if not len(self._owners):
             return
         pixels = camera.project(ends.reshape(-1, 2))[0]
-        paint_dots(brush, pixels[self._dark], rgba(STYLE.point), thick * self._sizes)
-        paint_dots(brush, pixels[self._light], rgba(STYLE.sky), 1.2 * thick)
-        paint_dots(brush, pixels[self._held], rgba(STYLE.pinned), 1.5 * thick)
+        paint_dots(canvas, pixels[self._dark], rgba(STYLE.point), thick * self._sizes)
+        paint_dots(canvas, pixels[self._light], rgba(STYLE.sky), 1.2 * thick)
+        paint_dots(canvas, pixels[self._held], rgba(STYLE.pinned), 1.5 * thick)
 
-    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+    def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """The colours of muscles and motors, up and left of a corner [pixels]."""
         x, y = corner
         if self._muscles:
-            paint_scale(brush, (x, y), "contracted", "extended")
-            y += 1.7 * STYLE.small_size * brush.unit
+            paint_scale(canvas, (x, y), "contracted", "extended")
+            y += 1.7 * STYLE.small_size * canvas.unit
         if self._motors:
-            paint_scale(brush, (x, y), "motor −", "motor +")
+            paint_scale(canvas, (x, y), "motor −", "motor +")
 
     def _arcs(self, camera: Camera, ends: np.ndarray) -> np.ndarray:
         """(k, 17, 2) of ropes [pixels]: parabolas that are nearly as long as the rope, and are when it is taut."""
@@ -228,8 +228,8 @@ def _levels(rollout: Rollout, changes: list[float]) -> np.ndarray:
     return np.clip(asked, -1.0, 1.0)
 
 
-def paint_dots(brush: Brush, centres: np.ndarray, colour: np.ndarray, diameters: np.ndarray | float) -> None:
+def paint_dots(canvas: Canvas, centres: np.ndarray, colour: np.ndarray, diameters: np.ndarray | float) -> None:
     """Small discs of one colour (4,), all at once: centres (m, 2), diameters () or (m,) [pixels]."""
     if len(centres):
         radii = 0.5 * np.broadcast_to(diameters, len(centres))[:, None, None]
-        brush.polygons(centres[:, None] + radii * CIRCLE, colour)
+        canvas.polygons(centres[:, None] + radii * CIRCLE, colour)

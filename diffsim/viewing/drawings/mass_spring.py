@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.legend import paint_scale
 from diffsim.viewing.scenery import Floor, paint_shadow
 from diffsim.viewing.style import STYLE, muscle_colours, rgba
@@ -79,7 +79,7 @@ class MassSpringDrawing:
         """The scene's ground at its tuned height, if it has one."""
         return None if self.earth is None else Floor(self.earth.normal, float(self.height))
 
-    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+    def paint_scenery(self, canvas: Canvas, camera: Camera) -> None:
         """Nothing: there is only the ground."""
 
     def colours(self, row: int) -> np.ndarray:
@@ -89,30 +89,30 @@ class MassSpringDrawing:
             colours[self.muscles] = muscle_colours(self.strain[min(row, len(self.strain) - 1)])
         return colours
 
-    def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, floor: Floor, row: int) -> None:
         """Shadow, flesh, springs and points at a row of the trajectory."""
         points = self.position[row]
         pixels, near = camera.project(points)
-        unit = brush.unit
+        unit = canvas.unit
         # A share of a spring's length: thick enough to see its colour, thin enough to see between.
         share = 10.0 if points.shape[1] == 2 else 16.0
         width = float(np.clip(self.length * camera.scale / share, 1.2 * unit, 4.5 * unit))
         cover = self.triangles if len(self.triangles) else self.springs
-        paint_shadow(brush, camera, floor, points, cover, width)
+        paint_shadow(canvas, camera, floor, points, cover, width)
         if len(self.triangles):
-            brush.polygons(pixels[self.triangles], rgba(STYLE.flesh))
+            canvas.polygons(pixels[self.triangles], rgba(STYLE.flesh))
         ends = np.concatenate([pixels[self.springs], np.repeat(pixels[:, None], 2, axis=1)])
         colours = np.concatenate([self.colours(row), self._point_colours()])
         widths = np.concatenate([self._widths(width), np.full(len(points), self._diameter(width, unit))])
         if points.shape[1] == 3:
             depth = np.concatenate([near[self.springs].mean(axis=1), near])
             ends, colours, widths = _by_depth(ends, colours, widths, depth)
-        brush.strokes(ends, colours, widths)
+        canvas.strokes(ends, colours, widths)
 
-    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+    def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """The colours of muscles from contracted to extended, up and left of a corner [pixels]."""
         if len(self.muscles):
-            paint_scale(brush, corner, "contracted", "extended")
+            paint_scale(canvas, corner, "contracted", "extended")
 
     def _widths(self, width: float) -> np.ndarray:
         # Many springs hide each other in 3D: the passive ones step back.

@@ -7,8 +7,8 @@ import numpy as np
 from diffsim.physics.rigid_bodies.bodies import HalfPlane, Shape
 from diffsim.physics.rigid_bodies.joints import Weld, in_world
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush, Outlines
 from diffsim.viewing.camera import Camera
+from diffsim.viewing.canvas import Canvas, Outlines
 from diffsim.viewing.drawings.contacts import Contacts
 from diffsim.viewing.drawings.links import Links
 from diffsim.viewing.drawings.mass_spring import LOST, MOST_ROWS, WILD
@@ -98,19 +98,19 @@ class RigidBodiesDrawing:
         """The half-plane that is most level, if one is level enough to stand on."""
         return self.planes[0] if self.planes and _is_ground(self.planes[0]) else None
 
-    def paint_scenery(self, brush: Brush, camera: Camera) -> None:
+    def paint_scenery(self, canvas: Canvas, camera: Camera) -> None:
         """All obstacles but the ground, and the ground's line where none of them covers it."""
-        soil, surface, unit = rgba(STYLE.soil), rgba(STYLE.surface), brush.unit
-        reach = 2.0 * sum(brush.size) / camera.scale
+        soil, surface, unit = rgba(STYLE.soil), rgba(STYLE.surface), canvas.unit
+        reach = 2.0 * sum(canvas.size) / camera.scale
         others = self.planes[self.ground() is not None :]
         for plane in others:
             line = _line(plane, camera.centre, reach)
             solid = np.concatenate([line, line[::-1] - 2.0 * reach * plane.normal])
-            brush.polygons(camera.project(solid)[0][None], soil)
+            canvas.polygons(camera.project(solid)[0][None], soil)
         for plane in others:
             line = _line(plane, camera.centre, reach)
             open_part = _outside(line, [other for other in self.planes if other is not plane])
-            brush.strokes(camera.project(open_part)[0], surface, 1.6 * unit)
+            canvas.strokes(camera.project(open_part)[0], surface, 1.6 * unit)
         for shape in self.obstacles:
             # Only the part that may be seen: corners far away could not be drawn.
             middle = shape.to_body(camera.centre)
@@ -118,30 +118,30 @@ class RigidBodiesDrawing:
             lines = Outlines([len(ring)])
             lines.corners[:] = camera.project(ring)[0]
             thin = shape.margin == 0.0 and len(shape.core) == 2
-            brush.outlines(lines, (0.0 if thin else 1.0) * soil[None], surface[None], (4.0 if thin else 1.6) * unit)
+            canvas.outlines(lines, (0.0 if thin else 1.0) * soil[None], surface[None], (4.0 if thin else 1.6) * unit)
 
-    def paint(self, brush: Brush, camera: Camera, floor: Floor, row: int) -> None:
+    def paint(self, canvas: Canvas, camera: Camera, floor: Floor, row: int) -> None:
         """Shadows, bodies, joints and springs, and contacts at a row of the trajectory."""
         position, angle = self.position[row], self.angle[row]
         corners = in_world(position, angle, self._owners, self._local)
         for plane in self.shady:
             others = [other for other in self.planes if other is not plane]
-            paint_puddles(brush, camera, plane, corners, self._starts, others)
-        links, unit = self.links, brush.unit
-        thick, ends = links.thickness(brush, camera), links.ends(position, angle)
-        links.paint_rails(brush, camera, ends, angle)
+            paint_puddles(canvas, camera, plane, corners, self._starts, others)
+        links, unit = self.links, canvas.unit
+        thick, ends = links.thickness(canvas, camera), links.ends(position, angle)
+        links.paint_rails(canvas, camera, ends, angle)
         # Bodies, then the lines over them, in one go.
         self._outlines.corners[: len(corners)] = camera.project(corners)[0]
         self._outlines.corners[len(corners) :] = links.corners(camera, position, angle, ends, thick)
         colours, widths = links.look(row, thick, unit)
         widths = np.concatenate([np.full(len(self.edges), 1.7 * unit), widths])
-        brush.outlines(self._outlines, self.fills, np.concatenate([self.edges, colours]), widths)
-        links.paint_dots(brush, camera, ends, thick)
-        self.contacts.paint(brush, camera, position, row)
+        canvas.outlines(self._outlines, self.fills, np.concatenate([self.edges, colours]), widths)
+        links.paint_dots(canvas, camera, ends, thick)
+        self.contacts.paint(canvas, camera, position, row)
 
-    def paint_legend(self, brush: Brush, corner: tuple[float, float]) -> None:
+    def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """The colours of muscles and motors, up and left of a corner [pixels]."""
-        self.links.paint_legend(brush, corner)
+        self.links.paint_legend(canvas, corner)
 
     def _around(self, position: np.ndarray) -> np.ndarray:
         """(m, 2) opposite corners of the squares around bodies at positions (rows, n, 2) that are there [m]."""

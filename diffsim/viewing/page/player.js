@@ -134,9 +134,9 @@ class Player {
     context.fillRect(0, 0, width, height);
     const pose = this.pose();
     camera.fit(width, height, pose.track);
-    const brush = new Brush(context, width, height);
-    if (camera.flat) paintFlat(brush, camera, still, pose);
-    else paintSpace(brush, camera, still, pose, ratio);
+    const canvas = new Canvas(context, width, height);
+    if (camera.flat) paintFlat(canvas, camera, still, pose);
+    else paintSpace(canvas, camera, still, pose, ratio);
     this.changed("time");
   }
 }

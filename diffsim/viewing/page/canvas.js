@@ -1,11 +1,11 @@
 // Strokes, discs and areas in pixels, and what pictures in two and three dimensions have in common.
 
-class Brush {
+class Canvas {
   constructor(context, width, height) {
     this.context = context;
     this.width = width;
     this.height = height;
-    // Widths and letters are given for a picture of 512 by 512, as in diffsim/viewing/brush.py.
+    // Widths and letters are given for a picture of 512 by 512, as in diffsim/viewing/canvas.py.
     this.unit = Math.min(Math.sqrt(width * height), 1.15 * height, 1.15 * width) / 512;
     this.unit = Math.max(this.unit, 0.6);
     context.lineCap = "round";
@@ -110,29 +110,29 @@ function levels(still, asked) {
   return (still.gains || []).map((gain, k) => (asked && k < asked.length ? gain * asked[k] : 0));
 }
 
-function paintGoals(brush, view, still) {
+function paintGoals(canvas, view, still) {
   for (const goal of still.goals) {
     const at = view.project(goal);
     if (!fine(at)) continue;
     if (!view.flat) {
       const below = view.project(foot(still.floor, goal));
-      brush.stroke([below, at], faded(named("goal"), 0.5), 1.4 * brush.unit);
-      brush.disc(below, 6 * brush.unit, faded(named("goal"), 0.5));
+      canvas.stroke([below, at], faded(named("goal"), 0.5), 1.4 * canvas.unit);
+      canvas.disc(below, 6 * canvas.unit, faded(named("goal"), 0.5));
     }
     const colours = [named("goal"), named("sky"), named("goal")];
-    [21, 16, 9].forEach((size, k) => brush.disc(at, size * brush.unit, colours[k]));
+    [21, 16, 9].forEach((size, k) => canvas.disc(at, size * canvas.unit, colours[k]));
   }
 }
 
 // Springs and points, the far ones first; see diffsim/viewing/drawings/mass_spring.py.
-function paintPoints(brush, view, still, points, level) {
+function paintPoints(canvas, view, still, points, level) {
   if (!still.points) return;
-  const { unit } = brush;
+  const { unit } = canvas;
   const lines = still.lines || { ends: [], driven: [], actuators: [], length: 0 };
   const flat = view.flat;
   const width = Math.min(Math.max((lines.length * view.scale) / (flat ? 10 : 16), 1.2 * unit), 4.5 * unit);
   const pixels = points.map((point) => view.project(point));
-  const context = brush.context;
+  const context = canvas.context;
   context.beginPath();
   for (const corner of still.flesh || []) {
     const [a, b, c] = corner.map((k) => pixels[k]);
@@ -163,8 +163,8 @@ function paintPoints(brush, view, still, points, level) {
   const seen = strokes.filter((stroke) => fine(...stroke.ends));
   if (!flat) byDepth(seen);
   for (const { ends, colour, width: wide } of seen) {
-    if (ends.length === 1) brush.disc(ends[0], wide, colour);
-    else brush.stroke(ends, colour, wide);
+    if (ends.length === 1) canvas.disc(ends[0], wide, colour);
+    else canvas.stroke(ends, colour, wide);
   }
 }
 

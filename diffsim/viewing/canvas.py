@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Brush", "Outlines"]
+__all__ = ["Canvas", "Outlines"]
 
 
 class Outlines:
@@ -42,7 +42,7 @@ class Outlines:
         self.paths = [Path(self.corners[start:end]) for start, end in pairwise(ends)]
 
 
-class Brush:
+class Canvas:
     """A canvas and what is needed to paint on it; pixels count from the lower left.
 
     Attributes:
