@@ -23,7 +23,7 @@ class Physics:
     Attributes:
         scene: the class of its scenes.
         build: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`: its stages.
-        look: what is to be seen of a rollout; None shows its points.
+        look: look(rollout) -> `diffsim.viewing.look.Look`: what is to be seen of one environment; None shows points.
     """
 
     scene: type | str
@@ -52,7 +52,7 @@ def _name(scene: type) -> str:
 def _kind(folder: str, scene: str) -> None:
     """A folder of this one: its modules are named alike in each."""
     home = f"{__name__}.{folder}"
-    _REGISTRY[f"{home}.scene.{scene}"] = Physics(f"{home}.scene:{scene}", f"{home}.stages:build")
+    _REGISTRY[f"{home}.scene.{scene}"] = Physics(f"{home}.scene:{scene}", f"{home}.stages:build", f"{home}.look:look")
 
 
 _kind("mass_spring", "MassSpring")
@@ -67,7 +67,8 @@ def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., A
         scene: the class, a specification of kind "scene".
         build: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`, or where it is: "module:function",
             which is imported when a simulation is first made.
-        look: what is to be seen of a rollout, or where that is; None shows its points.
+        look: look(rollout) -> `diffsim.viewing.look.Look`, what is to be seen of a rollout of one environment, or where
+            that is; None shows its array "position" as points.
     """
     _REGISTRY[_name(scene)] = Physics(scene, build, look)
 
@@ -78,7 +79,7 @@ def registered() -> tuple[type, ...]:
 
 
 def physics_of(scene: Any) -> Physics:
-    """How a scene is simulated and seen, with what was only named looked up.
+    """How a scene is simulated and seen; what was only named is looked up when it is called.
 
     Raises:
         InputError: nothing is registered for its class.
@@ -86,11 +87,22 @@ def physics_of(scene: Any) -> Physics:
     for each in type(scene).__mro__:
         if _name(each) in _REGISTRY:
             known = _REGISTRY[_name(each)]
-            return Physics(each, _found(known.build), None if known.look is None else _found(known.look))
+            return Physics(each, _late(known.build), None if known.look is None else _late(known.look))
     raise InputError(
         f"there is no model for a scene of class {type(scene).__name__}; say which builds it with "
         f"ds.physics.register({type(scene).__name__}, build)"
     )
+
+
+def _late(given: Callable[..., Any] | str) -> Callable[..., Any]:
+    """Who wants to see a scene does not import what simulates it."""
+    if callable(given):
+        return given
+
+    def called(*arguments: Any) -> Any:
+        return _found(given)(*arguments)
+
+    return called
 
 
 def _found(given: Any) -> Any:

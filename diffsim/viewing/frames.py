@@ -15,9 +15,11 @@ from diffsim.rollout import Rollout
 from diffsim.spec import number
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
-from diffsim.viewing.drawings import Drawing, drawing_of
 from diffsim.viewing.ground import paint_passing
-from diffsim.viewing.scenery import Floor, floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.painting import Painter
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.scenery import floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.sight import Sight, why_empty
 from diffsim.viewing.style import STYLE
 from diffsim.viewing.view import Content, View, track_of
 
@@ -52,30 +54,33 @@ class Panel:
         title: str = "",
         view: View | None = None,
         content: Content | None = None,
+        sight: Sight | None = None,
     ) -> None:
         """Fit the camera to the content and the goals; by default to the whole trajectory.
 
-        A panel that is given its content stands beside others, and goes without a legend.
+        A panel that is given its content stands beside others, and goes without a legend. The sight is the rollout's,
+        where it is known already.
         """
         self.rollout = rollout
-        self._drawing: Drawing = drawing_of(rollout)
+        self._sight = sight = sight or Sight(rollout)
+        self._painter = Painter(sight, rollout)
         self._viewport, self._title = viewport, title
         self._alone = content is None
         view = view or View()
-        content = content or Content.of([self._drawing], [rollout], view)
+        content = content or Content.of([sight], [rollout], view)
         shown, self.track = content.points, None
         whole = shown
         if content.follows:
-            track = track_of(self._drawing, rollout)
-            whole, shown, self.track = self._drawing.content(), shown + track[0], track - track[0]
+            track = track_of(sight, rollout)
+            whole, shown, self.track = sight.content(), shown + track[0], track - track[0]
         self._goals = goals_of(rollout, shown.shape[1])
-        self.floor: Floor = floor_of(self._drawing.ground(), whole)
+        self.floor: Floor = floor_of(sight.look.ground, whole)
         # A camera that follows passes goals, whatever they are.
         goals = self._goals if self.track is None else self._goals[:0]
         shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, goals]))])
         self._shown = np.concatenate([shown, goals])
         self._ends = np.array([self._shown.min(axis=0), self._shown.max(axis=0)])
-        azimuth, elevation = self._drawing.outlook
+        azimuth, elevation = sight.look.outlook
         margins = MARGINS if self._alone else BESIDE
         self.camera = Camera.fit(
             self._shown,
@@ -89,7 +94,10 @@ class Panel:
     def paint_background(self, canvas: Canvas) -> None:
         """Everything that stays: ground, distance marks, obstacles, goal, title and loss."""
         canvas.clip(self._viewport)
-        if self.track is None:
+        if self._sight.empty:
+            self._paint_nothing(canvas)
+            self._paint_words(canvas)
+        elif self.track is None:
             paint_floor(canvas, self.camera, self._viewport, self.floor, self._shown)
             self._paint_standing(canvas, self.camera)
             self._paint_words(canvas)
@@ -98,14 +106,16 @@ class Panel:
         """What moves, as it is at a row of the trajectory, and the time."""
         canvas.clip(self._viewport)
         camera = self.camera
-        if self.track is not None:
+        if self.track is not None and not self._sight.empty:
             camera, ends = camera.moved(self.track[row]), self._ends + self.track[row]
             if ends.shape[1] == 3:
                 paint_passing(canvas, camera, self._viewport, self.floor, ends, self.track[-1])
             else:
                 paint_floor(canvas, camera, self._viewport, self.floor, ends)
+        self._painter.paint_filled(canvas, camera, row)
+        if self.track is not None or self._painter.covers:
             self._paint_standing(canvas, camera)
-        self._drawing.paint(canvas, camera, self.floor, row)
+        self._painter.paint(canvas, camera, self.floor, row)
         if self.track is not None:
             self._paint_words(canvas)
         x, y = self._corner(canvas)
@@ -114,9 +124,16 @@ class Panel:
         size = STYLE.text_size * canvas.unit
         canvas.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
 
+    def _paint_nothing(self, canvas: Canvas) -> None:
+        """Say that there is nothing to be seen, and why."""
+        middle = self._viewport.left + 0.5 * self._viewport.width
+        for k, words in enumerate(why_empty(self.rollout)):
+            y = self._viewport.bottom + 0.5 * self._viewport.height - 1.6 * k * STYLE.small_size * canvas.unit
+            canvas.text(words, (middle, y), size=STYLE.small_size * canvas.unit, colour=STYLE.quiet, anchor="ms")
+
     def _paint_standing(self, canvas: Canvas, camera: Camera) -> None:
         """Obstacles and goals."""
-        self._drawing.paint_scenery(canvas, camera)
+        self._painter.paint_scenery(canvas, camera)
         paint_goals(canvas, camera, self.floor, self._goals)
 
     def _paint_words(self, canvas: Canvas) -> None:
@@ -136,7 +153,7 @@ class Panel:
             # The ruler of a reference grid is where the legend is otherwise.
             ruled = not self.floor.solid and len(self.floor.normal) == 2
             ruler = 0.07 * self._viewport.height if ruled else 0.0
-            self._drawing.paint_legend(canvas, (right, self._viewport.bottom + margin + ruler))
+            self._painter.paint_legend(canvas, (right, self._viewport.bottom + margin + ruler))
 
     def _corner(self, canvas: Canvas) -> tuple[float, float]:
         """Start of the first line of words [pixels]."""

@@ -7,7 +7,8 @@ from matplotlib.colors import to_hex
 
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
-from diffsim.viewing.scenery import Floor, round_step
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.scenery import round_step
 from diffsim.viewing.style import STYLE, rgba
 
 __all__ = ["paint_passing", "paint_squares"]

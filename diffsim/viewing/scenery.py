@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.planes import Floor
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Floor", "floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
+__all__ = ["floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
 
 # Pixels between distance marks with a number; narrower, the numbers touch.
 MARK_SPACING = 64.0
@@ -29,41 +29,6 @@ LIGHT = np.array([-0.25, -0.12, 1.0])
 
 # The lower half of a circle, for puddles.
 BOW = np.stack([trig(np.linspace(np.pi, 2.0 * np.pi, 25)) for trig in (np.cos, np.sin)], axis=1)
-
-
-@dataclass(frozen=True)
-class Floor:
-    """The plane ``normal . x = height``.
-
-    Attributes:
-        normal: (d,) unit vector, out of the ground.
-        height: along the normal [m].
-        solid: False for a reference grid where the scene has no ground.
-    """
-
-    normal: np.ndarray
-    height: float
-    solid: bool = True
-
-    @property
-    def tangents(self) -> np.ndarray:
-        """(d - 1, d) unit vectors within the plane; the first is nearest to the x axis."""
-        along = np.eye(len(self.normal))[0] - self.normal[0] * self.normal
-        if np.linalg.norm(along) < 1e-6:
-            along = -np.eye(len(self.normal))[1]
-        along = along / np.linalg.norm(along)
-        if len(self.normal) == 2:
-            return along[None, :]
-        return np.array([along, np.cross(self.normal, along)])
-
-    def gap(self, points: np.ndarray) -> np.ndarray:
-        """(...) distance of points (..., d) from the plane [m]."""
-        return points @ self.normal - self.height
-
-    def foot(self, points: np.ndarray, light: np.ndarray | None = None) -> np.ndarray:
-        """(..., d) where the points' shadows fall; straight down without a direction of light."""
-        light = self.normal if light is None or light @ self.normal < 0.2 else light
-        return points - (self.gap(points) / (light @ self.normal))[..., None] * light
 
 
 def floor_of(ground: Floor | None, content: np.ndarray) -> Floor:
@@ -212,7 +177,7 @@ def paint_shadow(
         shapes: (m, k) indices of the points of its polygons, k = 3 or more, or of its lines, k = 2.
         width: of lines [pixels].
     """
-    if not floor.solid or len(points) == 0:
+    if not (floor.solid and floor.shadows) or len(points) == 0:
         return
     if points.shape[1] == 2:
         _paint_puddle(canvas, camera, floor, points)

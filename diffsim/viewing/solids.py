@@ -13,8 +13,9 @@ import numpy as np
 
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.planes import Floor
 from diffsim.viewing.ray_casting import Hit, Rays, box, capsule, cylinder, ellipsoid
-from diffsim.viewing.scenery import LIGHT, Floor
+from diffsim.viewing.scenery import LIGHT
 
 __all__ = ["Layers", "Solids"]
 
@@ -38,7 +39,7 @@ class Solids(NamedTuple):
         shapes: (n,) "sphere", "capsule", "cylinder", "ellipsoid" or "box".
         centre: (n, 3) [m].
         rotation: (n, 3, 3) from their own axes to the world's.
-        size: (n, 3) [m], as of a `Geom`.
+        size: (n, 3) [m], as of a `Part`.
         fills: (n, 4) red, green, blue, opacity from 0 to 1.
         edges: (n, 4) likewise, of the outlines.
     """

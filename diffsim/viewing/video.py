@@ -21,8 +21,8 @@ from diffsim.rollout import Rollout
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.curves import History, best_iteration, paint_curve
-from diffsim.viewing.drawings import drawing_of
 from diffsim.viewing.frames import Film, Panel, film_of, frame_times
+from diffsim.viewing.sight import Sight
 from diffsim.viewing.style import STYLE, rgba
 from diffsim.viewing.view import Content, View
 
@@ -153,11 +153,12 @@ def _panels(
     places = [Viewport(k * (wide + gap), CURVE * height, wide, (1.0 - CURVE) * height) for k in range(len(rollouts))]
     best = best_iteration(history)
     alone = [rollout.env(env) for _, rollout in rollouts]
-    content = Content.of([drawing_of(rollout) for rollout in alone], alone, view or View())
+    sights = [Sight(rollout) for rollout in alone]
+    content = Content.of(sights, alone, view or View())
     titles = [f"iteration {k}" + (" (best)" if k == best else "") for k, _ in rollouts]
     return [
-        Panel(rollout, place, title=title, view=view, content=content)
-        for rollout, place, title in zip(alone, places, titles, strict=True)
+        Panel(rollout, place, title=title, view=view, content=content, sight=sight)
+        for rollout, place, title, sight in zip(alone, places, titles, sights, strict=True)
     ]
 
 

@@ -1,16 +1,23 @@
 // Pictures in two dimensions: ground, walls, bodies, what joins them, and the forces where they touch.
 
 function paintFlat(canvas, view, still, pose) {
+  const { poses } = pose;
   paintFloor(canvas, view, still.floor);
+  paintFilled(canvas, view, still, poses);
   paintWalls(canvas, view, still);
-  for (const part of still.fixed || []) paintFixed(canvas, view, part);
+  for (const { element } of poses.fixed || []) element.parts.forEach((part) => paintFixed(canvas, view, part));
   paintGoals(canvas, view, still);
-  paintPuddles(canvas, view, still, pose);
-  paintBodies(canvas, view, still, pose);
-  paintPoints(canvas, view, still, pose.points, pose.levels);
-  for (const [x, y, u, v] of pose.arrows) {
-    if (!fine([x, y, u, v])) continue;
-    canvas.arrow(view.project([x, y]), view.project([x + u, y + v]), faded(named("contact"), 0.85));
+  paintPuddles(canvas, view, still, poses);
+  for (const joints of poses.joints || []) joints.ends = jointEnds(joints);
+  for (const joints of poses.joints || []) paintRails(canvas, view, joints);
+  for (const bodies of poses.bodies || []) paintBodies(canvas, view, bodies);
+  for (const joints of poses.joints || []) paintJoints(canvas, view, joints);
+  paintNets(canvas, view, still, poses, null);
+  for (const { element, arrows } of poses.arrows || []) {
+    for (const [x, y, u, v] of arrows) {
+      if (!fine([x, y, u, v])) continue;
+      canvas.arrow(view.project([x, y]), view.project([x + u, y + v]), faded(tint(element.colour), 0.85));
+    }
   }
 }
 
@@ -104,7 +111,12 @@ function turned(point, x, y, angle) {
   return [x + cos * point[0] - sin * point[1], y + sin * point[0] + cos * point[1]];
 }
 
-// The outline of a part of a body at a pose (x, y, angle), as a path on the canvas.
+// Where a part is and how it is turned, on a body at a pose (x, y, angle).
+function placed(part, [x, y, angle]) {
+  return [...turned(part.at, x, y, angle), angle + part.turn];
+}
+
+// The outline of a part at a pose (x, y, angle), as a path on the canvas.
 function tracePart(canvas, view, part, [x, y, angle]) {
   const context = canvas.context;
   context.beginPath();
@@ -117,7 +129,7 @@ function tracePart(canvas, view, part, [x, y, angle]) {
     context.closePath();
     return;
   }
-  const radius = part.radius * view.scale;
+  const radius = Math.max(part.radius, 0) * view.scale;
   if (part.shape === "disc") {
     const [px, py] = view.project([x, y]);
     context.arc(px, py, radius, 0, 2 * Math.PI);
@@ -133,7 +145,7 @@ function tracePart(canvas, view, part, [x, y, angle]) {
 
 function paintFixed(canvas, view, part) {
   const { context, unit } = canvas;
-  tracePart(canvas, view, part, [...part.at, part.angle]);
+  tracePart(canvas, view, part, [...part.at, part.turn]);
   const thin = part.shape === "capsule" && part.radius === 0;
   if (!thin) {
     context.fillStyle = tint(part.fill);
@@ -142,14 +154,6 @@ function paintFixed(canvas, view, part) {
   context.strokeStyle = tint(part.edge);
   context.lineWidth = (thin ? 4 : 1.6) * unit;
   context.stroke();
-}
-
-// How far a body reaches from its centre [m].
-function reachOf(parts) {
-  return Math.max(...parts.map((part) => {
-    if (part.shape === "polygon") return Math.max(...part.corners.map((p) => Math.hypot(...p)));
-    return part.radius + (part.half || 0);
-  }));
 }
 
 // Corners of a part in the world, enough to know where its shadow is.
@@ -164,22 +168,26 @@ function outer(part, [x, y, angle]) {
 }
 
 // Half ellipses in the soil below bodies, that shrink the higher a body is.
-function paintPuddles(canvas, view, still, pose) {
+function paintPuddles(canvas, view, still, poses) {
   const { floor } = still;
-  const groups = (still.bodies || []).map((parts, k) => (fine(pose.bodies[k]) ? parts.flatMap((part) => outer(part, pose.bodies[k])) : []));
-  if (pose.points.length && still.lines) groups.push(pose.points.filter((point) => fine(point)));
-  if (!floor.solid || still.shady === false) return;
+  if (!floor.solid || !floor.shadows) return;
+  const groups = (poses.bodies || []).flatMap(({ element, bodies }) =>
+    bodies.map((body, k) => (fine(body) ? element.parts[k].flatMap((part) => outer(part, placed(part, body))) : [])),
+  );
+  for (const { points } of poses.points || []) groups.push(points.filter((point) => fine(point)));
   const along = [floor.normal[1], -floor.normal[0]];
   const { context, unit } = canvas;
   context.beginPath();
   for (const corners of groups) {
     if (!corners.length) continue;
     const across = corners.map((p) => dot(p, along));
-    const [low, high] = [Math.min(...across), Math.max(...across)];
+    const low = across.reduce((a, b) => Math.min(a, b), Infinity);
+    const high = across.reduce((a, b) => Math.max(a, b), -Infinity);
     const width = high - low + (6 * unit) / view.scale;
-    const share = 1 - Math.max(Math.min(...corners.map((p) => gap(floor, p))), 0) / (2 * width);
+    const above = corners.reduce((least, p) => Math.min(least, gap(floor, p)), Infinity);
+    const share = 1 - Math.max(above, 0) / (2 * width);
     const middle = plus([floor.height * floor.normal[0], floor.height * floor.normal[1]], along, 0.5 * (low + high));
-    if (share <= 0 || (still.walls || []).some((wall) => gap(wall, middle) <= 0)) continue;
+    if (share <= 0 || still.walls.some((wall) => gap(wall, middle) <= 0)) continue;
     const at = view.project(middle);
     const tilt = Math.atan2(floor.normal[0], floor.normal[1]);
     context.moveTo(at[0], at[1]);
@@ -189,113 +197,27 @@ function paintPuddles(canvas, view, still, pose) {
   context.fill();
 }
 
-function paintBodies(canvas, view, still, pose) {
+function paintBodies(canvas, view, pose) {
   const { context, unit } = canvas;
-  const thick = Math.min(Math.max(0.38 * (still.width || 0) * view.scale, 1.8 * unit), 4.5 * unit);
-  const ends = jointEnds(still, pose);
-  (still.joints || []).forEach((joint, k) => joint.kind === "slider" && paintRail(canvas, view, joint, ends[k], pose));
-  (still.bodies || []).forEach((parts, k) => {
-    if (!fine(pose.bodies[k])) return;
+  const { element, bodies } = pose;
+  const colours = element.colour ? coloursOf(pose, bodies.length) : null;
+  element.parts.forEach((parts, k) => {
+    if (!fine(bodies[k])) return;
     for (const part of parts) {
-      tracePart(canvas, view, part, pose.bodies[k]);
-      context.fillStyle = tint(part.fill);
-      context.fill();
+      const at = placed(part, bodies[k]);
+      tracePart(canvas, view, part, at);
+      const fill = colours ? colours[k] : tint(part.fill);
+      if (fill) {
+        context.fillStyle = fill;
+        context.fill();
+      }
       context.strokeStyle = tint(part.edge);
       context.lineWidth = 1.7 * unit;
       context.stroke();
       if (part.spoke) {
-        const [x, y, angle] = pose.bodies[k];
+        const [x, y, angle] = at;
         canvas.stroke([view.project([x, y]), view.project(turned([part.radius, 0], x, y, angle))], tint(part.edge), 1.7 * unit);
       }
     }
   });
-  for (const [body, a, b, c, d] of still.stems || []) {
-    if (!fine(pose.bodies[body])) continue;
-    const line = [[a, b], [c, d]].map((p) => view.project(turned(p, ...pose.bodies[body])));
-    canvas.stroke(line, named("point"), 0.7 * thick);
-  }
-  (still.joints || []).forEach((joint, k) => paintJoint(canvas, view, still, joint, ends[k], pose, thick));
-  (still.joints || []).forEach((joint, k) => paintEnds(canvas, view, joint, ends[k], thick));
-}
-
-// Both ends of each joint in the world [m].
-function jointEnds(still, pose) {
-  return (still.joints || []).map((joint) =>
-    joint.bodies.map((body, side) => (body < 0 ? joint.anchors[side] : turned(joint.anchors[side], ...pose.bodies[body]))),
-  );
-}
-
-// Where the rail of a slider is, where its carriage is, and the direction of the rail.
-function slide(joint, ends, pose) {
-  const world = joint.bodies[1] < 0;
-  const angle = pose.bodies[joint.bodies[0]][2] + joint.axis;
-  return { base: ends[world ? 1 : 0], middle: ends[world ? 0 : 1], along: [Math.cos(angle), Math.sin(angle)] };
-}
-
-function paintRail(canvas, view, joint, ends, pose) {
-  const { base, along } = slide(joint, ends, pose);
-  if (!fine(base)) return;
-  const line = joint.range.map((far) => view.project(plus(base, along, far)));
-  canvas.stroke(line, named("surface"), 6 * canvas.unit);
-  canvas.stroke(line, named("sky"), 3 * canvas.unit);
-}
-
-function paintJoint(canvas, view, still, joint, ends, pose, thick) {
-  if (!fine(...ends)) return;
-  const colour = joint.actuator >= 0 ? muscle(pose.levels[joint.actuator]) : null;
-  const dark = named("point");
-  if (joint.kind === "rope") canvas.stroke(ropeLine(view, still, joint, ends), dark, 0.5 * thick);
-  if (joint.kind === "spring") canvas.stroke(coil(view, ends, thick), colour || named("passive"), 0.5 * thick);
-  if (joint.kind === "slider") {
-    const { middle, along } = slide(joint, ends, pose);
-    const at = view.project(middle);
-    const line = [-1, 1].map((sign) => [at[0] + 2.2 * thick * sign * along[0], at[1] - 2.2 * thick * sign * along[1]]);
-    canvas.stroke(line, dark, 2.6 * thick);
-    canvas.stroke(line, colour || named("sky"), 2.6 * thick - 2.4 * canvas.unit);
-  }
-  if (joint.kind === "pin" && colour) {
-    const at = view.project(ends[0]);
-    canvas.disc(at, 4.4 * thick, dark);
-    canvas.disc(at, 4.4 * thick - 2.4 * canvas.unit, colour);
-  }
-}
-
-// A parabola that is nearly as long as the rope, and is when the rope is taut.
-function ropeLine(view, still, joint, [start, end]) {
-  const way = plus(end, start, -1);
-  const sag = Math.sqrt((3 / 16) * Math.max(joint.length ** 2 - dot(way, way), 0));
-  return Array.from({ length: 17 }, (_, k) => {
-    const share = k / 16;
-    return view.project(plus(plus(start, way, share), still.down, 4 * share * (1 - share) * sag));
-  });
-}
-
-function coil(view, ends, thick) {
-  const [start, end] = ends.map((p) => view.project(p));
-  const way = [end[0] - start[0], end[1] - start[1]];
-  const long = Math.hypot(...way) || 1e-9;
-  const across = [(-way[1] / long) * 1.5 * thick, (way[0] / long) * 1.5 * thick];
-  const side = [0, 0, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, 0, 0];
-  return side.map((s, k) => {
-    const share = k === 0 ? 0 : k === 14 ? 1 : 0.15 + (0.7 * (k - 1)) / 12;
-    return [start[0] + share * way[0] + s * across[0], start[1] + share * way[1] + s * across[1]];
-  });
-}
-
-// Hinges are rings, what the world holds is orange.
-function paintEnds(canvas, view, joint, ends, thick) {
-  if (!fine(...ends)) return;
-  const [one, two] = ends.map((p) => view.project(p));
-  const held = joint.bodies[1] < 0;
-  const [dark, light, pinned] = [named("point"), named("sky"), named("pinned")];
-  if (joint.kind === "pin") {
-    canvas.disc(one, 2.4 * thick, dark);
-    if (held) canvas.disc(two, 1.5 * thick, pinned);
-    else canvas.disc(one, 1.2 * thick, light);
-  }
-  if (joint.kind === "weld") canvas.disc(one, 1.1 * thick, dark);
-  if (joint.kind === "rope" || joint.kind === "spring") {
-    canvas.disc(one, 1.1 * thick, dark);
-    canvas.disc(two, (held ? 1.5 : 1.1) * thick, held ? pinned : dark);
-  }
 }

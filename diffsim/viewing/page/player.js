@@ -100,19 +100,8 @@ class Player {
   // Everything that moves, at the time shown.
   pose() {
     const { clip } = this;
-    const { still } = clip;
-    const size = still.dimension;
     const row = clip.rowAt(this.time);
-    const pose = { points: [], bodies: [], rotations: [], arrows: [], moving: this.playing };
-    if (clip.has("points")) pose.points = places(clip.at("points", row), size);
-    if (clip.has("places")) {
-      const at = places(clip.at("places", row), size);
-      const turns = places(clip.at("turns", row), size === 2 ? 1 : 4);
-      if (size === 2) pose.bodies = at.map((place, k) => [...place, ...turns[k]]);
-      else [pose.bodies, pose.rotations] = [at, turns.map(rotationOf)];
-    }
-    if (clip.has("arrows")) pose.arrows = places(clip.at("arrows", row, true), 2 * size);
-    pose.levels = levels(still, clip.has("actuation") ? clip.at("actuation", row, true) : null);
+    const pose = { poses: posesOf(clip, row), moving: this.playing };
     if (clip.has("track")) {
       pose.track = Array.from(clip.at("track", row));
       pose.way = plus(Array.from(clip.at("track", clip.rows - 1)), Array.from(clip.at("track", 0)), -1);

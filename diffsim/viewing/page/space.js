@@ -7,17 +7,18 @@ let quality = 1; // samples per pixel, fewer where the machine is slow
 function paintSpace(canvas, view, still, pose, ratio) {
   const [low, high] = bounds(still.box).map((corner) => (pose.track ? plus(corner, pose.track) : corner));
   paintSquares(canvas, view, still, still.floor, low, high);
-  for (const wall of still.walls || []) {
+  for (const wall of still.walls) {
     if (dot(wall.normal, view.axes[2]) > 0) paintSquares(canvas, view, still, { ...wall, solid: false }, low, high, still.floor);
   }
   if (still.follows) paintMarks(canvas, view, still, low, high, pose.way);
   else paintGoals(canvas, view, still);
-  const solids = solidsOf(still, pose);
-  if (still.floor.solid) {
+  const { poses } = pose;
+  paintFilled(canvas, view, still, poses);
+  const solids = solidsOf(poses);
+  if (still.floor.solid && still.floor.shadows) {
     paintShadows(canvas, view, still.floor, solids);
-    paintThinShadow(canvas, view, still, pose.points);
+    paintThinShadows(canvas, view, still.floor, poses);
   }
-  paintPoints(canvas, view, still, pose.points, pose.levels);
   if (solids.length) {
     const began = performance.now();
     layers.begin(view, canvas.width, canvas.height, Math.min(ratio, 2) * quality);
@@ -27,8 +28,11 @@ function paintSpace(canvas, view, still, pose, ratio) {
     if (pose.moving && took > 30 && quality > 0.5) quality *= 0.85;
     if (!pose.moving) quality = 1;
   } else layers.wipe();
-  paintJoints(canvas, view, still, pose);
-  paintForces(canvas, view, still, pose);
+  paintNets(canvas, view, still, poses, solids.length ? (pixel) => layers.hidden(pixel, 0) : null);
+  const thick = Math.max(0, ...(poses.bodies || []).map(({ element }) => element.width));
+  for (const joints of poses.joints || []) paintHinges(canvas, view, joints, thick);
+  for (const sites of poses.sites || []) paintSites(canvas, view, sites, thick);
+  for (const arrows of poses.arrows || []) paintForces(canvas, view, arrows, thick);
 }
 
 // Every other square of a plane, paler with the distance from what is there.
@@ -109,18 +113,22 @@ function tangents(floor) {
 }
 
 // All parts of bodies and of the world where they are now.
-function solidsOf(still, pose) {
+function solidsOf(poses) {
   const found = [];
-  const add = (part, place, rotation) => {
+  const add = (part, place, rotation, fill) => {
     const own = (part.rotation ||= rotationOf(part.turn));
     found.push({
-      shape: part.shape, size: part.size, alpha: part.alpha, fill: tint(part.fill), edge: tint(part.edge),
+      shape: part.shape, size: part.size, alpha: fill === null ? 0 : part.alpha, fill: fill || tint(part.fill), edge: tint(part.edge),
       centre: place ? plus(place, times(rotation, part.at)) : part.at,
       rotation: place ? product(rotation, own) : own,
     });
   };
-  (still.bodies || []).forEach((parts, k) => parts.forEach((part) => add(part, pose.bodies[k], pose.rotations[k])));
-  (still.fixed || []).forEach((part) => add(part, null, null));
+  for (const pose of poses.bodies || []) {
+    const { element, bodies, rotations } = pose;
+    const colours = element.colour ? coloursOf(pose, bodies.length) : [];
+    element.parts.forEach((parts, k) => parts.forEach((part) => add(part, bodies[k], rotations[k], colours[k])));
+  }
+  for (const { element } of poses.fixed || []) element.parts.forEach((part) => add(part, null, null));
   return found;
 }
 
@@ -191,63 +199,39 @@ function paintShadows(canvas, view, floor, solids) {
   }
 }
 
-// Of springs and their flesh.
-function paintThinShadow(canvas, view, still, points) {
-  if (!still.lines || !points.length) return;
-  const feet = points.map((p) => view.project(cast(still.floor, p)));
-  const context = canvas.context;
-  context.beginPath();
-  if (still.flesh.length) {
-    for (const corner of still.flesh) {
-      const [a, b, c] = corner.map((k) => feet[k]);
-      if (!fine(a, b, c)) continue;
-      const turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0;
-      context.moveTo(a[0], a[1]);
-      for (const [x, y] of turn ? [b, c] : [c, b]) context.lineTo(x, y);
-      context.closePath();
-    }
-    context.fillStyle = faded(named("shadow"), theme.dark ? 0.5 : 0.3);
-    context.fill();
-    return;
-  }
-  for (const [a, b] of still.lines.ends) {
-    if (!fine(feet[a], feet[b])) continue;
-    context.moveTo(feet[a][0], feet[a][1]);
-    context.lineTo(feet[b][0], feet[b][1]);
-  }
-  context.strokeStyle = faded(named("shadow"), 0.22);
-  context.lineWidth = 1.6 * canvas.unit;
-  context.stroke();
+function onBody({ bodies, rotations }, body, at) {
+  return body < 0 ? at : plus(bodies[body], times(rotations[body], at));
 }
 
-// Dots in the colours of motors, and sites, where nothing hides them.
-function paintJoints(canvas, view, still, pose) {
-  if (view.flat || !still.bodies) return;
+// Dots in the colours of motors, where nothing hides them.
+function paintHinges(canvas, view, pose, thick) {
   const { unit } = canvas;
-  const thick = still.width || 0;
   const size = Math.min(Math.max(0.9 * thick * view.scale, 3.6 * unit), 9 * unit);
-  const of = (body, at) => (body < 0 ? at : plus(pose.bodies[body], times(pose.rotations[body], at)));
-  for (const joint of still.joints || []) {
-    const pixel = view.project(of(joint.body, joint.at));
-    if (!fine(pixel) || layers.hidden(pixel, 1.6 * thick)) continue;
-    const level = joint.motors.reduce((most, k) => (Math.abs(pose.levels[k]) > Math.abs(most) ? pose.levels[k] : most), 0);
+  const colours = new Map(pose.levels);
+  pose.element.joints.forEach((joint, k) => {
+    const pixel = view.project(onBody(pose, joint.bodies[0], joint.anchors[0]));
+    if (!fine(pixel) || layers.hidden(pixel, 1.6 * thick)) return;
     canvas.disc(pixel, size, faded(theme.names.point, 0.8));
-    canvas.disc(pixel, size - 2 * unit, joint.motors.length ? muscle(level) : theme.names.sky);
-  }
-  for (const [body, ...at] of still.sites || []) {
-    const pixel = view.project(of(body, at));
-    if (!fine(pixel) || layers.hidden(pixel, 2 * thick)) continue;
+    canvas.disc(pixel, size - 2 * unit, colours.get(k) || theme.names.sky);
+  });
+}
+
+function paintSites(canvas, view, pose, thick) {
+  const { unit } = canvas;
+  pose.element.owners.forEach((body, k) => {
+    const pixel = view.project(onBody(pose, body, pose.element.at[k]));
+    if (!fine(pixel) || layers.hidden(pixel, 2 * thick)) return;
     canvas.disc(pixel, 4 * unit, named("point"));
     canvas.disc(pixel, 2 * unit, named("sky"));
-  }
+  });
 }
 
-function paintForces(canvas, view, still, pose) {
-  for (const [x, y, z, u, v, w] of pose.arrows) {
+function paintForces(canvas, view, { element, arrows }, thick) {
+  for (const [x, y, z, u, v, w] of arrows) {
     const tail = view.project([x, y, z]);
     const tip = view.project([x + u, y + v, z + w]);
     if (!fine(tail, tip)) continue;
-    const behind = layers.hidden(tail, 2.5 * (still.width || 0));
-    canvas.arrow(tail, tip, faded(named("contact"), behind ? 0.25 : 0.85));
+    const behind = layers.hidden(tail, 2.5 * thick);
+    canvas.arrow(tail, tip, faded(tint(element.colour), behind ? 0.25 : 0.85));
   }
 }
