@@ -92,12 +92,12 @@ class Simulation:
     def _build(self) -> None:
         from diffsim.engine.executors import choose, make
         from diffsim.engine.fields import Fields
-        from diffsim.engine.stages import Part
+        from diffsim.engine.stages import Part, requests
         from diffsim.engine.trajectory import Trajectory
 
         problem = self.problem
         controller, objective = problem.controller, problem.objective
-        reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
+        reads = requests(controller, objective)
         numbers = dict(self._numbers)
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
@@ -105,13 +105,16 @@ class Simulation:
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
         self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
         model = self._physics.build(problem.scene, fields, problem.steps, reads)
+        model = model.complete(problem.scene, problem.steps, fields.arrays)
+        for part in (controller, *getattr(objective, "terms", (objective,))):
+            model.check(part)
         nothing = Part()
         known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
         fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
-        feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
+        feedback = bool(requests(controller)) or bool(aim.step and requests(objective))
         step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
         largest = max(stage.elements for stage in step)
         self.executor = choose(self.executor, self.device, self.envs, largest)

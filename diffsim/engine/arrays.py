@@ -6,13 +6,13 @@ number from the beginning.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from taichi.lang import impl
 from taichi.lang.matrix import MatrixField
 
-__all__ = ["ROWS", "Array", "Shaped", "axes", "count"]
+__all__ = ["ROWS", "Array", "Named", "Shaped", "axes", "count"]
 
 ROWS = -1
 """Stands for the number of rows in a shape, until it is known."""
@@ -134,3 +134,12 @@ class Shaped(Array):
         found = self.flat.to_numpy()
         width = (self.field.n, self.field.m) if self.field is not self.flat.field else found.shape[len(self.shape) :]
         return found.reshape(*found.shape[: len(self.shape) - 1], *self.grid, *width)
+
+
+class Named(NamedTuple):
+    """An array of the trajectory, as controllers and objectives ask for it."""
+
+    array: Array
+    elements: int
+    width: tuple[int, ...]  # of a vector or matrix, none of a scalar
+    recorded: bool  # whether a rollout reports it

@@ -21,7 +21,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine.arrays import ROWS, Array, Lengths, Shaped, axes, count
+from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
@@ -103,7 +103,7 @@ class Fields:
         self._trees: list[Any] = []
         self.numbers: list[_Number] = []
         self.trajectories: list[_Rows] = []
-        self.arrays: dict[str, tuple[Any, int]] = {}  # of the trajectory, as stages see them, and their elements
+        self.arrays: dict[str, Named] = {}  # of the trajectory, as stages see them
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
@@ -243,7 +243,7 @@ class Fields:
         shapes = (axes(elements), axes(width))
         self.trajectories.append(_Rows(name, field, count(width), size, state, accumulates, kept, per_step, *shapes))
         seen = _seen(field, elements, width)
-        self.arrays[name] = (seen, count(elements))
+        self.arrays[name] = Named(seen, count(elements), axes(width), bool(kept))
         return seen
 
     def put_before(self, name: str, first: int) -> None:
