@@ -555,8 +555,8 @@ def test_every_record_of_the_package_is_frozen():
     parts = (physics, controllers, objectives)
     names = [found.name for part in parts for found in pkgutil.walk_packages(part.__path__, f"{part.__name__}.")]
     modules = [importlib.import_module(name) for name in names]
-    found = {each for module in modules for each in vars(module).values() if is_dataclass(each)}
-    records = {each for each in found if isinstance(each, type) and not issubclass(each, Spec)}
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    records = {each for each in found if is_dataclass(each) and not issubclass(each, Spec)}
     assert len(records) > 8
     assert all(each.__dataclass_params__.frozen for each in records)
 
