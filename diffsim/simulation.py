@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim.engine import runtime
 from diffsim.engine.adjoint import Adjoint, Checkpointed, FullTape, Trajectory, Truncated
-from diffsim.engine.executors import choose, make
+from diffsim.engine.executors import EXECUTORS, choose, make
 from diffsim.engine.fields import Fields
 from diffsim.engine.growth import growth
 from diffsim.engine.stages import Part
@@ -43,7 +43,7 @@ class Simulation:
         initial_states: other initial states for each copy: arrays (envs, ...) by the names of the scene's numbers that
             begin with ``initial_``, e.g. "initial_velocity" (envs, n, d), always for each point or body.
         adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
-        executor: "fused", "wide" or "auto".
+        executor: "auto", "fused", "wide" or "staged" (docs/how_stages_work.md says which is what).
         record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,
             which says what each point did at the ground in each step. Costs some time, so it is for looking closely.
 
@@ -80,7 +80,7 @@ class Simulation:
         self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
         self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
         self._initial = problem.initial_states(initial_states or {}, self.envs)
-        self.executor = choices("executor", executor, ("auto", "fused", "wide"))
+        self.executor = choices("executor", executor, EXECUTORS)
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
         runtime.attach(self, device)

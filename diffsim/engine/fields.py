@@ -21,7 +21,7 @@ from taichi.lang import impl
 
 from diffsim.engine.arrays import ROWS, Array
 from diffsim.engine.kernels import Kernels
-from diffsim.engine.memory import Memory, attach_views
+from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
 
@@ -273,6 +273,7 @@ class Fields:
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
         self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
         for array in self._arrays:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
         self._plant(rows + 1, env_last)
@@ -289,19 +290,19 @@ class Fields:
 
     def _plant(self, rows: int, env_last: bool) -> None:
         """Place all arrays: those of one kind side by side, and their gradients behind them in the same order."""
-        beds: list[list[Array]] = []
+        planted: list[tuple[Any, list[Array]]] = []
         kinds: dict[Any, list[Array]] = {}
         for array, kind in zip(self._arrays, self._kinds, strict=True):
             bed = kinds.setdefault(kind, [])
             if sum(a.nodes for a in bed) + array.nodes > _MOST_NODES:
                 bed = kinds[kind] = []
             if not bed:
-                beds.append(bed)
+                planted.append((kind, bed))
             bed.append(array)
         trees: list[tuple[list[Array], list[Any]]] = []
         builder: Any = None
         nodes = _MOST_NODES
-        for bed in beds:
+        for _, bed in planted:
             own = sum(array.nodes for array in bed)
             if nodes + own > _MOST_NODES:
                 if builder is not None:
@@ -316,9 +317,9 @@ class Fields:
             builder.place(scalar)
             trees[-1][1].append(scalar)
         self._trees.append(builder.finalize())
-        self.beds = beds
         if self._serial:
             attach_views(trees)
+            self.beds = Beds([kind for kind, _ in planted], [bed for _, bed in planted])
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""

@@ -6,6 +6,7 @@ compiled. `Fields` places arrays of one kind beside each other, and what lies be
 """
 
 import ctypes
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,10 +14,12 @@ import numpy as np
 import taichi as ti
 
 from diffsim.engine.arrays import Array
+from diffsim.engine.reading import Pool
 
-__all__ = ["Memory", "attach_views"]
+__all__ = ["Beds", "Memory", "attach_views"]
 
 _TYPES = {ti.f32: np.float32, ti.f64: np.float64, ti.i32: np.int32}
+_MOST = 2**31  # elements of a bed that a kernel's whole numbers can count
 
 
 def attach_views(trees: Iterable[tuple[list[Array], list[Any]]]) -> None:
@@ -89,6 +92,47 @@ def _runs(views: Iterable[np.ndarray]) -> list[tuple[np.ndarray, list[int]]]:
         else:
             found.append((begin, size, kind, [k]))
     return [(_at(begin, size, kind), members) for begin, size, kind, members in found]
+
+
+class Beds:
+    """Where arrays lie: those of one kind in one bed, one after the other, their gradients likewise.
+
+    Args:
+        kinds: of each bed: the type of its numbers, how wide they are, whether they have a gradient.
+        beds: its arrays.
+    """
+
+    def __init__(self, kinds: list[tuple[Any, int, bool]], beds: list[list[Array]]):
+        self._kinds, self._places = [Pool(*kind) for kind in kinds], {}
+        self._memory: list[tuple[np.ndarray, np.ndarray | None]] = []
+        for k, bed in enumerate(beds):
+            values = self._whole([array.view for array in bed])
+            self._memory.append((values, self._whole([a.grad.view for a in bed if a.grad is not None])))
+            begin = 0
+            for array in bed:
+                self._places[id(array)] = k, begin
+                begin += math.prod(array.shape)
+            self.fit = begin < _MOST
+
+    @staticmethod
+    def _whole(views: list[np.ndarray]) -> Any:
+        if not views:
+            return None
+        ((whole, members),) = _runs(views)
+        assert members == list(range(len(views)))
+        return whole
+
+    def place_of(self, array: Array) -> tuple[int, int] | None:
+        """The number of its bed and the element with which it begins there; None for an array of somebody else."""
+        return self._places.get(id(array))
+
+    def pool(self, bed: int) -> Pool:
+        """The type of a bed."""
+        return self._kinds[bed]
+
+    def memory(self, bed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Its numbers and their gradients, flat."""
+        return self._memory[bed]
 
 
 class Memory:
