@@ -130,9 +130,11 @@ class Beds:
         """The type of a bed."""
         return self._kinds[bed]
 
-    def memory(self, bed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Its numbers and their gradients, flat."""
-        return self._memory[bed]
+    def memory(self, bed: int, array: Array | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Numbers and their gradients, flat: of the bed, or of one array in it."""
+        if array is None:
+            return self._memory[bed]
+        return array.view.reshape(-1), None if array.grad is None else array.grad.view.reshape(-1)
 
 
 class Memory:

@@ -117,9 +117,7 @@ def _memory(read: Any, k: int, pool: Pool) -> Any:
     if pool.width:
         real = core.get_type_factory_instance().get_tensor_type((pool.width,), real)
     argument = read.insert_ndarray_param(real, 1, f"pool{k}", pool.gradient)
-    return AnyArray(
-        core.make_external_tensor_expr(real, 1, argument, pool.gradient, 0, core.BoundaryMode.UNSAFE)
-    )
+    return AnyArray(core.make_external_tensor_expr(real, 1, argument, pool.gradient, 0, core.BoundaryMode.UNSAFE))
 
 
 def _numbers(read: Any, count: int) -> list[Any]:

@@ -15,7 +15,7 @@ import taichi as ti
 from taichi.lang import impl
 
 from diffsim.engine.abstract import Binding, Structure
-from diffsim.engine.mentions import Mentions
+from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
 
@@ -111,17 +111,17 @@ class _Kernel:
     def __init__(self, group: _Group, fields: Any):
         self._group, self._fields = group, fields
         mentions = [Mentions.of(stage.function) for stage in group.stages]
-        self._names, self._fixed = (_union([getattr(m, what) for m in mentions]) for what in ("names", "fixed"))
-        self._structure = self._abstract(self._names, self._fixed)
+        names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
+        self._structure = self._abstract(names, fixed)
 
     def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
-        records = [self._fields.clock, [stage.records for stage in self._group.stages]]
-        return Structure(records, names, fixed, self._fields.beds.place_of)
+        given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
+        return Structure([self._fields.clock, *given], names, fixed, self._stored, self._fields.beds.place_of)
 
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
-        pools = [self._fields.beds.pool(bed) for bed in self._structure.pools]
+        pools = [self._fields.beds.pool(bed) for bed, _ in self._structure.pools]
         return self._group.differentiable and any(pool.gradient for pool in pools)
 
     def launch(self, turn: int, *, reverse: bool) -> Launch:
@@ -134,12 +134,12 @@ class _Kernel:
             compiled = self._compiled(reverse)
         group, beds = self._group, self._fields.beds
         own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
-        memory = [beds.memory(bed) for bed in self._structure.pools]
+        memory = [beds.memory(bed, array) for bed, array in self._structure.pools]
         return compiled.launch(memory, [*own, *self._structure.integers])
 
     def _compiled(self, reverse: bool) -> Compiled:
         group, structure = self._group, self._structure
-        pools = tuple(self._fields.beds.pool(bed) for bed in structure.pools)
+        pools = tuple(self._fields.beds.pool(bed) for bed, _ in structure.pools)
         functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
         key = (self._fields.real, functions, turns, pools, structure.key, reverse)
@@ -155,17 +155,17 @@ class _Kernel:
         group, stages = self._group, self._group.stages
         envs, passes, turn = numbers[:_FIXED]
         elements = numbers[_FIXED : _FIXED + len(stages)]
-        clock, records = self._structure.bound(Binding(pools, numbers[_FIXED + len(stages) :]))
 
         def act(k: int, env: Any, before: Any) -> None:
-            if reverse and not stages[k].differentiable:
-                return
-            loop(
-                elements[k],
-                lambda element: stages[k].function(
-                    *records[k], env, clock[0], clock[1], element if before is None else before + element
-                ),
-            )
+            def on(element: Any) -> None:
+                binding = Binding(pools, numbers[_FIXED + len(stages) :])
+                clock = self._structure.bound(0, binding)
+                records = self._structure.bound(1 + k, binding).values()
+                at = element if before is None else before + element
+                stages[k].function(*records, env, clock[0], clock[1], at)
+
+            if stages[k].differentiable or not reverse:
+                loop(elements[k], on)
 
         def turns(env: Any) -> None:
             if group.passes == 0:
