@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsim.engine import runtime
 from diffsim.engine.adjoint import Adjoint, Checkpointed, FullTape, Trajectory, Truncated
+from diffsim.engine.background import Assisted, allowed, portable
 from diffsim.engine.executors import EXECUTORS, choose, make
 from diffsim.engine.fields import Fields
 from diffsim.engine.growth import growth
@@ -112,15 +113,21 @@ class Simulation:
         feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
         step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
         largest = max(stage.elements for stage in step)
-        self.executor = choose(self.executor, self.device, self.envs, largest)
+        form = choose(self.executor, self.device, self.envs, largest, portable=portable(problem))
+        if not serial:
+            self.executor = form
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
-        env_last = not serial and self.executor == "fused"
+        env_last = not serial and form == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
         prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
-        run, finish = make(self.executor, prepare, step, final, fields, serial=serial)
+        run, finish = make(form, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
-        self._trajectory = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        self._trajectory: Trajectory | Assisted = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        if self.executor == "auto" and form == "staged" and allowed():
+            settings = {name: value for name, value in self.options.items() if name != "executor"}
+            made_of = (problem, {**settings, "adjoint": self.adjoint, "record": self.record})
+            self._trajectory = Assisted(self._trajectory, made_of, self._copies)
         self._columns = {}
         for name in self._tuned:
             base = name.partition("[")[0]
@@ -366,6 +373,8 @@ class Simulation:
         """Give the memory back; the simulation cannot be used any more."""
         if getattr(self, "_open", False):
             self._open = False
+            if isinstance(getattr(self, "_trajectory", None), Assisted):
+                self._trajectory.close()
             if hasattr(self, "_fields"):
                 self._fields.close()
             runtime.detach(self)

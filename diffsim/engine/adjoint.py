@@ -148,6 +148,11 @@ class Trajectory:
         return losses
 
     @property
+    def envs(self) -> int:
+        """Number of environments."""
+        return self._fields.envs
+
+    @property
     def starts(self) -> list[int]:
         """First step of every segment."""
         return [first for first, _ in self._segments]

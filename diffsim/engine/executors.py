@@ -37,14 +37,15 @@ _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewe
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
 
-def choose(executor: str, device: str, envs: int, elements: int) -> str:
+def choose(executor: str, device: str, envs: int, elements: int, *, portable: bool = True) -> str:
     """The executor to use: what was asked for, or with "auto" what is faster on the device.
 
     Args:
-        executor: "auto", "fused" or "wide".
+        executor: one of `EXECUTORS`.
         device: name of the Taichi device.
         envs: number of environments.
         elements: of the largest stage.
+        portable: whether another process could be given the problem, to compile its fused kernel.
     """
     if executor not in EXECUTORS:
         raise InputError(f"executor is {executor!r}, but it must be one of {', '.join(map(repr, EXECUTORS))}")
@@ -52,7 +53,9 @@ def choose(executor: str, device: str, envs: int, elements: int) -> str:
         raise InputError(f"executor='staged' is for device='cpu', but device is {device!r}; use 'fused' or 'wide'")
     if executor != "auto":
         return executor
-    return "wide" if device != "cpu" and envs < elements and elements >= _MANY else "fused"
+    if device == "cpu":
+        return "staged" if portable else "fused"
+    return "wide" if envs < elements and elements >= _MANY else "fused"
 
 
 def make(

@@ -16,7 +16,7 @@ from taichi.lang import impl
 
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
-from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
+from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
 
 __all__ = ["staged"]
