@@ -39,7 +39,10 @@ class Array:
         field: of one index.
         shape: of the array; `ROWS` stands for a length that `place` is told.
         grad: the array of its gradient, None without one.
+        view: its memory as a NumPy array, (*shape[, width]), once it was placed on a CPU; None after it was freed.
     """
+
+    view: Any = None
 
     def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False):
         self.field, self.shape, self._env_last = field, shape, False
@@ -47,12 +50,16 @@ class Array:
         self.grad: Array | None = Array(field.grad, shape) if gradient else None
 
     def place(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
-        """Put it into a tree of fields, with this many rows."""
+        """Put it and its gradient into a tree of fields, with this many rows."""
+        self.place_alone(builder, axis, rows, env_last=env_last)
+        if self.grad is not None:
+            self.grad.place(builder, axis, rows, env_last=env_last)
+
+    def place_alone(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
+        """The same without the gradient."""
         self.shape = tuple(rows if length == ROWS else length for length in self.shape)
         self._env_last = env_last and len(self.shape) > 1
         builder.dense(axis, int(np.prod(self.shape))).place(self.field)
-        if self.grad is not None:
-            self.grad.place(builder, axis, rows, env_last=env_last)
 
     @property
     def nodes(self) -> int:
@@ -80,6 +87,8 @@ class Array:
 
     def to_numpy(self) -> np.ndarray:
         """Its values, (*shape[, width])."""
+        if self.view is not None:
+            return self.view.copy()
         found = self.field.to_numpy()
         if not self._env_last:
             return found.reshape(*self.shape, *found.shape[1:])
@@ -95,6 +104,12 @@ class Array:
     def fill(self, value: float) -> None:
         """Set every component of every element."""
         self.field.fill(value)
+
+    def forget(self) -> None:
+        """Its memory is given back."""
+        self.view = None
+        if self.grad is not None:
+            self.grad.view = None
 
     def parts(self) -> list[Any]:
         """The fields that Taichi knows of it."""

@@ -23,6 +23,7 @@ from taichi.lang import impl
 
 from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
 from diffsim.engine.kernels import Kernels
+from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
 
@@ -72,7 +73,7 @@ class Fields:
         tuned: names of those that are parameters and therefore have a gradient.
         envs: number of environments.
         precision: "f32" or "f64".
-        serial: run the kernels that move data in one thread (a CPU).
+        serial: the device is a CPU, whose memory Python can reach.
         record_all: a rollout reports every trajectory field, and models declare those that only explain, like
             ``contact``.
     """
@@ -99,6 +100,7 @@ class Fields:
         self.real = REAL[precision]
         self._serial = serial
         self._arrays: list[Array] = []
+        self._kinds: list[tuple[Any, int, bool]] = []  # of each: type, width, whether it has a gradient
         self._scalars: list[Any] = []
         self._trees: list[Any] = []
         self.numbers: list[_Number] = []
@@ -163,10 +165,11 @@ class Fields:
             raise CapacityError(self._explain(env, int(found[env, 0]) - 1, int(found[env, 1])))
 
     def _whole(self, shape: tuple[int, ...]) -> Array:
-        return self._keep(Array(ti.field(ti.i32), shape))
+        return self._keep(Array(ti.field(ti.i32), shape), ti.i32)
 
-    def _keep(self, array: Array) -> Array:
+    def _keep(self, array: Array, real: Any, width: int = 0) -> Array:
         self._arrays.append(array)
+        self._kinds.append((real, width, array.grad is not None))
         return array
 
     def number(self, name: str, elements: Lengths, width: Lengths = 0, index: np.ndarray | None = None) -> Any:
@@ -261,7 +264,7 @@ class Fields:
             field = ti.Vector.field(width, self.real, needs_grad=gradient)
         else:
             field = ti.field(self.real, needs_grad=gradient)
-        return self._keep(Array(field, shape, gradient=gradient))
+        return self._keep(Array(field, shape, gradient=gradient), self.real, width)
 
     @property
     def row_bytes(self) -> int:
@@ -290,33 +293,68 @@ class Fields:
                 f"tune names {', '.join(unread)}, but nothing in this problem depends on it: its gradient is zero"
             )
         self.rows = rows
-        self.index = self.integers(np.concatenate([n.index for n in self.numbers] or [np.zeros(1, np.int32)]))
-        self.bases = [int(b) for b in np.cumsum([0] + [len(n.index) for n in self.numbers])]
+        if not self._serial:
+            self.index = self.integers(np.concatenate([n.index for n in self.numbers] or [np.zeros(1, np.int32)]))
+            self.bases = [int(b) for b in np.cumsum([0] + [len(n.index) for n in self.numbers])]
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
-        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)))
+        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
         for array in self._arrays:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
-        builder, nodes = ti.FieldsBuilder(), 0
-        for array in self._arrays:
-            if nodes + array.nodes > _MOST_NODES:
-                self._trees.append(builder.finalize())
-                builder, nodes = ti.FieldsBuilder(), 0
-            array.place(builder, ti.i, rows + 1, env_last=env_last)
-            nodes += array.nodes
-        for scalar in self._scalars:
-            builder.place(scalar)
-        self._trees.append(builder.finalize())
+        self._plant(rows + 1, env_last)
         self._recorded = [r for r in self.trajectories if r.recorded]
         sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
         self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
-        self.kernels = Kernels(self, serial=self._serial)
-        self.kernels.load(np.concatenate([values for _, values in self.constants]))
+        if self._serial:
+            self.kernels: Any = Memory(self)
+            self.kernels.load()
+        else:
+            self.kernels = Kernels(self)
+            if self.constants:
+                self.kernels.load(np.concatenate([values for _, values in self.constants]))
+
+    def _plant(self, rows: int, env_last: bool) -> None:
+        """Place all arrays: those of one kind side by side, and their gradients behind them in the same order."""
+        planted: list[tuple[Any, list[Array]]] = []
+        kinds: dict[Any, list[Array]] = {}
+        for array, kind in zip(self._arrays, self._kinds, strict=True):
+            bed = kinds.setdefault(kind, [])
+            if sum(a.nodes for a in bed) + array.nodes > _MOST_NODES:
+                bed = kinds[kind] = []
+            if not bed:
+                planted.append((kind, bed))
+            bed.append(array)
+        trees: list[tuple[list[Array], list[Any]]] = []
+        builder: Any = None
+        nodes = _MOST_NODES
+        for _, bed in planted:
+            own = sum(array.nodes for array in bed)
+            if nodes + own > _MOST_NODES:
+                if builder is not None:
+                    self._trees.append(builder.finalize())
+                builder, nodes = ti.FieldsBuilder(), 0
+                trees.append(([], []))
+            for part in [*bed, *(array.grad for array in bed if array.grad is not None)]:
+                part.place_alone(builder, ti.i, rows, env_last=env_last)
+            trees[-1][0].extend(bed)
+            nodes += own
+        for scalar in self._scalars:
+            builder.place(scalar)
+            trees[-1][1].append(scalar)
+        self._trees.append(builder.finalize())
+        if self._serial:
+            attach_views(trees)
+            self.beds = Beds([kind for kind, _ in planted], [bed for _, bed in planted])
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""
         if self._trees:
+            for array in self._arrays:
+                array.forget()
+            self.total.view = self.total.grad.view = None
+            self.kernels = None
             for tree in self._trees:
                 tree.destroy()
             self._trees = []

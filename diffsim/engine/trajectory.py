@@ -54,6 +54,14 @@ class Trajectory:
         return losses
 
     @property
+    def envs(self) -> int:
+        """Number of environments."""
+        return self._fields.envs
+
+    def close(self) -> None:
+        """Nothing is held that would have to be given back."""
+
+    @property
     def starts(self) -> list[int]:
         """First step of every segment."""
         return [first for first, _ in self._segments]
