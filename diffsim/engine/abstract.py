@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from taichi.lang import impl
 
-from diffsim.engine.arrays import Array
+from diffsim.engine.arrays import Array, Shaped
 
 __all__ = ["Binding", "Place", "Structure"]
 
@@ -32,6 +32,23 @@ class Place:
         for index, length in zip(indices[1:], self._lengths, strict=True):
             flat = flat * length + index
         return impl.subscript(None, self._pool, flat if self._base is None else self._base + flat)
+
+
+class Grid:
+    """Stands for a `Shaped` array likewise: an element is found by its number, or by its place on the grid."""
+
+    def __init__(self, place: Place, leading: int, lengths: list[Any]):
+        self._place, self._leading, self._lengths = place, leading, lengths
+
+    def __getitem__(self, indices: Any) -> Any:
+        """An element, in a kernel."""
+        indices, leading = indices if isinstance(indices, tuple) else (indices,), self._leading
+        if len(indices) == leading + 1 + len(self._lengths):
+            element = indices[leading]
+            for index, length in zip(indices[leading + 1 :], self._lengths, strict=True):
+                element = element * length + index
+            indices = (*indices[:leading], element)
+        return self._place[indices]
 
 
 class Binding:
@@ -79,7 +96,8 @@ class Structure:
 
     Attributes:
         key: equal for records that may share a kernel.
-        pools: number of the bed, and the array if it is given by itself, of each argument that is memory.
+        pools: of each argument that is memory the number of the bed, the array if it is given by itself, and how wide
+            its elements are, (rows, columns), if they are matrices.
         integers: values of its whole numbers, likewise.
     """
 
@@ -91,12 +109,12 @@ class Structure:
         stored: set[str] | None,
         place_of: Callable[[Array], tuple[int, int] | None],
     ):
-        self.pools: list[tuple[int, Array | None]] = []
+        self.pools: list[tuple[int, Array | None, tuple[int, ...]]] = []
         self.integers: list[int] = []
         self._records, self._names, self._place_of = records, names, place_of
         self._fixed, self._stored = fixed, stored
         self._alone = {id(array) for array in self._arrays_in(records, "")}
-        self._arrays: dict[int, tuple[int, int | None, list[int]]] = {}  # slots of pool, beginning and lengths
+        self._arrays: dict[tuple[int, tuple[int, ...]], tuple[int, int | None, list[int]]] = {}  # slots of pool, beginning, lengths
         self._given: list[list[int]] = []  # slots of each one's whole numbers, in the order in which they are met
         self._parts: list[Hashable] = []
         for record in records:
@@ -123,6 +141,13 @@ class Structure:
             if binding is not None:
                 begin = None if base is None else binding.integer(base)
                 made = Place(binding.pools[pool], begin, [binding.integer(k) for k in lengths])
+            if isinstance(value, Shaped):
+                if binding is None:
+                    self._given[-1] += [self._slot(length) for length in value.grid[1:]]
+                    part = ("grid", *part, *self._given[-1][len(self._given[-1]) - len(value.grid) + 1 :])
+                else:
+                    own = [binding.integer(next(self._met)) for _ in value.grid[1:]]
+                    made = Grid(made, len(value.shape) - 1, own)
         elif isinstance(value, (list, tuple)):
             self._parts.append((type(value).__name__, len(value)))
             return type(value)([self._walk(entry, name, binding) for entry in value])
@@ -166,7 +191,7 @@ class Structure:
         """Those that are given to the kernel by themselves."""
         if isinstance(value, Array):
             if self._stored is None or name in self._stored:
-                yield value
+                yield _flat(value)
         elif isinstance(value, (list, tuple)):
             for entry in value:
                 yield from self._arrays_in(entry, name)
@@ -179,19 +204,25 @@ class Structure:
                     yield from self._arrays_in(entry, key)
 
     def _slots_of(self, array: Array) -> tuple[int, int | None, list[int]] | None:
-        if id(array) not in self._arrays:
+        array, matrix = _flat(array), array.matrix if isinstance(array, Shaped) else ()
+        key = (id(array), matrix)
+        if key not in self._arrays:
             found = self._place_of(array)
             if found is None:
                 return None
             bed, begin = found
             alone = id(array) in self._alone
-            pool = (bed, array if alone else None)
+            pool = (bed, array if alone else None, matrix)
             if pool not in self.pools:
                 self.pools.append(pool)
             lengths = [self._slot(length) for length in array.shape[1:]]
             base = None if alone else self._slot(begin)
-            self._arrays[id(array)] = self.pools.index(pool), base, lengths
-        return self._arrays[id(array)]
+            self._arrays[key] = self.pools.index(pool), base, lengths
+        return self._arrays[key]
+
+
+def _flat(array: Array) -> Array:
+    return array.flat if isinstance(array, Shaped) else array
 
 
 def _whole(value: Any) -> bool:

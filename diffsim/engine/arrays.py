@@ -126,13 +126,15 @@ class Shaped(Array):
     Attributes:
         flat: that array.
         grid: (n, m, ...) elements along each axis; one length where elements are in a row.
+        matrix: (rows, columns) of an element that is a matrix; empty for others.
     """
 
     def __init__(self, flat: Array, grid: tuple[int, ...], width: Lengths):
         super().__init__(flat.field, flat.shape)
         self.flat, self.grid = flat, grid
-        if isinstance(width, tuple):
-            self.field = MatrixField(flat.field.vars, *width)  # the same components, by two indices
+        self.matrix = width if isinstance(width, tuple) else ()
+        if self.matrix:
+            self.field = MatrixField(flat.field.vars, *self.matrix)  # the same components, by two indices
         self.grad = None if flat.grad is None else Shaped(flat.grad, grid, width)
 
     def _flat(self, indices: Any) -> Any:

@@ -25,8 +25,12 @@ from typing import IO, Any
 import numpy as np
 
 from diffsim.engine.trajectory import Trajectory
+from diffsim.lazy import named
 
 __all__ = ["Assisted", "allowed", "portable"]
+
+SIMULATION = "diffsim.simulation:Simulation"
+"""What the helper makes: it builds on this module, so here it is only named."""
 
 PATIENCE = 2.0
 """So long [s] a simulation runs by itself, compiling not counted, before it starts a helper: who needs a few losses only
@@ -110,7 +114,7 @@ class Assisted:
     def _ask(self, what: bytes, table: np.ndarray, weight: float) -> Any:
         assert self._helper is not None
         segments = len(self.starts)
-        shapes = [(table_envs,) for table_envs in [self._own.envs]]
+        shapes: list[tuple[int, ...]] = [(self._own.envs,)]
         if what == b"g":
             shapes += [(self._copies, table.shape[1]), (self._own.envs, segments)]
         return self._helper.ask(what, table, weight, shapes)
@@ -222,10 +226,8 @@ def _die_with_parent() -> None:
 
 
 def _made(problem: Any, settings: dict[str, Any]) -> tuple[Any, float]:
-    from diffsim.simulation import Simulation
-
     began = time.perf_counter()
-    simulation = Simulation(problem, executor="fused", **settings)
+    simulation = named(SIMULATION)(problem, executor="fused", **settings)
     simulation.value_and_grad(simulation.params(), finite=False)
     return simulation, time.perf_counter() - began
 

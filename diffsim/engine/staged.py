@@ -7,7 +7,7 @@ kernels and NumPy share the fields' memory.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from taichi.lang import impl
 
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
-from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
+from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
 
 __all__ = ["staged"]
@@ -121,8 +121,13 @@ class _Kernel:
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
-        pools = [self._fields.beds.pool(bed) for bed, _ in self._structure.pools]
-        return self._group.differentiable and any(pool.gradient for pool in pools)
+        return self._group.differentiable and any(pool.gradient for pool in self._pools)
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        """What kind of memory each argument is."""
+        kinds = [(self._fields.beds.pool(bed), matrix) for bed, _, matrix in self._structure.pools]
+        return tuple(replace(kind, width=matrix) if matrix else kind for kind, matrix in kinds)
 
     def launch(self, turn: int, *, reverse: bool) -> Launch:
         """A launch, in pass ``turn``."""
@@ -134,12 +139,12 @@ class _Kernel:
             compiled = self._compiled(reverse)
         group, beds = self._group, self._fields.beds
         own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
-        memory = [beds.memory(bed, array) for bed, array in self._structure.pools]
+        memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
         return compiled.launch(memory, [*own, *self._structure.integers])
 
     def _compiled(self, reverse: bool) -> Compiled:
         group, structure = self._group, self._structure
-        pools = tuple(self._fields.beds.pool(bed) for bed, _ in structure.pools)
+        pools = self._pools
         functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
         key = (self._fields.real, functions, turns, pools, structure.key, reverse)
