@@ -1,10 +1,14 @@
 """Simulations that tests share, and how tests are spread over processes."""
 
+import os
 from functools import partial
 from pathlib import Path
 from types import MethodType
 
 import pytest
+
+# Nobody compiles in the background, but where that is tested: it would take the cores from the other tests.
+os.environ["DIFFSIM_BACKGROUND"] = "0"
 
 # Sharing
 
@@ -16,7 +20,7 @@ def keep():
     Who asks for the same problem with the same settings again is given the same simulation, also by way of `again`:
     to run one takes milliseconds, to compile it seconds. Not for tests of compiling or closing.
     """
-    import diffsim as ds  # starts Taichi, which those who only collect tests need not wait for
+    from diffsim.simulation import Simulation
 
     kept = []
 
@@ -35,7 +39,7 @@ def keep():
 
     def simulate(problem, **settings):
         defaults = {"device": "cpu", "precision": "f32", "envs": 1, "shared": True, "record": "usual"}
-        return find(problem, {**defaults, **settings}, lambda: ds.Simulation(problem, **settings))
+        return find(problem, {**defaults, **settings}, lambda: Simulation(problem, **settings))
 
     yield simulate
     for *_, simulation in kept:

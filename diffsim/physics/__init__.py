@@ -6,40 +6,50 @@ brings it holds names, so that nobody who only describes a scene waits for Taich
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from diffsim.errors import InputError
+from diffsim.lazy import named
 
 __all__ = ["Physics", "physics_of", "register", "registered"]
 
 
 @dataclass(frozen=True)
 class Physics:
-    """One kind of world.
+    """One kind of world. Each part is given as it is or as "module:name", and imported when it is asked for.
 
     Attributes:
-        scene: the class of its scenes.
-        build: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`: its stages.
-        look: look(rollout) -> `diffsim.viewing.look.Look`: what is to be seen of one environment; None shows points.
+        scene_at: the class of its scenes.
+        build_at: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`: its stages.
+        look_at: look(rollout) -> `diffsim.viewing.look.Look`: what is to be seen of one environment; None shows points.
     """
 
-    scene: type | str
-    build: Callable[..., Any] | str
-    look: Callable[..., Any] | str | None = None
+    scene_at: type | str
+    build_at: Callable[..., Any] | str
+    look_at: Callable[..., Any] | str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be called or looked up."""
-        for name in ("build", "look"):
-            given = getattr(self, name)
-            if (
-                not callable(given)
-                and not (isinstance(given, str) and ":" in given)
-                and (name, given) != ("look", None)
-            ):
+        for name, given in (("build", self.build_at), ("look", self.look_at or "diffsim:")):
+            if not callable(given) and not (isinstance(given, str) and ":" in given):
                 raise InputError(f"register({name}) is {given!r}, but a function or 'module:function' is needed")
+
+    @property
+    def scene(self) -> Any:
+        """The class of its scenes."""
+        return named(self.scene_at)
+
+    @property
+    def build(self) -> Callable[..., Any]:
+        """The function that builds a model; importing it imports Taichi."""
+        return named(self.build_at)
+
+    @property
+    def look(self) -> Callable[..., Any] | None:
+        """The function that says what is to be seen."""
+        return named(self.look_at)
 
 
 _REGISTRY: dict[str, Physics] = {}
@@ -67,46 +77,26 @@ def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., A
         scene: the class, a specification of kind "scene".
         build: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`, or where it is: "module:function",
             which is imported when a simulation is first made.
-        look: look(rollout) -> `diffsim.viewing.look.Look`, what is to be seen of a rollout of one environment, or where
-            that is; None shows its array "position" as points.
+        look: what is to be seen of a rollout, or where that is; None shows its points.
     """
     _REGISTRY[_name(scene)] = Physics(scene, build, look)
 
 
 def registered() -> tuple[type, ...]:
     """The classes of all scenes that can be simulated."""
-    return tuple(_found(known.scene) for known in _REGISTRY.values())
+    return tuple(known.scene for known in _REGISTRY.values())
 
 
 def physics_of(scene: Any) -> Physics:
-    """How a scene is simulated and seen; what was only named is looked up when it is called.
+    """How a scene is simulated and seen.
 
     Raises:
         InputError: nothing is registered for its class.
     """
     for each in type(scene).__mro__:
         if _name(each) in _REGISTRY:
-            known = _REGISTRY[_name(each)]
-            return Physics(each, _late(known.build), None if known.look is None else _late(known.look))
+            return _REGISTRY[_name(each)]
     raise InputError(
         f"there is no model for a scene of class {type(scene).__name__}; say which builds it with "
         f"ds.physics.register({type(scene).__name__}, build)"
     )
-
-
-def _late(given: Callable[..., Any] | str) -> Callable[..., Any]:
-    """Who wants to see a scene does not import what simulates it."""
-    if callable(given):
-        return given
-
-    def called(*arguments: Any) -> Any:
-        return _found(given)(*arguments)
-
-    return called
-
-
-def _found(given: Any) -> Any:
-    if not isinstance(given, str):
-        return given
-    module, _, name = given.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, VideoError
 from diffsim.files import draft
 from diffsim.rollout import Rollout
 from diffsim.viewing.camera import Viewport
@@ -52,10 +52,6 @@ QUALITY = 18
 
 # Share of an optimisation's picture that the loss curve takes, at the bottom.
 CURVE = 0.36
-
-
-class VideoError(RuntimeError):
-    """The encoder failed; the message ends with what it said last."""
 
 
 def render_video(

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
+import diffsim as ds
 from diffsim.cli.flags import ABOUT_STATUS, Commands, whole_number
-from diffsim.cli.source import find_problem
-from diffsim.gradients import check_gradients, estimate_gradient, gradient_health
+from diffsim.cli.lookup import find_problem
 from diffsim.simulation import Simulation
-from diffsim.tuning import load_params
-from diffsim.viewing import plot_health
 
 __all__ = ["add_commands"]
 
@@ -62,7 +60,7 @@ def _command(commands: Commands, name: str, run: Any, about: str) -> argparse.Ar
 def _params(simulation: Simulation, given: argparse.Namespace) -> dict[str, np.ndarray]:
     """Where to look; the values of one copy."""
     run = given.params or (given.problem if given.problem.is_dir() else None)
-    return simulation.params(given.seed) if run is None else load_params(run)
+    return simulation.params(given.seed) if run is None else ds.load_params(run)
 
 
 def _say(report: Any, given: argparse.Namespace) -> None:
@@ -73,7 +71,7 @@ def check(given: argparse.Namespace) -> int:
     problem = find_problem(given.problem, given.rest)
     options = {} if given.directions is None else {"directions": given.directions}
     with Simulation(problem, device=given.device, precision="f64") as simulation:
-        report = check_gradients(
+        report = ds.check_gradients(
             simulation,
             _params(simulation, given),
             tolerance=given.tolerance,
@@ -88,10 +86,10 @@ def check(given: argparse.Namespace) -> int:
 def health(given: argparse.Namespace) -> int:
     problem = find_problem(given.problem, given.rest)
     with Simulation(problem, device=given.device, precision=given.precision) as simulation:
-        report = gradient_health(simulation, _params(simulation, given))
+        report = ds.gradient_health(simulation, _params(simulation, given))
     _say(report, given)
     if given.plot is not None:
-        plot_health(report, given.plot)
+        ds.plot_health(report, given.plot)
     return report.exit_status
 
 
@@ -101,6 +99,6 @@ def estimate(given: argparse.Namespace) -> int:
     with Simulation(problem, **options) as one:
         params = _params(one, given)
     with Simulation(problem, envs=given.copies, shared=False, **options) as copies:
-        found = estimate_gradient(copies, params, sigma=given.sigma, rounds=given.rounds, seed=given.seed)
+        found = ds.estimate_gradient(copies, params, sigma=given.sigma, rounds=given.rounds, seed=given.seed)
     _say(found, given)
     return 0

@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from diffsim.rollout import Rollout
-from diffsim.simulation import Simulation
-from diffsim.tuning import Result, Run, save_rollouts
+import diffsim as ds
 from diffsim.tuning.load import load_about
-from diffsim.viewing import plot_loss, render_optimisation, write_report
 
 __all__ = ["leave_pictures", "shown_in_video"]
 
@@ -21,7 +18,7 @@ MOST = 12  # iterations whose trajectories are kept
 BYTES = 2**28  # of all of them together in memory: fewer are kept of a large scene
 
 
-def leave_pictures(simulation: Simulation, result: Result, run: Run, *, video: bool) -> Iterator[Path]:
+def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *, video: bool) -> Iterator[Path]:
     """Write them one after the other; the paths.
 
     Args:
@@ -37,10 +34,10 @@ def leave_pictures(simulation: Simulation, result: Result, run: Run, *, video: b
     folder = run.folder
     if not run.holds:
         raise OSError(f"{folder} does not hold this run, so its pictures are left out")
-    yield plot_loss(result.history, folder / "loss.png")
+    yield ds.plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
-    yield save_rollouts(folder, rollouts.items())
-    yield write_report(
+    yield ds.save_rollouts(folder, rollouts.items())
+    yield ds.write_report(
         folder / "report.html",
         rollouts=list(rollouts.items()),
         history=result.history,
@@ -50,10 +47,10 @@ def leave_pictures(simulation: Simulation, result: Result, run: Run, *, video: b
     if video:
         with Console(stderr=True).status("drawing the video"):
             shown = shown_in_video(rollouts, result.best_iteration)
-            yield render_optimisation(shown, result.history, folder / "optimisation.mp4")
+            yield ds.render_optimisation(shown, result.history, folder / "optimisation.mp4")
 
 
-def shown_in_video(rollouts: Mapping[int, Rollout], best: int) -> list[tuple[int, Rollout]]:
+def shown_in_video(rollouts: Mapping[int, ds.Rollout], best: int) -> list[tuple[int, ds.Rollout]]:
     """First, middle and best iteration; fewer in a short run."""
     return [(iteration, rollouts[iteration]) for iteration in sorted(_nearest(rollouts, (0, best // 2, best)))]
 
@@ -63,10 +60,10 @@ def _nearest(known: Iterable[int], wanted: Iterable[int]) -> set[int]:
     return {min((abs(iteration - at), iteration) for iteration in known)[1] for at in wanted}
 
 
-def _rollouts(simulation: Simulation, result: Result) -> dict[int, Rollout]:
+def _rollouts(simulation: ds.Simulation, result: ds.Result) -> dict[int, ds.Rollout]:
     """Of the iterations that the video shows, the last, and others spread evenly between."""
     kept, best = dict(result.snapshots), result.best_iteration
-    found: dict[int, Rollout] = {}
+    found: dict[int, ds.Rollout] = {}
     first = sorted(_nearest(kept, (0, best // 2, best, max(kept))))
     spread = [list(kept)[k] for k in np.linspace(0, len(kept) - 1, min(MOST, len(kept))).round().astype(int)]
     most = MOST

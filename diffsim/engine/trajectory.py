@@ -1,114 +1,20 @@
-"""How to differentiate a rollout: with all of it in memory, segment by segment, or only within windows.
+"""A rollout and its reverse, with all of it in memory, segment by segment, or only within windows.
 
-Both run the same launches inside ``ti.ad.Tape``: a full tape is one segment. With several, the forward sweep keeps
+All run the same launches inside ``ti.ad.Tape``: a full tape is one segment. With several, the forward sweep keeps
 the state at the start of each; the reverse sweep takes the segments from the last, runs each again inside a tape
 and hands the adjoint of its first row to the segment before. Loss and gradient are the same to the bit. Truncated,
 that adjoint is dropped.
 """
 
-import contextlib
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import taichi as ti
 
 from diffsim.engine.executors import Finish, Run
-from diffsim.errors import InputError
-from diffsim.spec import whole
 
-__all__ = ["Adjoint", "Checkpointed", "FullTape", "Trajectory", "Truncated"]
-
-
-@dataclass(frozen=True)
-class FullTape:
-    """Keep every row of the trajectory: the fastest gradient, memory proportional to the steps."""
-
-    def rows(self, steps: int, row_bytes: int) -> int:
-        """How many steps are kept at a time."""
-        return steps
-
-
-@dataclass(frozen=True)
-class Checkpointed:
-    """Keep the rows of one segment and the state at the start of each, and run every segment twice.
-
-    Attributes:
-        every: steps per segment; None with no ``memory`` is the square root of the steps, which needs least.
-        memory: instead, take the longest segments that fit: bytes, or text like "500MB" or "2GB".
-
-    Griewank & Walther 2000 (ACM TOMS 26(1), algorithm 799) treat the general case; this is its first level.
-    """
-
-    every: int | None = None
-    memory: int | str | None = None
-
-    def __post_init__(self) -> None:
-        """Check both numbers."""
-        if self.every is not None and self.memory is not None:
-            raise InputError("Checkpointed takes every or memory, but both were given")
-        if self.every is not None:
-            whole("Checkpointed.every", self.every)
-        if self.memory is not None:
-            _bytes(self.memory)
-
-    def rows(self, steps: int, row_bytes: int) -> int:
-        """How many steps are kept at a time."""
-        if self.every is not None:
-            return min(self.every, steps)
-        if self.memory is not None:
-            fits = int(_bytes(self.memory) // max(row_bytes, 1)) - 1
-            if fits < 1:
-                raise InputError(
-                    f"Checkpointed.memory is {self.memory!r}, but one step of this problem needs {2 * row_bytes} bytes"
-                )
-            return min(fits, steps)
-        return min(steps, max(1, math.isqrt(steps)))
-
-
-@dataclass(frozen=True)
-class Truncated:
-    """Backpropagate through a window of steps at a time, from the state that the steps before led to.
-
-    The loss is that of the whole rollout. The gradient takes the state at the start of each window as given: it is the
-    sum over the windows of the gradient of what the window adds to the loss, an objective's terms at the last row
-    being taken at the last row of every window (a walker's travel is the sum of what it travels in each window). A
-    biased gradient, but one that cannot grow for longer than a window; with ``window`` = steps it is the full one.
-
-    Truncated backpropagation through time: Williams & Peng 1990 (Neural Computation 2(4)), equations 10 to 13.
-
-    Attributes:
-        window: steps in each; the last one has what is left.
-    """
-
-    window: int
-
-    def __post_init__(self) -> None:
-        """Check the number."""
-        whole("Truncated.window", self.window)
-
-    def rows(self, steps: int, row_bytes: int) -> int:
-        """How many steps are kept at a time."""
-        return min(self.window, steps)
-
-
-Adjoint = FullTape | Checkpointed | Truncated
-
-_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
-
-
-def _bytes(memory: int | str) -> float:
-    found = 0.0
-    if isinstance(memory, str):
-        with contextlib.suppress(KeyError, ValueError):
-            found = float(memory[:-2]) * _UNITS[memory[-2:].upper()]
-    elif isinstance(memory, (int, float)) and not isinstance(memory, bool):
-        found = float(memory)
-    if not 0.0 < found < math.inf:
-        raise InputError(f"Checkpointed.memory is {memory!r}, but bytes or text like '500MB' is needed")
-    return found
+__all__ = ["Trajectory"]
 
 
 class Trajectory:
@@ -146,6 +52,14 @@ class Trajectory:
         kernels.losses(losses)
         self._fields.check_limit()
         return losses
+
+    @property
+    def envs(self) -> int:
+        """Number of environments."""
+        return self._fields.envs
+
+    def close(self) -> None:
+        """Nothing is held that would have to be given back."""
 
     @property
     def starts(self) -> list[int]:
@@ -248,6 +162,8 @@ class Trajectory:
         """Losses, and the gradient of each segment with its own end; none waits for a later one's adjoint."""
         kernels, fields = self._fields.kernels, self._fields
         losses, keep = np.empty(fields.envs), ti.ad.no_grad(kernels.losses)
+        # What is prepared is read in every window: it is turned once, when all of them have added to its adjoint.
+        self._run(0, 0, 1, 0, 0.0)
         for segment, (first, count) in enumerate(self._segments):
             if segment:
                 kernels.next_window(self._segments[segment - 1][1], losses)
@@ -255,11 +171,17 @@ class Trajectory:
                 own = {name: value[:, first : first + count + 1] for name, value in cotangents.items()}
                 fields.seed(own, count + 1)
             with ti.ad.Tape(fields.total, clear_gradients=False):
-                self._run(first, count, segment == 0, 0, 0.0)
+                self._run(first, count, 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+            if not segment:
+                kernels.take_adjoint(0)  # of the initial state
         fields.check_limit()
         kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
+        kernels.clear_sums()
+        kernels.give_adjoint(0)
+        with ti.ad.Tape(fields.total, clear_gradients=False):
+            self._run(0, 0, 1, 0, 0.0)
         kernels.gather(out, losses)
         self._stale = False
         return losses

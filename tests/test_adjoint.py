@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from diffsim.engine.growth import growth
+from diffsim.adjoint import growth
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.02, 3.0])
