@@ -32,7 +32,9 @@ def paint_scale(canvas: Canvas, corner: tuple[float, float], scale: Scale) -> No
     """The colours from low to high between two words, left of a corner [pixels]."""
     size, (low, high) = STYLE.small_size * canvas.unit, scale.ends
     right, y = corner
-    left = right - max(5.6, 0.65 * len(high) + 0.4) * size
+    # Words of this length leave the same room, so that the scales of several lines stand below each other.
+    room = canvas.width_of(high, size) + 0.8 * size
+    left = right - max(room, 5.6 * size if len(high) > 6 else 0.0)
     canvas.text(high, (right, y), size=size, colour=STYLE.quiet, anchor="rs")
     across = np.linspace(left - 5.0 * size, left, 33)
     level = np.full_like(across, y + 0.35 * size)
