@@ -1,10 +1,11 @@
-# Everything runs in a virtual environment in .venv, made on first use. `make test PYTHON=python3.12` picks another Python.
+# Everything runs in a virtual environment in .venv, made on first use: `make demo` installs what the demo needs, `make
+# test` adds the rest. `make test PYTHON=python3.12` picks another Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test browser check bench kills docs pictures gallery clean
 
-demo: .venv/ready
+demo: .venv/demo
 	$(BIN)/python scenes/mass_spring_walker.py
 
 test: .venv/ready browser
@@ -50,13 +51,19 @@ pictures: .venv/ready
 gallery: .venv/ready
 	$(BIN)/python docs/gallery.py
 
-.venv/ready: pyproject.toml
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.venv/demo: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[video,robots,completion,test,docs,dev]"
+	$(INSTALL) ".[video]"
+	touch $@
+
+.venv/ready: .venv/demo
+	$(INSTALL) ".[video,robots,completion,test,docs,dev]"
 	touch $@
 
 .venv/bench: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	$(INSTALL) ".[bench]"
 	touch $@
 
 clean:

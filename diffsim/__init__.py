@@ -13,175 +13,99 @@ whole trajectory::
         ds.render_video(sim.rollout(result.best_params), "walk.mp4")
 """
 
+from __future__ import annotations
+
+import importlib
 import os
+from typing import Any
 
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on standard output when imported
 
-from diffsim.engine import frontend
+# A name is imported when it is first used (PEP 562): who describes a scene waits neither for Taichi nor for matplotlib.
+# `__init__.pyi` says the same to editors and type checkers.
+_NAMES = {
+    "adjoint": ("Checkpointed", "FullTape", "Truncated"),
+    "controllers": ("MLP", "PD", "OpenLoop", "Sine"),
+    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
+    "gradients": (
+        "GradientEstimate",
+        "GradientReport",
+        "HealthReport",
+        "check_gradients",
+        "estimate_gradient",
+        "gradient_health",
+    ),
+    "objectives": (
+        "Effort",
+        "ForwardVelocity",
+        "Height",
+        "MatchTrajectory",
+        "Objective",
+        "ReachPose",
+        "ReachTarget",
+        "TrackJoints",
+        "Travel",
+        "Upright",
+    ),
+    "physics.articulated.links": ("Actuator", "Geom", "Joint", "Link", "Site"),
+    "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
+    "physics.articulated.scene": ("Articulated",),
+    "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
+    "physics.mass_spring.scene": ("Ground", "MassSpring"),
+    "physics.rigid_bodies.bodies": ("Box", "Capsule", "Disc", "HalfPlane", "Polygon", "Segment"),
+    "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),
+    "physics.rigid_bodies.scene": ("RigidBodies",),
+    "problem": ("Problem",),
+    "rollout": ("Rollout",),
+    "simulation": ("Simulation",),
+    "tuning": (
+        "SGD",
+        "Adam",
+        "CosineDecay",
+        "ExponentialDecay",
+        "NormalisedGradientDescent",
+        "PiecewiseConstant",
+        "Result",
+        "RMSProp",
+        "Run",
+        "SavedRun",
+        "load_history",
+        "load_params",
+        "load_problem",
+        "load_run",
+        "save_rollouts",
+        "tune",
+    ),
+    "viewing": (
+        "plot_health",
+        "plot_loss",
+        "render_optimisation",
+        "render_video",
+        "save_png",
+        "snapshot",
+        "write_report",
+    ),
+}
+_HOME = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
-frontend.install()  # before the first @ti.func
+__all__ = sorted(_HOME)  # noqa: PLE0605
 
-from diffsim.controllers import MLP, PD, OpenLoop, Sine
-from diffsim.engine.adjoint import Checkpointed, FullTape, Truncated
-from diffsim.errors import DeviceError, DivergenceError, GradientError, InputError, OmissionWarning
-from diffsim.gradients import (
-    GradientEstimate,
-    GradientReport,
-    HealthReport,
-    check_gradients,
-    estimate_gradient,
-    gradient_health,
-)
-from diffsim.objectives import (
-    Effort,
-    ForwardVelocity,
-    Height,
-    MatchTrajectory,
-    Objective,
-    ReachPose,
-    ReachTarget,
-    TrackJoints,
-    Travel,
-    Upright,
-)
-from diffsim.problem import Problem
-from diffsim.rollout import Rollout
-from diffsim.scene import (
-    Actuator,
-    Articulated,
-    Box,
-    Capsule,
-    Disc,
-    Geom,
-    Ground,
-    HalfPlane,
-    Joint,
-    Lattice,
-    Link,
-    MassSpring,
-    Pin,
-    Polygon,
-    RigidBodies,
-    Rope,
-    Segment,
-    Site,
-    Slider,
-    Spring,
-    Weld,
-    from_image,
-    from_mesh,
-    grid,
-    load_mjcf,
-    load_urdf,
-)
-from diffsim.simulation import Simulation
-from diffsim.tuning import (
-    SGD,
-    Adam,
-    CosineDecay,
-    ExponentialDecay,
-    NormalisedGradientDescent,
-    PiecewiseConstant,
-    Result,
-    RMSProp,
-    Run,
-    SavedRun,
-    load_history,
-    load_params,
-    load_problem,
-    load_run,
-    save_rollouts,
-    tune,
-)
-from diffsim.viewing import (
-    plot_health,
-    plot_loss,
-    render_optimisation,
-    render_video,
-    save_png,
-    snapshot,
-    write_report,
-)
 
-__all__ = [
-    "MLP",
-    "PD",
-    "SGD",
-    "Actuator",
-    "Adam",
-    "Articulated",
-    "Box",
-    "Capsule",
-    "Checkpointed",
-    "CosineDecay",
-    "DeviceError",
-    "Disc",
-    "DivergenceError",
-    "Effort",
-    "ExponentialDecay",
-    "ForwardVelocity",
-    "FullTape",
-    "Geom",
-    "GradientError",
-    "GradientEstimate",
-    "GradientReport",
-    "Ground",
-    "HalfPlane",
-    "HealthReport",
-    "Height",
-    "InputError",
-    "Joint",
-    "Lattice",
-    "Link",
-    "MassSpring",
-    "MatchTrajectory",
-    "NormalisedGradientDescent",
-    "Objective",
-    "OmissionWarning",
-    "OpenLoop",
-    "PiecewiseConstant",
-    "Pin",
-    "Polygon",
-    "Problem",
-    "RMSProp",
-    "ReachPose",
-    "ReachTarget",
-    "Result",
-    "RigidBodies",
-    "Rollout",
-    "Rope",
-    "Run",
-    "SavedRun",
-    "Segment",
-    "Simulation",
-    "Sine",
-    "Site",
-    "Slider",
-    "Spring",
-    "TrackJoints",
-    "Travel",
-    "Truncated",
-    "Upright",
-    "Weld",
-    "check_gradients",
-    "estimate_gradient",
-    "from_image",
-    "from_mesh",
-    "gradient_health",
-    "grid",
-    "load_history",
-    "load_mjcf",
-    "load_params",
-    "load_problem",
-    "load_run",
-    "load_urdf",
-    "plot_health",
-    "plot_loss",
-    "render_optimisation",
-    "render_video",
-    "save_png",
-    "save_rollouts",
-    "snapshot",
-    "tune",
-    "write_report",
-]
+def __getattr__(name: str) -> Any:
+    """A public name, or a part of the package, imported now."""
+    if name in _HOME:
+        found = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = found  # the next time Python finds it by itself
+        return found
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, for completion."""
+    return sorted({*globals(), *_HOME})

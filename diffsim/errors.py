@@ -44,3 +44,11 @@ class MissingExtraError(ImportError):
 
 class OmissionWarning(UserWarning):
     """A file holds what is not simulated, and was asked to be loaded without it; the message lists it."""
+
+
+class VideoError(RuntimeError):
+    """The encoder failed; the message ends with what it said last."""
+
+
+class StartWarning(UserWarning):
+    """A scene starts where it cannot stay, e.g. with a joint beyond its limits; the message names it."""

@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from diffsim.errors import DivergenceError
+from diffsim.lazy import named
 from diffsim.problem import Problem
 
 __all__ = ["Place", "Rollout", "first_not_finite"]
+
+PLAYER = "diffsim.viewing.report:rollout_html"
+"""What shows a rollout in a notebook: viewing builds on rollouts, so here it is only named."""
 
 
 class Place(NamedTuple):
@@ -127,9 +131,7 @@ class Rollout(Mapping[str, np.ndarray]):
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
-        from diffsim.viewing.report import rollout_html  # viewing imports this module
-
-        return rollout_html(self)
+        return str(named(PLAYER)(self))
 
     def first_not_finite(self) -> Place | None:
         """Where the trajectory stopped being finite, None if it did not."""

@@ -8,20 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.engine import runtime
-from diffsim.engine.adjoint import Adjoint, Checkpointed, FullTape, Trajectory, Truncated
-from diffsim.engine.background import Assisted, allowed, portable
-from diffsim.engine.executors import EXECUTORS, choose, make
-from diffsim.engine.fields import Fields
-from diffsim.engine.growth import growth
-from diffsim.engine.stages import Part
+from diffsim.adjoint import Adjoint, Checkpointed, FullTape, Truncated, growth
 from diffsim.errors import DivergenceError, InputError
-from diffsim.models import MODELS
+from diffsim.physics import physics_of
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import array, choices, whole
 
-__all__ = ["Simulation"]
+__all__ = ["EXECUTORS", "Simulation"]
+
+EXECUTORS = ("auto", "fused", "wide", "staged")
 
 Params = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -68,8 +64,7 @@ class Simulation:
     ):
         if not isinstance(problem, Problem):
             raise InputError(f"Simulation takes a Problem, but {problem!r} was given")
-        if type(problem.scene) not in MODELS:
-            raise InputError(f"there is no model for a scene of class {type(problem.scene).__name__}")
+        self._physics = physics_of(problem.scene)
         if not isinstance(adjoint, Adjoint):
             raise InputError(f"adjoint is {adjoint!r}, but FullTape(), Checkpointed() or Truncated(window) is needed")
         self.problem, self.device, self.adjoint = problem, device, adjoint
@@ -84,6 +79,9 @@ class Simulation:
         self.executor = choices("executor", executor, EXECUTORS)
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
+        from diffsim.engine import runtime  # Taichi: only who simulates waits for it
+
+        self._runtime = runtime
         runtime.attach(self, device)
         self._open = True
         try:
@@ -94,23 +92,32 @@ class Simulation:
             raise
 
     def _build(self) -> None:
+        from diffsim.engine.background import Assisted, allowed, portable
+        from diffsim.engine.executors import choose, make
+        from diffsim.engine.fields import Fields
+        from diffsim.engine.stages import Part, requests
+        from diffsim.engine.trajectory import Trajectory
+
         problem = self.problem
         controller, objective = problem.controller, problem.objective
-        reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
+        reads = requests(controller, objective)
         numbers = dict(self._numbers)
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
         serial = self.device == "cpu"
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
         self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
-        model = MODELS[type(problem.scene)](problem.scene, fields, problem.steps, reads)
+        model = self._physics.build(problem.scene, fields, problem.steps, reads)
+        model = model.complete(problem.scene, problem.steps, fields.arrays)
+        for part in (controller, *getattr(objective, "terms", (objective,))):
+            model.check(part)
         nothing = Part()
         known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
         fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
-        feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
+        feedback = bool(requests(controller)) or bool(aim.step and requests(objective))
         step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
         largest = max(stage.elements for stage in step)
         form = choose(self.executor, self.device, self.envs, largest, portable=portable(problem))
@@ -156,7 +163,7 @@ class Simulation:
         """The table of numbers with these parameters."""
         if not self._open:
             raise InputError("this simulation is closed; make a new one")
-        runtime.check(self)
+        self._runtime.check(self)
         if params.keys() != self._shapes.keys():
             given, wanted = (", ".join(names) or "nothing" for names in (params, self._tuned))
             raise InputError(f"params holds {given}, but this problem tunes {wanted}")
@@ -180,7 +187,7 @@ class Simulation:
             DivergenceError: the loss is not finite (shared parameters only; else that entry is not).
         """
         self._need_objective()
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             losses = self._trajectory.forward(self._load(params))
         return self._loss(losses, params)
 
@@ -217,14 +224,14 @@ class Simulation:
 
     def _record(self, params: Params) -> Rollout:
         steps, arrays = self.problem.steps, {}
-        for name, (elements, width) in self._fields.recorded().items():
-            arrays[name] = np.zeros((self.envs, steps + 1, elements, *((width,) if width else ())))
+        for name, shape in self._fields.recorded().items():
+            arrays[name] = np.zeros((self.envs, steps + 1, *shape))
 
         def keep(first: int, count: int, rows: Arrays) -> None:
             for name, value in rows.items():
                 arrays[name][:, first : first + count + 1] = value[:, : count + 1]
 
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             losses = self._trajectory.forward(self._load(params), keep)
         for name in self._fields.per_step():
             arrays[name] = arrays[name][:, :-1]
@@ -316,7 +323,7 @@ class Simulation:
     def _reverse(
         self, params: Params, weight: float, cotangents: Arrays | None, observe: Any = None
     ) -> tuple[np.ndarray, Arrays]:
-        with runtime.precision(self.precision):
+        with self._runtime.precision(self.precision):
             table = self._load(params)
             out = np.zeros((self._copies, table.shape[1]))
             losses = self._trajectory.gradient(table, out, weight, cotangents, observe)
@@ -373,11 +380,11 @@ class Simulation:
         """Give the memory back; the simulation cannot be used any more."""
         if getattr(self, "_open", False):
             self._open = False
-            if isinstance(getattr(self, "_trajectory", None), Assisted):
+            if hasattr(self, "_trajectory"):
                 self._trajectory.close()
             if hasattr(self, "_fields"):
                 self._fields.close()
-            runtime.detach(self)
+            self._runtime.detach(self)
 
     def __enter__(self) -> Simulation:
         """The simulation itself."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -175,6 +176,9 @@ def _alive(value: Any) -> Any:
 
 
 def _class_of(name: Any, values: dict[str, Any]) -> Any:
+    if name not in Spec._classes and isinstance(name, str):
+        package = importlib.import_module(__package__)
+        getattr(package, name if name in package.__all__ else "__all__")  # a public name is imported when it is used
     if name not in Spec._classes:
         known = ", ".join(sorted(Spec._classes))
         raise UnknownClassError(

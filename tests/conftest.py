@@ -20,7 +20,7 @@ def keep():
     Who asks for the same problem with the same settings again is given the same simulation, also by way of `again`:
     to run one takes milliseconds, to compile it seconds. Not for tests of compiling or closing.
     """
-    import diffsim as ds  # starts Taichi, which those who only collect tests need not wait for
+    from diffsim.simulation import Simulation
 
     kept = []
 
@@ -39,7 +39,7 @@ def keep():
 
     def simulate(problem, **settings):
         defaults = {"device": "cpu", "precision": "f32", "envs": 1, "shared": True, "record": "usual"}
-        return find(problem, {**defaults, **settings}, lambda: ds.Simulation(problem, **settings))
+        return find(problem, {**defaults, **settings}, lambda: Simulation(problem, **settings))
 
     yield simulate
     for *_, simulation in kept:
@@ -55,7 +55,7 @@ LATE = (
     ("test_conformance.py", "linked", "test_wrong_gradients_are_found"),
     ("test_conformance.py", "linked", "test_environments_with_parameters_of_their_own_are_single_runs_bit_for_bit"),
     ("test_conformance.py", "linked", "test_shared_environments_average_over_their_initial_states"),
-    ("test_articulated_motion.py", "humanoid", ""),
+    ("articulated/test_motion.py", "humanoid", ""),
     ("test_discs_without_friction.py", "0.8", "test_the_gradient_of_a_head_on_impact"),
 )
 """On request: file, how the parameters begin, and the test, or all. Each compiles for half a minute or more."""
@@ -64,7 +64,17 @@ LATE = (
 def is_late(item):
     """Whether a test is on request by `LATE`."""
     name, _, params = item.name.partition("[")
-    return any(item.path.name == file and params.startswith(begin) and test in ("", name) for file, begin, test in LATE)
+    return any(is_file(item, file) and params.startswith(begin) and test in ("", name) for file, begin, test in LATE)
+
+
+def is_file(item, file):
+    """Whether a test stands in a file, given by its name with or without its folder."""
+    return item.path.as_posix().endswith(f"/{file}")
+
+
+def length(item):
+    """Where a test's file stands among those that take long."""
+    return next((k for k, file in enumerate(LONG) if is_file(item, file)), len(LONG))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
@@ -72,7 +82,7 @@ def pytest_collection_modifyitems(config, items):
     """Long ones first; and what is marked `bench` on request only: `make bench`, or any call whose -m names it."""
     for item in filter(is_late, items):
         item.add_marker(pytest.mark.bench)
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    items.sort(key=length)
     if "bench" in config.getoption("markexpr"):
         return
     asked_not = [item for item in items if item.get_closest_marker("bench")]
@@ -86,12 +96,12 @@ def pytest_collection_modifyitems(config, items):
 LONG = (
     "test_scenes.py",
     "test_conformance.py",
-    "test_articulated_gradients.py",
-    "test_articulated_motion.py",
-    "test_rigid_closed_forms.py",
-    "test_rigid_many.py",
-    "test_rigid_stacks.py",
-    "test_compliant_contact.py",
+    "articulated/test_gradients.py",
+    "articulated/test_motion.py",
+    "rigid_bodies/test_closed_forms.py",
+    "rigid_bodies/test_many.py",
+    "rigid_bodies/test_stacks.py",
+    "articulated/test_compliant_contact.py",
     "test_estimators.py",
     "test_check.py",
     "test_docs.py",
@@ -99,7 +109,7 @@ LONG = (
     "test_smoothing.py",
     "test_health.py",
     "test_adjoint.py",
-    "test_flight_and_contact.py",
+    "mass_spring/test_flight_and_contact.py",
     "test_truncated.py",
 )
 """Files that take long, the longest first: begun last, one would keep the others waiting."""

@@ -14,14 +14,14 @@ import diffsim as ds
 from diffsim.controllers import CONTROLLERS
 from diffsim.events import describe
 from diffsim.gradients.report import ALL
-from diffsim.models import MODELS
 from diffsim.objectives import OBJECTIVES, Sum
-from diffsim.scene.pairs import spots
+from diffsim.physics import registered
+from diffsim.physics.articulated.pairs import spots
 from diffsim.spec import Spec
 
 from . import examples
 
-REGISTERED = {"SCENES": tuple(MODELS), "CONTROLLERS": CONTROLLERS, "OBJECTIVES": OBJECTIVES}
+REGISTERED = {"SCENES": registered(), "CONTROLLERS": CONTROLLERS, "OBJECTIVES": OBJECTIVES}
 PARTS = [("SCENES", "scene"), ("CONTROLLERS", "controller"), ("OBJECTIVES", "objective")]
 
 SEGMENT = 5  # does not divide the steps: segments of 5, 5 and 2
@@ -44,7 +44,7 @@ SPARED = {
 }
 
 # What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, gradients of all numbers of a
-# robot are in tests/physics/test_articulated_gradients.py, of contact of rigid bodies in tests/physics/test_rigid_*.py,
+# robot are in tests/physics/articulated/test_gradients.py, of contact of rigid bodies in tests/physics/rigid_bodies,
 # and what `LATE` names is shown by mass-spring bodies: it is the engine's, or the check's own.
 ON_REQUEST = ("monoped", "quadruped", "crowd")
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import matplotlib.pyplot as plt
 import pytest
 
-from diffsim.models import MODELS
+from diffsim import physics
 from diffsim.spec import Spec
 
 from .examples import CONTROLLERS, OBJECTIVES, SCENES
@@ -58,10 +58,10 @@ def apart(monkeypatch, tmp_path):
     """A folder of its own; what a page registers is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Spec, "_classes", dict(Spec._classes))
-    models = dict(MODELS)
+    known = dict(physics._REGISTRY)
     yield tmp_path
-    MODELS.clear()
-    MODELS.update(models)
+    physics._REGISTRY.clear()
+    physics._REGISTRY.update(known)
     plt.close("all")
 
 

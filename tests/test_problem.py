@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
+from diffsim.physics.mass_spring.lattice import grid
+from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.problem import Problem
-from diffsim.scene import Ground, MassSpring, grid
 from diffsim.spec import Spec, number
 
 

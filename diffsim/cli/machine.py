@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from diffsim.cli.flags import Commands, whole_number
-from diffsim.cli.source import find_problem
+from diffsim.cli.lookup import find_problem
 from diffsim.cli.table import print_facts
-from diffsim.engine import runtime
 from diffsim.errors import MissingExtraError
 from diffsim.simulation import Simulation
 from diffsim.tuning.environment import version
-from diffsim.viewing import find_encoder
 
 __all__ = ["ShowVersion", "add_commands"]
 
@@ -111,6 +109,9 @@ def _seconds(run: Callable[[Any], Any], params: Any) -> float:
 
 def info(given: argparse.Namespace) -> int:
     """What there is."""
+    from diffsim.engine import runtime
+    from diffsim.viewing import find_encoder
+
     cache = runtime.cache_folder()
     files = [path for path in cache.rglob("*") if path.is_file()] if cache.is_dir() else []
     found: dict[str, Any] = {
@@ -145,7 +146,5 @@ def completion(given: argparse.Namespace) -> int:
         import shtab
     except ImportError:
         raise MissingExtraError('completion needs the package shtab: pip install "diffsim[completion]"') from None
-    from diffsim.cli.main import parser
-
-    print(shtab.complete(parser(), given.shell))
+    print(shtab.complete(given.parser, given.shell))
     return 0

@@ -7,9 +7,9 @@ import io
 import sys
 from collections.abc import Sequence
 
-from diffsim.cli import judge, machine, runs, scenes
+from diffsim.cli import gradients, machine, runs, scenes
 from diffsim.cli.flags import INTERRUPTED, REFUSALS, REFUSED, Commands, complain, plain_warnings
-from diffsim.viewing import VideoError
+from diffsim.errors import VideoError
 
 __all__ = ["main", "parser"]
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if rest and not given.takes_flags:
         hint = "; flags of a script come after it" if getattr(given, "scene", None) else ""
         all_commands.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
-    given.rest = rest
+    given.rest, given.parser = rest, all_commands
     try:
         with plain_warnings():
             status = given.command(given)
@@ -55,6 +55,6 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action=machine.ShowVersion)
     commands = Commands(made)
-    for group in (scenes, judge, runs, machine):
+    for group in (scenes, gradients, runs, machine):
         group.add_commands(commands)
     return made

@@ -11,22 +11,13 @@ from typing import Any
 
 import numpy as np
 
+import diffsim as ds
+from diffsim.cli.artifacts import shown_in_video
 from diffsim.cli.flags import Commands
-from diffsim.cli.leave import shown_in_video
-from diffsim.cli.source import find_run
+from diffsim.cli.lookup import find_run
 from diffsim.cli.table import print_facts, print_table, sparkline
 from diffsim.errors import InputError
-from diffsim.rollout import Rollout
 from diffsim.simulation import Simulation
-from diffsim.tuning import SavedRun
-from diffsim.viewing import (
-    plot_comparison,
-    render_optimisation,
-    render_video,
-    save_png,
-    snapshot,
-    write_report,
-)
 
 __all__ = ["add_commands"]
 
@@ -97,28 +88,28 @@ def render(given: argparse.Namespace) -> int:
         raise InputError(f"--output is {path}, but a file made with --{given.kind} ends in .{given.kind}")
     if given.kind == "html":
         chosen = list(rollouts.items()) if at is None else [(at, rollouts[at])]
-        path = write_report(
+        path = ds.write_report(
             path, rollouts=chosen, history=run.history, about=run.about, best_iteration=run.best_iteration
         )
     elif given.kind == "png":
         rollout = rollouts[_shown(rollouts, run.best_iteration) if at is None else at]
-        path = save_png(snapshot(rollout, _row(rollout, given.time), size=given.size or (960, 720)), path)
+        path = ds.save_png(ds.snapshot(rollout, _row(rollout, given.time), size=given.size or (960, 720)), path)
     elif at is None:
         shown = shown_in_video(rollouts, run.best_iteration)
-        path = render_optimisation(shown, run.history, path, size=given.size, speed=given.speed)
+        path = ds.render_optimisation(shown, run.history, path, size=given.size, speed=given.speed)
     else:
-        path = render_video(
+        path = ds.render_video(
             rollouts[at], path, size=given.size or (640, 480), speed=given.speed, title=f"iteration {at}"
         )
     print(path)
     return 0
 
 
-def _shown(rollouts: Mapping[int, Rollout], best: int) -> int:
+def _shown(rollouts: Mapping[int, ds.Rollout], best: int) -> int:
     return best if best in rollouts else max(rollouts)
 
 
-def _row(rollout: Rollout, time: float | None) -> int:
+def _row(rollout: ds.Rollout, time: float | None) -> int:
     if time is None:
         return -1
     if not 0.0 <= time <= rollout.time[-1] + 1e-9:
@@ -126,7 +117,7 @@ def _row(rollout: Rollout, time: float | None) -> int:
     return int(np.argmin(np.abs(rollout.time - time)))
 
 
-def _simulated(run: SavedRun) -> Rollout:
+def _simulated(run: ds.SavedRun) -> ds.Rollout:
     """Of the best parameters, where no trajectory was saved."""
     options = {name: value for name, value in run.options.items() if name in ("device", "precision")}
     with Simulation(run.problem, **options) as simulation:
@@ -136,7 +127,7 @@ def _simulated(run: SavedRun) -> Rollout:
 # show and compare
 
 
-def _summary(run: SavedRun) -> dict[str, Any]:
+def _summary(run: ds.SavedRun) -> dict[str, Any]:
     """What a table says of a run; None where a number is not finite."""
     losses = [record["loss"] for record in run.history]
     first = next((loss for loss in losses if loss == loss), None)
@@ -218,6 +209,8 @@ def compare(given: argparse.Namespace) -> int:
     runs = [find_run(folder, given.scene) for folder in given.runs]
     found = sorted((_summary(run) for run in runs), key=lambda entry: entry["best_loss"])
     if given.plot is not None:
+        from diffsim.viewing import plot_comparison
+
         plot_comparison({str(run.folder): run.history for run in runs}, given.plot)
     if given.json:
         print(json.dumps(found, indent=2))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
     INCOMPLETE,
     INTERRUPTED,
@@ -18,13 +19,11 @@ from diffsim.cli.flags import (
     plain_warnings,
     whole_number,
 )
-from diffsim.cli.leave import leave_pictures
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
-from diffsim.viewing.tables import command_of
 
 __all__ = ["scene_main"]
 
@@ -160,6 +159,8 @@ def _tune(
 
 def _again() -> str:
     """The command that goes on with this run."""
+    from diffsim.viewing.tables import command_of
+
     words = [word for word in sys.orig_argv if word != "--resume"]
     return command_of({"environment": {"command": [*words, "--resume"]}}) or ""
 

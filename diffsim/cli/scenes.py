@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffsim.cli import scene
 from diffsim.cli.flags import Commands
-from diffsim.cli.source import about_scene, find_scene, has_main_line, scene_files
+from diffsim.cli.lookup import about_scene, find_scene, has_main_line, scene_files
 from diffsim.cli.table import print_table
 from diffsim.errors import InputError
 

@@ -1,1 +1,5 @@
 """The engine: how stages become kernels, and kernels gradients."""
+
+from diffsim.engine import frontend
+
+frontend.install()  # before the first @ti.func

@@ -5,15 +5,31 @@ statements that only its optimiser removes: most of the time to compile a kernel
 number from the beginning.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from taichi.lang import impl
+from taichi.lang.matrix import MatrixField
 
-__all__ = ["ROWS", "Array"]
+__all__ = ["ROWS", "Array", "Named", "Shaped", "axes", "count"]
 
 ROWS = -1
 """Stands for the number of rows in a shape, until it is known."""
+
+
+Lengths = int | tuple[int, ...]
+"""A number of elements or components, or the lengths of their axes."""
+
+
+def axes(lengths: Lengths) -> tuple[int, ...]:
+    """The lengths of all axes; none for 0."""
+    return lengths if isinstance(lengths, tuple) else (lengths,) if lengths else ()
+
+
+def count(lengths: Lengths) -> int:
+    """How many there are in all."""
+    return math.prod(lengths) if isinstance(lengths, tuple) else lengths
 
 
 class Array:
@@ -99,3 +115,51 @@ class Array:
         """The fields that Taichi knows of it."""
         own = [self.field, *self.field._get_field_members()]
         return own + (self.grad.parts() if self.grad is not None else [])
+
+
+class Shaped(Array):
+    """An array as stages see it, whose elements lie on a grid or are matrices.
+
+    An element is found by its number, ``a[env, row, element]``, or by its place, ``a[env, row, i, j]``. In memory, and
+    for all that moves numbers, it is the array that it was made of: elements in one row, matrices as vectors by rows.
+
+    Attributes:
+        flat: that array.
+        grid: (n, m, ...) elements along each axis; one length where elements are in a row.
+    """
+
+    def __init__(self, flat: Array, grid: tuple[int, ...], width: Lengths):
+        super().__init__(flat.field, flat.shape)
+        self.flat, self.grid = flat, grid
+        if isinstance(width, tuple):
+            self.field = MatrixField(flat.field.vars, *width)  # the same components, by two indices
+        self.grad = None if flat.grad is None else Shaped(flat.grad, grid, width)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether its elements are matrices."""
+        return self.field is not self.flat.field
+
+    def _flat(self, indices: Any) -> Any:
+        leading = len(self.shape) - 1
+        if isinstance(indices, tuple) and len(indices) == leading + len(self.grid):
+            element = indices[leading]
+            for index, length in zip(indices[leading + 1 :], self.grid[1:], strict=True):
+                element = element * length + index
+            indices = (*indices[:leading], element)
+        return self.flat._flat(indices)
+
+    def to_numpy(self) -> np.ndarray:
+        """Its values, (*shape, *grid[, width])."""
+        found = self.flat.to_numpy()
+        width = (self.field.n, self.field.m) if self.is_matrix else found.shape[len(self.shape) :]
+        return found.reshape(*found.shape[: len(self.shape) - 1], *self.grid, *width)
+
+
+class Named(NamedTuple):
+    """An array of the trajectory, as controllers and objectives ask for it."""
+
+    array: Array
+    elements: int
+    width: tuple[int, ...]  # of a vector or matrix, none of a scalar
+    recorded: bool  # whether a rollout reports it

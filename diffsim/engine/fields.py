@@ -8,6 +8,8 @@ Three kinds:
     trajectory   (env, row, element): one row per step of the segment, and one more.
 
 And whole numbers without a gradient: constants of the scene's structure, and what stages decide as they run.
+
+``elements`` may be the shape of a grid, (n, m), and ``width`` that of a matrix, (d, d).
 """
 
 import math
@@ -19,7 +21,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine.arrays import ROWS, Array
+from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.runtime import REAL
@@ -54,6 +56,13 @@ class _Rows:
     accumulates: bool
     recorded: int  # how many leading elements a rollout reports; 0 none
     per_step: bool
+    grid: tuple[int, ...]  # of its elements, and of their components, as they were declared
+    parts: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row of it in a rollout."""
+        return (*(self.grid if self.recorded == count(self.grid) else (self.recorded,)), *self.parts)
 
 
 class Fields:
@@ -96,6 +105,7 @@ class Fields:
         self._trees: list[Any] = []
         self.numbers: list[_Number] = []
         self.trajectories: list[_Rows] = []
+        self.arrays: dict[str, Named] = {}  # of the trajectory, as stages see them
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
@@ -162,68 +172,82 @@ class Fields:
         self._kinds.append((real, width, array.grad is not None))
         return array
 
-    def number(self, name: str, elements: int, width: int = 0, index: np.ndarray | None = None) -> Any:
-        """The field of a number, (env, element), of vectors if ``width`` is not 0.
+    def number(self, name: str, elements: Lengths, width: Lengths = 0, index: np.ndarray | None = None) -> Any:
+        """The field of a number, (env, element), of vectors or matrices if ``width`` is not 0.
 
-        The number's shape is broadcast to (elements,) or (elements, width), unless ``index`` of that shape
-        says which entry of the flattened number each slot holds (-1: none, the slot is zero).
+        The number's shape is broadcast to (*elements, *width), unless ``index`` of that shape says which entry of the
+        flattened number each slot holds (-1: none, the slot is zero).
+
+        Raises:
+            InputError: the number has a shape that cannot be broadcast to that.
         """
-        shape = (elements, width) if width else (elements,)
+        shape = (*(axes(elements) or (0,)), *axes(width))
         columns = self.columns[name]
         if index is None:
             own = np.arange(columns.stop - columns.start).reshape(self._shapes[name])
-            index = np.broadcast_to(own, shape)
+            try:
+                index = np.broadcast_to(own, shape)
+            except ValueError:
+                raise InputError(
+                    f"{name} has shape {self._shapes[name]}, which does not spread over {shape}; give fields.number "
+                    "its own lengths, as elements=(n, m) and width=d or (d, d), or an index"
+                ) from None
         index = np.where(index < 0, self.spare, columns.start + index).astype(np.int32).reshape(-1)
         tuned = name in self.tuned
-        field = self._place((self.envs, max(elements, 1)), width, gradient=tuned)
+        field = self._room(elements, width, gradient=tuned)
         self._read.add(name)
-        if elements:
-            self.numbers.append(_Number(field, width, elements, index, tuned))
-        return field
+        if count(elements):
+            self.numbers.append(_Number(field, count(width), count(elements), index, tuned))
+        return _seen(field, elements, width)
 
-    def zeros(self, elements: int, width: int = 0) -> Any:
+    def zeros(self, elements: Lengths, width: Lengths = 0) -> Any:
         """A field like that of a number, for a scene that does not have it: zero, without a gradient."""
-        return self._place((self.envs, max(elements, 1)), width, gradient=False)
+        return _seen(self._room(elements, width, gradient=False), elements, width)
 
-    def derived(self, elements: int, width: int = 0, *, of: Iterable[str]) -> Any:
+    def derived(self, elements: Lengths, width: Lengths = 0, *, of: Iterable[str]) -> Any:
         """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
         gradient = any(name in self.tuned for name in of)
-        field = self._place((self.envs, max(elements, 1)), width, gradient=gradient)
+        field = self._room(elements, width, gradient=gradient)
         if gradient:
-            self.derivatives.append((field, width, max(elements, 1)))
-        return field
+            self.derivatives.append((field, count(width), max(count(elements), 1)))
+        return _seen(field, elements, width)
 
     def trajectory(
         self,
         name: str,
-        elements: int,
-        width: int = 0,
+        elements: Lengths,
+        width: Lengths = 0,
         *,
         state: bool = False,
         accumulates: bool = False,
         recorded: bool | int = True,
         per_step: bool = False,
     ) -> Any:
-        """A field (env, row, element).
+        """A field (env, row, element); a rollout holds it as (row, *elements, *width).
 
         Declare them in the order in which a step writes them: where several stop being finite in one step, the first
         of them is named.
 
         Args:
             name: what a rollout calls it.
-            elements: how many; none still makes a field, of one element that nothing uses.
-            width: components of a vector, 0 for scalars.
+            elements: how many, or along each axis of a grid; none still makes a field, of one element that nothing
+                uses.
+            width: components of a vector, (rows, columns) of a matrix, 0 for scalars.
             state: row + 1 is written at row, and the next step starts from it.
             accumulates: stages add to it, so it is cleared before they run.
             recorded: whether a rollout reports it; a number: that many elements of it.
             per_step: nothing writes it at the last row, where no step starts.
         """
-        field = self._place((self.envs, ROWS, max(elements, 1)), width, gradient=True)
-        kept = elements
+        size = max(count(elements), 1)
+        field = self._place((self.envs, ROWS, size), count(width), gradient=True)
+        kept = count(elements)
         if recorded is not True:
-            kept = recorded or (elements if self.record_all else 0)
-        self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
-        return field
+            kept = recorded or (kept if self.record_all else 0)
+        shapes = (axes(elements), axes(width))
+        self.trajectories.append(_Rows(name, field, count(width), size, state, accumulates, kept, per_step, *shapes))
+        seen = _seen(field, elements, width)
+        self.arrays[name] = Named(seen, count(elements), axes(width), bool(kept))
+        return seen
 
     def put_before(self, name: str, first: int) -> None:
         """List the trajectory fields from ``first`` on right before the one of that name, if it is there."""
@@ -231,6 +255,9 @@ class Fields:
         if name in names:
             at = names.index(name)
             self.trajectories = [*self.trajectories[:at], *self.trajectories[first:], *self.trajectories[at:first]]
+
+    def _room(self, elements: Lengths, width: Lengths, *, gradient: bool) -> Array:
+        return self._place((self.envs, max(count(elements), 1)), count(width), gradient=gradient)
 
     def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Array:
         if width:
@@ -346,16 +373,16 @@ class Fields:
 
     # Reading
 
-    def recorded(self) -> dict[str, tuple[int, int]]:
-        """Elements and width of every array that a rollout reports, by name."""
-        return {r.name: (r.recorded, r.width) for r in self._recorded}
+    def recorded(self) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of every array that a rollout reports, (*elements, *width), by name."""
+        return {r.name: r.shape for r in self._recorded}
 
     def per_step(self) -> set[str]:
         """Names of the recorded arrays that have a value per step, and none at the last row."""
         return {r.name for r in self._recorded if r.per_step}
 
     def read(self) -> dict[str, np.ndarray]:
-        """The rows that are in memory, of every recorded array: (envs, rows + 1, elements[, width]) float64."""
+        """The rows that are in memory, of every recorded array: (envs, rows + 1, *elements, *width) float64."""
         flat = np.empty(self.offsets[-1])
         self.kernels.record(flat)
         return self._split(flat)
@@ -369,15 +396,22 @@ class Fields:
         self.kernels.seed(flat)
 
     def adjoint(self) -> dict[str, np.ndarray]:
-        """The adjoint of the state that was kept last, (envs, elements[, width]) in the simulation's precision."""
-        return {r.name: kept.to_numpy() for r, kept in zip(self.states, self.adjoints, strict=True)}
+        """The adjoint of the state that was kept last, (envs, *elements, *width) in the simulation's precision."""
+        pairs = zip(self.states, self.adjoints, strict=True)
+        return {r.name: kept.to_numpy().reshape(self.envs, *(r.grid or (1,)), *r.parts) for r, kept in pairs}
 
     def _split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         found = {}
         for r, start, end in zip(self._recorded, self.offsets[:-1], self.offsets[1:], strict=True):
-            shape = (self.envs, self.rows + 1, r.recorded, *((r.width,) if r.width else ()))
-            found[r.name] = flat[start:end].reshape(shape)
+            found[r.name] = flat[start:end].reshape(self.envs, self.rows + 1, *r.shape)
         return found
+
+
+def _seen(field: Array, elements: Lengths, width: Lengths) -> Array:
+    """The array as stages see it."""
+    if isinstance(elements, tuple) or isinstance(width, tuple):
+        return Shaped(field, axes(elements), width)
+    return field
 
 
 def _check_size(shape: tuple[int, ...]) -> None:

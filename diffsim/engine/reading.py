@@ -27,10 +27,10 @@ PLACE = "diffsim: a kernel of stages"  # what Taichi says of where a statement s
 
 @dataclass(frozen=True)
 class Pool:
-    """The type of a stretch of memory: of its numbers, how wide they are (0: scalars), and if there is a gradient."""
+    """The type of a stretch of memory: of its numbers, of their components, and whether there is a gradient."""
 
     real: Any
-    width: int
+    width: tuple[int, ...]  # none for scalars, rows and columns of matrices
     gradient: bool
 
 
@@ -115,7 +115,7 @@ def kernel(
 def _memory(read: Any, k: int, pool: Pool) -> Any:
     real = cook_dtype(pool.real)
     if pool.width:
-        real = core.get_type_factory_instance().get_tensor_type((pool.width,), real)
+        real = core.get_type_factory_instance().get_tensor_type(pool.width, real)
     argument = read.insert_ndarray_param(real, 1, f"pool{k}", pool.gradient)
     return AnyArray(core.make_external_tensor_expr(real, 1, argument, pool.gradient, 0, core.BoundaryMode.UNSAFE))
 

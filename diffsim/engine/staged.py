@@ -1,11 +1,12 @@
 """An executor of small kernels that know no sizes: a few stages each, launched one after the other from Python.
 
-They compile in a fraction of the time of one kernel of everything, whose cost grows with the square of what is in it; and
-a kernel that was read once in this process, or that Taichi's cache has, serves every simulation with the same stages and the
-same structure of records (`diffsim.engine.abstract`). Values and gradients have the bits of `fused`. For a CPU, where
-kernels and NumPy share the fields' memory.
+They compile in a fraction of the time of one kernel of everything, whose cost grows with the square of what is in it;
+and a kernel that was read once in this process, or that Taichi's cache has, serves every simulation with the same
+stages and the same structure of records (`diffsim.engine.abstract`). Values and gradients have the bits of `fused`. For
+a CPU, where kernels and NumPy share the fields' memory.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,7 @@ class _Kernel:
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
-        pools = [self._fields.beds.pool(bed) for bed, _ in self._structure.pools]
+        pools = [self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools]
         return self._group.differentiable and any(pool.gradient for pool in pools)
 
     def launch(self, turn: int, *, reverse: bool) -> Launch:
@@ -129,17 +130,17 @@ class _Kernel:
         try:
             compiled = self._compiled(reverse)
         except Exception:
-            # A whole number that must be known beforehand after all: with all of them known, or the error is the stage's.
+            # A whole number must be known beforehand after all; or, with all of them known, the error is the stage's.
             self._structure = self._abstract(None, None)
             compiled = self._compiled(reverse)
         group, beds = self._group, self._fields.beds
         own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
-        memory = [beds.memory(bed, array) for bed, array in self._structure.pools]
+        memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
         return compiled.launch(memory, [*own, *self._structure.integers])
 
     def _compiled(self, reverse: bool) -> Compiled:
         group, structure = self._group, self._structure
-        pools = tuple(self._fields.beds.pool(bed) for bed, _ in structure.pools)
+        pools = tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in structure.pools)
         functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
         key = (self._fields.real, functions, turns, pools, structure.key, reverse)
@@ -168,23 +169,23 @@ class _Kernel:
                 loop(elements[k], on)
 
         def turns(env: Any) -> None:
+            def choose(now: Any) -> None:
+                each, before = now, None
+                if group.passes > 1:
+                    each, before = now % len(stages), now // len(stages)
+                for k in range(len(stages)):
+                    offset = None if before is None else before * elements[k]
+                    condition(each == k, functools.partial(act, k, env, offset))
+
             if group.passes == 0:
                 act(0, env, turn * elements[0])
-            elif len(stages) == 1 and group.passes == 1:
-                act(0, env, None)
-            elif len(stages) == 1:
-                loop(passes, lambda now: act(0, env, now * elements[0]))
+            elif len(stages) > 1:
+                loop(passes * len(stages), choose)
             elif group.passes == 1:
-                loop(len(stages), lambda now: [condition(now == k, lambda k=k: act(k, env, None)) for k in order])
+                act(0, env, None)
             else:
-                loop(passes * len(stages), lambda now: [
-                    condition(
-                        now % len(stages) == k, lambda k=k: act(k, env, now // len(stages) * elements[k])
-                    )
-                    for k in order
-                ])  # fmt: skip
+                loop(passes, lambda now: act(0, env, now * elements[0]))
 
-        order = range(len(stages))
         loop(envs, turns)
 
 

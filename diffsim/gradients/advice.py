@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from diffsim.gradients.health_report import HealthReport, Passes
-    from diffsim.rollout import Place
+from diffsim.gradients.health_numbers import DIGITS, HealthNumbers, Passes
+from diffsim.rollout import Place
 
-__all__ = ["DIGITS", "advise", "diagnose"]
-
-DIGITS = {"f32": -float(np.log10(2.0**-24)), "f64": -float(np.log10(2.0**-53))}
-"""Decimal digits that a number holds, 7.2 and 16.0: its rounding error is at most 6.0e-8 of it, or 1.1e-16."""
+__all__ = ["advise", "diagnose"]
 
 TOO_MANY = 3.0
 """Decimal digits that an adjoint may gain. Beyond them, gradients of neighbouring parameters differ by orders of
@@ -36,7 +32,7 @@ DOMINANT = 0.5, 0.25
 NAMES = {"f32": "float32", "f64": "float64"}
 
 
-def diagnose(report: HealthReport) -> dict[str, str]:
+def diagnose(report: HealthNumbers) -> dict[str, str]:
     """Findings by kind, see `HealthReport.findings`."""
     passes, found = report.passes, {}
     if passes.forward:
@@ -67,7 +63,7 @@ def diagnose(report: HealthReport) -> dict[str, str]:
     return found
 
 
-def advise(report: HealthReport) -> dict[str, str]:
+def advise(report: HealthNumbers) -> dict[str, str]:
     """Advice by kind, see `HealthReport.advice`."""
     passes, found = report.passes, {}
     blown = [place for place in passes.forward if passes.largest[place.env] >= HUGE[passes.precision]]
@@ -114,7 +110,7 @@ def _likewise(found: Sequence[Any]) -> str:
     return f"; {more} more environment{'s' * (more > 1)} likewise" if more > 0 else ""
 
 
-def _in_f64(report: HealthReport) -> Passes | None:
+def _in_f64(report: HealthNumbers) -> Passes | None:
     """The passes in float64 of a simulation in float32."""
     return report.other if report.passes.precision == "f32" else None
 
@@ -125,7 +121,7 @@ def _backward(passes: Passes) -> list[Place]:
     return [place for place in passes.backward if place.env not in lost]
 
 
-def _steep(report: HealthReport) -> str:
+def _steep(report: HealthNumbers) -> str:
     """What has an infinite slope: an array whose adjoint is lost all at once, or a parameter."""
     passes = report.passes
     for place in _backward(passes):
@@ -144,7 +140,7 @@ def _gained(passes: Passes) -> float:
     return float(np.nanmax(passes.digits, initial=-np.inf))
 
 
-def _explosion(report: HealthReport) -> str:
+def _explosion(report: HealthNumbers) -> str:
     passes = report.passes
     env = int(np.nanargmax(passes.digits))
     digits = float(passes.digits[env])
@@ -158,7 +154,7 @@ def _explosion(report: HealthReport) -> str:
     return f"{text}. Rounding errors leave {passes.limit - digits:.1f} of the {passes.limit:.1f} digits."
 
 
-def _against_growth(report: HealthReport) -> dict[str, str]:
+def _against_growth(report: HealthNumbers) -> dict[str, str]:
     passes, found = report.passes, {}
     env = int(np.nanargmax(passes.digits))
     window = _window(report, env)
@@ -186,7 +182,7 @@ def _against_growth(report: HealthReport) -> dict[str, str]:
     return found
 
 
-def _window(report: HealthReport, env: int) -> int:
+def _window(report: HealthNumbers, env: int) -> int:
     """Steps in which the adjoint grows by `TOO_MANY` digits: as the fit says or, beyond the rollout, as it did."""
     norms, factor = report.passes.norms[env], float(report.passes.growth[env])
     if factor > 1.0 and TOO_MANY / np.log10(factor) < report.steps:
@@ -197,7 +193,7 @@ def _window(report: HealthReport, env: int) -> int:
     return int(report.at[known[-1]] - report.at[beyond[-1]])
 
 
-def _share_of_contacts(report: HealthReport, env: int) -> float:
+def _share_of_contacts(report: HealthNumbers, env: int) -> float:
     """Share of the growth in steps in which some contact switches; 0 unless contacts dominate it."""
     norms = report.passes.norms[env]
     if report.contacts is None or len(report.at) < report.steps or not (np.isfinite(norms) & (norms > 0.0)).all():
@@ -212,7 +208,7 @@ def _share_of_contacts(report: HealthReport, env: int) -> float:
 # Vanishing
 
 
-def _vanishing(report: HealthReport) -> list[tuple[int, int]]:
+def _vanishing(report: HealthNumbers) -> list[tuple[int, int]]:
     """(environment, step) up to which the adjoint is zero.
 
     One that is zero throughout counts only if the gradient is zero too; else the state is not the way to the loss.
@@ -228,7 +224,7 @@ def _vanishing(report: HealthReport) -> list[tuple[int, int]]:
 # Precision
 
 
-def _disagrees(report: HealthReport) -> bool:
+def _disagrees(report: HealthNumbers) -> bool:
     row = _compared(report)
     if row is None:
         return False
@@ -239,12 +235,12 @@ def _disagrees(report: HealthReport) -> bool:
     return bool((counts & ((row.angle > ANGLE) | (np.abs(row.ratio - 1.0) > RATIO))).any())
 
 
-def _compared(report: HealthReport) -> Any:
+def _compared(report: HealthNumbers) -> Any:
     """The gradient of all parameters, of a simulation in float32 that was compared to float64; else None."""
     return report.gradient[-1] if _in_f64(report) is not None and report.gradient else None
 
 
-def _disagreement(report: HealthReport) -> str:
+def _disagreement(report: HealthNumbers) -> str:
     row = _compared(report)
     copy = int(np.argmax(np.nan_to_num(row.angle, nan=-1.0) + np.abs(np.nan_to_num(row.ratio, nan=1.0) - 1.0)))
     text = f"The gradient in float32 is {row.angle[copy]:.3g} degrees off the one in float64, and {row.ratio[copy]:.3g}"
@@ -253,7 +249,7 @@ def _disagreement(report: HealthReport) -> str:
     return f"{text} times as long{when}."
 
 
-def _parted(report: HealthReport, envs: slice) -> int | None:
+def _parted(report: HealthNumbers, envs: slice) -> int | None:
     """The last step at which the adjoints are as far apart as they are long."""
     assert report.apart is not None
     with np.errstate(invalid="ignore"):
@@ -261,7 +257,7 @@ def _parted(report: HealthReport, envs: slice) -> int | None:
     return int(report.at[steps[-1]]) if len(steps) else None
 
 
-def _exact_suffices(report: HealthReport) -> bool:
+def _exact_suffices(report: HealthNumbers) -> bool:
     """Whether float64 is right where float32 is not."""
     exact = _in_f64(report)
     if exact is None or exact.forward or exact.backward or _gained(exact) > exact.limit - SPARE:

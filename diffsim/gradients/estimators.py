@@ -8,16 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
 from diffsim.spec import choices, number, numbers_by_name, whole
-
-if TYPE_CHECKING:
-    from diffsim.tuning.search import Tunable
+from diffsim.tunable import Tunable
 
 __all__ = ["ESTIMATORS", "GradientEstimate", "Sampler", "estimate_gradient"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diffsim.engine.growth import growth
+from diffsim.adjoint import Checkpointed, growth
 from diffsim.errors import InputError
 from diffsim.events import contact_name
-from diffsim.gradients.advice import DIGITS
-from diffsim.gradients.health_report import Change, HealthReport, ParameterGradient, Passes
+from diffsim.gradients.health_numbers import DIGITS, Change, ParameterGradient, Passes
+from diffsim.gradients.health_report import HealthReport
 from diffsim.rollout import Place, Rollout, first_not_finite
 from diffsim.spec import whole
 
@@ -100,8 +100,6 @@ class _Look:
     """Forward and reverse pass in one precision."""
 
     def __init__(self, sim: Simulation, params: Mapping[str, Any], precision: str, every: int):
-        from diffsim.engine.adjoint import Checkpointed  # imports Taichi, as the simulation has
-
         with sim.again(precision=precision, adjoint=Checkpointed(every=every), record="all") as made:
             rollout = made.rollout(params, finite=False)
             self.at, self.adjoint = made.adjoints(params)

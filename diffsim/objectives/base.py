@@ -6,18 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.engine.fields import Fields
-from diffsim.engine.stages import Model, Part
+from diffsim.engine.stages import Model, Part, requests
 from diffsim.errors import InputError
-from diffsim.spec import Spec, number, whole
+from diffsim.spec import Spec, array, number, whole
 
-__all__ = ["Objective", "Sum", "check_point", "index_of", "point_given"]
+__all__ = ["Objective", "Sum", "check_dimension", "check_point", "index_of", "point_given"]
 
 
 class Objective(Spec):
     """Base of all objectives: a frozen dataclass with ``eq=False`` and a last field ``weight: float = 1.0``.
 
     Attributes:
-        reads: what the model must provide: "centre", "velocity", "observation", "actuator_state".
+        reads: arrays that the model must provide, by name; "actuator_state" stands for the position and the velocity
+            of each actuator.
         weight: factor of this term.
     """
 
@@ -84,7 +85,7 @@ class Sum(Objective):
     @property
     def reads(self) -> frozenset[str]:
         """What any term reads."""
-        return frozenset().union(*(term.reads for term in self.terms))
+        return requests(*self.terms)
 
     def check(self, scene: Any, steps: int) -> None:
         """Check every term."""
@@ -116,9 +117,27 @@ def point_given(owner: str, point: Any) -> int | str | None:
     return point if point is None or isinstance(point, str) else whole(f"{owner}.point", point, least=0)
 
 
-def index_of(model: Model, point: int | str | None) -> int:
-    """Index of a point, body, link or site; 0 for None."""
-    return model.place_names.index(point) if isinstance(point, str) else point or 0
+def index_of(owner: str, model: Model, point: int | str | None) -> int:
+    """Index of a point, body, link or site; 0 for None.
+
+    Raises:
+        InputError: the model has no such place; `check_point` says so sooner, of a scene that tells its places.
+    """
+    if isinstance(point, str):
+        if point not in model.place_names:
+            names = ", ".join(model.place_names) or "none"
+            raise InputError(f"{owner}.point is {point!r}, but the places of a {model.kind} with a name are {names}")
+        return model.place_names.index(point)
+    if point is not None and point >= model.places:
+        raise InputError(f"{owner}.point is {point}, but a {model.kind} has {model.places} (0 to {model.places - 1})")
+    return point or 0
+
+
+def check_dimension(owner: str, value: Any, scene: Any) -> None:
+    """Raise InputError if a vector, or None, has not as many components as the scene has dimensions."""
+    d = getattr(scene, "dimension", None)
+    if value is not None and d is not None:
+        array(f"{owner} of a scene in {d} dimensions", value, (d,))
 
 
 def check_point(owner: str, point: int | str | None, scene: Any) -> None:
@@ -128,7 +147,10 @@ def check_point(owner: str, point: int | str | None, scene: Any) -> None:
     if hasattr(scene, "place"):
         scene.place(f"{owner}.point", point)
         return
-    n, kind = len(scene.numbers()["initial_position"]), "bodies" if hasattr(scene, "bodies") else "points"
+    known = scene.numbers()
+    if "initial_position" not in known:
+        return  # the model knows, once it is built
+    n, kind = len(known["initial_position"]), "bodies" if hasattr(scene, "bodies") else "points"
     if isinstance(point, str):
         raise InputError(f"{owner}.point is {point!r}, but {kind} of this scene have numbers (0 to {n - 1}), no names")
     if point >= n:

@@ -2,8 +2,8 @@
 
 from diffsim.tuning.load import SavedRun, load_history, load_params, load_problem, load_run, save_rollouts
 from diffsim.tuning.optimizers import SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
+from diffsim.tuning.parameter_matrix import clip_by_norm, global_norm
 from diffsim.tuning.result import Result
-from diffsim.tuning.rows import clip_by_norm, global_norm
 from diffsim.tuning.run import Run
 from diffsim.tuning.schedules import Constant, CosineDecay, ExponentialDecay, PiecewiseConstant, Schedule
 from diffsim.tuning.tune import tune

@@ -20,7 +20,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.spec import number
-from diffsim.tuning.rows import Rows, row_norms
+from diffsim.tuning.parameter_matrix import Rows, row_norms
 from diffsim.tuning.schedules import Schedule
 
 __all__ = ["SGD", "Adam", "NormalisedGradientDescent", "Optimizer", "RMSProp", "State"]

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.lazy import named
+
 __all__ = ["Result", "Snapshots"]
+
+CURVES = "diffsim.viewing.report:result_html"
+"""What shows a result in a notebook: only who looks at pictures pays for them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,9 +62,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Curves and a table, for notebooks."""
-        from diffsim.viewing.report import result_html  # only who looks at pictures pays for them
-
-        return result_html(self)
+        return str(named(CURVES)(self))
 
 
 class Snapshots:

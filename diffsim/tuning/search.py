@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from diffsim.errors import DivergenceError
 from diffsim.spec import numbers_by_name
+from diffsim.tunable import Tunable
 from diffsim.tuning.optimizers import Optimizer
-from diffsim.tuning.rows import Rows, clip_rows, row_norms
+from diffsim.tuning.parameter_matrix import Rows, clip_rows, row_norms
 from diffsim.tuning.smoothing import Smoothed
 
-__all__ = ["MOST_REJECTIONS", "Evaluation", "Search", "Tunable"]
+__all__ = ["MOST_REJECTIONS", "Evaluation", "Search"]
 
 MOST_REJECTIONS = 20  # in a row, then a copy is given up: by then the step is 2^-20, a millionth, of what it was
 SHORTEN = 0.5  # step length after a rejection; any value below 1 works, smaller ones overshoot the wall's near side
@@ -26,33 +27,6 @@ RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rej
 
 # What `Search.saved` keeps besides the states of the optimizer.
 SAVED = ("x", "kept_x", "kept_gradient", "scale", "strikes", "alive", "started", "unharmed")
-
-
-class Tunable(Protocol):
-    """What can be tuned: a `Simulation`, or anything like it.
-
-    Two things are used where they are there. ``adjoint_growth``, a number or (copies,) or None, is the factor per step
-    by which the adjoint grew in the last `value_and_grad`, and goes into the history. ``again(window=h)`` makes the
-    same simulation with truncated backpropagation, to be closed.
-    """
-
-    @property
-    def problem(self) -> Any:
-        """Has ``limits(name) -> (low, high)``."""
-
-    @property
-    def envs(self) -> int:
-        """Number of copies."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether all copies have the same parameters; else every array has a leading axis of copies."""
-
-    def params(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Initial parameters."""
-
-    def value_and_grad(self, params: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
-        """Loss, a number or (copies,), and its gradient, arrays like ``params``."""
 
 
 @dataclass(frozen=True, eq=False)

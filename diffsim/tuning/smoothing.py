@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from diffsim.gradients.estimators import GradientEstimate, Sampler
 from diffsim.spec import numbers_by_name
-
-if TYPE_CHECKING:
-    from diffsim.tuning.search import Tunable
+from diffsim.tunable import Tunable
 
 __all__ = ["Smoothed"]
 

@@ -15,9 +15,9 @@ from diffsim.files import finite, with_nan
 from diffsim.spec import number, whole
 from diffsim.tuning.folder import Folder
 from diffsim.tuning.optimizers import Adam, Optimizer
+from diffsim.tuning.parameter_matrix import Rows
 from diffsim.tuning.progress import Progress, progress_for
 from diffsim.tuning.result import Result, Snapshots
-from diffsim.tuning.rows import Rows
 from diffsim.tuning.run import Run
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search, Tunable
 from diffsim.tuning.smoothing import Smoothed

@@ -11,7 +11,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 
 if TYPE_CHECKING:
-    from diffsim.viewing.drawings import Drawing
+    from diffsim.viewing.sight import Sight
 
 __all__ = ["Content", "View", "smooth", "steady", "track_of"]
 
@@ -51,22 +51,22 @@ class Content(NamedTuple):
     follows: bool
 
     @classmethod
-    def of(cls, drawings: Sequence[Drawing], rollouts: Sequence[Rollout], view: View) -> Content:
-        """All of some drawings, of these rollouts; cameras follow all of them or none."""
-        follows = any(drawing.roams for drawing in drawings) if view.follow is None else view.follow
-        pairs = zip(drawings, rollouts, strict=True)
-        parts = [drawing.content(track_of(drawing, rollout) if follows else None) for drawing, rollout in pairs]
+    def of(cls, sights: Sequence[Sight], rollouts: Sequence[Rollout], view: View) -> Content:
+        """All that is to be seen of these rollouts; cameras follow all of them or none."""
+        follows = any(sight.roams for sight in sights) if view.follow is None else view.follow
+        pairs = zip(sights, rollouts, strict=True)
+        parts = [sight.content(track_of(sight, rollout) if follows else None) for sight, rollout in pairs]
         return cls(np.concatenate(parts), follows)
 
 
-def track_of(drawing: Drawing, rollout: Rollout) -> np.ndarray:
-    """(rows, d) where a camera is that follows a drawing [m].
+def track_of(sight: Sight, rollout: Rollout) -> np.ndarray:
+    """(rows, d) where a camera is that follows what is seen [m].
 
-    Along the last axis, up and down, it goes only if the drawing gets farther than its size; what hops, hops. There it
+    Along the last axis, up and down, it goes only if that gets farther than its size; what hops, hops. There it
     is at zero otherwise.
     """
-    found = smooth(steady(drawing.centre, drawing.size), rollout.time)
-    if float(np.ptp(found[:, -1])) <= drawing.size:
+    found = smooth(steady(sight.centre, sight.size), rollout.time)
+    if float(np.ptp(found[:, -1])) <= sight.size:
         found[:, -1] = 0.0
     return found
 

@@ -1,6 +1,6 @@
 """All robots that gymnasium ships against MuJoCo: steps, 500 of them, places, energies and derivatives.
 
-Three of them are in the default tests, tests/physics/test_articulated_motion.py.
+Three of them are in the default tests, tests/physics/articulated/test_motion.py.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from .. import gymnasium_robots as gym
 pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
-from ..physics.against_mujoco import STEPS, Twins
+from ..physics.articulated.against_mujoco import STEPS, Twins
 
 pytestmark = pytest.mark.bench
 

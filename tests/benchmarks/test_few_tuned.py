@@ -7,7 +7,7 @@ import pytest
 
 import diffsim as ds
 
-from ..physics.test_articulated_gradients import problem
+from ..physics.articulated.test_gradients import problem
 
 pytestmark = pytest.mark.bench
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.mjcf import load_mjcf
+from diffsim.physics.articulated.pairs import spots
+from diffsim.physics.mass_spring.scene import Ground, MassSpring
+from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.joints import Pin, Spring
+from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import Box, Capsule, Disc, Ground, HalfPlane, MassSpring, Pin, Polygon, RigidBodies, Segment, Spring
-from diffsim.scene.kinematics import forward_kinematics
-from diffsim.scene.mjcf import load_mjcf
-from diffsim.scene.pairs import spots
 from diffsim.viewing import frames
 
 

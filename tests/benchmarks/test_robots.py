@@ -52,7 +52,7 @@ def loaded(name: str, **changes: Any) -> ds.Articulated:
 
 
 def compiled(name: str, *, contacts: bool) -> Any:
-    from diffsim.scene.mjcf import _shipped
+    from diffsim.physics.articulated.mjcf import _shipped
 
     if name == "chain":
         model = mujoco.MjModel.from_xml_string(chain_xml())

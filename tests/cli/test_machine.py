@@ -10,7 +10,7 @@ import pytest
 
 import diffsim as ds
 from diffsim.cli import machine
-from diffsim.cli.source import find_problem
+from diffsim.cli.lookup import find_problem
 from diffsim.cli.table import print_table, sparkline
 from diffsim.engine import runtime
 
@@ -44,7 +44,7 @@ def test_info_tells_versions_devices_and_the_cache(capfd, monkeypatch):
     assert found["cache"]["folder"] == str(runtime.cache_folder())
     assert call("info") == 0
     assert f"diffsim     {found['versions']['diffsim']}" in capfd.readouterr().out
-    monkeypatch.setattr(machine, "find_encoder", lambda: None)
+    monkeypatch.setattr("diffsim.viewing.find_encoder", lambda: None)
     monkeypatch.setattr(machine, "EXTRAS", {"video": ("no_such_package",)})
     assert call("info") == 0
     out = capfd.readouterr().out

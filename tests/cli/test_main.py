@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import diffsim as ds
-from diffsim.cli import judge
+from diffsim.cli import gradients
 
 from .calls import call
 
@@ -36,7 +36,7 @@ def elsewhere(tmp_path, monkeypatch, keep):
     Problems that are equal are compiled once.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(judge, "Simulation", keep)
+    monkeypatch.setattr(gradients, "Simulation", keep)
     monkeypatch.syspath_prepend(str(tmp_path))  # put back after the test, with what the command adds
     for name in ("neighbour", "throw", "other"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 import diffsim as ds
-from diffsim.cli import leave, scene, scene_main
+from diffsim.cli import scene, scene_main
 from diffsim.errors import MissingExtraError
 
 ALL = ["history", "loss", "optimisation", "params", "problem", "report", "rollouts", "state"]  # what a run leaves
@@ -294,7 +294,7 @@ def test_whatever_a_picture_runs_into_the_result_is_said(monkeypatch, capsys):
     def stumble(*_, **__):
         raise IndexError("beyond")
 
-    monkeypatch.setattr(leave, "write_report", stumble)
+    monkeypatch.setattr(ds, "write_report", stumble)
     assert main("--iterations", 2) == 1
     out, err = capsys.readouterr()
     assert out.startswith("loss     ")
@@ -326,7 +326,7 @@ def test_interrupted_while_it_draws(monkeypatch, capsys):
     def press(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(leave, "render_optimisation", press)
+    monkeypatch.setattr(ds, "render_optimisation", press)
     assert main("--iterations", 2) == 130
     assert capsys.readouterr().err.endswith("interrupted: at once; the files already written are whole\n")
     assert [name.split(".")[0] for name in left()] == [name for name in ALL if name != "optimisation"]

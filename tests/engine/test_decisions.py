@@ -8,10 +8,10 @@ import pytest
 import taichi as ti
 
 from diffsim.engine import runtime
-from diffsim.engine.adjoint import Trajectory
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Passes, Stage, turns_of
+from diffsim.engine.trajectory import Trajectory
 from diffsim.errors import CapacityError, InputError
 
 # Points on a line. In each step those that are right of the origin are listed, from the right to the left; the list is

@@ -8,10 +8,10 @@ import pytest
 import taichi as ti
 
 from diffsim.engine import runtime
-from diffsim.engine.adjoint import Trajectory
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.engine.trajectory import Trajectory
 from diffsim.errors import InputError
 
 

@@ -11,7 +11,8 @@ import taichi as ti
 import diffsim as ds
 from diffsim.engine.stages import Part, Stage
 from diffsim.gradients.health import _changes
-from diffsim.gradients.health_report import Change, HealthReport, ParameterGradient, Passes
+from diffsim.gradients.health_numbers import Change, ParameterGradient, Passes
+from diffsim.gradients.health_report import HealthReport
 from diffsim.rollout import Place, Rollout
 from diffsim.spec import Spec
 

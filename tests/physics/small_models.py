@@ -13,8 +13,9 @@ import numpy as np
 import taichi as ti
 
 import diffsim as ds
+from diffsim import physics
 from diffsim.engine.stages import Model, Stage
-from diffsim.models import MODELS, contact
+from diffsim.physics import contact
 from diffsim.spec import Spec, array
 
 WAYS = {
@@ -52,13 +53,14 @@ BUILDERS = {}
 @contextmanager
 def registered():
     """The models of this file can be simulated inside, and are unknown again afterwards."""
-    before = dict(MODELS)
-    MODELS.update(BUILDERS)
+    before = dict(physics._REGISTRY)
+    for scene, build in BUILDERS.items():
+        physics.register(scene, build)
     try:
         yield
     finally:
-        MODELS.clear()
-        MODELS.update(before)
+        physics._REGISTRY.clear()
+        physics._REGISTRY.update(before)
 
 
 # A pendulum: w' = w - h g / l sin(a), a' = a + h w'

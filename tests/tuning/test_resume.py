@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from diffsim.errors import DivergenceError, InputError
+from diffsim.physics.mass_spring.scene import MassSpring
 from diffsim.problem import Problem
-from diffsim.scene import MassSpring
 from diffsim.tuning import (
     SGD,
     Adam,

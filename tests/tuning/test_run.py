@@ -17,8 +17,8 @@ import pytest
 import diffsim.files as files_module
 import diffsim.tuning.run as run_module
 from diffsim.errors import InputError
+from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.problem import Problem
-from diffsim.scene import Ground, MassSpring
 from diffsim.tuning import SGD, Run, load_history, load_params, load_problem, tune
 
 PARAMS = {"scene.stiffness": np.array([1.0, 2.0]), "scene.damping": np.array(0.5)}

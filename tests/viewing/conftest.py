@@ -5,29 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.mass_spring.scene import Ground, MassSpring
+from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring
+from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.scene import (
-    Actuator,
-    Articulated,
-    Box,
-    Capsule,
-    Disc,
-    Geom,
-    Ground,
-    HalfPlane,
-    Joint,
-    Link,
-    MassSpring,
-    Pin,
-    Polygon,
-    RigidBodies,
-    Rope,
-    Segment,
-    Site,
-    Slider,
-    Spring,
-)
 
 
 def box(dimension=2, ground=True, **changes):

@@ -1,0 +1,42 @@
+"""What objectives of robots share: a link by its name, and the span of time that counts."""
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.engine.stages import Model
+from diffsim.errors import InputError
+
+__all__ = ["check_link", "check_robot", "check_span", "link_of", "steps_from"]
+
+
+def check_robot(owner: str, scene: Any) -> None:
+    """Raise InputError if the scene is not `Articulated`: it has no links."""
+    if not hasattr(scene, "links"):
+        raise InputError(f"{owner} is about robots, but the scene is {type(scene).__name__}; Articulated is needed")
+
+
+def check_link(owner: str, link: Any, scene: Any) -> None:
+    """Raise InputError if there is no such link."""
+    check_robot(owner, scene)
+    names = [each.name for each in scene.links]
+    if link is not None and link not in names:
+        raise InputError(f"{owner}.link is {link!r}, but the links are {', '.join(names)}")
+
+
+def check_span(owner: str, link: Any, after: float, scene: Any, steps: int) -> None:
+    """Raise InputError if there is no such link, or if nothing of the rollout counts."""
+    check_link(owner, link, scene)
+    if after >= steps * scene.dt:
+        raise InputError(f"{owner}.after is {after:g} s, but the rollout ends at {steps * scene.dt:g} s")
+
+
+def link_of(model: Model, link: str | None) -> int:
+    """Index of a link by its name; None is the first."""
+    return 0 if link is None else model.place_names.index(link)
+
+
+def steps_from(model: Model, after: float) -> tuple[int, float]:
+    """The first step that counts, and the share of each in a mean over time."""
+    first = int(np.ceil(after / model.dt - 1e-9))
+    return first, 1.0 / (model.steps - first)

@@ -1,0 +1,1 @@
+"""Articulated robots in three dimensions, from MJCF, URDF or Python."""

@@ -1,0 +1,287 @@
+"""Compliant contact of robots: spheres, capsules and boxes on planes; spheres and capsules on each other and on boxes.
+
+The law, at a spot with depth d (positive where shapes overlap), which grows at the rate d', and a slip velocity u:
+
+    delta = d + h d'                                     the depth at the end of the substep, if nothing pushed
+    f = max(0, k phi(delta) + c phi'(delta) d')          along the normal; never pulls
+    phi(x) = x^2 / (2 w) for 0 < x < w, x - w/2 beyond   the spring sets in over a depth of w
+    t = -mu f u / sqrt(u^2 + s^2)                        Coulomb's friction, regularised: s is the slip speed
+
+What is at rest on a floor has a depth of f / k + w / 2, or sqrt(2 w f / k) if that is less than w. On a slope of an
+angle a with tan(a) < mu it creeps with s tan(a) / sqrt(mu^2 - tan(a)^2).
+
+At planes the law is linearly implicit (a Rosenbrock-Euler step: Hairer & Wanner 1996, Solving Ordinary Differential
+Equations II, section IV.7): with K the derivative of the force with respect to the velocity, of the normal
+phi'(delta) (c + h k), the link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff
+contacts and friction that holds are stable at any step. Of friction, K is mu f / sqrt(u^2 + s^2) less m / (4 h), m the
+mass of the link, where that is positive: a slope without this share would take the slide itself for stiff and slow it.
+
+K is multiplied with how the velocity changes at the point where it touches. That point of a ball moves with the ball's
+centre, so it is a + w x v, a the spatial acceleration there, w the angular velocity, v the velocity of the centre. (A
+spatial acceleration is how the velocity changes at a place of the world that bodies move through: of a ball that rolls
+it is v^2 / R upwards.) Where the normal turns, as on an edge, see `touching_pairs`.
+
+Links push each other explicitly (see `touching_pairs`), with a stiffness and damping that a substep can follow.
+"""
+
+from typing import Any
+
+import taichi as ti
+
+from diffsim.engine.stages import Stage
+from diffsim.physics import contact
+from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
+from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
+from diffsim.physics.articulated.touch import Touch
+
+__all__ = [
+    "TINY",
+    "feel",
+    "prepare",
+    "press",
+    "pressed",
+    "push",
+    "softened",
+    "yield_to",
+    "yielded",
+]
+
+TINY = 1.0e-12
+"""Added to a squared distance [m^2]: the direction between points in one place stays finite."""
+
+UNLIMITED = 1.0e30
+"""More than any damping."""
+
+
+# The law
+
+
+@ti.func
+def softened(depth, width):
+    """phi': share of the stiffness at a depth, which is positive."""
+    return ti.min(depth / width, 1.0)
+
+
+@ti.func
+def pressed(depth, width, share, rate, stiffness, damping):
+    """Normal force at a depth, which is positive, without its cut at zero."""
+    spring = 0.5 * share * share * width + ti.max(depth - width, 0.0)
+    return stiffness * spring + damping * share * rate
+
+
+# Before the first step
+
+
+@ti.func
+def turn_geom(touch: ti.template(), env, row, step, geom):
+    touch.turn[env, geom] = nine(columns(unit(touch.geom_orientation[env, geom])))
+
+
+@ti.func
+def put_spot(touch: ti.template(), env, row, step, spot):
+    """Where a spot over a plane is on its link, and the plane."""
+    a = touch.first[spot]
+    b = touch.second[spot]
+    size = touch.geom_size[env, b]
+    plane = touch.turn[env, a]
+    normal = ti.Vector([plane[2], plane[5], plane[8]])
+    margin = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
+    touch.normal[env, spot] = normal
+    touch.height[env, spot] = normal.dot(touch.geom_position[env, a]) + margin
+    corner = ti.Vector([ti.cast(touch.corner[3 * spot + c], touch.real) for c in ti.static(range(3))])
+    along = unpacked(touch.turn[env, b])
+    if touch.round[b] == 1:
+        touch.reach[env, spot] = size[0]
+        touch.place[env, spot] = touch.geom_position[env, b] + along @ (corner * size[1])
+    else:
+        touch.reach[env, spot] = 0.0
+        touch.place[env, spot] = touch.geom_position[env, b] + along @ (corner * size)
+
+
+@ti.func
+def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
+    """Friction, stiffness and damping of a spot: two geoms are springs in series. Without a branch, which Taichi's
+    reverse pass would trip over where nothing of it is tuned."""
+    a = touch.first[spot]
+    b = touch.second[spot]
+    rough = 1.0 - ti.cast(touch.slippery[spot], touch.real)
+    moving = ti.cast(touch.moving[spot], touch.real)
+    flat_a = ti.cast(touch.flat[a], touch.real)
+    flat_b = ti.cast(touch.flat[b], touch.real)
+    touch.grip[env, spot] = rough * ti.max(touch.friction[env, a], touch.friction[env, b])
+    touch.margin[env, spot] = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
+    one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
+    other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
+    both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)
+    gain = both / (moving * (one + other + TINY) + 1.0 - moving)
+    mass = ti.min(
+        felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
+        felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,
+    )
+    touch.lightest[env, spot] = mass
+    # Of two that move it is explicit: no stiffer than a substep can follow.
+    most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
+    touch.gain[env, spot] = ti.min(gain, most + UNLIMITED * (1.0 - moving))
+
+
+@ti.func
+def felt_mass(touch: ti.template(), tree: ti.template(), env, geom, moving):
+    """Mass of a geom's link; if both move, that which it has at its far end: a push there turns the link, too [kg]."""
+    link = touch.body[geom]
+    mass = tree.mass[env, link]
+    moments = tree.inertia[env, link]
+    size = touch.geom_size[env, geom]
+    out = touch.geom_position[env, geom] - tree.centre[env, link]
+    lever = out.dot(out) + size.dot(size)
+    return mass / (1.0 + 3.0 * moving * mass * lever / (moments.sum() + TINY))
+
+
+# Spots over planes
+
+
+@ti.func
+def feel(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, spot):
+    """How much a geom touches a plane."""
+    link = touch.second_link[spot]
+    place = motion.position[env, row, link] + unpacked(motion.rotation[env, row, link]) @ touch.place[env, spot]
+    depth = touch.reach[env, spot] + touch.height[env, spot] - touch.normal[env, spot].dot(place)
+    if depth > 0.0:
+        motion.touch[env, row, touch.felt_geom[spot]] += softened(depth, touch.depth[env, 0])
+
+
+@ti.func
+def press(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Force of a plane on a spot."""
+    part = element // touch.planes
+    spot = element - part * touch.planes
+    link = touch.second_link[spot]
+    last = tree.carrier[link]
+    at = part * tree.chains + last
+    frame = part * tree.frames + link
+    reach = touch.reach[env, spot]
+    normal = touch.normal[env, spot]
+    place = motion.position[env, row, frame] + unpacked(motion.rotation[env, row, frame]) @ touch.place[env, spot]
+    centre = place - motion.position[env, row, part * tree.frames + tree.root[last]]
+    arm = centre - reach * normal
+    speed = work.speed[env, row, at]
+    velocity = linear(speed) + angular(speed).cross(arm)
+    carried = angular(speed).cross(linear(speed) + angular(speed).cross(centre))
+    depth = reach + touch.height[env, spot] - normal.dot(place)
+    store = part * touch.spots + spot
+    touch.arm[env, row, store] = arm
+    push(touch, tree, work, env, row, store, spot, at, arm, normal, depth, velocity, carried, 1.0, 1.0, at, arm, False)
+
+
+@ti.func
+def push(
+    touch: ti.template(),
+    tree: ti.template(),
+    work: ti.template(),
+    env,
+    row,
+    store,
+    spot,
+    at,
+    arm,
+    normal,
+    overlap,
+    velocity,
+    carried,
+    strength,
+    fixed,
+    other,
+    other_arm,
+    pair: ti.template(),
+):
+    """Push a link, and with ``pair`` what it touches the other way.
+
+    Args:
+        touch, tree, work: records.
+        env, row: where.
+        store: where the contact is stored.
+        spot: which.
+        at: the velocity that moves the link.
+        arm: (3,) of the point of contact [m].
+        normal: (3,) towards the link.
+        overlap: depth now [m].
+        velocity: (3,) of the link at the point, against what it touches [m/s].
+        carried: (3,) how that changes beside the link's spatial acceleration at the point [m/s^2].
+        strength: share of stiffness and damping.
+        fixed: 1 if what it touches does not move, and the force is implicit; 0 if it does.
+        other, other_arm: of what it touches.
+        pair: whether that gets a force.
+    """
+    rate = -normal.dot(velocity)
+    depth = overlap + tree.dt * rate
+    if depth > 0.0:
+        gain = strength * touch.gain[env, spot]
+        width = touch.depth[env, 0]
+        share = softened(depth, width)
+        force = pressed(depth, width, share, rate, gain[0], gain[1])
+        if force > 0.0:
+            contact.mark(touch.contact, env, row, store, contact.MEETS)
+            slip = velocity + rate * normal
+            slow = touch.slip_speed[env, 0]
+            limit = 0.25 * touch.lightest[env, spot] / tree.dt
+            hold = touch.grip[env, spot] * force / ti.sqrt(slip.dot(slip) + slow * slow)
+            along = fixed * share * (gain[1] + tree.dt * gain[0])
+            across = fixed * ti.max(hold - limit, 0.0)
+            total = force * normal - ti.min(hold, limit + UNLIMITED * fixed) * slip
+            total -= tree.dt * (across * carried + ((along - across) * normal.dot(carried)) * normal)
+            touch.press[env, row, store] = total
+            touch.yields[env, row, store] = ti.Vector([along, across])
+            stiff = point_inertia(tree.dt * across, arm)
+            lever = spatial(arm.cross(normal), normal)
+            work.force[env, row, at] += -spatial(arm.cross(total), total)
+            work.inertia[env, row, at] += less_outer(stiff, lever, tree.dt * (across - along))
+            if ti.static(pair):
+                work.force[env, row, other] += spatial(other_arm.cross(total), total)
+        else:
+            rest(touch, env, row, store)
+    else:
+        rest(touch, env, row, store)
+
+
+@ti.func
+def rest(touch: ti.template(), env, row, store):
+    touch.press[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
+    touch.yields[env, row, store] = ti.Vector([0.0, 0.0])
+
+
+@ti.func
+def yield_to(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """What the force of a plane was in the end, by the acceleration that it led to."""
+    part = element // touch.planes
+    spot = element - part * touch.planes
+    last = tree.carrier[touch.second_link[spot]]
+    store = part * touch.spots + spot
+    arm = touch.arm[env, row, store]
+    change = work.acceleration[env, row, part * tree.chains + last]
+    total = yielded(touch, tree, env, row, store, arm, touch.normal[env, spot], change)
+    touch.force[env, row, spot] += total / tree.substeps
+    if part == 0:
+        touch.point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
+
+
+@ti.func
+def yielded(touch: ti.template(), tree: ti.template(), env, row, store, arm, normal, change):
+    """The force of a contact, given the spatial acceleration of the link."""
+    gains = touch.yields[env, row, store]
+    moved = tree.dt * (linear(change) + angular(change).cross(arm))
+    return touch.press[env, row, store] - gains[1] * moved - ((gains[0] - gains[1]) * normal.dot(moved)) * normal
+
+
+# Putting it together
+
+
+def prepare(touch: Touch, tree: Any) -> tuple[Stage, ...]:
+    """Stages before the first step."""
+    return (
+        Stage(turn_geom, (touch,), touch.geoms),
+        Stage(put_spot, (touch,), touch.planes),
+        Stage(mix, (touch, tree), touch.spots),
+    )

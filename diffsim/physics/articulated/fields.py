@@ -1,0 +1,301 @@
+"""What an articulated robot is made of in fields: the tree, its motion, and what moves it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffsim.engine.fields import Fields
+from diffsim.physics.articulated.scene import Articulated
+
+__all__ = ["Motion", "Tree", "Working", "motion_of", "tree_of", "working_of"]
+
+WELD, HINGE, SLIDE, BALL, FREE = range(5)
+"""What is between a frame and the one before it."""
+
+MOTIONS = ("weld", "hinge", "slide", "ball", "free")
+
+TURN, SHIFT = range(2)
+"""What a velocity does: turn about an axis of its frame, or shift along one."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The scene: fields (element,) of whole numbers, (env, element) of numbers.
+
+    A link with k joints has k frames, one after each joint, and one without joints has one; the last is the link's own.
+    Frames are stored as places are: first those of the links, then room for the sites, then the others, then the world.
+    Behind the velocities there is room for the world, too, which does not move.
+    """
+
+    order: Any  # (k,) where the k-th frame is stored, parents first
+    motion: Any  # (k,) what is before it: WELD, ...
+    before: Any  # (k,) where the frame before it is stored
+    link: Any  # (k,) its link if it is the first frame of it, else -1
+    joint: Any  # (k,) its joint; 0 for a weld
+    coordinate: Any  # (k,) where the joint's position begins
+    site_link: Any  # (site,) its link, -1 is the world
+    place_carrier: Any  # (place,) the velocity that moves it last, or the world behind the velocities
+    place_root: Any  # (place,) first link of its tree, or the world behind the frames
+    freedom_kind: Any  # (velocity,) TURN or SHIFT
+    freedom_frame: Any  # (velocity,) the frame that it moves; of the shifts of a free joint the world
+    freedom_joint: Any  # (velocity,) its joint
+    freedom_axis: Any  # (velocity,) -1 the joint's own axis; else which axis of its frame
+    freedom_coordinate: Any  # (velocity,) the coordinate whose rate it is, -1 for the turns of a quaternion
+    parent: Any  # (velocity,) the one before it
+    base: Any  # (velocity,) the one whose velocity carries its axis along
+    root: Any  # (velocity,) first link of its tree
+    carrier: Any  # (link,) the velocity that moves it last, -1 none
+    heavy: Any  # (k,) links that have a mass and move
+    turning: Any  # (k,) where the quaternions of balls and free joints begin in the position
+    spinning: Any  # (k,) where their angular velocities begin in the velocity
+    link_position: Any  # (env, link) [m]
+    link_orientation: Any  # (env, link)
+    mass: Any  # (env, link) [kg]
+    centre: Any  # (env, link) [m]
+    inertia: Any  # (env, link) [kg m^2]
+    inertia_orientation: Any  # (env, link)
+    axis: Any  # (env, joint)
+    anchor: Any  # (env, joint) [m]
+    reference: Any  # (env, joint) [rad] or [m]
+    damping: Any  # (env, velocity)
+    armature: Any  # (env, velocity)
+    site_position: Any  # (env, site) [m]
+    gravity: Any  # (env, 0) [m/s^2]
+    initial_position: Any  # (env, coordinate)
+    initial_velocity: Any  # (env, velocity)
+    offset: Any  # (env, k) of a frame from the one before it [m]
+    turn: Any  # (env, k) of a frame against the one before it
+    around: Any  # (env, k) unit axis of its joint
+    axes: Any  # (env, link) rotation of the axes of its inertia
+    direction: Any  # (env, velocity) unit axis in its frame, or in the world
+    added: Any  # (env, velocity) armature, and what implicit damping adds to the inertia
+    share: Any  # (env, link) of the whole mass
+    total: Any  # (env, 0) whole mass [kg]
+    dt: float  # of a substep [s]
+    real: Any  # the type of numbers
+    carriers: tuple[int, ...]  # the same as `carrier`
+    frames: int  # room for frames in a substep
+    chains: int  # room for velocities in a substep
+    kinematics: int  # how many frames move or are fixed to what moves
+    places: int  # links and sites
+    links: int
+    joints: int
+    freedoms: int
+    coordinates: int
+    substeps: int
+    bodies: int  # links that have a mass and move
+    quaternions: int
+    scalars: bool  # whether there are hinges, slides or welds
+    balls: bool
+    frees: bool
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The trajectory: fields (env, row, element); of some, one substep after the other."""
+
+    joint_position: Any  # (env, row, coordinate)
+    joint_velocity: Any  # (env, row, velocity)
+    now_position: Any  # (env, row, substep coordinate) at the start of a substep; with only one, the same as above
+    now_velocity: Any  # (env, row, substep velocity)
+    position: Any  # (env, row, substep frame) [m]; links and sites first
+    rotation: Any  # (env, row, substep frame) to the world
+    centre: Any  # (env, row, 0) of mass [m]
+    velocity: Any  # (env, row, place) [m/s]
+    observation: Any  # (env, row, k)
+    actuator_position: Any  # (env, row, actuator) of its joint
+    actuator_velocity: Any  # (env, row, actuator)
+    actuation: Any  # (env, row, actuator)
+    touch: Any  # (env, row, k) whether a geom touches a plane, from 0 to 1
+
+
+@dataclass(frozen=True)
+class Working:
+    """What the articulated-body algorithm hands from stage to stage: fields (env, row, substep velocity)."""
+
+    axis: Any  # S, the motion of a unit velocity
+    speed: Any  # spatial velocity
+    bias: Any  # c, acceleration by the motion of the axis
+    inertia: Any  # I^A, articulated inertia, summed from what is beyond
+    force: Any  # p^A, articulated bias force
+    column: Any  # U = I^A S
+    pivot: Any  # D = S . U
+    effort: Any  # u = torque - S . p^A
+    torque: Any  # of springs, limits and actuators
+    stiffening: Any  # what implicit limits add to D
+    acceleration: Any  # spatial acceleration
+    rate: Any  # acceleration of the velocity
+
+
+def _frames(scene: Articulated) -> dict[str, list[int]]:
+    """Of every frame in the order of kinematics, the whole numbers of `Tree`, and of every link its ``carrier``."""
+    names = ("order", "motion", "before", "link", "joint", "coordinate")
+    found: dict[str, list[int]] = {name: [] for name in names}
+    room, joint, coordinate = len(scene.places), 0, 0
+    world = room + sum(max(len(link.joints) - 1, 0) for link in scene.links)
+    for k, link in enumerate(scene.links):
+        before = scene.parents[k] if scene.parents[k] >= 0 else world
+        for i, each in enumerate(link.joints or (None,)):
+            last = i + 1 >= len(link.joints)
+            values = (k if last else room, MOTIONS.index(each.motion) if each else WELD, before, -1 if i else k)
+            for name, value in zip(names, (*values, joint if each else 0, coordinate), strict=True):
+                found[name].append(value)
+            before = values[0]
+            room += not last
+            if each is not None:
+                joint, coordinate = joint + 1, coordinate + each.coordinates
+    return found
+
+
+def _freedoms(scene: Articulated, frames: dict[str, list[int]], world: int) -> dict[str, list[int]]:
+    """Of every velocity the whole numbers of `Tree`, and of every link the ``carrier``; ``world`` is the last frame."""
+    names = ("kind", "frame", "joint", "axis", "coordinate", "parent", "base", "root")
+    found: dict[str, list[int]] = {name: [] for name in (*names, "carrier", "turning", "spinning")}
+    frame = freedom = 0
+    for k, link in enumerate(scene.links):
+        above = scene.parents[k]
+        carrier = found["carrier"][above] if above >= 0 else -1
+        carrier = carrier if carrier >= 0 else scene.freedoms
+        for joint in link.joints:
+            stored, number, coordinate = (frames[name][frame] for name in ("order", "joint", "coordinate"))
+            first, parent = freedom, carrier
+            for f in range(joint.freedoms):
+                scalar, shifts = joint.freedoms == 1, joint.motion == "free" and f < 3
+                kind = SHIFT if shifts or joint.motion == "slide" else TURN
+                base = parent if joint.motion != "free" or shifts else first + 2
+                where = world if shifts else stored
+                rate_of = coordinate + f if scalar or shifts else -1
+                values = (kind, where, number, -1 if scalar else f % 3, rate_of, carrier, base, scene.lineages[k][-1])
+                for name, value in zip(names, values, strict=True):
+                    found[name].append(value)
+                carrier, freedom = freedom, freedom + 1
+            if joint.motion in ("ball", "free"):
+                found["turning"].append(coordinate + joint.coordinates - 4)
+                found["spinning"].append(freedom - 3)
+            frame += 1
+        frame += not link.joints
+        found["carrier"].append(carrier if carrier < scene.freedoms else -1)
+    return found
+
+
+def tree_of(scene: Articulated, fields: Fields) -> Tree:
+    """Declare the fields of the tree."""
+    frames = _frames(scene)
+    room = len(scene.places) + len(frames["order"]) - len(scene.links) + 1
+    freedoms = _freedoms(scene, frames, room - 1)
+    links, joints, sites, nv = len(scene.links), len(scene.joints), scene.all_sites, scene.freedoms
+    massive = np.array([link.mass > 0.0 or bool(np.any(link.inertia)) for link in scene.links])
+    massive |= bool({"scene.mass", "scene.inertia"} & set(fields.tuned))
+    heavy = np.flatnonzero(massive & (np.array(freedoms["carrier"]) >= 0))
+    present = {joint.motion for joint in scene.joints}
+    owners = np.array([*range(links), *(owner for owner, _ in sites)])
+    carriers, roots = np.array(freedoms["carrier"]), np.array([lineage[-1] for lineage in scene.lineages])
+    still = (owners < 0) | (carriers[owners] < 0)
+
+    def number(name: str, elements: int, width: int = 0) -> Any:
+        return fields.number(f"scene.{name}", elements, width)
+
+    def per_freedom(name: str) -> Any:
+        return fields.number(f"scene.{name}", nv, index=np.array(freedoms["joint"]))
+
+    return Tree(
+        **{name: fields.integers(np.array(values)) for name, values in frames.items()},
+        **{f"freedom_{name}": fields.integers(np.array(freedoms[name])) for name in _OF_FREEDOMS},
+        **{name: fields.integers(np.array(freedoms[name])) for name in _OTHERS},
+        site_link=fields.integers(np.array([owner for owner, _ in sites])),
+        place_carrier=fields.integers(np.where(still, nv, carriers[owners])),
+        place_root=fields.integers(np.where(still, room - 1, roots[owners])),
+        heavy=fields.integers(heavy),
+        link_position=number("link_position", links, 3),
+        link_orientation=number("link_orientation", links, 4),
+        mass=number("mass", links),
+        centre=number("centre", links, 3),
+        inertia=number("inertia", links, 3),
+        inertia_orientation=number("inertia_orientation", links, 4),
+        axis=number("axis", joints, 3),
+        anchor=number("anchor", joints, 3),
+        reference=number("reference", joints),
+        damping=per_freedom("damping"),
+        armature=per_freedom("armature"),
+        site_position=number("site_position", len(sites), 3) if sites else None,
+        gravity=number("gravity", 1, 3),
+        initial_position=number("initial_position", scene.coordinates),
+        initial_velocity=number("initial_velocity", nv),
+        offset=fields.derived(len(frames["order"]), 3, of=["scene.link_position"]),
+        turn=fields.derived(len(frames["order"]), 9, of=["scene.link_orientation"]),
+        around=fields.derived(len(frames["order"]), 3, of=["scene.axis"]),
+        axes=fields.derived(links, 9, of=["scene.inertia_orientation"]),
+        direction=fields.derived(nv, 3, of=["scene.axis"]),
+        added=fields.derived(nv, of=["scene.armature", "scene.damping"]),
+        share=fields.derived(links, of=["scene.mass"]),
+        total=fields.derived(1, of=["scene.mass"]),
+        dt=scene.dt / scene.substeps,
+        real=fields.real,
+        carriers=tuple(freedoms["carrier"]),
+        frames=room,
+        chains=nv + 1,
+        kinematics=len(frames["order"]),
+        places=len(scene.places),
+        links=links,
+        joints=joints,
+        freedoms=nv,
+        coordinates=scene.coordinates,
+        substeps=scene.substeps,
+        bodies=len(heavy),
+        quaternions=len(freedoms["turning"]),
+        scalars=bool(present & {"hinge", "slide"}) or any(not link.joints for link in scene.links),
+        balls="ball" in present,
+        frees="free" in present,
+    )
+
+
+_OF_FREEDOMS = ("kind", "frame", "joint", "axis", "coordinate")
+_OTHERS = ("parent", "base", "root", "carrier", "turning", "spinning")
+
+
+def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[str], touching: int) -> Motion:
+    """Declare the trajectory."""
+    observed, sensed = "observation" in reads, "actuator_state" in reads
+    slots, muscles = scene.substeps, len(scene.actuators)
+    rows = fields.trajectory
+    nq, nv = scene.coordinates, scene.freedoms
+    position, velocity = rows("joint_position", nq, state=True), rows("joint_velocity", nv, state=True)
+    return Motion(
+        joint_position=position,
+        joint_velocity=velocity,
+        now_position=rows("substep_position", slots * nq, recorded=False) if slots > 1 else position,
+        now_velocity=rows("substep_velocity", slots * nv, recorded=False) if slots > 1 else velocity,
+        position=rows("position", slots * tree.frames, 3, recorded=len(scene.places)),
+        rotation=rows("rotation", slots * tree.frames, 9, recorded=len(scene.links)),
+        centre=rows("centre", 1, 3, accumulates=True, recorded=False) if "centre" in reads else None,
+        velocity=rows("velocity", len(scene.places), 3) if "velocity" in reads else None,
+        touch=rows("touch", touching, accumulates=True, recorded=False) if observed else None,
+        observation=rows("observation", scene.observations) if observed else None,
+        actuator_position=rows("actuator_position", muscles) if sensed else None,
+        actuator_velocity=rows("actuator_velocity", muscles) if sensed else None,
+        actuation=rows("actuation", muscles, per_step=True),
+    )
+
+
+def working_of(scene: Articulated, fields: Fields) -> Working:
+    """Declare what stages hand to each other."""
+    slots, room = scene.substeps, scene.freedoms + 1  # one more for the world
+
+    def rows(name: str, width: int = 0, *, accumulates: bool = False) -> Any:
+        return fields.trajectory(name, slots * room, width, accumulates=accumulates, recorded=False)
+
+    return Working(
+        axis=rows("motion_axis", 6),
+        speed=rows("spatial_velocity", 6),
+        bias=rows("bias_acceleration", 6),
+        torque=rows("joint_torque", accumulates=True),
+        stiffening=rows("stiffening", accumulates=True),
+        inertia=rows("articulated_inertia", 21, accumulates=True),
+        force=rows("articulated_force", 6, accumulates=True),
+        column=rows("column", 6),
+        pivot=rows("pivot"),
+        effort=rows("effort"),
+        acceleration=rows("spatial_acceleration", 6),
+        rate=rows("joint_acceleration"),
+    )

@@ -1,0 +1,274 @@
+"""What acts at the joints of a robot: springs, limits and actuators."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.compliance import pressed, softened
+from diffsim.physics.articulated.rotation import rotation_vector, unit
+from diffsim.physics.articulated.scene import Articulated
+
+__all__ = ["muscles_of", "passive_of", "prepare", "stages"]
+
+LIMIT_DEPTH = 0.01
+"""Over which the stiffness of a limit sets in [rad] or [m]."""
+
+UNLIMITED = 1.0e30
+"""More than any force or control."""
+
+
+@dataclass(frozen=True)
+class Passive:
+    """Springs and limits: fields (k,) of whole numbers, (env, joint) of numbers."""
+
+    springs: Any  # (k,) hinges and slides with a spring
+    limits: Any  # (k,) hinges and slides with limits
+    ball_springs: Any  # (k,) balls with a spring
+    ball_limits: Any  # (k,) balls with limits
+    coordinate: Any  # (joint,) where its position begins
+    freedom: Any  # (joint,) where its velocity begins
+    stiffness: Any  # [N/m] or [N m]
+    rest: Any  # [m] or [rad]
+    range: Any  # lowest and highest position
+    limit_stiffness: Any
+    limit_damping: Any
+    counts: tuple[int, int, int, int]  # of the first four
+
+
+@dataclass(frozen=True)
+class Muscles:
+    """Actuators: fields (actuator,) of whole numbers, (env, actuator) of numbers."""
+
+    coordinate: Any
+    freedom: Any
+    controlled: Any  # whether it has a control range
+    forced: Any  # whether it has a force range
+    gear: Any
+    gain: Any
+    bias: Any
+    control_range: Any
+    force_range: Any
+    control: Any  # (env, actuator) of no actuation, and per actuation
+    ends: Any  # (env, actuator) lowest and highest force
+    control_ranges: bool  # whether any has
+    force_ranges: bool
+    count: int
+
+
+def _starts(scene: Articulated) -> tuple[np.ndarray, np.ndarray]:
+    """Where the position and the velocity of each joint begin."""
+    sizes = [(joint.coordinates, joint.freedoms) for joint in scene.joints]
+    starts = np.cumsum([(0, 0), *sizes], axis=0)[:-1]
+    return starts[:, 0], starts[:, 1]
+
+
+def passive_of(scene: Articulated, fields: Fields) -> Passive:
+    """Declare the fields of springs and limits."""
+    joints, tuned = scene.joints, {name.partition("[")[0] for name in fields.tuned}
+    scalar = np.array([joint.freedoms == 1 for joint in joints])
+    ball = np.array([joint.motion == "ball" for joint in joints])
+    sprung = np.array([joint.stiffness > 0.0 or "scene.stiffness" in tuned for joint in joints])
+    limited = np.array([scene.limits and joint.limits is not None for joint in joints])
+    groups = [np.flatnonzero(kind & what) for what in (sprung, limited) for kind in (scalar, ball)]
+    springs, ball_springs, limits, ball_limits = groups
+    coordinate, freedom = _starts(scene)
+
+    def number(name: str, width: int = 0) -> Any:
+        return fields.number(f"scene.{name}", len(joints), width)
+
+    return Passive(
+        springs=fields.integers(springs),
+        limits=fields.integers(limits),
+        ball_springs=fields.integers(ball_springs),
+        ball_limits=fields.integers(ball_limits),
+        coordinate=fields.integers(coordinate),
+        freedom=fields.integers(freedom),
+        stiffness=number("stiffness"),
+        rest=number("rest"),
+        range=number("joint_limits", 2) if scene.limited else None,
+        limit_stiffness=number("limit_stiffness") if scene.limited else None,
+        limit_damping=number("limit_damping") if scene.limited else None,
+        counts=(len(springs), len(limits), len(ball_springs), len(ball_limits)),
+    )
+
+
+def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
+    """Declare the fields of actuators."""
+    actuators, names = scene.actuators, [joint.name for joint in scene.joints]
+    driven = [names.index(actuator.joint) for actuator in actuators]
+    coordinate, freedom = _starts(scene)
+    controlled = np.array([actuator.control_range is not None for actuator in actuators])
+    forced = np.array([actuator.force_range is not None for actuator in actuators])
+
+    def number(name: str, width: int = 0) -> Any:
+        return fields.number(f"scene.{name}", len(actuators), width) if actuators else None
+
+    return Muscles(
+        coordinate=fields.integers(coordinate[driven]),
+        freedom=fields.integers(freedom[driven]),
+        controlled=fields.integers(controlled),
+        forced=fields.integers(forced),
+        gear=number("gear"),
+        gain=number("gain"),
+        bias=number("bias", 3),
+        control_range=number("control_range", 2) if controlled.any() else None,
+        force_range=number("force_range", 2) if forced.any() else None,
+        control=fields.derived(len(actuators), 2, of=["scene.control_range"]),
+        ends=fields.derived(len(actuators), 2, of=["scene.force_range"]),
+        control_ranges=bool(controlled.any()),
+        force_ranges=bool(forced.any()),
+        count=len(actuators),
+    )
+
+
+@ti.func
+def pull(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Spring of a hinge or slide."""
+    part = element // joints.counts[0]
+    joint = joints.springs[element - part * joints.counts[0]]
+    position = motion.now_position[env, row, part * tree.coordinates + joints.coordinate[joint]]
+    at = part * tree.chains + joints.freedom[joint]
+    work.torque[env, row, at] += joints.stiffness[env, joint] * (joints.rest[env, joint] - position)
+
+
+@ti.func
+def push_back(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Limits of a hinge or slide: a spring and damper beyond each, implicit as contacts are."""
+    part = element // joints.counts[1]
+    joint = joints.limits[element - part * joints.counts[1]]
+    position = motion.now_position[env, row, part * tree.coordinates + joints.coordinate[joint]]
+    at = part * tree.chains + joints.freedom[joint]
+    velocity = motion.now_velocity[env, row, part * tree.freedoms + joints.freedom[joint]]
+    ahead = position + tree.dt * velocity
+    low = joints.range[env, joint][0] - ahead
+    high = ahead - joints.range[env, joint][1]
+    if low > 0.0:
+        resist(joints, tree, work, env, row, at, joint, low, -velocity, 1.0)
+    if high > 0.0:
+        resist(joints, tree, work, env, row, at, joint, high, velocity, -1.0)
+
+
+@ti.func
+def resist(
+    joints: ti.template(),
+    tree: ti.template(),
+    work: ti.template(),
+    env,
+    row,
+    at,
+    joint,
+    depth,
+    rate,
+    sign: ti.template(),
+):
+    stiffness = joints.limit_stiffness[env, joint]
+    damping = joints.limit_damping[env, joint]
+    share = softened(depth, LIMIT_DEPTH)
+    force = pressed(depth, LIMIT_DEPTH, share, rate, stiffness, damping)
+    if force > 0.0:
+        work.torque[env, row, at] += sign * force
+        work.stiffening[env, row, at] += tree.dt * share * (damping + tree.dt * stiffness)
+
+
+@ti.func
+def rotation_of(joints: ti.template(), tree: ti.template(), motion: ti.template(), env, row, part, joint):
+    """Axis times angle of a ball [rad]."""
+    at = part * tree.coordinates + joints.coordinate[joint]
+    return rotation_vector(unit(ti.Vector([motion.now_position[env, row, at + c] for c in ti.static(range(4))])))
+
+
+@ti.func
+def straighten(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Spring of a ball."""
+    part = element // joints.counts[2]
+    joint = joints.ball_springs[element - part * joints.counts[2]]
+    bent = rotation_of(joints, tree, motion, env, row, part, joint)
+    at = part * tree.chains + joints.freedom[joint]
+    for c in ti.static(range(3)):
+        work.torque[env, row, at + c] += -joints.stiffness[env, joint] * bent[c]
+
+
+@ti.func
+def bend_back(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Limit of a ball's angle."""
+    part = element // joints.counts[3]
+    joint = joints.ball_limits[element - part * joints.counts[3]]
+    bent = rotation_of(joints, tree, motion, env, row, part, joint)
+    at = part * tree.chains + joints.freedom[joint]
+    first = part * tree.freedoms + joints.freedom[joint]
+    spin = ti.Vector([motion.now_velocity[env, row, first + c] for c in ti.static(range(3))])
+    angle = ti.sqrt(bent.dot(bent) + 1.0e-20)
+    axis = bent / angle
+    rate = axis.dot(spin)
+    depth = angle + tree.dt * rate - joints.range[env, joint][1]
+    if depth > 0.0:
+        stiffness = joints.limit_stiffness[env, joint]
+        damping = joints.limit_damping[env, joint]
+        share = softened(depth, LIMIT_DEPTH)
+        force = pressed(depth, LIMIT_DEPTH, share, rate, stiffness, damping)
+        if force > 0.0:
+            for c in ti.static(range(3)):
+                work.torque[env, row, at + c] += -force * axis[c]
+                work.stiffening[env, row, at + c] += tree.dt * share * (damping + tree.dt * stiffness)
+
+
+@ti.func
+def span(muscles: ti.template(), env, row, step, k):
+    """What an actuation of 0 and a change of it by 1 mean, and between which forces an actuator can be."""
+    if ti.static(muscles.control_ranges):
+        if muscles.controlled[k] == 1:
+            ends = muscles.control_range[env, k]
+            muscles.control[env, k] = ti.Vector([0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0])])
+    if ti.static(muscles.force_ranges):
+        if muscles.forced[k] == 1:
+            muscles.ends[env, k] = muscles.force_range[env, k]
+    if muscles.controlled[k] == 0:
+        muscles.control[env, k] = ti.Vector([0.0, 1.0])
+    if muscles.forced[k] == 0:
+        muscles.ends[env, k] = ti.Vector([-UNLIMITED, UNLIMITED])
+
+
+@ti.func
+def drive(
+    muscles: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """An actuator: from actuation to control, from control to force."""
+    part = element // muscles.count
+    k = element - part * muscles.count
+    gear = muscles.gear[env, k]
+    bias = muscles.bias[env, k]
+    control = muscles.control[env, k]
+    ends = muscles.ends[env, k]
+    most = 1.0 + UNLIMITED * (1.0 - ti.cast(muscles.controlled[k], tree.real))
+    # At a tie Taichi takes the second argument: what is just at its limit still has a gradient, and can leave it.
+    share = ti.min(most, ti.max(-most, motion.actuation[env, row, k]))
+    position = gear * motion.now_position[env, row, part * tree.coordinates + muscles.coordinate[k]]
+    velocity = gear * motion.now_velocity[env, row, part * tree.freedoms + muscles.freedom[k]]
+    driven = muscles.gain[env, k] * (control[0] + share * control[1])
+    force = driven + bias[0] + bias[1] * position + bias[2] * velocity
+    work.torque[env, row, part * tree.chains + muscles.freedom[k]] += gear * ti.min(ends[1], ti.max(ends[0], force))
+
+
+def prepare(muscles: Muscles) -> tuple[Stage, ...]:
+    """Stages before the first step."""
+    return (Stage(span, (muscles,), muscles.count),)
+
+
+def stages(joints: Passive, muscles: Muscles, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What adds to the torques of a substep."""
+    records = (joints, tree, motion, work)
+    functions = (pull, push_back, straighten, bend_back)
+    passive = [Stage(function, records, count) for function, count in zip(functions, joints.counts, strict=True)]
+    return (*passive, Stage(drive, (muscles, tree, motion, work), muscles.count))

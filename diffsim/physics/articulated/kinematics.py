@@ -1,0 +1,115 @@
+"""Forward kinematics in NumPy: where the links of a robot are, for scenes and pictures.
+
+All functions take any number of leading axes, e.g. of environments and rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.tree import Tree
+
+__all__ = ["Pose", "beyond_limits", "forward_kinematics", "joint_inertias", "mass_matrix"]
+
+
+class Pose(NamedTuple):
+    """Where the links of a robot are, and how each velocity moves what is beyond its joint.
+
+    Attributes:
+        origin: (..., n, 3) of the links' frames in the world [m].
+        rotation: (..., n, 3, 3) from the links' frames to the world.
+        turn: (..., nv, 3) angular velocity per velocity.
+        point: (..., nv, 3) on the axis of that [m].
+        slide: (..., nv, 3) velocity of the point per velocity.
+    """
+
+    origin: np.ndarray
+    rotation: np.ndarray
+    turn: np.ndarray
+    point: np.ndarray
+    slide: np.ndarray
+
+
+def _about(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = angle[..., None, None]
+    turned: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return turned
+
+
+def forward_kinematics(scene: Tree, position: np.ndarray) -> Pose:
+    """The pose of a robot whose joints have the positions (..., nq)."""
+    lead = position.shape[:-1]
+    n, nv = len(scene.links), scene.freedoms
+    pose = Pose(np.zeros((*lead, n, 3)), np.zeros((*lead, n, 3, 3)), *(np.zeros((*lead, nv, 3)) for _ in range(3)))
+    at = freedom = 0
+    for k, link in enumerate(scene.links):
+        parent = scene.parents[k]
+        frame = pose.rotation[..., parent, :, :] if parent >= 0 else np.broadcast_to(np.eye(3), (*lead, 3, 3))
+        origin = pose.origin[..., parent, :] if parent >= 0 else np.zeros((*lead, 3))
+        origin, frame = origin + frame @ link.position, frame @ rotation_of(link.orientation)
+        for joint in link.joints:
+            value = position[..., at : at + joint.coordinates]
+            at += joint.coordinates
+            if joint.motion == "free":
+                origin, frame = value[..., :3], rotation_of(value[..., 3:])
+                pose.slide[..., freedom : freedom + 3, :] = np.eye(3)
+                pose.turn[..., freedom + 3 : freedom + 6, :] = np.moveaxis(frame, -1, -2)
+                pose.point[..., freedom : freedom + 6, :] = origin[..., None, :]
+            elif joint.motion == "slide":
+                axis = frame @ joint.axis
+                pose.point[..., freedom, :] = origin
+                pose.slide[..., freedom, :] = axis
+                origin = origin + axis * (value - joint.reference)
+            else:
+                anchor = origin + frame @ joint.anchor
+                if joint.motion == "hinge":
+                    pose.turn[..., freedom, :] = frame @ joint.axis
+                    frame = frame @ _about(joint.axis, value[..., 0] - joint.reference)
+                else:
+                    frame = frame @ rotation_of(value)
+                    pose.turn[..., freedom : freedom + 3, :] = np.moveaxis(frame, -1, -2)
+                pose.point[..., freedom : freedom + joint.freedoms, :] = anchor[..., None, :]
+                origin = anchor - frame @ joint.anchor
+            freedom += joint.freedoms
+        pose.origin[..., k, :], pose.rotation[..., k, :, :] = origin, frame
+    return pose
+
+
+def mass_matrix(scene: Tree, position: np.ndarray) -> np.ndarray:
+    """(nv, nv) twice the energy of motion per velocities of two joints, armature included."""
+    pose = forward_kinematics(scene, position)
+    found = np.diag([joint.armature for _, joint in scene.freedom_owners])
+    owners = np.array([owner for owner, _ in scene.freedom_owners])
+    for k, link in enumerate(scene.links):
+        above = np.flatnonzero(np.isin(owners, scene.lineages[k]))
+        turn, point, slide = pose.turn[above], pose.point[above], pose.slide[above]
+        moved = slide + np.cross(turn, pose.origin[k] + pose.rotation[k] @ link.centre - point)
+        local = turn @ (pose.rotation[k] @ rotation_of(link.inertia_orientation))
+        found[np.ix_(above, above)] += link.mass * moved @ moved.T + (local * link.inertia) @ local.T
+    return found
+
+
+def joint_inertias(scene: Tree, position: np.ndarray) -> np.ndarray:
+    """(nv,) what each velocity moves if all other joints are locked, armature included [kg] or [kg m^2]."""
+    return np.diag(mass_matrix(scene, position))
+
+
+def beyond_limits(scene: Tree) -> Iterator[str]:
+    """Of each joint that starts beyond its limits by more than rounding: which, where it is and what they are."""
+    at = 0
+    for joint in scene.joints if scene.limits else ():
+        start = scene.initial_position[at : at + joint.coordinates]
+        at += joint.coordinates
+        if joint.limits is None:
+            continue
+        bent = np.linalg.norm(start[1:]) if joint.motion == "ball" else 0.0
+        place = 2.0 * np.arctan2(bent, abs(start[0])) if joint.motion == "ball" else start[0]
+        low, high = joint.limits
+        if place < low - 1e-6 or place > high + 1e-6:
+            yield f"joint {joint.name!r} starts at {place:.4g}, but its limits are {low:.4g} to {high:.4g}"

@@ -1,0 +1,197 @@
+"""What MuJoCo's compiled model holds and diffsim does not simulate: every element of it, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["JOINTS", "KINDS", "OF_CONTACTS", "SHAPES", "Reading"]
+
+JOINTS = ("free", "ball", "slide", "hinge")  # by MuJoCo's mjtJoint
+SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}  # by mjtGeom
+INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
+
+
+class Reading:
+    """A compiled model of MuJoCo's, and the names of what is in it."""
+
+    def __init__(self, mujoco: Any, model: Any):
+        self.mujoco, self.model = mujoco, model
+        self.dropped = [g for g in range(model.ngeom) if int(model.geom_type[g]) not in SHAPES]
+
+    def name(self, kind: str, index: int) -> str:
+        """The name of an element; of one without, its kind and number."""
+        given = self.mujoco.mj_id2name(self.model, getattr(self.mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), int(index))
+        return given or f"{kind}_{index}"
+
+    def replaced(self) -> list[str]:
+        """What is simulated in another way than the file asks for, in words."""
+        model, found = self.model, []
+        integrator = INTEGRATORS[min(int(model.opt.integrator), len(INTEGRATORS) - 1)]
+        if integrator != "Euler":
+            found.append(f"the integrator {integrator}, replaced by Euler's")
+        if self._disabled("EULERDAMP"):
+            found.append("the flag eulerdamp='disable': damping is implicit")
+        seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
+        if seen:
+            found.append(f"the meshes of {', '.join(seen)}, which are only seen")
+        return found
+
+    def _collides(self, geom: int) -> bool:
+        return bool(self.model.geom_contype[geom] or self.model.geom_conaffinity[geom])
+
+    def _disabled(self, flag: str) -> bool:
+        return bool(self.model.opt.disableflags & getattr(self.mujoco.mjtDisableBit, f"mjDSBL_{flag}"))
+
+    # What is not simulated: pairs of a name and why.
+
+    def _odd_actuator(self, k: int) -> str:
+        model, mj = self.model, self.mujoco
+        joints = (mj.mjtTrn.mjTRN_JOINT, mj.mjtTrn.mjTRN_JOINTINPARENT)
+        if int(model.actuator_trntype[k]) not in [int(kind) for kind in joints]:
+            return "does not act on a joint"
+        if JOINTS[int(model.jnt_type[model.actuator_trnid[k, 0]])] not in ("hinge", "slide"):
+            return "acts on a joint that is neither a hinge nor a slide"
+        if int(model.actuator_dyntype[k]) != int(mj.mjtDyn.mjDYN_NONE):
+            return "has dynamics of its own"
+        if int(model.actuator_gaintype[k]) not in (int(mj.mjtGain.mjGAIN_FIXED), int(mj.mjtGain.mjGAIN_AFFINE)):
+            return "has a gain that is not affine"
+        if np.any(model.actuator_gainprm[k, 1:3]) and int(model.actuator_gaintype[k]) != int(mj.mjtGain.mjGAIN_FIXED):
+            return "has a gain that depends on the joint"
+        if int(model.actuator_biastype[k]) not in (int(mj.mjtBias.mjBIAS_NONE), int(mj.mjtBias.mjBIAS_AFFINE)):
+            return "has a bias that is not affine"
+        odd = [getattr(model, f"actuator_{what}", None) for what in ("damping", "armature", "delay")]
+        return "has damping, armature or a delay of its own" if any(v is not None and np.any(v[k]) for v in odd) else ""
+
+    def odd_actuators(self) -> Iterator[tuple[str, str]]:
+        """Actuators that are not affine in control, position and velocity of a hinge or slide."""
+        for k in range(self.model.nu):
+            if why := self._odd_actuator(k):
+                yield f"actuator {self.name('actuator', k)!r}", why
+
+    def counted(self, kind: str, count: str, why: str) -> Iterator[tuple[str, str]]:
+        """Elements of a kind of which there should be none."""
+        for k in range(int(getattr(self.model, count, 0))):
+            yield f"{kind} {self.name(kind, k)!r}", why
+
+    def equalities(self) -> Iterator[tuple[str, str]]:
+        """Equalities; what a URDF says with ``<mimic>`` has no name, so the joint tells which it is."""
+        model, mj = self.model, self.mujoco
+        for k in range(int(model.neq)):
+            named = mj.mj_id2name(model, mj.mjtObj.mjOBJ_EQUALITY, k)
+            if named or int(model.eq_type[k]) != int(mj.mjtEq.mjEQ_JOINT):
+                yield f"equality {self.name('equality', k)!r}", "is not simulated"
+            else:
+                other = int(model.eq_obj2id[k])
+                what = f"follows joint {self.name('joint', other)!r}" if other >= 0 else "is held in place"
+                yield (
+                    f"joint {self.name('joint', model.eq_obj1id[k])!r}",
+                    f"{what} (<mimic>, an equality), which is not simulated",
+                )
+
+    def fluid(self) -> Iterator[tuple[str, str]]:
+        """What surrounds the robot."""
+        option = self.model.opt
+        for name in ("density", "viscosity", "wind"):
+            if np.any(getattr(option, name)):
+                yield f"option {name}", "makes a fluid, which is not simulated"
+
+    def flags(self) -> Iterator[tuple[str, str]]:
+        """Options that turn parts of the physics off."""
+        for name in ("spring", "damper", "actuation", "clampctrl", "filterparent"):
+            if self._disabled(name.upper()):
+                yield f"option flag {name}='disable'", "is not simulated"
+        if self.model.opt.disableactuator:
+            yield "option actuatorgroupdisable", "is not simulated"
+        if self.model.opt.enableflags & int(self.mujoco.mjtEnableBit.mjENBL_OVERRIDE):
+            yield "option flag override='enable'", "is not simulated"
+
+    def driven_ranges(self) -> Iterator[tuple[str, str]]:
+        """Joints whose actuators together are limited; those of a URDF have no actuators but the motors made here."""
+        driven = {int(self.model.actuator_trnid[k, 0]) for k in range(self.model.nu) if not self._odd_actuator(k)}
+        for joint in sorted(driven):
+            if self.model.jnt_actfrclimited[joint]:
+                yield f"joint {self.name('joint', joint)!r}", "limits what its actuators do, which is not simulated"
+
+    def per_joint(self, attribute: str, why: str) -> Iterator[tuple[str, str]]:
+        """Joints with something that is not zero."""
+        values: Any = getattr(self.model, attribute, ())
+        for dof in range(len(values)):
+            if np.any(values[dof]):
+                yield f"joint {self.name('joint', self.model.dof_jntid[dof])!r}", why
+
+    def polynomial(self) -> Iterator[tuple[str, str]]:
+        """Springs and dampers that are not linear."""
+        yield from self.per_joint("dof_dampingpoly", "has damping that is not linear")
+        for joint in range(self.model.njnt):
+            terms = [
+                self.model.jnt_stiffness[joint].flat[1:],
+                np.atleast_2d(getattr(self.model, "jnt_stiffnesspoly", 0.0)),
+            ]
+            if np.any(terms[0]) or np.any(terms[1][joint % len(terms[1])]):
+                yield f"joint {self.name('joint', joint)!r}", "has a spring that is not linear"
+
+    def bodies(self, attribute: str, bad: Callable[[Any], Any], why: str) -> Iterator[tuple[str, str]]:
+        """Bodies with something bad."""
+        for body in range(1, self.model.nbody):
+            if bad(getattr(self.model, attribute)[body]):
+                yield f"body {self.name('body', body)!r}", why
+
+    def meshes(self) -> Iterator[tuple[str, str]]:
+        """Geoms without a shape of `SHAPES` that may touch."""
+        for geom in self.dropped:
+            if self._collides(geom):
+                yield (
+                    f"geom {self.name('geom', geom)!r}",
+                    "is a mesh or the like that may touch, which is not simulated",
+                )
+
+    def condim(self) -> Iterator[tuple[str, str]]:
+        """More friction than that along the surface."""
+        for geom in range(self.model.ngeom):
+            if self._collides(geom) and int(self.model.geom_condim[geom]) > 3:
+                yield f"geom {self.name('geom', geom)!r}", "has torsional or rolling friction, which is not simulated"
+
+    def odd_contacts(self) -> Iterator[tuple[str, str]]:
+        """Geoms whose shape cannot touch, and may."""
+        for geom in range(self.model.ngeom):
+            if self._collides(geom) and SHAPES.get(int(self.model.geom_type[geom])) in ("cylinder", "ellipsoid"):
+                yield (
+                    f"geom {self.name('geom', geom)!r}",
+                    "is a cylinder or ellipsoid that may touch, which is not simulated",
+                )
+
+    def odd_geoms(self) -> Iterator[tuple[str, str]]:
+        """What changes a contact and is not read; solimp is another law altogether, as docs/articulated.md says."""
+        for name in ("gap", "priority", "adhesion", "surfacevel"):
+            values: Any = getattr(self.model, f"geom_{name}", ())
+            for geom in range(len(values)):
+                if self._collides(geom) and np.any(values[geom]):
+                    yield f"geom {self.name('geom', geom)!r}", f"has a {name}, which is not simulated"
+
+
+KINDS: dict[str, Callable[[Reading], Iterator[tuple[str, str]]]] = {
+    "tendon": lambda file: file.counted("tendon", "ntendon", "is not simulated"),
+    "equality": lambda file: file.equalities(),
+    "actuator": lambda file: file.odd_actuators(),
+    "mesh": lambda file: file.meshes(),
+    "pair": lambda file: file.counted("pair", "npair", "is a contact of its own rules, which is not simulated"),
+    "fluid": lambda file: file.fluid(),
+    "frictionloss": lambda file: file.per_joint("dof_frictionloss", "has friction loss, which is not simulated"),
+    "gravcomp": lambda file: file.bodies("body_gravcomp", bool, "has gravity compensation, which is not simulated"),
+    "mocap": lambda file: file.bodies("body_mocapid", lambda index: index >= 0, "is moved from outside (mocap)"),
+    "flex": lambda file: file.counted("flex", "nflex", "is soft, which is not simulated"),
+    "plugin": lambda file: file.counted("plugin", "nplugin", "is a plugin, which is not simulated"),
+    "polynomial": lambda file: file.polynomial(),
+    "condim": lambda file: file.condim(),
+    "contact": lambda file: file.odd_contacts(),
+    "geom": lambda file: file.odd_geoms(),
+    "actuatorfrcrange": lambda file: file.driven_ranges(),
+    "flag": lambda file: file.flags(),
+}
+"""What is looked for, by the word for `ignore`."""
+
+OF_CONTACTS = ("mesh", "pair", "condim", "contact", "geom")
+"""Of these, what does not matter without contacts."""

@@ -1,0 +1,117 @@
+"""The numbers of a robot, by the names under which they are tuned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.kinematics import joint_inertias
+from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Joint
+from diffsim.physics.articulated.tree import Tree
+
+__all__ = ["numbers", "renewed"]
+
+_OF_LINKS = {
+    "mass": "mass",
+    "centre": "centre",
+    "inertia": "inertia",
+    "inertia_orientation": "inertia_orientation",
+    "link_position": "position",
+    "link_orientation": "orientation",
+}
+
+_OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
+
+_OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth")
+
+
+def numbers(scene: Tree) -> dict[str, np.ndarray]:
+    """Everything numeric of a robot that can be tuned."""
+    found: dict[str, np.ndarray] = {
+        "initial_position": scene.initial_position,
+        "initial_velocity": scene.initial_velocity,
+        "gravity": scene.gravity,
+    }
+    for name, attribute in _OF_LINKS.items():
+        found[name] = np.array([getattr(link, attribute) for link in scene.links])
+    for name in _OF_JOINTS:
+        found[name] = np.array([getattr(joint, name) for joint in scene.joints])
+    if scene.limited:
+        found.update(_of_limits(scene))
+    if scene.actuators:
+        for name in ("gear", "gain", "bias"):
+            found[name] = np.array([getattr(actuator, name) for actuator in scene.actuators])
+        for name in ("control_range", "force_range"):
+            if any(getattr(actuator, name) is not None for actuator in scene.actuators):
+                found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in scene.actuators])
+    if scene.all_sites:
+        found["site_position"] = np.array([site.position for _, site in scene.all_sites])
+    if pairs.touching(scene):
+        found.update(pairs.numbers(scene, TIME_CONSTANT))
+        found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
+    return found
+
+
+def _of_limits(scene: Tree) -> dict[str, np.ndarray]:
+    inertias = joint_inertias(scene, scene.reference_position)
+    firsts = np.cumsum([0, *(joint.freedoms for joint in scene.joints)]).tolist()
+    moved = [inertias[a:b].max() for a, b in pairwise(firsts)]
+    ranges, stiffness, damping = [], [], []
+    for joint, inertia in zip(scene.joints, moved, strict=True):
+        none = joint.limits is None
+        k = _or(joint.limit_stiffness, inertia / TIME_CONSTANT**2)
+        ranges.append(np.zeros(2) if none else joint.limits)
+        stiffness.append(0.0 if none else k)
+        damping.append(0.0 if none else _or(joint.limit_damping, 2.0 * np.sqrt(k * inertia)))
+    return {
+        "joint_limits": np.array(ranges),
+        "limit_stiffness": np.array(stiffness),
+        "limit_damping": np.array(damping),
+    }
+
+
+def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
+    """The same robot with other numbers, named as in `numbers` and of the same shapes."""
+    own: dict[str, Any] = {name: value for name, value in values.items() if name in _OWN}
+    links = []
+    geoms = pairs.renewed(scene, values)
+    sites = values.get("site_position")
+    joint = site = 0
+    for k, link in enumerate(scene.links):
+        change: dict[str, Any] = {a: values[name][k] for name, a in _OF_LINKS.items() if name in values}
+        change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
+        joint += len(link.joints)
+        change["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner == k]
+        if sites is not None:
+            change["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(link.sites)]
+        site += len(link.sites)
+        links.append(replace(link, **change))
+    if sites is not None:
+        own["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(scene.sites)]
+    own["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner < 0]
+    own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(scene.actuators)]
+    return replace(scene, links=links, **own)
+
+
+def _or(value: Any, other: Any) -> Any:
+    return other if value is None else value
+
+
+def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint:
+    change: dict[str, Any] = {name: values[name][k] for name in _OF_JOINTS if name in values}
+    if joint.limits is not None:
+        limits = {"joint_limits": "limits", "limit_stiffness": "limit_stiffness", "limit_damping": "limit_damping"}
+        change.update({attribute: values[name][k] for name, attribute in limits.items() if name in values})
+    return replace(joint, **change)
+
+
+def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray]) -> Actuator:
+    change: dict[str, Any] = {name: values[name][k] for name in ("gear", "gain", "bias") if name in values}
+    for name in ("control_range", "force_range"):
+        if name in values and getattr(actuator, name) is not None:
+            change[name] = values[name][k]
+    return replace(actuator, **change)

@@ -1,0 +1,181 @@
+"""Which geoms of a robot may touch each other, and where.
+
+A spot is one point of contact that is looked at in each step: an end of a capsule over a plane, a corner of a box, the
+nearest points of two capsules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.physics.articulated.links import SIZES, Geom
+from diffsim.physics.articulated.tree import Tree
+
+__all__ = ["Spot", "check", "numbers", "renewed", "spots", "touch_geoms", "touching"]
+
+ROUND = ("sphere", "capsule")
+
+
+class Spot(NamedTuple):
+    """A point of contact.
+
+    Attributes:
+        kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), or
+            "box" (a sphere or capsule, and a box).
+        geoms: both, as indices of the scene's ``all_geoms``.
+        corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
+            pair of a capsule and a box, which point of the capsule: -1, 1 the ends, 0 the point nearest to the box.
+    """
+
+    kind: str
+    geoms: tuple[int, int]
+    corner: tuple[float, float, float]
+
+
+def touching(scene: Tree) -> tuple[tuple[int, int], ...]:
+    """Pairs that may touch: a plane comes first, else of a box and something round the round one."""
+    return tuple(pair for pair, kind in _pairs(scene) if kind) if scene.contacts else ()
+
+
+def check(scene: Tree) -> None:
+    """Raise InputError for a pair that may touch and is not simulated."""
+    if not scene.contacts:
+        return
+    for (a, b), kind in _pairs(scene):
+        if not kind:
+            first, second = scene.all_geoms[a][1], scene.all_geoms[b][1]
+            raise InputError(
+                f"geoms {first.name!r} ({first.shape}) and {second.name!r} ({second.shape}) may touch, but only "
+                "spheres, capsules and boxes against planes, and spheres and capsules against each other and boxes "
+                "are simulated; keep them apart with exclude, or with contype and conaffinity 0"
+            )
+
+
+def _pairs(scene: Tree) -> list[tuple[tuple[int, int], str]]:
+    geoms = scene.all_geoms
+    excluded = {frozenset(pair) for pair in scene.exclude}
+    welded = _welded(scene)
+    found = []
+    for b in range(len(geoms)):
+        for a in range(b):
+            first, second = geoms[a][1], geoms[b][1]
+            if not ((first.contype & second.conaffinity) | (second.contype & first.conaffinity)):
+                continue
+            if _related(scene, welded, geoms[a][0], geoms[b][0]):
+                continue
+            names = [{geom.name, *_link_names(scene, owner)} for owner, geom in (geoms[a], geoms[b])]
+            if any(frozenset((one, other)) in excluded for one in names[0] for other in names[1]):
+                continue
+            found.append(_ordered(a, b, first, second))
+    return found
+
+
+def _link_names(scene: Tree, owner: int) -> tuple[str, ...]:
+    return (scene.links[owner].name,) if owner >= 0 else ()
+
+
+def _welded(scene: Tree) -> list[int]:
+    """Of each link, the link that it is fixed to without a joint, in the end; -1 is the world."""
+    found: list[int] = []
+    for k, (link, parent) in enumerate(zip(scene.links, scene.parents, strict=True)):
+        found.append(k if link.joints else (-1 if parent < 0 else found[parent]))
+    return found
+
+
+def _related(scene: Tree, welded: list[int], a: int, b: int) -> bool:
+    """Whether links are one rigid body, or parent and child; what is fixed to the world is nobody's parent."""
+    one, other = (welded[a] if a >= 0 else -1), (welded[b] if b >= 0 else -1)
+    if one == other:
+        return True
+
+    def above(k: int) -> int:
+        parent = scene.parents[k] if k >= 0 else -1
+        return welded[parent] if parent >= 0 else -1
+
+    return (one >= 0 and above(other) == one) or (other >= 0 and above(one) == other)
+
+
+def _ordered(a: int, b: int, first: Geom, second: Geom) -> tuple[tuple[int, int], str]:
+    shapes = (first.shape, second.shape)
+    if "plane" in shapes:
+        plane, other = (a, b) if shapes[0] == "plane" else (b, a)
+        simulated = (second if plane == a else first).shape in ("sphere", "capsule", "box")
+        return (plane, other), "plane" if simulated else ""
+    if shapes[0] in ROUND and shapes[1] in ROUND:
+        return (a, b), "round"
+    if "box" in shapes and (shapes[0] in ROUND or shapes[1] in ROUND):
+        return ((a, b) if shapes[0] in ROUND else (b, a)), "box"
+    return (a, b), ""
+
+
+def spots(scene: Tree) -> tuple[Spot, ...]:
+    """All points of contact: first those over planes, then of round pairs, then of what is round and boxes."""
+    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": []}
+    for pair, kind in _pairs(scene) if scene.contacts else ():
+        shape = scene.all_geoms[pair[1] if kind == "plane" else pair[0]][1].shape
+        for corner in _corners(kind, shape):
+            found[kind].append(Spot(kind, pair, corner))
+    return tuple(spot for each in found.values() for spot in each)
+
+
+def _corners(kind: str, shape: str) -> list[tuple[float, float, float]]:
+    if kind == "plane" and shape == "box":
+        return [(x, y, z) for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]
+    if kind == "plane" and shape == "capsule":
+        return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0)]
+    if kind == "box" and shape == "capsule":
+        return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
+    return [(0.0, 0.0, 0.0)]
+
+
+def touch_geoms(scene: Tree) -> tuple[int, ...]:
+    """Geoms that may touch a plane, as indices of ``all_geoms``: a controller observes whether they do."""
+    return tuple(dict.fromkeys(spot.geoms[1] for spot in spots(scene) if spot.kind == "plane"))
+
+
+def numbers(scene: Tree, time_constant: float) -> dict[str, np.ndarray]:
+    """What can be tuned of geoms, each an array over ``all_geoms``."""
+    geoms = scene.all_geoms
+    size, stiffness, damping = np.zeros((len(geoms), 3)), np.zeros(len(geoms)), np.zeros(len(geoms))
+    for k, (owner, geom) in enumerate(geoms):
+        size[k, : SIZES[geom.shape]] = geom.size
+        if geom.shape != "plane":
+            carried = scene.tree_masses[owner] if owner >= 0 else 0.0
+            stiffness[k] = carried / time_constant**2 if geom.stiffness is None else geom.stiffness
+            own = scene.links[owner].mass if owner >= 0 else 0.0
+            damping[k] = 2.0 * np.sqrt(stiffness[k] * own) if geom.damping is None else geom.damping
+    return {
+        "geom_position": np.array([geom.position for _, geom in geoms]),
+        "geom_orientation": np.array([geom.orientation for _, geom in geoms]),
+        "geom_size": size,
+        "geom_margin": np.array([geom.margin for _, geom in geoms]),
+        "friction": np.array([geom.friction for _, geom in geoms]),
+        "contact_stiffness": stiffness,
+        "contact_damping": damping,
+    }
+
+
+def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
+    """The geoms with other numbers."""
+    names = {
+        "geom_position": "position",
+        "geom_orientation": "orientation",
+        "geom_margin": "margin",
+        "friction": "friction",
+    }
+    found = []
+    for k, (owner, geom) in enumerate(scene.all_geoms):
+        change: dict[str, Any] = {attribute: values[name][k] for name, attribute in names.items() if name in values}
+        if "geom_size" in values and geom.shape != "plane":
+            change["size"] = values["geom_size"][k, : SIZES[geom.shape]]
+        if owner >= 0 and geom.shape != "plane":
+            if "contact_stiffness" in values and values["contact_stiffness"][k] > 0.0:
+                change["stiffness"] = values["contact_stiffness"][k]
+            if "contact_damping" in values:
+                change["damping"] = values["contact_damping"][k]
+        found.append(replace(geom, **change) if change else geom)
+    return found

@@ -1,0 +1,290 @@
+"""Articulated robots: trees of links in three dimensions, held together by joints and driven by actuators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from diffsim.errors import InputError, StartWarning
+from diffsim.physics.articulated import numbers as robot_numbers
+from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
+from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site, members
+from diffsim.physics.articulated.mechanics import mechanics
+from diffsim.physics.articulated.tree import Tree
+from diffsim.physics.checks import flag, sequence
+from diffsim.spec import Spec, array, number, whole
+
+__all__ = ["Articulated"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Articulated(Tree, Spec):
+    """Links in three dimensions, each held to its parent by joints; n links, j joints, k actuators.
+
+    ``nq`` numbers are the position of all joints and ``nv`` their velocity, in the order of links and joints: MuJoCo's
+    qpos and qvel (see `Joint`). Places of a rollout are the links, then the links' sites, then those of the world.
+
+    Attributes:
+        links: n of `Link`, parents before children.
+        actuators: k of `Actuator`.
+        geoms: shapes of the world, such as the ground.
+        sites: points of the world.
+        gravity: (3,) [m/s^2].
+        initial_position: (nq,) of the joints; None is their reference. Quaternions may have any length but zero.
+        initial_velocity: (nv,) of the joints.
+        poses: positions of the joints by name, each (nq,): see `posed`.
+        exclude: pairs of names of links or geoms that never touch.
+        contacts: False simulates none.
+        limits: False simulates none.
+        slip_speed: at which friction has 71 % of its strength [m/s]: on a slope that a body does not slide down, it
+            creeps slower than this.
+        touch_depth: over which the stiffness of a contact sets in, so that its force is smooth [m].
+        unobserved: names of hinges and slides whose position a controller does not see, like that along which a robot
+            runs. Of a free joint, the horizontal place never is.
+        substeps: steps of the physics per step of the rollout.
+        dt: step of the rollout [s]: of the controller, the objective and what is recorded.
+
+    Raises:
+        InputError: naming the element, what was given and what is allowed.
+
+    Warns:
+        StartWarning: a joint starts beyond its limits, which will throw it back; naming it, where it is and the limits.
+    """
+
+    kind: ClassVar[str] = "scene"
+    derives: ClassVar[tuple[str, ...]] = ("energy", "momentum", "angular_momentum", "orientation")
+
+    links: Any
+    actuators: Any = ()
+    geoms: Any = ()
+    sites: Any = ()
+    gravity: Any = (0.0, 0.0, -9.81)
+    initial_position: Any = None
+    initial_velocity: Any = None
+    poses: Mapping[str, Any] = field(default_factory=dict)
+    exclude: Any = ()
+    contacts: bool = True
+    limits: bool = True
+    slip_speed: float = 1.0e-3
+    touch_depth: float = 1.0e-3
+    unobserved: Any = ()
+    substeps: int = 1
+    dt: float = 1.0e-3
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        self._set(
+            links=members("Articulated.links", self.links, Link),
+            actuators=members("Articulated.actuators", self.actuators, Actuator),
+            geoms=members("Articulated.geoms", self.geoms, Geom),
+            sites=members("Articulated.sites", self.sites, Site),
+            gravity=array("Articulated.gravity", self.gravity, (3,)),
+            contacts=flag("Articulated.contacts", self.contacts),
+            limits=flag("Articulated.limits", self.limits),
+            slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
+            touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
+            substeps=whole("Articulated.substeps", self.substeps),
+            dt=number("Articulated.dt", self.dt, above=0.0),
+        )
+        if not self.links:
+            raise InputError("Articulated.links is empty, but a robot has at least one link")
+        self._check_names()
+        self._check_tree()
+        self._check_motion()
+        pairs.check(self)
+
+    def _check_names(self) -> None:
+        joints, geoms = [joint.name for joint in self.joints], [geom.name for _, geom in self.all_geoms]
+        kinds = {"joints": joints, "geoms": geoms, "actuators": [a.name for a in self.actuators]}
+        for what, names in {"links or sites": list(self.places), **kinds}.items():
+            twice = [name for k, name in enumerate(names) if name in names[:k]]
+            if twice:
+                raise InputError(f"two {what} are named {twice[0]!r}; give each a name of its own")
+        scalar = [joint.name for joint in self.joints if joint.motion in ("hinge", "slide")]
+        for actuator in self.actuators:
+            if actuator.joint not in scalar:
+                raise InputError(
+                    f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
+                    f"{', '.join(scalar) or 'none'}"
+                )
+        given = (self.unobserved,) if isinstance(self.unobserved, str) else self.unobserved
+        unobserved = sequence("Articulated.unobserved", given)
+        for name in unobserved:
+            if name not in scalar:
+                known = ", ".join(scalar) or "none"
+                raise InputError(f"Articulated.unobserved names {name!r}, but the hinges and slides are {known}")
+        exclude = sequence("Articulated.exclude", self.exclude)
+        touching = [*(link.name for link in self.links), *geoms]
+        for k, pair in enumerate(exclude):
+            listed = isinstance(pair, (list, tuple))
+            if not listed or len(pair) != 2 or any(name not in touching for name in pair):
+                raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
+        self._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
+
+    def _check_tree(self) -> None:
+        earlier: list[str] = []
+        for link in self.links:
+            if link.parent is not None and link.parent not in earlier:
+                raise InputError(
+                    f"link {link.name!r} has the parent {link.parent!r}, but links before it are "
+                    f"{', '.join(earlier) or 'none'}; parents stand before their children"
+                )
+            earlier.append(link.name)
+        for owner, geom in self.all_geoms:
+            if geom.shape == "plane" and owner >= 0:
+                raise InputError(
+                    f"geom {geom.name!r} is a plane of link {self.links[owner].name!r}; planes do not move"
+                )
+
+    def _check_motion(self) -> None:
+        nv = self.freedoms
+        if not nv:
+            raise InputError("no link has a joint: nothing in this scene moves")
+        reference = self.reference_position
+        start = reference if self.initial_position is None else self.initial_position
+        if not isinstance(self.poses, Mapping):
+            raise InputError(f"Articulated.poses is {self.poses!r}, but positions of the joints by name are needed")
+        poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in self.poses.items()}
+        self._set(
+            initial_position=self._unit("Articulated.initial_position", start, reference),
+            initial_velocity=array(
+                "Articulated.initial_velocity",
+                np.zeros(nv) if self.initial_velocity is None else self.initial_velocity,
+                (nv,),
+            ),
+            poses=poses,
+        )
+        self._check_inertias()
+        beyond = "; ".join(beyond_limits(self))
+        if beyond:
+            warnings.warn(
+                f"{beyond}. Limits throw back what is beyond them: give an initial_position within them",
+                StartWarning,
+                stacklevel=4,
+            )
+
+    def _check_inertias(self) -> None:
+        inertias = joint_inertias(self, self.reference_position)
+        for freedom in np.flatnonzero(inertias <= 1e-12)[:1].tolist():
+            owner, joint = self.freedom_owners[freedom]
+            before = self.freedom_owners[:freedom].count((owner, joint))
+            shifts = joint.motion == "slide" or (joint.motion == "free" and before < 3)
+            what = "moves nothing that has a mass" if shifts else "turns nothing that has an inertia about its axis"
+            raise InputError(
+                f"joint {joint.name!r} {what}; give link {self.links[owner].name!r}, or what it carries, "
+                f"{'a mass' if shifts else 'an inertia'}, or the joint an armature"
+            )
+        # Eliminated as the simulation does it, children first: what is left for a joint is what it divides by.
+        left = mass_matrix(self, self.initial_position)
+        for freedom in reversed(range(self.freedoms)):
+            if left[freedom, freedom] <= 1e-10 * inertias[freedom]:
+                owner, joint = self.freedom_owners[freedom]
+                raise InputError(
+                    f"joint {joint.name!r} can move at the start, alone or with joints that it carries, without moving "
+                    f"any mass or inertia; give link {self.links[owner].name!r} an inertia about each axis, or the "
+                    "joint an armature; of two hinges on one line leave one out"
+                )
+            left -= np.outer(left[freedom], left[freedom]) / left[freedom, freedom]
+
+    def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
+        found = array(owner, value, reference.shape)
+        for name, at, kind in self.joint_coordinates():
+            if kind in ("ball", "free"):
+                quaternion = found[at - 4 : at]
+                if np.linalg.norm(quaternion) < 1e-12:
+                    raise InputError(f"{owner}: the quaternion of joint {name!r} is zero")
+        return found
+
+    def _shown(self) -> dict[str, Any]:
+        """What `repr` tells: names, not everything about all links."""
+        found = super()._shown()
+        found["links"] = tuple(link.name for link in self.links)
+        found.update(
+            {name: tuple(each.name for each in getattr(self, name)) for name in ("actuators", "geoms", "sites")}
+        )
+        return found
+
+    # What follows from it
+
+    @cached_property
+    def touching(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of geoms that may touch, as indices of `all_geoms`; none without `contacts`."""
+        return pairs.touching(self)
+
+    def posed(self, pose: str) -> Articulated:
+        """The same scene, starting from one of its named poses."""
+        if pose not in self.poses:
+            raise InputError(f"there is no pose {pose!r}; there are {', '.join(self.poses) or 'none'}")
+        return replace(self, initial_position=self.poses[pose])
+
+    def contact_name(self, element: int) -> str:
+        """What entry ``element`` of a rollout's ``contact`` is about, in words."""
+        spots = pairs.spots(self)
+        first, second = spots[element % len(spots)].geoms
+        return f"geoms {self.all_geoms[first][1].name} and {self.all_geoms[second][1].name}"
+
+    # What a controller reads
+
+    @property
+    def observations(self) -> int:
+        """How many numbers a controller can observe: see docs/articulated.md."""
+        return len(pairs.touch_geoms(self)) + self.freedoms + sum(_observed(self, joint) for joint in self.joints)
+
+    # Numbers
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
+        return robot_numbers.numbers(self)
+
+    def with_numbers(self, numbers: dict[str, np.ndarray]) -> Articulated:
+        """The same scene with other numbers, named as in `numbers`.
+
+        Raises:
+            InputError: for a name that this scene does not have, and for what a new scene refuses.
+        """
+        known = self.numbers()
+        values = {}
+        for name, value in numbers.items():
+            if name not in known:
+                raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
+            values[name] = array(f"Articulated.{name}", value, known[name].shape)
+        with warnings.catch_warnings():  # told when the scene was made; where a rollout starts is the user's
+            warnings.simplefilter("ignore", StartWarning)
+            return robot_numbers.renewed(self, values)
+
+    def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Energy, momentum and orientations in each row of a rollout.
+
+        ``energy`` (E, rows) [J] is that of motion, weight and the springs of joints, not of contacts and limits;
+        ``momentum`` (E, rows, 3) [kg m/s]; ``angular_momentum`` (E, rows, 3) about the world's origin [kg m^2/s];
+        ``orientation`` (E, rows, n, 3, 3) from the links' frames to the world.
+
+        Args:
+            numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
+            arrays: recorded ones, each with a leading axis of environments.
+        """
+        envs, found = len(arrays["joint_position"]), []
+        for env in range(envs):
+            own = {name: value[env % len(value)] for name, value in numbers.items()}
+            with np.errstate(over="ignore", invalid="ignore"):
+                found.append(
+                    mechanics(self.with_numbers(own), arrays["joint_position"][env], arrays["joint_velocity"][env])
+                )
+        return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def _observed(scene: Articulated, joint: Joint) -> int:
+    """How many numbers a controller observes of a joint's position."""
+    if joint.motion == "free":
+        return 6
+    if joint.motion == "ball":
+        return 4
+    if joint.name in scene.unobserved:
+        return 0
+    return 2 if joint.motion == "hinge" and joint.limits is None else 1

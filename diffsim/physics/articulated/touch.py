@@ -1,0 +1,172 @@
+"""What the contacts of a robot are made of in fields: geoms, spots, and what presses there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffsim.engine.fields import Fields
+from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.scene import Articulated
+
+__all__ = ["Touch", "touch_of"]
+
+SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box")
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Spots: those over planes, then those of pairs. Fields (spot,) of whole numbers, (env, geom) of numbers."""
+
+    first: Any  # (spot,) geom
+    second: Any  # (spot,) geom
+    second_link: Any  # (spot,) link of the second geom
+    body: Any  # (geom,) its link, or if that has no mass the next one before it that has; 0 for the world
+    frame: Any  # (geom,) its link, or the world behind the frames
+    carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
+    root: Any  # (geom,) first link of its tree, or the world behind the frames
+    slippery: Any  # (spot,) 1 without friction
+    corner: Any  # (3 spot + axis,) -1, 0 or 1
+    felt_geom: Any  # (spot,) which geom of those that a controller feels
+    round: Any  # (geom,) 1 for what has a radius
+    moving: Any  # (spot,) 1 if both geoms move
+    flat: Any  # (geom,) 1 for a plane or what does not move: it takes the stiffness of what touches it
+    geom_position: Any  # [m]
+    geom_orientation: Any
+    geom_size: Any  # [m]
+    geom_margin: Any  # [m]
+    friction: Any
+    stiffness: Any  # [N/m]
+    damping: Any  # [N s/m]
+    slip_speed: Any  # (env, 0) [m/s]
+    depth: Any  # (env, 0) touch depth [m]
+    turn: Any  # (env, geom) rotation of its orientation
+    normal: Any  # (env, spot) of the plane
+    height: Any  # (env, spot) of the plane, less the margin [m]
+    place: Any  # (env, spot) on the link [m]
+    reach: Any  # (env, spot) radius [m]
+    grip: Any  # (env, spot) coefficient of friction
+    margin: Any  # (env, spot) [m]
+    pointed: Any  # (spot,) 1 if the first geom is a sphere
+    gain: Any  # (env, spot) stiffness and damping
+    lightest: Any  # (env, spot) mass of the lighter link of a pair [kg]
+    centre: Any  # (env, row, geom) of something round [m], substep after substep
+    axis: Any  # (env, row, geom) from there to an end of a capsule [m]
+    press: Any  # (env, row, spot) force without its implicit part [N], substep after substep
+    yields: Any  # (env, row, spot) K along the normal and across [N s/m]
+    arm: Any  # (env, row, spot) of the spot, from the point that everything is taken at [m]
+    overlap: Any  # (env, row, pair) depth [m] and strength, from 0 to 1
+    toward: Any  # (env, row, pair) normal, from the first geom to the second
+    place_of: Any  # (env, row, pair) of the contact [m]
+    bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
+    force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
+    point: Any  # (env, row, spot) in the first substep [m]
+    contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
+    real: Any  # the type of numbers
+    spots: int
+    planes: int  # spots over planes
+    rounds: int  # spots of two round geoms
+    boxes: int  # spots of something round and a box
+    couples: int  # of both
+    held: bool  # whether one of a pair does not move
+    geoms: int
+    felt: int  # geoms that a controller feels
+
+
+def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carriers: tuple[int, ...]) -> Touch:
+    """Declare the fields of contacts.
+
+    Args:
+        scene: the robot.
+        fields: where to declare.
+        world: the frame of the world, and its velocity.
+        carriers: of each link, the velocity that moves it last, -1 none.
+    """
+    spots, geoms = pairs.spots(scene), scene.all_geoms
+    count, touched = len(spots), len(geoms) if spots else 0
+    felt = pairs.touch_geoms(scene)
+    owners = np.array([owner for owner, _ in geoms], dtype=int)
+    firsts, seconds = (np.array([spot.geoms[side] for spot in spots], dtype=int) for side in range(2))
+    shapes = np.array([SHAPES.index(geom.shape) for _, geom in geoms], dtype=int)
+    # What is fixed to the world counts as the world.
+    still = np.array([owner < 0 or carriers[owner] < 0 for owner in owners], dtype=bool)
+    roots = [lineage[-1] for lineage in scene.lineages]
+    slippery = [all(geoms[g][1].frictionless for g in spot.geoms) for spot in spots]
+    kinds = [spot.kind for spot in spots]
+    couples = count - kinds.count("plane")
+    moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
+    held = not moving[kinds.count("plane") :].all()
+
+    def number(name: str, width: int = 0, elements: int = touched) -> Any:
+        return fields.number(f"scene.{name}", elements, width) if spots else None
+
+    def derived(width: int, *of: str) -> Any:
+        return fields.derived(count, width, of=[f"scene.{name}" for name in of])
+
+    def rows(name: str, elements: int, width: int, **options: Any) -> Any:
+        return fields.trajectory(name, elements, width, **options) if spots else None
+
+    slots = scene.substeps
+    return Touch(
+        first=fields.integers(firsts),
+        second=fields.integers(seconds),
+        second_link=fields.integers(owners[seconds] if count else seconds),
+        body=fields.integers(np.array([_heavy(scene, owner) for owner in owners.tolist()], dtype=int)),
+        frame=fields.integers(np.where(still, world[0], owners)),
+        carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
+        root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
+        slippery=fields.integers(np.array(slippery, dtype=int)),
+        corner=fields.integers(np.array([spot.corner for spot in spots], dtype=int)),
+        felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
+        round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
+        moving=fields.integers(moving.astype(int)),
+        flat=fields.integers(still.astype(int)),
+        geom_position=number("geom_position", 3),
+        geom_orientation=number("geom_orientation", 4),
+        geom_size=number("geom_size", 3),
+        geom_margin=number("geom_margin"),
+        friction=number("friction"),
+        stiffness=number("contact_stiffness"),
+        damping=number("contact_damping"),
+        slip_speed=number("slip_speed", elements=1),
+        depth=number("touch_depth", elements=1),
+        turn=fields.derived(touched, 9, of=["scene.geom_orientation"]),
+        normal=derived(3, "geom_orientation"),
+        height=derived(0, "geom_orientation", "geom_position", "geom_margin"),
+        place=derived(3, "geom_orientation", "geom_position", "geom_size"),
+        reach=derived(0, "geom_size"),
+        grip=derived(0, "friction"),
+        margin=derived(0, "geom_margin"),
+        pointed=fields.integers((shapes[firsts] == SHAPES.index("sphere")).astype(int) if count else firsts),
+        gain=derived(
+            2, "contact_stiffness", "contact_damping", "mass", "inertia", "centre", "geom_position", "geom_size"
+        ),
+        lightest=derived(0, "mass", "inertia", "centre", "geom_position", "geom_size"),
+        centre=rows("contact_centre", slots * len(geoms), 3, recorded=False),
+        axis=rows("contact_axis", slots * len(geoms), 3, recorded=False),
+        press=rows("contact_press", slots * count, 3, recorded=False),
+        yields=rows("contact_yield", slots * count, 2, recorded=False),
+        arm=rows("contact_arm", slots * count, 3, recorded=False),
+        overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
+        toward=rows("pair_normal", slots * couples, 3, recorded=False),
+        place_of=rows("pair_point", slots * couples, 3, recorded=False),
+        bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
+        force=rows("contact_force", count, 3, accumulates=True, per_step=True),
+        point=rows("contact_point", count, 3, per_step=True),
+        contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
+        real=fields.real,
+        spots=count,
+        planes=kinds.count("plane"),
+        rounds=kinds.count("round"),
+        boxes=kinds.count("box"),
+        couples=couples,
+        held=held,
+        geoms=touched,
+        felt=len(felt),
+    )
+
+
+def _heavy(scene: Articulated, owner: int) -> int:
+    """The link itself, or the next one towards the world that has a mass."""
+    lineage = scene.lineages[owner] if owner >= 0 else (0,)
+    return next((link for link in lineage if scene.links[link].mass > 0.0), lineage[0])

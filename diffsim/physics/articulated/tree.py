@@ -1,0 +1,143 @@
+"""The tree of a robot: which link hangs on which, and where joints, geoms and sites stand among all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.physics.articulated.links import Geom, Joint, Site
+
+__all__ = ["Tree"]
+
+
+class Tree:
+    """Links, each held to its parent by joints; n links, j joints, nq coordinates, nv freedoms. See `Articulated`."""
+
+    links: Any
+    actuators: Any
+    geoms: Any
+    sites: Any
+    gravity: Any
+    initial_position: Any
+    initial_velocity: Any
+    exclude: Any
+    contacts: bool
+    limits: bool
+    slip_speed: float
+    touch_depth: float
+
+    @cached_property
+    def joints(self) -> tuple[Joint, ...]:
+        """All joints, link by link."""
+        return tuple(joint for link in self.links for joint in link.joints)
+
+    @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """Index of each link's parent, -1 for the world."""
+        index = {link.name: k for k, link in enumerate(self.links)}
+        return tuple(-1 if link.parent is None else index[link.parent] for link in self.links)
+
+    @cached_property
+    def lineages(self) -> tuple[tuple[int, ...], ...]:
+        """Of each link: itself, its parent, and so on up to the link of the world."""
+        found: list[tuple[int, ...]] = []
+        for k, parent in enumerate(self.parents):
+            found.append((k,) if parent < 0 else (k, *found[parent]))
+        return tuple(found)
+
+    @cached_property
+    def freedom_owners(self) -> tuple[tuple[int, Joint], ...]:
+        """Link and joint of every number of the velocity."""
+        return tuple(
+            (k, joint) for k, link in enumerate(self.links) for joint in link.joints for _ in range(joint.freedoms)
+        )
+
+    @property
+    def coordinates(self) -> int:
+        """Length of the joints' position (nq)."""
+        return sum(joint.coordinates for joint in self.joints)
+
+    @property
+    def freedoms(self) -> int:
+        """Length of the joints' velocity (nv)."""
+        return sum(joint.freedoms for joint in self.joints)
+
+    @cached_property
+    def reference_position(self) -> np.ndarray:
+        """(nq,) of the joints where every link is where its position says."""
+        found: list[float] = []
+        for link in self.links:
+            for joint in link.joints:
+                if joint.motion == "free":
+                    found += [*link.position, *link.orientation]
+                else:
+                    found += [1.0, 0.0, 0.0, 0.0] if joint.motion == "ball" else [joint.reference]
+        return np.array(found)
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """Names of what has a position in a rollout: links, then their sites, then those of the world."""
+        sites = [site.name for link in self.links for site in link.sites] + [site.name for site in self.sites]
+        return (*(link.name for link in self.links), *sites)
+
+    @cached_property
+    def all_sites(self) -> tuple[tuple[int, Site], ...]:
+        """Every site with the index of its link, -1 for the world."""
+        own = [(k, site) for k, link in enumerate(self.links) for site in link.sites]
+        return (*own, *((-1, site) for site in self.sites))
+
+    @cached_property
+    def all_geoms(self) -> tuple[tuple[int, Geom], ...]:
+        """Every geom with the index of its link, -1 for the world: first those of the world."""
+        own = [(k, geom) for k, link in enumerate(self.links) for geom in link.geoms]
+        return (*((-1, geom) for geom in self.geoms), *own)
+
+    @property
+    def dimension(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def limited(self) -> bool:
+        """Whether a joint has limits that are simulated."""
+        return self.limits and any(joint.limits is not None for joint in self.joints)
+
+    @cached_property
+    def tree_masses(self) -> np.ndarray:
+        """(n,) mass of the whole tree that each link belongs to [kg]."""
+        mass = np.array([link.mass for link in self.links])
+        roots = np.array([lineage[-1] for lineage in self.lineages])
+        return np.array([mass[roots == root].sum() for root in roots])
+
+    def place(self, owner: str, name: str | int) -> int:
+        """Index of a place, given by its name or index.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        if isinstance(name, str):
+            if name not in self.places:
+                raise InputError(f"{owner} is {name!r}, but the links and sites are {', '.join(self.places)}")
+            return self.places.index(name)
+        if not 0 <= name < len(self.places):
+            raise InputError(f"{owner} is {name}, but the scene has {len(self.places)} links and sites, from 0")
+        return name
+
+    def coordinate(self, owner: str, joint: str) -> int:
+        """Where the position of a hinge or slide stands among those of all joints."""
+        for name, end, kind in self.joint_coordinates():
+            if name == joint and kind in ("hinge", "slide"):
+                return end - 1
+        known = [other.name for other in self.joints if other.motion in ("hinge", "slide")]
+        raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known) or 'none'}")
+
+    def joint_coordinates(self) -> Iterator[tuple[str, int, str]]:
+        """Name and kind of every joint, and where its position ends."""
+        at = 0
+        for joint in self.joints:
+            at += joint.coordinates
+            yield joint.name, at, joint.motion

@@ -1,0 +1,62 @@
+"""Checks that several scenes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.spec import array, number
+
+__all__ = ["ROUNDING", "actuators_of", "first", "flag", "optional", "sequence", "unit_vector"]
+
+ROUNDING = 1.0e-6
+"""Relative, some ten roundings of single precision: what is off by that much lies where it should."""
+
+
+def first(bad: np.ndarray) -> list[int]:
+    """The first index where ``bad`` is true, or none."""
+    return np.flatnonzero(bad)[:1].tolist()
+
+
+def actuators_of(owner: str, scene: Any) -> int:
+    """How many actuators a scene has.
+
+    Raises:
+        InputError: it does not say, so nothing in it can be driven.
+    """
+    if not hasattr(scene, "actuators"):
+        names, kind = ", ".join(scene.numbers()), type(scene).__name__
+        raise InputError(
+            f"{owner} drives actuators, but a {kind} has none; it has {names}, which can be tuned without a controller"
+        )
+    return len(scene.actuators)
+
+
+def flag(owner: str, value: Any) -> bool:
+    """``value`` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{owner} is {value!r}, but it must be True or False")
+    return bool(value)
+
+
+def optional(owner: str, value: Any, **limits: Any) -> float | None:
+    """``value`` as a number within the limits of `diffsim.spec.array`, or None."""
+    return None if value is None else number(owner, value, **limits)
+
+
+def unit_vector(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.ndarray:
+    """``value`` as a vector of length 1 and one of the shapes."""
+    vector = array(owner, value, *shapes)
+    length = np.linalg.norm(vector)
+    if abs(length - 1.0) > ROUNDING:
+        raise InputError(f"{owner} has length {length:g}, but it must be a unit vector; divide it by its length")
+    return vector
+
+
+def sequence(owner: str, value: Any) -> tuple[Any, ...]:
+    """``value`` as a tuple if it is a list or tuple."""
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{owner} is {value!r}, but a list is needed")
+    return tuple(value)

@@ -1,0 +1,303 @@
+"""Points with mass, joined by springs that may act as muscles, over a ground plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.physics.checks import ROUNDING, first, flag, unit_vector
+from diffsim.physics.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
+from diffsim.spec import Spec, array, number
+
+__all__ = ["Ground", "MassSpring"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ground(Spec):
+    """The half-space below a plane: points stay where ``dot(normal, x) >= height``.
+
+    Attributes:
+        height: of the plane, along its normal [m].
+        friction: Coulomb's coefficient; infinite (the default) means that a point sticks where it lands.
+        restitution: share of the normal speed that a point keeps when it bounces, from 0 to 1.
+        normal: unit vector out of the ground; None is the last axis, up.
+        time_of_impact: False takes every impact at the start of its step, which gives gradients of the wrong sign. It
+            is there to show just that, and for nothing else.
+    """
+
+    height: float = 0.0
+    friction: float = float("inf")
+    restitution: float = 0.0
+    normal: Any = None
+    time_of_impact: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        self._set(
+            height=number("Ground.height", self.height),
+            friction=_friction(self.friction),
+            restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
+            normal=None if self.normal is None else unit_vector("Ground.normal", self.normal, (2,), (3,)),
+            time_of_impact=flag("Ground.time_of_impact", self.time_of_impact),
+        )
+
+
+def _friction(value: Any) -> float:
+    if isinstance(value, (float, np.floating)) and (np.isposinf(value) or np.isnan(value)):
+        if np.isnan(value):
+            raise InputError("Ground.friction is nan, but it must be at least 0; infinite means sticking")
+        return float("inf")
+    return number("Ground.friction", value, least=0.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MassSpring(Spec):
+    """Points and springs in two or three dimensions; n points, s springs, dimension d.
+
+    A spring pulls its ends together with ``stiffness * (length - target)`` newtons, where
+    ``target = rest_length * (1 + actuation * a)`` and ``a`` is what the controller asks for.
+    Springs whose ``actuation`` is not zero are the actuators, in the order of the springs.
+
+    Attributes:
+        points: (n, d) initial positions [m]; the parameter ``scene.initial_position``.
+        springs: (s, 2) the two points that each spring joins.
+        stiffness: () or (s,) [N/m].
+        rest_length: () or (s,) [m]; None takes the distances between the points.
+        spring_damping: () or (s,) force along a spring per rate of its length [N s/m].
+        actuation: () or (s,) relative change of the rest length at an actuation of 1.
+        mass: () or (n,) [kg].
+        damping: global: velocities decay as exp(-damping * t) [1/s].
+        gravity: (d,) [m/s^2]; None is 9.81 down the last axis.
+        force: (d,) or (n, d) constant external force [N].
+        initial_velocity: (d,) or (n, d) [m/s].
+        ground: a `Ground`, or None.
+        fixed: (k,) points that do not move.
+        dt: time step [s].
+
+    Raises:
+        InputError: naming the element, what was given and what is allowed.
+    """
+
+    kind: ClassVar[str] = "scene"
+    derives: ClassVar[tuple[str, ...]] = MECHANICS
+
+    points: Any
+    springs: Any = ()
+    stiffness: Any = 1.0e4
+    rest_length: Any = None
+    spring_damping: Any = 0.0
+    actuation: Any = 0.0
+    mass: Any = 1.0
+    damping: float = 0.0
+    gravity: Any = None
+    force: Any = None
+    initial_velocity: Any = None
+    ground: Ground | None = None
+    fixed: Any = ()
+    dt: float = 1.0e-3
+
+    def __post_init__(self) -> None:
+        """Check every number, once, before anything is simulated."""
+        points = array("MassSpring.points", self.points, ("n", 2), ("n", 3))
+        n, d = points.shape
+        springs = _checked_springs(self.springs, n)
+        s = len(springs)
+        distances = np.linalg.norm(points[springs[:, 0]] - points[springs[:, 1]], axis=1)
+        if self.rest_length is None:
+            _check_lengths(springs, distances)
+        down = np.zeros(d)
+        down[-1] = -9.81
+        per_spring, per_point = ((), (s,)), ((d,), (n, d))
+        self._set(
+            points=points,
+            springs=springs,
+            stiffness=array("MassSpring.stiffness", self.stiffness, *per_spring, least=0.0),
+            rest_length=array(
+                "MassSpring.rest_length",
+                distances if self.rest_length is None else self.rest_length,
+                *per_spring,
+                least=0.0,
+            ),
+            spring_damping=array("MassSpring.spring_damping", self.spring_damping, *per_spring, least=0.0),
+            actuation=array("MassSpring.actuation", self.actuation, *per_spring),
+            mass=array("MassSpring.mass", self.mass, (), (n,), above=0.0),
+            damping=number("MassSpring.damping", self.damping, least=0.0),
+            gravity=array("MassSpring.gravity", down if self.gravity is None else self.gravity, (d,)),
+            force=array("MassSpring.force", np.zeros(d) if self.force is None else self.force, *per_point),
+            initial_velocity=array(
+                "MassSpring.initial_velocity",
+                np.zeros(d) if self.initial_velocity is None else self.initial_velocity,
+                *per_point,
+            ),
+            ground=_checked_ground(self.ground, points),
+            fixed=_checked_fixed(self.fixed, n),
+            dt=number("MassSpring.dt", self.dt, above=0.0),
+        )
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        return int(self.points.shape[1])
+
+    @property
+    def actuators(self) -> np.ndarray:
+        """(k,) the springs that a controller drives: those whose actuation is not zero."""
+        return np.flatnonzero(np.broadcast_to(self.actuation, len(self.springs)))
+
+    @property
+    def observations(self) -> int:
+        """How many numbers a controller can observe: offset from the centre and velocity of every point."""
+        return int(2 * self.points.size)
+
+    def contact_name(self, element: int) -> str:
+        """What entry ``element`` of a rollout's ``contact`` is about, in words."""
+        return f"point {element}"
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
+        found = {
+            "initial_position": self.points,
+            "initial_velocity": self.initial_velocity,
+            "stiffness": self.stiffness,
+            "rest_length": self.rest_length,
+            "spring_damping": self.spring_damping,
+            "actuation": self.actuation,
+            "mass": self.mass,
+            "damping": np.array(self.damping),
+            "gravity": self.gravity,
+            "force": self.force,
+        }
+        if self.ground is not None:
+            found["ground_height"] = np.array(self.ground.height)
+            found["restitution"] = np.array(self.ground.restitution)
+            if np.isfinite(self.ground.friction):
+                found["friction"] = np.array(self.ground.friction)
+        return found
+
+    def with_numbers(self, numbers: dict[str, np.ndarray]) -> MassSpring:
+        """The same scene with other numbers, named as in `numbers`.
+
+        Raises:
+            InputError: for a name that this scene does not have, and for what a new scene refuses.
+        """
+        known = self.numbers()
+        for name in numbers:
+            if name not in known:
+                raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
+        values: dict[str, Any] = dict(numbers)
+        ground = {field: values.pop(name) for name, field in _OF_GROUND.items() if name in values}
+        if self.ground is not None and ground:
+            values["ground"] = replace(self.ground, **ground)
+        if "initial_position" in values:
+            values["points"] = values.pop("initial_position")
+        return replace(self, **values)
+
+    def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Energy and momentum in each row of a rollout: see `diffsim.physics.mechanics.mechanics`.
+
+        The energy is that of motion, of springs, and of the potentials of gravity and of the constant external force.
+        Points that do not move count for nothing, as the world that holds them.
+
+        Args:
+            numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
+            arrays: recorded ones, each with a leading axis of environments.
+        """
+        n, s, d = len(self.points), len(self.springs), self.dimension
+        position = arrays["position"]
+        mobile = np.ones(n)
+        mobile[self.fixed] = 0.0
+
+        def lengths(rows: slice) -> np.ndarray:
+            first, second = (position[:, rows, self.springs[:, side]] for side in range(2))
+            return np.asarray(np.linalg.norm(second - first, axis=3))
+
+        stiffness, rest, change = (_each(numbers[name], s) for name in ("stiffness", "rest_length", "actuation"))
+        stored = spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.actuators)
+        force = np.broadcast_to(numbers["force"].reshape(-1, numbers["force"][0].size // d, d), (len(position), n, d))
+        stored -= np.einsum("ernd,end,n->er", position, force, mobile)
+        mass = mobile * _each(numbers["mass"], n)
+        return mechanics(mass, position, arrays["velocity"], numbers["gravity"], stored=stored)
+
+
+def _each(value: np.ndarray, count: int) -> np.ndarray:
+    """(E, count) of (E,) or (E, count)."""
+    return np.broadcast_to(value.reshape(len(value), -1), (len(value), count))
+
+
+_OF_GROUND = {"ground_height": "height", "restitution": "restitution", "friction": "friction"}
+
+
+def _indices(owner: str, value: Any, *shape: int | str) -> np.ndarray:
+    """``value`` as indices of the given shape, whose first axis may be empty: ``()`` names nothing."""
+    listed = isinstance(value, (tuple, list))
+    if (listed and not value) or (isinstance(value, np.ndarray) and value.size == 0):
+        none = np.zeros((0, *map(int, shape[1:])), dtype=np.int64)
+        none.setflags(write=False)
+        return none
+    return array(owner, value, shape, dtype=np.int64)
+
+
+def _checked_springs(value: Any, n: int) -> np.ndarray:
+    springs = _indices("MassSpring.springs", value, "s", 2)
+    for k in first(np.any((springs < 0) | (springs >= n), axis=1)):
+        a, b = springs[k]
+        raise InputError(f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})")
+    for k in first(springs[:, 0] == springs[:, 1]):
+        raise InputError(f"springs[{k}] joins point {springs[k, 0]} to itself; a spring needs two points")
+    pairs = np.minimum(springs[:, 0], springs[:, 1]) * n + np.maximum(springs[:, 0], springs[:, 1])
+    for k, earlier in _repeated(pairs):
+        a, b = springs[k]
+        raise InputError(f"springs[{k}] joins points {a} and {b} as springs[{earlier}] does; give each pair one spring")
+    return springs
+
+
+def _checked_fixed(value: Any, n: int) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        raise InputError("MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points")
+    fixed = _indices("MassSpring.fixed", value, "k")
+    for k in first((fixed < 0) | (fixed >= n)):
+        raise InputError(f"fixed[{k}] is point {fixed[k]}, but the scene has {n} points (0 to {n - 1})")
+    for k, earlier in _repeated(fixed):
+        raise InputError(f"fixed[{k}] is point {fixed[k]}, as fixed[{earlier}] is; name each point once")
+    return fixed
+
+
+def _checked_ground(ground: Any, points: np.ndarray) -> Ground | None:
+    if ground is None:
+        return None
+    if not isinstance(ground, Ground):
+        raise InputError(f"MassSpring.ground is {ground!r}, but a Ground or None is needed")
+    d = points.shape[1]
+    if ground.normal is None:
+        ground = replace(ground, normal=np.eye(d)[-1])
+    if len(ground.normal) != d:
+        raise InputError(f"Ground.normal has {len(ground.normal)} components, but the points have {d}")
+    _check_above(points, ground)
+    return ground
+
+
+def _repeated(values: np.ndarray) -> list[tuple[int, int]]:
+    """The first entry that repeats an earlier one, and the earliest that it repeats; or none."""
+    _, earliest, which = np.unique(values, return_index=True, return_inverse=True)
+    return [(k, int(earliest[which[k]])) for k in first(earliest[which] != np.arange(len(values)))]
+
+
+def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
+    for k in first(distances == 0.0):
+        a, b = springs[k]
+        raise InputError(
+            f"springs[{k}] joins points {a} and {b}, which lie in one place: its direction is undefined; "
+            "move a point, or give rest_length explicitly"
+        )
+
+
+def _check_above(points: np.ndarray, ground: Ground) -> None:
+    gap = points @ ground.normal - ground.height
+    for k in first(gap < -ROUNDING * max(1.0, abs(ground.height))):
+        raise InputError(
+            f"points[{k}] lies {-gap[k]:g} m below the ground, whose height is {ground.height:g} m; "
+            "raise the point or lower the ground"
+        )

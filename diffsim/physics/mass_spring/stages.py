@@ -1,0 +1,382 @@
+"""Mass-spring systems in two and three dimensions, by semi-implicit Euler.
+
+Per step, with h the time step (Hu et al. 2020, arXiv:1910.00935, section 3; what differs: forces instead of unit
+masses, dashpots along the springs, Coulomb friction and restitution at the ground):
+
+    f_i  = sum over springs of -(k (l - l0 (1 + s a)) + c dl/dt) e,   e the direction of the spring, plus external
+    v_i' = exp(-d h) v_i + h (f_i / m_i + g)
+    x_i' = x_i + h v_i', unless the point meets the ground on the way (see `contact`)
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Model, Stage
+from diffsim.physics import contact
+from diffsim.physics.mass_spring.scene import MassSpring
+
+__all__ = ["build"]
+
+SHORTEST = 1e-12
+"""Added to a squared length [m^2]: the direction of a collapsed spring stays finite, and a spring of 1 cm is longer by
+5e-9 of its length."""
+
+VELOCITY_SCALE = 0.05
+"""What a controller observes of a velocity [s/m]: 20 m/s is about one, as an offset of 1 m is."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """The scene: fields (env, element) and constants."""
+
+    first: Any  # (spring,) point at one end
+    second: Any  # (spring,) point at the other end
+    muscles: Any  # (actuator,) spring that is driven
+    passive: Any  # (k,) springs that are not
+    mobile: Any  # (k,) points that move
+    fixed: Any  # (k,) points that do not
+    initial_position: Any  # (env, point) [m]
+    initial_velocity: Any  # (env, point) [m/s]
+    stiffness: Any  # (env, spring) [N/m]
+    rest_length: Any  # (env, spring) [m]
+    spring_damping: Any  # (env, spring) [N s/m]
+    actuation: Any  # (env, spring) relative change of the rest length at an actuation of 1
+    mass: Any  # (env, point) [kg]
+    damping: Any  # (env, 0) [1/s]
+    gravity: Any  # (env, 0) [m/s^2]
+    force: Any  # (env, point) external [N]
+    ground_height: Any  # (env, 0) [m]
+    friction: Any  # (env, 0) Coulomb's coefficient
+    restitution: Any  # (env, 0)
+    inverse_mass: Any  # (env, point) [1/kg]
+    keep: Any  # (env, 0) share of a velocity that is left after a step
+    dt: float  # [s]
+    share: float  # 1 / number of points
+    normal: tuple[float, ...]  # of the ground
+    grounded: bool  # whether there is a ground
+    sticky: bool  # whether its friction is infinite
+    bouncy: bool  # whether it has restitution
+    timed: bool  # whether impacts are taken when they happen, not at the start of their step
+    dashpots: bool  # whether springs have damping
+    pushed: bool  # whether there are external forces
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The trajectory: fields (env, row, element)."""
+
+    position: Any  # (env, row, point) [m]
+    velocity: Any  # (env, row, point) [m/s]
+    centre: Any  # (env, row, 0) mean of the positions [m]
+    observation: Any  # (env, row, k) offsets from the centre [m], then scaled velocities
+    actuator_position: Any  # (env, row, actuator) relative extension of the spring
+    actuator_velocity: Any  # (env, row, actuator) its rate [1/s]
+    actuation: Any  # (env, row, actuator)
+    force: Any  # (env, row, point) of the springs [N]
+    contact: Any  # (env, row, point) events of `diffsim.events`; None unless everything is recorded
+
+
+@ti.func
+def start_fixed(points: ti.template(), motion: ti.template(), env, row, step, k):
+    point = points.fixed[k]
+    motion.position[env, 0, point] = points.initial_position[env, point]
+
+
+@ti.func
+def start_moving(points: ti.template(), motion: ti.template(), env, row, step, k):
+    point = points.mobile[k]
+    motion.position[env, 0, point] = points.initial_position[env, point]
+    motion.velocity[env, 0, point] = points.initial_velocity[env, point]
+    points.inverse_mass[env, point] = 1.0 / points.mass[env, point]
+
+
+@ti.func
+def decay(points: ti.template(), motion: ti.template(), env, row, step, k):
+    points.keep[env, 0] = ti.exp(-points.damping[env, 0] * points.dt)
+
+
+@ti.func
+def centre(points: ti.template(), motion: ti.template(), env, row, step, point):
+    motion.centre[env, row, 0] += points.share * motion.position[env, row, point]
+
+
+@ti.func
+def observe(points: ti.template(), motion: ti.template(), env, row, step, point):
+    d = ti.static(len(points.normal))
+    offset = motion.position[env, row, point] - motion.centre[env, row, 0]
+    velocity = motion.velocity[env, row, point]
+    for c in ti.static(range(d)):
+        motion.observation[env, row, 2 * d * point + c] = offset[c]
+        motion.observation[env, row, 2 * d * point + d + c] = VELOCITY_SCALE * velocity[c]
+
+
+@ti.func
+def extension(points: ti.template(), motion: ti.template(), env, row, step, muscle):
+    spring = points.muscles[muscle]
+    a = points.first[spring]
+    b = points.second[spring]
+    apart = motion.position[env, row, a] - motion.position[env, row, b]
+    approach = motion.velocity[env, row, a] - motion.velocity[env, row, b]
+    length = ti.sqrt(apart.dot(apart) + SHORTEST)
+    rest = points.rest_length[env, spring]
+    motion.actuator_position[env, row, muscle] = length / rest - 1.0
+    motion.actuator_velocity[env, row, muscle] = apart.dot(approach) / (length * rest)
+
+
+@ti.func
+def pull(points: ti.template(), motion: ti.template(), env, row, spring, target):
+    """Add the force of a spring that wants to be ``target`` long to both its ends."""
+    a = points.first[spring]
+    b = points.second[spring]
+    apart = motion.position[env, row, a] - motion.position[env, row, b]
+    length = ti.sqrt(apart.dot(apart) + SHORTEST)
+    tension = points.stiffness[env, spring] * (length - target)
+    if ti.static(points.dashpots):
+        approach = motion.velocity[env, row, a] - motion.velocity[env, row, b]
+        damped = tension + points.spring_damping[env, spring] * apart.dot(approach) / length
+        force = (damped / length) * apart
+        motion.force[env, row, a] += -force
+        motion.force[env, row, b] += force
+    else:
+        force = (tension / length) * apart
+        motion.force[env, row, a] += -force
+        motion.force[env, row, b] += force
+
+
+@ti.func
+def muscle_force(points: ti.template(), motion: ti.template(), env, row, step, muscle):
+    spring = points.muscles[muscle]
+    stretch = 1.0 + points.actuation[env, spring] * motion.actuation[env, row, muscle]
+    pull(points, motion, env, row, spring, points.rest_length[env, spring] * stretch)
+
+
+@ti.func
+def spring_force(points: ti.template(), motion: ti.template(), env, row, step, k):
+    spring = points.passive[k]
+    pull(points, motion, env, row, spring, points.rest_length[env, spring])
+
+
+@ti.func
+def hold(points: ti.template(), motion: ti.template(), env, row, step, k):
+    point = points.fixed[k]
+    motion.position[env, row + 1, point] = motion.position[env, row, point]
+
+
+@ti.func
+def advance(points: ti.template(), motion: ti.template(), env, row, step, k):
+    """Semi-implicit Euler for one point, with the ground."""
+    point = points.mobile[k]
+    dt = ti.static(points.dt)
+    if ti.static(points.pushed):
+        push = motion.force[env, row, point] + points.force[env, point]
+        move(points, motion, env, row, point, dt, push)
+    else:
+        move(points, motion, env, row, point, dt, motion.force[env, row, point])
+
+
+@ti.func
+def move(points: ti.template(), motion: ti.template(), env, row, point, dt, force):
+    velocity = points.keep[env, 0] * motion.velocity[env, row, point] + dt * (
+        points.inverse_mass[env, point] * force + points.gravity[env, 0]
+    )
+    position = motion.position[env, row, point]
+    if ti.static(points.grounded):
+        normal = ti.Vector(ti.static(points.normal))
+        gap = position.dot(normal) - points.ground_height[env, 0]
+        speed = velocity.dot(normal)
+        # Each branch writes its own result: a local that is assigned again would need the gradient's stack.
+        if contact.meets(gap, speed, dt):
+            land(points, motion, env, row, point, dt, position, velocity, normal, gap, speed)
+        else:
+            motion.position[env, row + 1, point] = position + dt * velocity
+            motion.velocity[env, row + 1, point] = velocity
+    else:
+        motion.position[env, row + 1, point] = position + dt * velocity
+        motion.velocity[env, row + 1, point] = velocity
+
+
+@ti.func
+def land(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal, gap, speed):
+    """Move to the impact; there the point bounces, or it stays on the ground."""
+    contact.mark(motion.contact, env, row, point, contact.MEETS)
+    before = motion.velocity[env, row, point].dot(normal)
+    if ti.static(not points.timed):
+        # What not to do: the impact at the start of the step, with the speed of its end.
+        if ti.static(points.bouncy):
+            contact.mark(motion.contact, env, row, point, contact.BOUNCES)
+        up = -points.restitution[env, 0] * speed
+        depart(points, motion, env, row, point, dt, position, velocity, normal, speed, 0.0, up)
+    elif ti.static(points.bouncy):
+        bounce = contact.time_of_bounce(gap, speed, dt)
+        restitution = points.restitution[env, 0]
+        gain = speed - before
+        up = contact.rebound(speed, gain, bounce / dt, restitution)
+        if contact.leaves(up, gain, restitution):
+            contact.mark_bounce(motion.contact, env, row, point, gap, speed, dt)
+            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, bounce, up)
+        else:
+            stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
+    else:
+        stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
+
+
+@ti.func
+def stay(
+    points: ti.template(),
+    motion: ti.template(),
+    env,
+    row,
+    point,
+    dt,
+    position,
+    velocity,
+    normal: ti.template(),
+    gap,
+    speed,
+    before,
+):
+    """Stay on the ground to the end of the step."""
+    contact.mark_stay(motion.contact, env, row, point, gap, speed, before, dt)
+    impact = contact.time_of_impact(gap, speed, before, dt)
+    depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
+
+
+@ti.func
+def depart(
+    points: ti.template(),
+    motion: ti.template(),
+    env,
+    row,
+    point,
+    dt,
+    position,
+    velocity,
+    normal: ti.template(),
+    speed,
+    impact,
+    up,
+):
+    """Take the new velocity at the impact, ``up`` [m/s] of it along the normal, for what is left of the step."""
+    if ti.static(points.sticky):
+        after = up * normal
+        motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
+        motion.velocity[env, row + 1, point] = after
+    else:
+        along = velocity - speed * normal
+        limit = contact.grip(points.friction[env, 0], up - speed)
+        sliding = contact.size(along)
+        if contact.slides(sliding, limit):
+            contact.mark(motion.contact, env, row, point, contact.SLIDES)
+            after = contact.slowed(along, sliding, limit) + up * normal
+            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
+            motion.velocity[env, row + 1, point] = after
+        else:
+            after = up * normal
+            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
+            motion.velocity[env, row + 1, point] = after
+
+
+def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) -> Model:
+    """Declare the fields of a scene and list its stages.
+
+    Args:
+        scene: what to simulate.
+        fields: where fields are declared; not allocated yet.
+        steps: length of the rollout.
+        reads: what controller and objective want to read: "centre", "observation", "actuator_state".
+    """
+    points, motion = _points(scene, fields), _motion(scene, fields, reads)
+    records = (points, motion)
+    n, muscles, fixed = len(scene.points), len(scene.actuators), len(scene.fixed)
+    moving, passive = n - fixed, len(scene.springs) - muscles
+    sense = []
+    if reads & {"centre", "observation"}:
+        sense.append(Stage(centre, records, n))
+    if "observation" in reads:
+        sense.append(Stage(observe, records, n))
+    if "actuator_state" in reads:
+        sense.append(Stage(extension, records, muscles))
+    return Model(
+        motion=motion,
+        dimension=scene.dimension,
+        dt=scene.dt,
+        steps=steps,
+        places=n,
+        actuators=muscles,
+        observations=scene.observations,
+        prepare=(Stage(start_moving, records, moving), Stage(start_fixed, records, fixed), Stage(decay, records, 1)),
+        sense=tuple(sense),
+        step=(
+            Stage(muscle_force, records, muscles),
+            Stage(spring_force, records, passive),
+            Stage(advance, records, moving),
+            Stage(hold, records, fixed),
+        ),
+    )
+
+
+def _points(scene: MassSpring, fields: Fields) -> Points:
+    n, s, d = len(scene.points), len(scene.springs), scene.dimension
+    ground, tuned = scene.ground, fields.tuned
+
+    def number(name: str, elements: int, width: int = 0) -> Any:
+        return fields.number(f"scene.{name}", elements, width)
+
+    mobile = np.setdiff1d(np.arange(n), scene.fixed)
+    passive = np.setdiff1d(np.arange(s), scene.actuators)
+    sticky = ground is not None and not np.isfinite(ground.friction)
+    return Points(
+        first=fields.integers(scene.springs[:, 0]),
+        second=fields.integers(scene.springs[:, 1]),
+        muscles=fields.integers(scene.actuators),
+        passive=fields.integers(passive),
+        mobile=fields.integers(mobile),
+        fixed=fields.integers(scene.fixed),
+        initial_position=number("initial_position", n, d),
+        initial_velocity=number("initial_velocity", n, d),
+        stiffness=number("stiffness", s),
+        rest_length=number("rest_length", s),
+        spring_damping=number("spring_damping", s),
+        actuation=number("actuation", s),
+        mass=number("mass", n),
+        damping=number("damping", 1),
+        gravity=number("gravity", 1, d),
+        force=number("force", n, d),
+        ground_height=number("ground_height", 1) if ground else None,
+        friction=number("friction", 1) if ground and not sticky else None,
+        restitution=number("restitution", 1) if ground else None,
+        inverse_mass=fields.derived(n, of=["scene.mass"]),
+        keep=fields.derived(1, of=["scene.damping"]),
+        dt=scene.dt,
+        share=1.0 / n,
+        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * d,
+        grounded=ground is not None,
+        sticky=sticky,
+        bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),
+        timed=ground is None or ground.time_of_impact,
+        dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,
+        pushed=bool(np.any(scene.force)) or "scene.force" in tuned,
+    )
+
+
+def _motion(scene: MassSpring, fields: Fields, reads: frozenset[str]) -> Motion:
+    n, d, muscles = len(scene.points), scene.dimension, len(scene.actuators)
+    observed, sensed = "observation" in reads, "actuator_state" in reads
+    centred = observed or "centre" in reads
+    rows = fields.trajectory
+    # In the order in which a step computes them: the first that is not finite tells where it began.
+    return Motion(
+        position=rows("position", n, d, state=True),
+        velocity=rows("velocity", n, d, state=True),
+        centre=rows("centre", 1, d, accumulates=True, recorded=False) if centred else None,
+        observation=rows("observation", scene.observations) if observed else None,
+        actuator_position=rows("actuator_position", muscles) if sensed else None,
+        actuator_velocity=rows("actuator_velocity", muscles) if sensed else None,
+        actuation=rows("actuation", muscles, per_step=True),
+        force=rows("force", n, d, accumulates=True, recorded=False),
+        contact=rows("contact", n, accumulates=True, per_step=True) if fields.record_all else None,
+    )

@@ -1,0 +1,1 @@
+"""Planar rigid bodies: contact, joints, springs and motors."""

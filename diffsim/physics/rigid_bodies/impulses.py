@@ -1,0 +1,400 @@
+"""Sequential impulses: contacts and joints of planar rigid bodies solved one after the other, over and over.
+
+Catto 2005 (GDC, "Iterative dynamics with temporal coherence"): every constraint in turn gives the impulse that makes
+its own speed right, accumulated impulses are clamped, and a step begins with the impulses that the last one ended
+with. What differs:
+
+* Impulses act when they happen within the step (see `Courses`), so that landing and bouncing keep their time of impact.
+* A bounce is an impulse of its own, given whenever bodies approach each other faster than forces explain (see
+  `PASSED_ON`), and is not taken back: impacts are passed on from body to body (Guendelman et al. 2003, ACM Trans.
+  Graph. 22(3), section 5). Without friction each conserves momentum, and energy if the restitution is 1.
+* Joints aim at staying closed to the end of the step, as in SHAKE (Ryckaert et al. 1977, J. Comput. Phys. 23): a
+  speed of zero at its start would lead off the circle on which bodies turn, and cost energy. Where they are open, as
+  contacts that are too deep, they are closed by a displacement that leaves no speed behind.
+* No slot is written twice, or Taichi's reverse pass would read what was overwritten: each side of each constraint
+  writes a course of its own in each pass.
+"""
+
+import taichi as ti
+
+from diffsim.physics import contact
+
+__all__ = [
+    "DEPTH",
+    "PUSH",
+    "bend_both",
+    "carry_contact",
+    "carry_count",
+    "last_slot",
+    "recall_contact",
+    "row_speed",
+    "slot",
+    "solve_contact",
+]
+
+DEPTH = 1.0e-6
+"""Bodies may stay this deep in each other [m]: pushed out completely, they would touch in one step and not in the next.
+Ten roundings of a float32 coordinate of order one."""
+
+PUSH = 0.2
+"""Share of a greater depth that is pushed out in a step, as a displacement without speed. More would overshoot where
+several contacts of a body each push it (Box2D's value)."""
+
+PASSED_ON = 10.0
+"""A contact bounces if bodies approach each other faster at the start of a step than forces push them in it, or if what
+others pass on to it is faster by this factor. Forces pass through a pile as impulses do; if each contact in it bounced
+from that, it would not learn what it has to carry, and the pile would sink into itself. A pile ten bodies high is at
+rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
+
+ROUNDED = 1.0e-5
+"""Relative rounding of sums of impulses, in float32."""
+
+
+@ti.func
+def slot(
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    constraint: ti.template(),
+    side: ti.template(),
+    turn: ti.template(),
+    place: ti.template(),
+):
+    """The slot of the course that a side of a constraint finds in a pass."""
+    index = 2 * courses.constraints * turn + courses.before[env, row, 2 * constraint + side]
+    return ti.select(index < 0, place, courses.places + index)
+
+
+@ti.func
+def last_slot(
+    courses: ti.template(), env: ti.template(), row: ti.template(), passes: ti.template(), body: ti.template()
+):
+    """The slot of a body's course after all passes, the last of which has this number."""
+    index = 2 * courses.constraints * passes + courses.after[env, row, body]
+    return ti.select(index < 0, body, courses.places + index)
+
+
+@ti.func
+def row_speed(row: ti.template(), first: ti.template(), second: ti.template()):
+    """Speed along a row (x, y, lever of the first, lever of the second) of bodies with speeds (x, y, angular)."""
+    return row[0] * (second[0] - first[0]) + row[1] * (second[1] - first[1]) + row[3] * second[2] - row[2] * first[2]
+
+
+@ti.func
+def bend(
+    bodies: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    place: ti.template(),
+    sign: ti.template(),
+    lever: ti.template(),
+    start: ti.template(),
+    end: ti.template(),
+    impulse: ti.template(),
+    time: ti.template(),
+    push: ti.template(),
+):
+    """Write the course of one body after an impulse at ``time``, and a push that moves it only; both along rows."""
+    light = sign * bodies.inverse_mass[env, place]
+    loose = sign * bodies.inverse_inertia[env, place]
+    change = ti.Vector([light * impulse[0], light * impulse[1], loose * impulse[lever]])
+    move = ti.Vector([light * push[0], light * push[1], loose * push[lever]])
+    courses.speed[env, row, end] = courses.speed[env, row, start] + change
+    courses.shift[env, row, end] = courses.shift[env, row, start] + move - time * change
+
+
+@ti.func
+def bend_both(
+    bodies: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    constraint: ti.template(),
+    turn: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    start_a: ti.template(),
+    start_b: ti.template(),
+    impulse: ti.template(),
+    time: ti.template(),
+    push: ti.template(),
+):
+    """The same for both bodies of a constraint, in opposite directions; into slots of its own."""
+    end = courses.places + 2 * (courses.constraints * turn + constraint)
+    after = end + 1
+    bend(bodies, courses, env, row, a, -1.0, 2, start_a, end, impulse, time, push)
+    bend(bodies, courses, env, row, b, 1.0, 3, start_b, after, impulse, time, push)
+
+
+# Contacts
+
+
+@ti.func
+def within(wanted, most):
+    """``wanted``, but from ``-most`` to ``most``.
+
+    Where both are equal Taichi gives the gradient to the second argument of its minimum or maximum, here the limit:
+    without friction both are 0, and the gradient would be that of a contact that sticks.
+    """
+    return ti.min(ti.max(wanted, -most), most)
+
+
+@ti.func
+def recall_contact(touch: ti.template(), env, row, step, m):
+    """The impulse that a contact ended the last step with."""
+    if m < touch.count[env, row, 0]:
+        old = touch.warm[env, row, m]
+        if old >= 0:
+            carried = touch.carried[env, row, old]
+            touch.impulse[env, row, m] = ti.Vector([carried[0], carried[1], 0.0, 0.0, 0.0])
+        else:
+            touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+@ti.func
+def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, element):
+    """Make the speeds of one contact right: it bounces, or it does not go deeper; and friction.
+
+    Pass 0 gives the impulse of the last step instead. Straight-line code: every case is computed and one is selected,
+    since each branch would have to write all results.
+    """
+    turn = element // touch.contacts
+    m = element - turn * touch.contacts
+    if m < touch.count[env, row, 0]:
+        a = touch.first[env, row, m]
+        b = touch.second[env, row, m]
+        constraint = courses.joints + m
+        start_a = slot(courses, env, row, constraint, 0, turn, a)
+        start_b = slot(courses, env, row, constraint, 1, turn, b)
+        speed_a = courses.speed[env, row, start_a]
+        speed_b = courses.speed[env, row, start_b]
+        shift_a = courses.shift[env, row, start_a]
+        shift_b = courses.shift[env, row, start_b]
+        out = touch.out[env, row, m]
+        side = touch.side[env, row, m]
+        law = touch.law[env, row, m]
+        before = touch.impulse[env, row, element]
+        dt = ti.static(bodies.dt)
+        speed = row_speed(out, speed_a, speed_b)
+        slide = row_speed(side, speed_a, speed_b)
+        gap = law[0] + row_speed(out, shift_a, shift_b)
+        mass = law[3]
+        couple = law[5]
+        recalls = turn == 0
+        held = before[0] > 0.0
+        meets = contact.meets(gap, speed, dt)
+        closing = ti.min(speed, -contact.SLOWEST)
+        # If it stays: what it gave before is counted, and when it landed. Where it hovers, it may still come down.
+        landed = ti.min(dt, contact.time_of_impact(gap, closing, law[2], dt))
+        fall = ti.select(held, ti.max(0.0, gap) / dt, 0.0)
+        stays = meets or held
+        rests = ti.select(stays, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
+        when = ti.select(held, before[2], ti.select(meets, landed, 0.0))
+        if ti.static(touch.bouncy):
+            impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
+            up = contact.rebound(speed, law[1], impact / dt, law[7])
+            hits = ti.max(-law[2], ti.static(1.0 / PASSED_ON) * -speed) > law[8]
+            # Where it gave what lets it just come down, rounding would say whether it meets.
+            lacks = not held or speed + fall < -contact.STILL
+            bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7]) and not recalls
+            along = ti.select(recalls, before[0], ti.select(bounces, (up - speed) * mass, rests - before[0]))
+            time = ti.select(bounces, impact, when)
+            base = ti.select(bounces, 0.0, before[1])
+            most = law[6] * ti.select(bounces, along, rests)
+            wanted = base - (slide + couple * along) * law[4]
+            across = ti.select(recalls, before[1], within(wanted, most) - base)
+            touch.impulse[env, row, element + touch.contacts] = ti.Vector(
+                [
+                    ti.select(recalls or bounces, before[0], rests),
+                    ti.select(recalls or bounces, before[1], base + across),
+                    ti.select(bounces, before[2], time),
+                    before[3] + ti.select(bounces, along, 0.0),
+                    before[4] + ti.select(bounces, across, 0.0),
+                ]
+            )
+            note(touch, env, row, m, turn, bounces, stays, rests, wanted, most, before, gap, closing, dt)
+            finish(
+                bodies,
+                courses,
+                touch,
+                env,
+                row,
+                constraint,
+                turn,
+                a,
+                b,
+                start_a,
+                start_b,
+                out,
+                side,
+                along,
+                across,
+                time,
+                gap,
+                speed,
+                mass,
+                couple,
+            )
+        else:
+            along = ti.select(recalls, before[0], rests - before[0])
+            most = law[6] * rests
+            wanted = before[1] - (slide + couple * along) * law[4]
+            across = ti.select(recalls, before[1], within(wanted, most) - before[1])
+            touch.impulse[env, row, element + touch.contacts] = ti.Vector(
+                [
+                    ti.select(recalls, before[0], rests),
+                    ti.select(recalls, before[1], before[1] + across),
+                    when,
+                    0.0,
+                    0.0,
+                ]
+            )
+            note(touch, env, row, m, turn, False, stays, rests, wanted, most, before, gap, closing, dt)
+            finish(
+                bodies,
+                courses,
+                touch,
+                env,
+                row,
+                constraint,
+                turn,
+                a,
+                b,
+                start_a,
+                start_b,
+                out,
+                side,
+                along,
+                across,
+                when,
+                gap,
+                speed,
+                mass,
+                couple,
+            )
+
+
+@ti.func
+def finish(
+    bodies: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    constraint: ti.template(),
+    turn: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    start_a: ti.template(),
+    start_b: ti.template(),
+    out: ti.template(),
+    side: ti.template(),
+    along: ti.template(),
+    across: ti.template(),
+    time: ti.template(),
+    gap: ti.template(),
+    speed: ti.template(),
+    mass: ti.template(),
+    couple: ti.template(),
+):
+    """Give the impulses; in the last pass also push bodies apart that are still too deep at the end of the step."""
+    end = gap + bodies.dt * speed + (bodies.dt - time) * (along / mass + couple * across)
+    deep = ti.max(0.0, -end - DEPTH)
+    push = ti.select(turn == ti.static(touch.passes), PUSH * deep * mass, 0.0) * out
+    impulse = along * out + across * side
+    bend_both(bodies, courses, env, row, constraint, turn, a, b, start_a, start_b, impulse, time, push)
+
+
+@ti.func
+def note(
+    touch: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    m: ti.template(),
+    turn: ti.template(),
+    bounces: ti.template(),
+    stays: ti.template(),
+    rests: ti.template(),
+    wanted: ti.template(),
+    most: ti.template(),
+    before: ti.template(),
+    gap: ti.template(),
+    closing: ti.template(),
+    dt: ti.template(),
+):
+    """Record which way the contact law went, if anybody wants to know."""
+    if ti.static(contact.recorded(touch.branch)):
+        if turn > 0:
+            key = touch.key[env, row, m]
+            lies = contact.rests(gap, touch.law[env, row, m][2])
+            sunken = contact.sunken(gap, closing, dt)
+            # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
+            gives = bounces or rests > 0.0
+            faster = ti.abs(wanted) > most
+            slides = gives and faster
+            code = (
+                1
+                + ti.select(bounces, 1, 0)
+                + ti.select(stays, 2, 0)
+                + ti.select(rests > 0.0, 4, 0)
+                + ti.select(slides, ti.select(wanted > 0.0, 8, 16), 0)
+                + ti.select(before[0] > 0.0, 32, 0)
+                + ti.select(lies, 64, 0)
+                + ti.select(sunken, 128, 0)
+            )
+            touch.branch[env, row, (turn - 1) * 2 * touch.pairs + key] += ti.cast(code, ti.f32)
+            if turn == 1:
+                vertices = touch.face[env, row, m] + 64 * touch.corner[env, row, m]
+                feature = 256 * (1 + touch.points[env, row, m] + 2 * vertices)
+                touch.branch[env, row, key] += ti.cast(feature, ti.f32)
+            if turn == ti.static(touch.passes):
+                hit = before[3] > 0.0 or bounces
+                if hit or rests > 0.0:
+                    contact.mark(touch.contact, env, row, key, contact.MEETS)
+                    # What bounced in an earlier pass slid if it got all that friction could give.
+                    friction = touch.law[env, row, m][6]
+                    slid = ti.abs(before[4]) >= (1.0 - ROUNDED) * friction * before[3]
+                    if ti.select(gives or friction == 0.0, faster, slid):
+                        contact.mark(touch.contact, env, row, key, contact.SLIDES)
+                    if hit:
+                        contact.mark(touch.contact, env, row, key, contact.BOUNCES)
+                    elif lies:
+                        contact.mark(touch.contact, env, row, key, contact.RESTS)
+                    elif sunken:
+                        contact.mark(touch.contact, env, row, key, contact.DEEP)
+
+
+@ti.func
+def carry_contact(bodies: ti.template(), touch: ti.template(), env, row, step, m):
+    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did."""
+    if m < touch.count[env, row, 0]:
+        found = touch.impulse[env, row, ti.static((touch.passes + 1) * touch.contacts) + m]
+        key = touch.key[env, row, m]
+        out = touch.out[env, row, m]
+        touch.carried[env, row + 1, m] = ti.Vector([found[0], found[1]])
+        touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
+        if found[0] + found[3] > 0.0:
+            touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
+            touch.where[env, row, m] = touch.point[env, row, m]
+            touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
+            touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
+        else:
+            blank(touch, env, row, m)
+    else:
+        blank(touch, env, row, m)
+
+
+@ti.func
+def blank(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """Record that there is nothing."""
+    touch.force[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.where[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.normal[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.which[env, row, m] = -1.0
+
+
+@ti.func
+def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, element):
+    """Say how many impulses were handed on."""
+    touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], bodies.real)

@@ -1,0 +1,81 @@
+"""Folders that earlier versions wrote are still runs: they load, simulate to what they say, are drawn and go on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+
+OLD = Path(__file__).parents[1] / "old_runs"
+RUNS = sorted(path.parent for path in OLD.glob("*/*/problem.json"))
+IDS = [str(path.relative_to(OLD)) for path in RUNS]
+
+# A loss in float32, of some 60 steps and some 100 numbers added up, in another order perhaps: 6e-8 for each, and the
+# factor that a pendulum makes of it.
+ROUNDING = 1e-5
+
+
+@pytest.fixture(params=RUNS, ids=IDS)
+def folder(request, tmp_path):
+    """A copy, which tests may write to."""
+    return Path(shutil.copytree(request.param, tmp_path / request.param.name))
+
+
+def script_of(folder):
+    return next(OLD.glob(f"*/{folder.name}.py"))
+
+
+def test_there_are_runs_of_every_kind_of_physics_of_the_first_version():
+    found = {json.loads((folder / "problem.json").read_text())["problem"]["scene"]["type"] for folder in RUNS}
+    assert found >= {"MassSpring", "RigidBodies", "Articulated"}
+
+
+def test_the_problem_is_the_one_that_its_script_describes(folder):
+    spec = importlib.util.spec_from_file_location("script", script_of(folder))
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert ds.load_run(folder).problem == script.problem()
+
+
+def test_losses_and_trajectories_are_those_that_were_written(folder, keep):
+    run = ds.load_run(folder)
+    assert len(run.history) == 4
+    simulation = keep(run.problem, **{**run.options, "envs": 1, "shared": True})
+    assert simulation.value(run.params) == pytest.approx(run.best_loss, rel=ROUNDING)
+    kept = run.rollouts[run.best_iteration]
+    again = simulation.rollout(kept.params)
+    for name, value in kept.arrays.items():
+        np.testing.assert_allclose(again[name], value, rtol=0, atol=ROUNDING * max(1.0, np.abs(value).max()))
+
+
+def test_it_loads_in_a_process_that_has_imported_nothing_else(folder):
+    code = (
+        f"from diffsim.tuning import load_run; run = load_run({str(folder)!r}); print(type(run.problem.scene).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == type(ds.load_run(folder).problem.scene).__name__
+
+
+def test_it_is_reported(folder):
+    run = ds.load_run(folder)
+    page = ds.write_report(
+        folder / "report.html", rollouts=list(run.rollouts.items()), history=run.history, about=run.about
+    )
+    assert f"{run.best_loss:.4g}".replace("-", "−") in page.read_text(encoding="utf-8")
+
+
+def test_it_goes_on(folder, keep):
+    run = ds.load_run(folder)
+    sim = keep(run.problem, **run.options)
+    result = ds.tune(sim, iterations=6, run=ds.Run(folder), resume=True, progress=False, optimizer=ds.Adam(0.02))
+    assert [record["loss"] for record in result.history[:4]] == [record["loss"] for record in run.history]
+    assert len(result.history) == 6
+    assert result.best_loss <= run.best_loss
