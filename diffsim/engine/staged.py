@@ -19,6 +19,7 @@ from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
+from diffsim.waiting import Work
 
 __all__ = ["staged"]
 
@@ -201,7 +202,8 @@ def _union(sets: list[set[str] | None]) -> set[str] | None:
 class _Part:
     """What is launched before, in or after the steps."""
 
-    def __init__(self, steps: Steps | Sequence[Stage], fields: Any):
+    def __init__(self, steps: Steps | Sequence[Stage], fields: Any, work: Work):
+        self._work = work
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
         for group, turn in _grouped(steps):
@@ -209,18 +211,24 @@ class _Part:
                 kernels[group] = _Kernel(group, fields)
             self._launched.append((kernels[group], turn))
         self._ready: dict[bool, list[Launch]] = {}
+        work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
 
     def launches(self, *, reverse: bool) -> list[Launch]:
         """In the order in which they are made; compiled when they are first asked for."""
         if reverse not in self._ready:
             chosen = [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
-            self._ready[reverse] = [kernel.launch(turn, reverse=reverse) for kernel, turn in chosen]
+            found = []
+            for own, turn in chosen:
+                with self._work.one():
+                    found.append(own.launch(turn, reverse=reverse))
+            self._ready[reverse] = found
         return self._ready[reverse]
 
 
 def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
     """`Run` and `Finish` of these stages."""
-    before, during, after = (_Part(stages, fields) for stages in (prepare, step, final))
+    work = Work()
+    before, during, after = (_Part(stages, fields, work) for stages in (prepare, step, final))
     real = np.float32 if fields.real == ti.f32 else np.float64
 
     def at(row: int, step: int, launches: list[Launch]) -> None:
