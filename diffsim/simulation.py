@@ -15,7 +15,9 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import array, choices, whole
 
-__all__ = ["Simulation"]
+__all__ = ["EXECUTORS", "Simulation"]
+
+EXECUTORS = ("auto", "fused", "wide", "staged")
 
 Params = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]

@@ -1,9 +1,9 @@
 """Records without sizes: what a stage's kernel has to know of its records, and what it is told at each launch.
 
-An array becomes a `Place`: a pool of memory, and where in it the array begins and how long it is, which are arguments of
-the kernel. Whole numbers that no ``ti.static`` asks for become arguments as well. What is left, types, widths, flags and
-numbers with a fraction, is the structure of a record: stages with the same function and records of the same structure
-share a kernel, whatever their sizes.
+An array becomes a `Place`: a pool of memory, and where in it the array begins and how long it is, which are arguments
+of the kernel. Whole numbers that no ``ti.static`` asks for become arguments as well. What is left, types, widths, flags
+and numbers with a fraction, is the structure of a record: stages with the same function and records of the same
+structure share a kernel, whatever their sizes.
 """
 
 import dataclasses
@@ -22,40 +22,29 @@ __all__ = ["Binding", "Place", "Structure"]
 class Place:
     """Stands for an `Array` while a kernel is read: an index, flattened, into a pool."""
 
-    def __init__(self, pool: Any, base: Any | None, lengths: list[Any]):
-        self._pool, self._base, self._lengths = pool, base, lengths
+    def __init__(self, pool: Any, base: Any | None, lengths: list[Any], grid: list[Any]):
+        self._pool, self._base, self._lengths, self._grid = pool, base, lengths, grid
 
     def __getitem__(self, indices: Any) -> Any:
-        """An element, in a kernel."""
+        """An element, in a kernel; by its number, or by its place on a grid."""
         indices = indices if isinstance(indices, tuple) else (indices,)
+        leading = len(self._lengths)
+        if self._grid and len(indices) == leading + 1 + len(self._grid):
+            element = indices[leading]
+            for index, length in zip(indices[leading + 1 :], self._grid, strict=True):
+                element = element * length + index
+            indices = (*indices[:leading], element)
         flat = indices[0]
         for index, length in zip(indices[1:], self._lengths, strict=True):
             flat = flat * length + index
         return impl.subscript(None, self._pool, flat if self._base is None else self._base + flat)
 
 
-class Grid:
-    """Stands for a `Shaped` array likewise: an element is found by its number, or by its place on the grid."""
-
-    def __init__(self, place: Place, leading: int, lengths: list[Any]):
-        self._place, self._leading, self._lengths = place, leading, lengths
-
-    def __getitem__(self, indices: Any) -> Any:
-        """An element, in a kernel."""
-        indices, leading = indices if isinstance(indices, tuple) else (indices,), self._leading
-        if len(indices) == leading + 1 + len(self._lengths):
-            element = indices[leading]
-            for index, length in zip(indices[leading + 1 :], self._lengths, strict=True):
-                element = element * length + index
-            indices = (*indices[:leading], element)
-        return self._place[indices]
-
-
 class Binding:
     """What stands for the arguments of a kernel while the body of a loop is read, each in the order of `Structure`.
 
-    A whole number that is asked for becomes a local variable there and then: Taichi does not see that two readings of the
-    same argument are the same, and with other indices it would add adjoints up in another order than `fused` does.
+    A whole number that is asked for becomes a local variable there and then: Taichi does not see that two readings of
+    the same argument are the same, and with other indices it would add adjoints up in another order than `fused` does.
     """
 
     def __init__(self, pools: list[Any], integers: list[Any]):
@@ -96,8 +85,8 @@ class Structure:
 
     Attributes:
         key: equal for records that may share a kernel.
-        pools: of each argument that is memory the number of the bed, the array if it is given by itself, and how wide
-            its elements are, (rows, columns), if they are matrices.
+        pools: of each argument that is memory: number of the bed, the array if it is given by itself, and the rows and
+            columns of its elements if they are matrices.
         integers: values of its whole numbers, likewise.
     """
 
@@ -114,7 +103,7 @@ class Structure:
         self._records, self._names, self._place_of = records, names, place_of
         self._fixed, self._stored = fixed, stored
         self._alone = {id(array) for array in self._arrays_in(records, "")}
-        self._arrays: dict[tuple[int, tuple[int, ...]], tuple[int, int | None, list[int]]] = {}  # slots of pool, beginning, lengths
+        self._arrays: dict[tuple[int, tuple[int, ...]], _Slots] = {}
         self._given: list[list[int]] = []  # slots of each one's whole numbers, in the order in which they are met
         self._parts: list[Hashable] = []
         for record in records:
@@ -137,17 +126,16 @@ class Structure:
         made = value
         if isinstance(value, Array) and (slots := self._slots_of(value)) is not None:
             pool, base, lengths = slots
-            part = ("place", pool, base, *lengths)
+            grid = self._grid(value, binding)
+            part = ("place", pool, base, *lengths, "grid", *grid)
             if binding is not None:
                 begin = None if base is None else binding.integer(base)
-                made = Place(binding.pools[pool], begin, [binding.integer(k) for k in lengths])
-            if isinstance(value, Shaped):
-                if binding is None:
-                    self._given[-1] += [self._slot(length) for length in value.grid[1:]]
-                    part = ("grid", *part, *self._given[-1][len(self._given[-1]) - len(value.grid) + 1 :])
-                else:
-                    own = [binding.integer(next(self._met)) for _ in value.grid[1:]]
-                    made = Grid(made, len(value.shape) - 1, own)
+                made = Place(
+                    binding.pools[pool],
+                    begin,
+                    [binding.integer(k) for k in lengths],
+                    [binding.integer(k) for k in grid],
+                )
         elif isinstance(value, (list, tuple)):
             self._parts.append((type(value).__name__, len(value)))
             return type(value)([self._walk(entry, name, binding) for entry in value])
@@ -191,7 +179,7 @@ class Structure:
         """Those that are given to the kernel by themselves."""
         if isinstance(value, Array):
             if self._stored is None or name in self._stored:
-                yield _flat(value)
+                yield value.flat if isinstance(value, Shaped) else value
         elif isinstance(value, (list, tuple)):
             for entry in value:
                 yield from self._arrays_in(entry, name)
@@ -203,9 +191,20 @@ class Structure:
                 if self._names is None or key in self._names:
                     yield from self._arrays_in(entry, key)
 
-    def _slots_of(self, array: Array) -> tuple[int, int | None, list[int]] | None:
-        array, matrix = _flat(array), array.matrix if isinstance(array, Shaped) else ()
-        key = (id(array), matrix)
+    def _grid(self, array: Array, binding: Binding | None) -> list[int]:
+        """Slots of the lengths of a grid, but for the first."""
+        if not isinstance(array, Shaped) or len(array.grid) < 2:
+            return []
+        if binding is None:
+            for length in array.grid[1:]:
+                self._given[-1].append(self._slot(length))
+            return self._given[-1][1 - len(array.grid) :]
+        return [next(self._met) for _ in array.grid[1:]]
+
+    def _slots_of(self, array: Array) -> "_Slots | None":
+        matrix = (array.field.n, array.field.m) if isinstance(array, Shaped) and array.is_matrix else ()
+        array = array.flat if isinstance(array, Shaped) else array
+        key = id(array), matrix
         if key not in self._arrays:
             found = self._place_of(array)
             if found is None:
@@ -216,13 +215,12 @@ class Structure:
             if pool not in self.pools:
                 self.pools.append(pool)
             lengths = [self._slot(length) for length in array.shape[1:]]
-            base = None if alone else self._slot(begin)
-            self._arrays[key] = self.pools.index(pool), base, lengths
+            self._arrays[key] = self.pools.index(pool), None if alone else self._slot(begin), lengths
         return self._arrays[key]
 
 
-def _flat(array: Array) -> Array:
-    return array.flat if isinstance(array, Shaped) else array
+_Slots = tuple[int, int | None, list[int]]
+"""Of an array: which pool, where in it the array begins, and the lengths of its axes but for the first."""
 
 
 def _whole(value: Any) -> bool:

@@ -126,16 +126,19 @@ class Shaped(Array):
     Attributes:
         flat: that array.
         grid: (n, m, ...) elements along each axis; one length where elements are in a row.
-        matrix: (rows, columns) of an element that is a matrix; empty for others.
     """
 
     def __init__(self, flat: Array, grid: tuple[int, ...], width: Lengths):
         super().__init__(flat.field, flat.shape)
         self.flat, self.grid = flat, grid
-        self.matrix = width if isinstance(width, tuple) else ()
-        if self.matrix:
-            self.field = MatrixField(flat.field.vars, *self.matrix)  # the same components, by two indices
+        if isinstance(width, tuple):
+            self.field = MatrixField(flat.field.vars, *width)  # the same components, by two indices
         self.grad = None if flat.grad is None else Shaped(flat.grad, grid, width)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether its elements are matrices."""
+        return self.field is not self.flat.field
 
     def _flat(self, indices: Any) -> Any:
         leading = len(self.shape) - 1
@@ -149,7 +152,7 @@ class Shaped(Array):
     def to_numpy(self) -> np.ndarray:
         """Its values, (*shape, *grid[, width])."""
         found = self.flat.to_numpy()
-        width = (self.field.n, self.field.m) if self.field is not self.flat.field else found.shape[len(self.shape) :]
+        width = (self.field.n, self.field.m) if self.is_matrix else found.shape[len(self.shape) :]
         return found.reshape(*found.shape[: len(self.shape) - 1], *self.grid, *width)
 
 

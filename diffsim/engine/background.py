@@ -1,10 +1,10 @@
 """The fused kernel, compiled and run by a process of its own, while the simulation goes on with small kernels.
 
-Small kernels are ready at once, one kernel of everything is faster: with ``executor="auto"`` a simulation that is used for
-a while starts a helper, a Python of its own that compiles the fused kernel (into Taichi's cache, too). From when it
-is ready, the helper answers what losses and gradients are asked for; whatever else is asked, the simulation does itself.
-Both have the same bits, so nobody can tell which answered, but by the clock. If the helper cannot be started, fails or
-dies, the simulation goes on alone. It ends with the simulation, and with the process that started it, however that ends.
+Small kernels are ready at once, one kernel of everything is faster: with ``executor="auto"`` a simulation that is used
+for a while starts a helper, a Python of its own that compiles the fused kernel (into Taichi's cache, too). From when it
+is ready, the helper answers what losses and gradients are asked for; whatever else is asked, the simulation does
+itself. Both have the same bits, so nobody can tell which answered, but by the clock. If the helper cannot be started,
+fails or dies, the simulation goes on alone. It ends with the simulation, and with the process that started it.
 ``DIFFSIM_BACKGROUND=0`` in the environment leaves it away.
 """
 
@@ -33,7 +33,7 @@ SIMULATION = "diffsim.simulation:Simulation"
 """What the helper makes: it builds on this module, so here it is only named."""
 
 PATIENCE = 2.0
-"""So long [s] a simulation runs by itself, compiling not counted, before it starts a helper: who needs a few losses only
+"""So long [s] a simulation runs by itself, compiling not counted, before it starts a helper: who needs few losses
 should not pay for a kernel that is never used."""
 
 _SAVED = 4.0  # [s] what took longer to compile is written to the disk at once, not when the helper ends
@@ -113,10 +113,9 @@ class Assisted:
 
     def _ask(self, what: bytes, table: np.ndarray, weight: float) -> Any:
         assert self._helper is not None
-        segments = len(self.starts)
         shapes: list[tuple[int, ...]] = [(self._own.envs,)]
         if what == b"g":
-            shapes += [(self._copies, table.shape[1]), (self._own.envs, segments)]
+            shapes += [(self._copies, table.shape[1]), (self._own.envs, len(self.starts))]
         return self._helper.ask(what, table, weight, shapes)
 
     def _alone(self, run: Callable[[], np.ndarray]) -> np.ndarray:

@@ -103,7 +103,7 @@ class Beds:
     """
 
     def __init__(self, kinds: list[tuple[Any, int, bool]], beds: list[list[Array]]):
-        self._kinds, self._places = [Pool(*kind) for kind in kinds], {}
+        self._kinds, self._places = kinds, {}
         self._memory: list[tuple[np.ndarray, np.ndarray | None]] = []
         for k, bed in enumerate(beds):
             values = self._whole([array.view for array in bed])
@@ -126,9 +126,10 @@ class Beds:
         """The number of its bed and the element with which it begins there; None for an array of somebody else."""
         return self._places.get(id(array))
 
-    def pool(self, bed: int) -> Pool:
-        """The type of a bed."""
-        return self._kinds[bed]
+    def pool(self, bed: int, matrix: tuple[int, ...]) -> Pool:
+        """The type of a bed, whose elements may be seen as matrices of so many rows and columns."""
+        real, width, gradient = self._kinds[bed]
+        return Pool(real, matrix or ((width,) if width else ()), gradient)
 
     def memory(self, bed: int, array: Array | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Numbers and their gradients, flat: of the bed, or of one array in it."""

@@ -25,8 +25,8 @@ class Mentions:
         names: of attributes; None if they cannot be told.
         fixed: those whose whole numbers must be known when a kernel is compiled, since ``ti.static`` or a function of
             Python asks for them; None if they cannot be told.
-        stored: attributes that hold arrays into which something is stored, and, with a colon before it, arguments that are
-            such an array; None if they cannot be told.
+        stored: attributes that hold arrays into which something is stored, and, with a colon before them, arguments
+            that are such an array; None if they cannot be told.
         weight: how much there is to read: the nodes of all syntax trees, functions as often as they are called.
     """
 

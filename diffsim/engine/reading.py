@@ -17,8 +17,6 @@ from taichi.lang.enums import AutodiffMode
 from taichi.lang.expr import Expr
 from taichi.lang.util import cook_dtype
 
-from diffsim.engine.arrays import axes
-
 __all__ = ["Compiled", "Launch", "Pool", "condition", "kernel", "loop"]
 
 Launch = tuple[Any, Any]
@@ -29,13 +27,10 @@ PLACE = "diffsim: a kernel of stages"  # what Taichi says of where a statement s
 
 @dataclass(frozen=True)
 class Pool:
-    """The type of a stretch of memory: of its numbers, how wide they are, and if there is a gradient.
-
-    They are scalars of width 0, vectors, or matrices of a width (rows, columns).
-    """
+    """The type of a stretch of memory: of its numbers, of their components, and whether there is a gradient."""
 
     real: Any
-    width: int | tuple[int, ...]
+    width: tuple[int, ...]  # none for scalars, rows and columns of matrices
     gradient: bool
 
 
@@ -120,7 +115,7 @@ def kernel(
 def _memory(read: Any, k: int, pool: Pool) -> Any:
     real = cook_dtype(pool.real)
     if pool.width:
-        real = core.get_type_factory_instance().get_tensor_type(axes(pool.width), real)
+        real = core.get_type_factory_instance().get_tensor_type(pool.width, real)
     argument = read.insert_ndarray_param(real, 1, f"pool{k}", pool.gradient)
     return AnyArray(core.make_external_tensor_expr(real, 1, argument, pool.gradient, 0, core.BoundaryMode.UNSAFE))
 

@@ -1,5 +1,6 @@
 """The record of a specification that declares its numbers: all that its stages use, by name."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import combinations
@@ -82,7 +83,13 @@ def record(fields: Any, spec: Declared, prefix: str, lengths: Mapping[str, int],
         else:
             found[name] = value
     found |= {**constants, **known}
-    return make_dataclass(owner, found, frozen=True, repr=False)(**found)
+    return _class_of(owner, tuple(found))(**found)
+
+
+@functools.cache
+def _class_of(owner: str, names: tuple[str, ...]) -> Any:
+    """One class for all records of the same names: kernels are known by the classes of their records."""
+    return make_dataclass(owner, names, frozen=True, repr=False)
 
 
 def _plain(lengths: tuple[int, ...]) -> Any:

@@ -1,13 +1,14 @@
 """An executor of small kernels that know no sizes: a few stages each, launched one after the other from Python.
 
-They compile in a fraction of the time of one kernel of everything, whose cost grows with the square of what is in it; and
-a kernel that was read once in this process, or that Taichi's cache has, serves every simulation with the same stages and the
-same structure of records (`diffsim.engine.abstract`). Values and gradients have the bits of `fused`. For a CPU, where
-kernels and NumPy share the fields' memory.
+They compile in a fraction of the time of one kernel of everything, whose cost grows with the square of what is in it;
+and a kernel that was read once in this process, or that Taichi's cache has, serves every simulation with the same
+stages and the same structure of records (`diffsim.engine.abstract`). Values and gradients have the bits of `fused`. For
+a CPU, where kernels and NumPy share the fields' memory.
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from taichi.lang import impl
 
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
-from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
+from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
+from diffsim.waiting import Work
 
 __all__ = ["staged"]
 
@@ -121,20 +123,15 @@ class _Kernel:
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
-        return self._group.differentiable and any(pool.gradient for pool in self._pools)
-
-    @property
-    def _pools(self) -> tuple[Pool, ...]:
-        """What kind of memory each argument is."""
-        kinds = [(self._fields.beds.pool(bed), matrix) for bed, _, matrix in self._structure.pools]
-        return tuple(replace(kind, width=matrix) if matrix else kind for kind, matrix in kinds)
+        pools = [self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools]
+        return self._group.differentiable and any(pool.gradient for pool in pools)
 
     def launch(self, turn: int, *, reverse: bool) -> Launch:
         """A launch, in pass ``turn``."""
         try:
             compiled = self._compiled(reverse)
         except Exception:
-            # A whole number that must be known beforehand after all: with all of them known, or the error is the stage's.
+            # A whole number must be known beforehand after all; or, with all of them known, the error is the stage's.
             self._structure = self._abstract(None, None)
             compiled = self._compiled(reverse)
         group, beds = self._group, self._fields.beds
@@ -144,7 +141,7 @@ class _Kernel:
 
     def _compiled(self, reverse: bool) -> Compiled:
         group, structure = self._group, self._structure
-        pools = self._pools
+        pools = tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in structure.pools)
         functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
         key = (self._fields.real, functions, turns, pools, structure.key, reverse)
@@ -173,23 +170,23 @@ class _Kernel:
                 loop(elements[k], on)
 
         def turns(env: Any) -> None:
+            def choose(now: Any) -> None:
+                each, before = now, None
+                if group.passes > 1:
+                    each, before = now % len(stages), now // len(stages)
+                for k in range(len(stages)):
+                    offset = None if before is None else before * elements[k]
+                    condition(each == k, functools.partial(act, k, env, offset))
+
             if group.passes == 0:
                 act(0, env, turn * elements[0])
-            elif len(stages) == 1 and group.passes == 1:
-                act(0, env, None)
-            elif len(stages) == 1:
-                loop(passes, lambda now: act(0, env, now * elements[0]))
+            elif len(stages) > 1:
+                loop(passes * len(stages), choose)
             elif group.passes == 1:
-                loop(len(stages), lambda now: [condition(now == k, lambda k=k: act(k, env, None)) for k in order])
+                act(0, env, None)
             else:
-                loop(passes * len(stages), lambda now: [
-                    condition(
-                        now % len(stages) == k, lambda k=k: act(k, env, now // len(stages) * elements[k])
-                    )
-                    for k in order
-                ])  # fmt: skip
+                loop(passes, lambda now: act(0, env, now * elements[0]))
 
-        order = range(len(stages))
         loop(envs, turns)
 
 
@@ -205,7 +202,8 @@ def _union(sets: list[set[str] | None]) -> set[str] | None:
 class _Part:
     """What is launched before, in or after the steps."""
 
-    def __init__(self, steps: Steps | Sequence[Stage], fields: Any):
+    def __init__(self, steps: Steps | Sequence[Stage], fields: Any, work: Work):
+        self._work = work
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
         for group, turn in _grouped(steps):
@@ -213,18 +211,24 @@ class _Part:
                 kernels[group] = _Kernel(group, fields)
             self._launched.append((kernels[group], turn))
         self._ready: dict[bool, list[Launch]] = {}
+        work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
 
     def launches(self, *, reverse: bool) -> list[Launch]:
         """In the order in which they are made; compiled when they are first asked for."""
         if reverse not in self._ready:
             chosen = [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
-            self._ready[reverse] = [kernel.launch(turn, reverse=reverse) for kernel, turn in chosen]
+            found = []
+            for own, turn in chosen:
+                with self._work.one():
+                    found.append(own.launch(turn, reverse=reverse))
+            self._ready[reverse] = found
         return self._ready[reverse]
 
 
 def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
     """`Run` and `Finish` of these stages."""
-    before, during, after = (_Part(stages, fields) for stages in (prepare, step, final))
+    work = Work()
+    before, during, after = (_Part(stages, fields, work) for stages in (prepare, step, final))
     real = np.float32 if fields.real == ti.f32 else np.float64
 
     def at(row: int, step: int, launches: list[Launch]) -> None:

@@ -58,13 +58,13 @@ class Trajectory:
         """Number of environments."""
         return self._fields.envs
 
-    def close(self) -> None:
-        """Nothing is held that would have to be given back."""
-
     @property
     def starts(self) -> list[int]:
         """First step of every segment."""
         return [first for first, _ in self._segments]
+
+    def close(self) -> None:
+        """Nothing: the fields are given back by who made them."""
 
     def norms(self) -> np.ndarray:
         """(envs, segments) norm of the adjoint of the state at each start of a segment, in the last `gradient`.

@@ -23,6 +23,9 @@ class Progress(Protocol):
     def start(self) -> None:
         """Appear, before the first evaluation, which compiles."""
 
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show how many kernels are compiled, of how many, and how long it has taken [s]."""
+
     def update(self, record: dict[str, Any]) -> None:
         """Show the record of an iteration, or not: it is cheap to call it at each one."""
 
@@ -51,6 +54,9 @@ class Silent:
     """No progress; warnings go to the logger "diffsim"."""
 
     def start(self) -> None:
+        """Do nothing."""
+
+    def compiling(self, done: int, total: int, seconds: float) -> None:
         """Do nothing."""
 
     def update(self, record: dict[str, Any]) -> None:
@@ -89,12 +95,19 @@ class Lines:
         self._clock = _Clock(total)
         self._tenth = max(1, math.ceil(total / 10))
         self._next_count, self._next_time = 1, 0.0
+        self._compiled = 0.0  # when the last line about it was written, in seconds of compiling
         self._last: dict[str, Any] | None = None
         self._shown: dict[str, Any] | None = None
 
     def start(self) -> None:
         """Say that it compiles."""
         self._write("compiling")
+
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Write a line if one is due."""
+        if seconds - self._compiled >= LINE:
+            self._compiled = seconds
+            self._write(_compiling(done, total, seconds))
 
     def update(self, record: dict[str, Any]) -> None:
         """Write a line if one is due."""
@@ -152,6 +165,11 @@ class Bar:
         """Appear."""
         self._bar.start()
 
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show it in place of a number of iterations."""
+        if self._last is None:
+            self._bar.update(self._task, description=_compiling(done, total, seconds))
+
     def update(self, record: dict[str, Any]) -> None:
         """Show the record if the last redraw is long enough ago."""
         self._last = record
@@ -187,6 +205,10 @@ class Bar:
         words = _numbers(record)
         choices = (f"{words}  {left} left", words, words.rpartition("  ")[0], f"best {record['best']:.5g}")
         return next((choice for choice in choices[0 if left else 1 :] if len(choice) <= room), "")
+
+
+def _compiling(done: int, total: int, seconds: float) -> str:
+    return f"compiling: kernel {min(done + 1, total)} of {total}, {seconds:.0f} s"
 
 
 def _numbers(record: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from diffsim.tuning.run import Run
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search, Tunable
 from diffsim.tuning.smoothing import Smoothed
 from diffsim.tuning.stopping import Stop, interrupts
+from diffsim.waiting import listening
 
 __all__ = ["tune"]
 
@@ -176,7 +177,7 @@ class _Loop:
         self.progress.start()
         self.began = time.perf_counter() - self.seconds
         try:
-            with interrupts() as interrupted:
+            with interrupts() as interrupted, listening(self.progress.compiling):
                 try:
                     done = len(self.history)
                     reason = self._reason(done - 1, False, False, self.seconds) if done else None
