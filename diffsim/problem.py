@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, UnusedBoundsError
 from diffsim.spec import Spec, array, matches, number, whole
 
 __all__ = ["Problem"]
@@ -29,7 +29,8 @@ class Problem(Spec):
         tune: patterns over the names of the problem's numbers: ``"controller.*"``, ``"scene.stiffness"``; and parts of
             arrays by their indices: ``"scene.initial_velocity[0]"``, ``"scene.mass[2:5]"``, ``"scene.gravity[1]"``.
         bounds: by name or pattern, lowest and highest value that tuning may give a parameter; None is open,
-            and so is an infinity. A parameter that several patterns match must keep to them all.
+            and so is an infinity. A parameter that several patterns match must keep to them all, and each pattern must
+            match a parameter.
 
     Raises:
         InputError: naming what does not fit, with the nearest names where a pattern matches nothing.
@@ -58,8 +59,10 @@ class Problem(Spec):
             _check_matches("tune", pattern, numbers)
         for pattern in self.bounds:
             _check_matches("bounds", pattern, numbers)
-        _check_parts(self.tuned, numbers)
-        for name in (*numbers, *self.tuned):
+        tuned = self.tuned
+        _check_parts(tuned, numbers)
+        _check_bounds(tuple(self.bounds), tuned)
+        for name in tuned:
             low, high = self.limits(name)
             if not low < high:
                 raise InputError(
@@ -197,6 +200,17 @@ def _check_parts(tuned: tuple[str, ...], numbers: Mapping[str, np.ndarray]) -> N
                 raise InputError(
                     f"Problem.tune names {other!r} and {name!r}, which share an entry of {base}; leave one out"
                 )
+
+
+def _check_bounds(patterns: tuple[str, ...], tuned: tuple[str, ...]) -> None:
+    """Bounds are of what is tuned: others would be kept to by nobody."""
+    unused = tuple(pattern for pattern in patterns if not any(matches(name, pattern) for name in tuned))
+    if unused:
+        raise UnusedBoundsError(
+            f"Problem.bounds names {unused[0]!r}, which is not tuned; tuned {'are' if len(tuned) > 1 else 'is'} "
+            f"{', '.join(tuned) or 'nothing'}: name it in Problem.tune as well, or leave its bounds out",
+            unused,
+        )
 
 
 _EXAMPLE = {"scene": "MassSpring", "controller": "Sine", "objective": "Travel"}

@@ -15,7 +15,7 @@ import diffsim as ds
 from diffsim.cli.artifacts import shown_in_video
 from diffsim.cli.flags import Commands
 from diffsim.cli.lookup import find_run
-from diffsim.cli.table import print_facts, print_table, sparkline
+from diffsim.cli.table import print_changes, print_facts, print_table, sparkline
 from diffsim.errors import InputError
 from diffsim.simulation import Simulation
 
@@ -150,6 +150,8 @@ def _summary(run: ds.SavedRun) -> dict[str, Any]:
         "options": {name: value for name, value in run.options.items() if name != "initial_states"},
         "environment": run.about.get("environment", {}),
         "saved_iterations": list(run.rollouts),
+        "changes": [change.to_dict() for change in run.changes],
+        "findings": list(run.findings),
     }
 
 
@@ -171,7 +173,12 @@ def show(given: argparse.Namespace) -> int:
             ("best loss", f"{_loss(found['best_loss'])} at iteration {found['best_iteration']}"),
             ("curve", sparkline([record["loss"] for record in run.history])),
             ("iterations", f"{found['iterations']} in {found['seconds']:.1f} s, {found['rejected']} rejected"),
-            *((name, str(value)) for name, value in found["settings"].items() if value not in (None, {})),
+            *(("note", words) for words in found["findings"]),
+            *(
+                (name, str(value))
+                for name, value in found["settings"].items()
+                if value not in (None, {}) and name != "units"
+            ),
             ("seed", str(found["seed"])),
             *((name, str(value)) for name, value in found["options"].items()),
             ("made with", _made_with(found["environment"])),
@@ -180,11 +187,14 @@ def show(given: argparse.Namespace) -> int:
         ]
     )
     print()
-    rows = []
-    for name, each in params.items():
-        numbers = [f"{each[k]:.4g}" for k in ("least", "mean", "most")]
-        rows.append((name, " x ".join(map(str, each["shape"])) or "a number", *numbers))
-    print_table(("parameter", "shape", "least", "mean", "most"), rows, numbers=("least", "mean", "most"))
+    if run.changes:
+        print_changes(run.changes)
+    else:  # a run of version 0.1.0, without trajectories: it does not say where it started
+        rows = []
+        for name, each in params.items():
+            numbers = [f"{each[k]:.4g}" for k in ("least", "mean", "most")]
+            rows.append((name, " x ".join(map(str, each["shape"])) or "a number", *numbers))
+        print_table(("parameter", "shape", "least", "mean", "most"), rows, numbers=("least", "mean", "most"))
     print()
     print_table(("file", "kB"), [(name, f"{size / 1000:.1f}") for name, size in files.items()], numbers=("kB",))
     return 0

@@ -15,7 +15,7 @@ import numpy as np
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
 from diffsim.spec import choices, number, numbers_by_name, whole
-from diffsim.tunable import Tunable
+from diffsim.tunable import Tunable, units_of
 
 __all__ = ["ESTIMATORS", "GradientEstimate", "Sampler", "estimate_gradient"]
 
@@ -109,6 +109,7 @@ def estimate_gradient(
     rounds: int = 1,
     seed: int = 0,
     accuracy: float | None = None,
+    scale: Mapping[str, float] | None = None,
 ) -> GradientEstimate:
     """Estimate the gradient of the smoothed loss at ``params`` from copies with perturbed parameters.
 
@@ -127,18 +128,19 @@ def estimate_gradient(
         params: where, of one copy: no axis of copies. None is the first copy of ``sim.params(seed)``.
         estimator: "first", "zeroth" or "mixed". "zeroth" runs no gradient if the simulation has ``value``; the other
             two estimate both orders.
-        sigma: standard deviation of the perturbations, in units of each parameter: one for all, or by name or pattern
-            (later patterns win) for every parameter.
+        sigma: standard deviation of the perturbations, counted in each parameter's ``scale``: one for all, or by name
+            or pattern (later patterns win) for every parameter. ``0.1`` is 10 % of a stiffness, and 0.1 of a weight.
         rounds: how many times to run the simulation, with fresh perturbations.
         seed: of the perturbations, and of the parameters if none are given.
         accuracy: gamma in the equation of alpha, for "mixed": how large the error of sigma times the gradient may be,
             in units of the loss. None is twice the confidence radius of the zeroth order.
+        scale: by name or pattern, the size that a parameter is counted in; by default as of `diffsim.tune`.
 
     Raises:
         InputError: for an argument or a simulation that does not fit.
         DivergenceError: if nothing is left of what the estimator needs.
     """
-    sampler = Sampler(sim, estimator=estimator, sigma=sigma, rounds=rounds, seed=seed, accuracy=accuracy)
+    sampler = Sampler(sim, estimator=estimator, sigma=sigma, rounds=rounds, seed=seed, accuracy=accuracy, scale=scale)
     return sampler.estimate(sampler.start if params is None else params)
 
 
@@ -148,7 +150,7 @@ class Sampler:
     Args:
         sim: as in `estimate_gradient`, and so are the others.
         owner: who asks, for messages.
-        units: by name, what ``sigma`` is counted in; 1 where there is none.
+        units: by name, what ``sigma`` is counted in; None takes them from ``start`` and ``scale``.
 
     Attributes:
         start: the parameters of the first copy of ``sim.params(seed)``.
@@ -165,6 +167,7 @@ class Sampler:
         seed: int = 0,
         accuracy: float | None = None,
         owner: str = "estimate_gradient",
+        scale: Mapping[str, float] | None = None,
         units: Mapping[str, float] | None = None,
     ):
         self.sim = sim
@@ -176,7 +179,9 @@ class Sampler:
         self.start = {name: np.asarray(value, np.float64)[0] for name, value in sim.params(seed).items()}
         if not self.start:
             raise InputError("the problem has nothing to tune; name some of its numbers in Problem.tune")
-        self.sigma = _deviations(f"{owner}(sigma)", sigma, self.start, units or {})
+        if units is None:
+            units = units_of(sim.problem, self.start, scale, f"{owner}(scale)")
+        self.sigma = _deviations(f"{owner}(sigma)", sigma, self.start, units)
         self._spread = self._columns(self.sigma)
         limits = {name: sim.problem.limits(name) for name in self.start}
         self._low, self._high = (self._columns({name: limit[k] for name, limit in limits.items()}) for k in (0, 1))

@@ -12,10 +12,10 @@ from diffsim.physics import physics_of
 from diffsim.rollout import Rollout
 from diffsim.viewing.extent import around, extremes, finite, rows_of
 from diffsim.viewing.look import Bodies, Fixed, Joints, Look, Points
+from diffsim.viewing.motion import steady
 from diffsim.viewing.parts import Part, reaches
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import WILD
-from diffsim.viewing.view import steady
 
 __all__ = ["Sight", "look_of", "why_empty"]
 

@@ -228,6 +228,12 @@ def test_show_tells_what_the_run_is(worm, capfd):
     assert found["params"]["controller.amplitude"]["shape"] == list(run.params["controller.amplitude"].shape)
     assert found["settings"]["iterations"] == 5
     assert set(found["files"]) == set(os.listdir(worm))
+    assert found["findings"] == list(run.findings)
+    amplitude = next(change for change in run.changes if change.name == "controller.amplitude")
+    assert found["changes"] == [change.to_dict() for change in run.changes]
+    assert amplitude.moved > 1e-3
+    line = next(line for line in out.splitlines() if line.startswith("controller.amplitude"))
+    assert line.split() == " ".join(word for word in amplitude.words().values() if word).split()
 
 
 def test_compare_puts_the_best_first(worm, capfd):

@@ -541,7 +541,8 @@ def test_a_simulation(moved):
     with throw(envs=12, **states) as sim:
         # Where a copy ends without noise; noise adds its product with the duration.
         ends = sim.rollout({"scene.initial_velocity": velocity}).position[:, -1, 0]
-        found = ds.estimate_gradient(sim, {"scene.initial_velocity": velocity}, sigma=0.1, rounds=40, seed=1)
+        settings = {"sigma": 0.1, "scale": {"*": 1.0}, "rounds": 40, "seed": 1}  # 0.1 m/s
+        found = ds.estimate_gradient(sim, {"scene.initial_velocity": velocity}, **settings)
     exact = np.mean(2.0 * duration * (ends - TARGET), axis=0)
     name = "scene.initial_velocity"
     np.testing.assert_allclose(found.first[name], exact, rtol=1e-12)

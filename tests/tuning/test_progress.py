@@ -56,7 +56,10 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
     assert any(line.startswith("warning: iteration 2 rejected: the loss is nan") for line in lines)
     counts = [line.split("/")[0] for line in lines if "/200" in line]
     assert counts == ["1", *(str(20 * k) for k in range(1, 11))]
-    assert lines[-1] == "stopped: all 200 iterations are done"
+    assert lines[-2] == "stopped: all 200 iterations are done"
+    assert lines[-1].startswith(
+        "note: 69 of 200 steps were rejected, the last because the loss is nan; `diffsim health`"
+    )
     assert "left" in lines[-3]
 
 
