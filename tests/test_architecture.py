@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy", "notebook"),
+    ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
     ("numbers",),
     ("physics.base", "physics.checks", "physics.mechanics"),
