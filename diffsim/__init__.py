@@ -26,7 +26,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 _NAMES = {
     "adjoint": ("Checkpointed", "FullTape", "Truncated"),
     "controllers": ("MLP", "PD", "OpenLoop", "Sine"),
-    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning"),
+    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
     "gradients": (
         "GradientEstimate",
         "GradientReport",

@@ -60,3 +60,7 @@ class OmissionWarning(UserWarning):
 
 class VideoError(RuntimeError):
     """The encoder failed; the message ends with what it said last."""
+
+
+class StartWarning(UserWarning):
+    """A scene starts where it cannot stay, e.g. with a joint beyond its limits; the message names it."""

@@ -171,7 +171,7 @@ class Problem(Spec):
                 raise InputError(f"initial_states names {key!r}, but of this scene it takes {names}")
             if name in bases:
                 raise InputError(f"initial_states gives {name}, which this problem tunes; it can be only one of them")
-            full, places = numbers[name].shape, numbers["scene.initial_position"].shape
+            full, places = numbers[name].shape, np.shape(numbers.get("scene.initial_position", 0.0))
             if name == "scene.initial_velocity" and len(full) < len(places):  # one for all points becomes one for each
                 full = places
             found[name] = array(f"initial_states[{key!r}]", value, (envs, *full))

@@ -15,7 +15,9 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import array, choices, whole
 
-__all__ = ["Simulation"]
+__all__ = ["EXECUTORS", "Simulation"]
+
+EXECUTORS = ("auto", "fused", "wide", "staged")
 
 Params = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -38,7 +40,7 @@ class Simulation:
         initial_states: other initial states for each copy: arrays (envs, ...) by the names of the scene's numbers that
             begin with ``initial_``, e.g. "initial_velocity" (envs, n, d), always for each point or body.
         adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
-        executor: "fused", "wide" or "auto".
+        executor: "auto", "fused", "wide" or "staged" (docs/how_stages_work.md says which is what).
         record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,
             which says what each point did at the ground in each step. Costs some time, so it is for looking closely.
 
@@ -74,11 +76,11 @@ class Simulation:
         self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
         self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
         self._initial = problem.initial_states(initial_states or {}, self.envs)
-        self.executor = choices("executor", executor, ("auto", "fused", "wide"))
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
-        from diffsim.engine import runtime  # Taichi: only who simulates waits for it
+        from diffsim.engine import executors, runtime  # Taichi: only who simulates waits for it
 
+        self.executor = choices("executor", executor, executors.EXECUTORS)
         self._runtime = runtime
         runtime.attach(self, device)
         self._open = True
@@ -90,14 +92,15 @@ class Simulation:
             raise
 
     def _build(self) -> None:
+        from diffsim.engine.background import Assisted, allowed, portable
         from diffsim.engine.executors import choose, make
         from diffsim.engine.fields import Fields
-        from diffsim.engine.stages import Part
+        from diffsim.engine.stages import Part, requests
         from diffsim.engine.trajectory import Trajectory
 
         problem = self.problem
         controller, objective = problem.controller, problem.objective
-        reads = frozenset().union(*(part.reads for part in (controller, objective) if part is not None))
+        reads = requests(controller, objective)
         numbers = dict(self._numbers)
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
@@ -105,24 +108,33 @@ class Simulation:
         options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
         self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
         model = self._physics.build(problem.scene, fields, problem.steps, reads)
+        model = model.complete(problem.scene, problem.steps, fields.arrays)
+        for part in (controller, *getattr(objective, "terms", (objective,))):
+            model.check(part)
         nothing = Part()
         known = len(fields.trajectories)
         drive = nothing if controller is None else controller.build(fields, model)
         fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
         aim = nothing if objective is None else objective.build(fields, model)
         # What is sensed only for the last row's sake is not sensed at every step.
-        feedback = bool(controller is not None and controller.reads) or bool(aim.step and objective.reads)
+        feedback = bool(requests(controller)) or bool(aim.step and requests(objective))
         step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
         largest = max(stage.elements for stage in step)
-        self.executor = choose(self.executor, self.device, self.envs, largest)
+        form = choose(self.executor, self.device, self.envs, largest, portable=portable(problem))
+        if not serial:
+            self.executor = form
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
-        env_last = not serial and self.executor == "fused"
+        env_last = not serial and form == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
         prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
-        run, finish = make(self.executor, prepare, step, final, fields, serial=serial)
+        run, finish = make(form, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
-        self._trajectory = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        self._trajectory: Any = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        if self.executor == "auto" and form == "staged" and allowed():
+            settings = {name: value for name, value in self.options.items() if name != "executor"}
+            made_of = (problem, {**settings, "adjoint": self.adjoint, "record": self.record})
+            self._trajectory = Assisted(self._trajectory, made_of, self._copies)
         self._columns = {}
         for name in self._tuned:
             base = name.partition("[")[0]
@@ -212,8 +224,8 @@ class Simulation:
 
     def _record(self, params: Params) -> Rollout:
         steps, arrays = self.problem.steps, {}
-        for name, (elements, width) in self._fields.recorded().items():
-            arrays[name] = np.zeros((self.envs, steps + 1, elements, *((width,) if width else ())))
+        for name, shape in self._fields.recorded().items():
+            arrays[name] = np.zeros((self.envs, steps + 1, *shape))
 
         def keep(first: int, count: int, rows: Arrays) -> None:
             for name, value in rows.items():
@@ -368,6 +380,8 @@ class Simulation:
         """Give the memory back; the simulation cannot be used any more."""
         if getattr(self, "_open", False):
             self._open = False
+            if hasattr(self, "_trajectory"):
+                self._trajectory.close()
             if hasattr(self, "_fields"):
                 self._fields.close()
             self._runtime.detach(self)

@@ -1,10 +1,14 @@
 """Simulations that tests share, and how tests are spread over processes."""
 
+import os
 from functools import partial
 from pathlib import Path
 from types import MethodType
 
 import pytest
+
+# Nobody compiles in the background, but where that is tested: it would take the cores from the other tests.
+os.environ["DIFFSIM_BACKGROUND"] = "0"
 
 # Sharing
 

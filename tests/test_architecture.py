@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy", "notebook"),
+    ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
-    ("physics.checks", "physics.mechanics"),
+    ("numbers",),
+    ("physics.base", "physics.checks", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
     ("problem", "adjoint"),

@@ -13,6 +13,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["MLP"]
@@ -32,6 +33,8 @@ class Senses:
     blocks: Any  # (env, row, block) the same, in blocks
     frequency: Any  # (env, 0) [rad/s]
     goal: Any  # (env, 0) [m]
+    observation: Any  # (env, row, k) of the model; None without
+    centre: Any  # (env, row, 0) of the model [m]; None without a goal
     dt: float  # [s]
     sines: int
     observations: int
@@ -48,22 +51,22 @@ class Layer:
 
 
 @ti.func
-def sense_time(senses: ti.template(), motion: ti.template(), env, row, step, k):
+def sense_time(senses: ti.template(), env, row, step, k):
     phase = ti.static(2.0 * np.pi / max(senses.sines, 1)) * k
     wave = ti.sin(senses.frequency[env, 0] * (senses.dt * step) + phase)
     senses.inputs[env, row, k] = wave
 
 
 @ti.func
-def sense_observation(senses: ti.template(), motion: ti.template(), env, row, step, k):
-    senses.inputs[env, row, senses.sines + k] = motion.observation[env, row, k]
+def sense_observation(senses: ti.template(), env, row, step, k):
+    senses.inputs[env, row, senses.sines + k] = senses.observation[env, row, k]
 
 
 @ti.func
-def sense_goal(senses: ti.template(), motion: ti.template(), env, row, step, k):
+def sense_goal(senses: ti.template(), env, row, step, k):
     at = senses.sines + senses.observations + k
     for c in ti.static(range(senses.dimension)):
-        senses.inputs[env, row, at + c] = senses.goal[env, 0][c] - motion.centre[env, row, 0][c]
+        senses.inputs[env, row, at + c] = senses.goal[env, 0][c] - senses.centre[env, row, 0][c]
 
 
 @ti.func
@@ -139,14 +142,14 @@ class MLP(Spec):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if it has nothing to see or to drive, or the goal has another dimension."""
-        whole("MLP: the number of the scene's actuators", len(scene.actuators))
-        if self.goal is not None:
+        whole("MLP: the number of the scene's actuators", actuators_of("MLP", scene))
+        if self.goal is not None and hasattr(scene, "dimension"):
             array(f"MLP.goal of a scene in {scene.dimension} dimensions", self.goal, (scene.dimension,))
         whole("MLP: the number of inputs (sines, observe, goal)", self._inputs(scene))
 
     def _inputs(self, scene: Any) -> int:
-        seen = scene.observations if self.observe else 0
-        return self.sines + seen + (0 if self.goal is None else scene.dimension)
+        seen = getattr(scene, "observations", 0) if self.observe else 0
+        return self.sines + seen + (0 if self.goal is None else len(self.goal))
 
     def numbers(self, scene: Any, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Weights drawn with ``seed``, biases of zero, the frequency and the goal."""
@@ -173,14 +176,16 @@ class MLP(Spec):
             dimension=model.dimension,
             frequency=fields.number(f"{prefix}.frequency", 1) if self.sines else None,
             goal=fields.number(f"{prefix}.goal", 1, model.dimension) if self.goal is not None else None,
+            observation=model.array("observation", "MLP") if seen else None,
+            centre=model.array("centre", "MLP") if self.goal is not None else None,
             dt=model.dt,
             sines=self.sines,
             observations=seen,
         )
         stages = [
-            Stage(sense_time, (senses, model.motion), self.sines),
-            Stage(sense_observation, (senses, model.motion), seen),
-            Stage(sense_goal, (senses, model.motion), 0 if self.goal is None else 1),
+            Stage(sense_time, (senses,), self.sines),
+            Stage(sense_observation, (senses,), seen),
+            Stage(sense_goal, (senses,), 0 if self.goal is None else 1),
             Stage(pack, (senses,), _blocks(inputs)),
         ]
         sizes = [inputs, *self.hidden, model.actuators]
@@ -191,7 +196,7 @@ class MLP(Spec):
                 blocks = fields.trajectory(f"hidden_{k}", _blocks(out), BLOCK, recorded=False)
                 stages.append(Stage(activate, (layer, blocks), _blocks(out)))
             else:
-                stages.append(Stage(actuate, (layer, model.motion.actuation), out))
+                stages.append(Stage(actuate, (layer, model.array("actuation", "MLP", "writes")), out))
         return Part(step=tuple(stages))
 
 

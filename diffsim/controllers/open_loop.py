@@ -9,6 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
+from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array, whole
 
 __all__ = ["OpenLoop"]
@@ -66,7 +67,7 @@ class OpenLoop(Spec):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if the values have another shape than the scene and the rollout ask for."""
-        k, times = len(scene.actuators), self._times(steps)
+        k, times = actuators_of("OpenLoop", scene), self._times(steps)
         if self.knots is not None and steps * self.knots >= 2**31:
             raise InputError(f"OpenLoop.knots is {self.knots}, but steps times knots must be below 2^31")
         if self.values is not None:
@@ -86,4 +87,5 @@ class OpenLoop(Spec):
         values = fields.number(f"{prefix}.values", times * k, index=np.arange(times * k))
         schedule = Schedule(values, k, times, max(model.steps - 1, 1))
         stage = scheduled_actuation if self.knots is None else interpolated_actuation
-        return Part(step=(Stage(stage, (schedule, model.motion.actuation if out is None else out), k),))
+        out = model.array("actuation", "OpenLoop", "writes") if out is None else out
+        return Part(step=(Stage(stage, (schedule, out), k),))

@@ -11,6 +11,7 @@ from diffsim.controllers.sine import Sine
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
+from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array
 
 __all__ = ["PD"]
@@ -21,13 +22,16 @@ class Gains:
     kp: Any  # (env, actuator)
     kd: Any  # (env, actuator) [s]
     target: Any  # (env, row, actuator)
+    position: Any  # (env, row, actuator)
+    velocity: Any  # (env, row, actuator)
+    actuation: Any  # (env, row, actuator)
 
 
 @ti.func
-def pd_actuation(gains: ti.template(), motion: ti.template(), env, row, step, actuator):
-    error = gains.target[env, row, actuator] - motion.actuator_position[env, row, actuator]
-    rate = motion.actuator_velocity[env, row, actuator]
-    motion.actuation[env, row, actuator] = gains.kp[env, actuator] * error - gains.kd[env, actuator] * rate
+def pd_actuation(gains: ti.template(), env, row, step, actuator):
+    error = gains.target[env, row, actuator] - gains.position[env, row, actuator]
+    rate = gains.velocity[env, row, actuator]
+    gains.actuation[env, row, actuator] = gains.kp[env, actuator] * error - gains.kd[env, actuator] * rate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +62,7 @@ class PD(Spec):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if the scene has another number of actuators."""
-        k = len(scene.actuators)
+        k = actuators_of("PD", scene)
         for name in ("kp", "kd"):
             array(f"PD.{name} of a scene with {k} actuators", getattr(self, name), (), (k,))
         self.target.check(scene, steps)
@@ -73,5 +77,12 @@ class PD(Spec):
         k = model.actuators
         target = fields.trajectory("target", k, per_step=True)
         part = self.target.build(fields, model, target, f"{prefix}.target")
-        gains = Gains(fields.number(f"{prefix}.kp", k), fields.number(f"{prefix}.kd", k), target)
-        return Part(part.prepare, (*part.step, Stage(pd_actuation, (gains, model.motion), k)))
+        gains = Gains(
+            kp=fields.number(f"{prefix}.kp", k),
+            kd=fields.number(f"{prefix}.kd", k),
+            target=target,
+            position=model.array("actuator_position", "PD"),
+            velocity=model.array("actuator_velocity", "PD"),
+            actuation=model.array("actuation", "PD", "writes"),
+        )
+        return Part(part.prepare, (*part.step, Stage(pd_actuation, (gains,), k)))

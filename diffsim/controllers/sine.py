@@ -8,6 +8,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array
 
 __all__ = ["Sine"]
@@ -83,7 +84,7 @@ class Sine(Spec):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if the scene has another number of actuators."""
-        k = len(scene.actuators)
+        k = actuators_of("Sine", scene)
         for name in ("amplitude", "phase", "offset", "frequency"):
             if getattr(self, name) is not None:
                 array(f"Sine.{name} of a scene with {k} actuators", getattr(self, name), (), (k,))
@@ -105,7 +106,7 @@ class Sine(Spec):
         amplitude, phase, offset = (fields.number(f"{prefix}.{name}", k) for name in ("amplitude", "phase", "offset"))
         frequency = fields.number(f"{prefix}.frequency", 1 if shared else k)
         wave = Wave(amplitude, phase, offset, frequency, model.dt)
-        out = model.motion.actuation if out is None else out
+        out = model.array("actuation", "Sine", "writes") if out is None else out
         if not shared:
             return Part(step=(Stage(own_wave, (wave, out), k),))
         clock = Clock(

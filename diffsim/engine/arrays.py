@@ -5,15 +5,31 @@ statements that only its optimiser removes: most of the time to compile a kernel
 number from the beginning.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from taichi.lang import impl
+from taichi.lang.matrix import MatrixField
 
-__all__ = ["ROWS", "Array"]
+__all__ = ["ROWS", "Array", "Named", "Shaped", "axes", "count"]
 
 ROWS = -1
 """Stands for the number of rows in a shape, until it is known."""
+
+
+Lengths = int | tuple[int, ...]
+"""A number of elements or components, or the lengths of their axes."""
+
+
+def axes(lengths: Lengths) -> tuple[int, ...]:
+    """The lengths of all axes; none for 0."""
+    return lengths if isinstance(lengths, tuple) else (lengths,) if lengths else ()
+
+
+def count(lengths: Lengths) -> int:
+    """How many there are in all."""
+    return math.prod(lengths) if isinstance(lengths, tuple) else lengths
 
 
 class Array:
@@ -23,7 +39,10 @@ class Array:
         field: of one index.
         shape: of the array; `ROWS` stands for a length that `place` is told.
         grad: the array of its gradient, None without one.
+        view: its memory as a NumPy array, (*shape[, width]), once it was placed on a CPU; None after it was freed.
     """
+
+    view: Any = None
 
     def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False):
         self.field, self.shape, self._env_last = field, shape, False
@@ -31,12 +50,16 @@ class Array:
         self.grad: Array | None = Array(field.grad, shape) if gradient else None
 
     def place(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
-        """Put it into a tree of fields, with this many rows."""
+        """Put it and its gradient into a tree of fields, with this many rows."""
+        self.place_alone(builder, axis, rows, env_last=env_last)
+        if self.grad is not None:
+            self.grad.place(builder, axis, rows, env_last=env_last)
+
+    def place_alone(self, builder: Any, axis: Any, rows: int, *, env_last: bool) -> None:
+        """The same without the gradient."""
         self.shape = tuple(rows if length == ROWS else length for length in self.shape)
         self._env_last = env_last and len(self.shape) > 1
         builder.dense(axis, int(np.prod(self.shape))).place(self.field)
-        if self.grad is not None:
-            self.grad.place(builder, axis, rows, env_last=env_last)
 
     @property
     def nodes(self) -> int:
@@ -64,6 +87,8 @@ class Array:
 
     def to_numpy(self) -> np.ndarray:
         """Its values, (*shape[, width])."""
+        if self.view is not None:
+            return self.view.copy()
         found = self.field.to_numpy()
         if not self._env_last:
             return found.reshape(*self.shape, *found.shape[1:])
@@ -80,7 +105,61 @@ class Array:
         """Set every component of every element."""
         self.field.fill(value)
 
+    def forget(self) -> None:
+        """Its memory is given back."""
+        self.view = None
+        if self.grad is not None:
+            self.grad.view = None
+
     def parts(self) -> list[Any]:
         """The fields that Taichi knows of it."""
         own = [self.field, *self.field._get_field_members()]
         return own + (self.grad.parts() if self.grad is not None else [])
+
+
+class Shaped(Array):
+    """An array as stages see it, whose elements lie on a grid or are matrices.
+
+    An element is found by its number, ``a[env, row, element]``, or by its place, ``a[env, row, i, j]``. In memory, and
+    for all that moves numbers, it is the array that it was made of: elements in one row, matrices as vectors by rows.
+
+    Attributes:
+        flat: that array.
+        grid: (n, m, ...) elements along each axis; one length where elements are in a row.
+    """
+
+    def __init__(self, flat: Array, grid: tuple[int, ...], width: Lengths):
+        super().__init__(flat.field, flat.shape)
+        self.flat, self.grid = flat, grid
+        if isinstance(width, tuple):
+            self.field = MatrixField(flat.field.vars, *width)  # the same components, by two indices
+        self.grad = None if flat.grad is None else Shaped(flat.grad, grid, width)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether its elements are matrices."""
+        return self.field is not self.flat.field
+
+    def _flat(self, indices: Any) -> Any:
+        leading = len(self.shape) - 1
+        if isinstance(indices, tuple) and len(indices) == leading + len(self.grid):
+            element = indices[leading]
+            for index, length in zip(indices[leading + 1 :], self.grid[1:], strict=True):
+                element = element * length + index
+            indices = (*indices[:leading], element)
+        return self.flat._flat(indices)
+
+    def to_numpy(self) -> np.ndarray:
+        """Its values, (*shape, *grid[, width])."""
+        found = self.flat.to_numpy()
+        width = (self.field.n, self.field.m) if self.is_matrix else found.shape[len(self.shape) :]
+        return found.reshape(*found.shape[: len(self.shape) - 1], *self.grid, *width)
+
+
+class Named(NamedTuple):
+    """An array of the trajectory, as controllers and objectives ask for it."""
+
+    array: Array
+    elements: int
+    width: tuple[int, ...]  # of a vector or matrix, none of a scalar
+    recorded: bool  # whether a rollout reports it

@@ -11,10 +11,13 @@ import taichi as ti
 from taichi.lang import impl
 from taichi.lang.enums import AutodiffMode
 
+from diffsim.engine.staged import staged
 from diffsim.engine.stages import Passes, Stage, Steps, Turn, turns_of
 from diffsim.errors import InputError
 
-__all__ = ["Finish", "Run", "choose", "make"]
+__all__ = ["EXECUTORS", "Finish", "Run", "choose", "make"]
+
+EXECUTORS = ("auto", "fused", "wide", "staged")
 
 # run(first, count, begins, ends, weight): steps first .. first + count - 1, stored from row 0; prepare stages before if
 # `begins` is 1; final stages after if `ends` is 1, and total += weight * loss of every environment.
@@ -34,20 +37,25 @@ _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewe
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
 
-def choose(executor: str, device: str, envs: int, elements: int) -> str:
+def choose(executor: str, device: str, envs: int, elements: int, *, portable: bool = True) -> str:
     """The executor to use: what was asked for, or with "auto" what is faster on the device.
 
     Args:
-        executor: "auto", "fused" or "wide".
+        executor: one of `EXECUTORS`.
         device: name of the Taichi device.
         envs: number of environments.
         elements: of the largest stage.
+        portable: whether another process could be given the problem, to compile its fused kernel.
     """
-    if executor not in ("auto", "fused", "wide"):
-        raise InputError(f"executor is {executor!r}, but it must be 'auto', 'fused' or 'wide'")
+    if executor not in EXECUTORS:
+        raise InputError(f"executor is {executor!r}, but it must be one of {', '.join(map(repr, EXECUTORS))}")
+    if executor == "staged" and device != "cpu":
+        raise InputError(f"executor='staged' is for device='cpu', but device is {device!r}; use 'fused' or 'wide'")
     if executor != "auto":
         return executor
-    return "wide" if device != "cpu" and envs < elements and elements >= _MANY else "fused"
+    if device == "cpu":
+        return "staged" if portable else "fused"
+    return "wide" if envs < elements and elements >= _MANY else "fused"
 
 
 def make(
@@ -60,6 +68,8 @@ def make(
     serial: bool,
 ) -> tuple[Run, Finish]:
     """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them."""
+    if executor == "staged":
+        return staged(prepare, step, final, fields)
     if executor == "fused":
         return _fused(turns_of(prepare), turns_of(step), turns_of(final), fields, serial)
     before, after = ([stage for stage in stages if stage.elements] for stages in (prepare, final))

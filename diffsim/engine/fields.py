@@ -8,6 +8,8 @@ Three kinds:
     trajectory   (env, row, element): one row per step of the segment, and one more.
 
 And whole numbers without a gradient: constants of the scene's structure, and what stages decide as they run.
+
+``elements`` may be the shape of a grid, (n, m), and ``width`` that of a matrix, (d, d).
 """
 
 import math
@@ -19,8 +21,10 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine.arrays import ROWS, Array
+from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
 from diffsim.engine.kernels import Kernels
+from diffsim.engine.memory import Beds, Memory, attach_views
+from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
 
@@ -53,6 +57,13 @@ class _Rows:
     accumulates: bool
     recorded: int  # how many leading elements a rollout reports; 0 none
     per_step: bool
+    grid: tuple[int, ...]  # of its elements, and of their components, as they were declared
+    parts: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row of it in a rollout."""
+        return (*(self.grid if self.recorded == count(self.grid) else (self.recorded,)), *self.parts)
 
 
 class Fields:
@@ -63,7 +74,7 @@ class Fields:
         tuned: names of those that are parameters and therefore have a gradient.
         envs: number of environments.
         precision: "f32" or "f64".
-        serial: run the kernels that move data in one thread (a CPU).
+        serial: the device is a CPU, whose memory Python can reach.
         record_all: a rollout reports every trajectory field, and models declare those that only explain, like
             ``contact``.
     """
@@ -90,10 +101,12 @@ class Fields:
         self.real = REAL[precision]
         self._serial = serial
         self._arrays: list[Array] = []
+        self._kinds: list[tuple[Any, int, bool]] = []  # of each: type, width, whether it has a gradient
         self._scalars: list[Any] = []
         self._trees: list[Any] = []
         self.numbers: list[_Number] = []
         self.trajectories: list[_Rows] = []
+        self.arrays: dict[str, Named] = {}  # of the trajectory, as stages see them
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
@@ -153,74 +166,93 @@ class Fields:
             raise CapacityError(self._explain(env, int(found[env, 0]) - 1, int(found[env, 1])))
 
     def _whole(self, shape: tuple[int, ...]) -> Array:
-        return self._keep(Array(ti.field(ti.i32), shape))
+        return self._keep(Array(ti.field(ti.i32), shape), ti.i32)
 
-    def _keep(self, array: Array) -> Array:
+    def _keep(self, array: Array, real: Any, width: int = 0) -> Array:
         self._arrays.append(array)
+        self._kinds.append((real, width, array.grad is not None))
         return array
 
-    def number(self, name: str, elements: int, width: int = 0, index: np.ndarray | None = None) -> Any:
-        """The field of a number, (env, element), of vectors if ``width`` is not 0.
+    def number(self, name: str, elements: Lengths, width: Lengths = 0, index: np.ndarray | None = None) -> Any:
+        """The field of a number, (env, element), of vectors or matrices if ``width`` is not 0.
 
-        The number's shape is broadcast to (elements,) or (elements, width), unless ``index`` of that shape
-        says which entry of the flattened number each slot holds (-1: none, the slot is zero).
+        The number's shape is broadcast to (*elements, *width), unless ``index`` of that shape says which entry of the
+        flattened number each slot holds (-1: none, the slot is zero).
+
+        Raises:
+            InputError: the number has a shape that cannot be broadcast to that.
         """
-        shape = (elements, width) if width else (elements,)
+        shape = (*(axes(elements) or (0,)), *axes(width))
         columns = self.columns[name]
         if index is None:
             own = np.arange(columns.stop - columns.start).reshape(self._shapes[name])
-            index = np.broadcast_to(own, shape)
+            try:
+                index = np.broadcast_to(own, shape)
+            except ValueError:
+                raise InputError(
+                    f"{name} has shape {self._shapes[name]}, which does not spread over {shape}; give fields.number "
+                    "its own lengths, as elements=(n, m) and width=d or (d, d), or an index"
+                ) from None
         index = np.where(index < 0, self.spare, columns.start + index).astype(np.int32).reshape(-1)
         tuned = name in self.tuned
-        field = self._place((self.envs, max(elements, 1)), width, gradient=tuned)
+        field = self._room(elements, width, gradient=tuned)
         self._read.add(name)
-        if elements:
-            self.numbers.append(_Number(field, width, elements, index, tuned))
-        return field
+        if count(elements):
+            self.numbers.append(_Number(field, count(width), count(elements), index, tuned))
+        return _seen(field, elements, width)
 
-    def zeros(self, elements: int, width: int = 0) -> Any:
+    def zeros(self, elements: Lengths, width: Lengths = 0) -> Any:
         """A field like that of a number, for a scene that does not have it: zero, without a gradient."""
-        return self._place((self.envs, max(elements, 1)), width, gradient=False)
+        return _seen(self._room(elements, width, gradient=False), elements, width)
 
-    def derived(self, elements: int, width: int = 0, *, of: Iterable[str]) -> Any:
+    def derived(self, elements: Lengths, width: Lengths = 0, *, of: Iterable[str]) -> Any:
         """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
         gradient = any(name in self.tuned for name in of)
-        field = self._place((self.envs, max(elements, 1)), width, gradient=gradient)
+        field = self._room(elements, width, gradient=gradient)
         if gradient:
-            self.derivatives.append((field, width, max(elements, 1)))
-        return field
+            self.derivatives.append((field, count(width), max(count(elements), 1)))
+        return _seen(field, elements, width)
 
     def trajectory(
         self,
         name: str,
-        elements: int,
-        width: int = 0,
+        elements: Lengths,
+        width: Lengths = 0,
         *,
         state: bool = False,
         accumulates: bool = False,
         recorded: bool | int = True,
         per_step: bool = False,
     ) -> Any:
-        """A field (env, row, element).
+        """A field (env, row, element); a rollout holds it as (row, *elements, *width).
 
         Declare them in the order in which a step writes them: where several stop being finite in one step, the first
         of them is named.
 
         Args:
             name: what a rollout calls it.
-            elements: how many; none still makes a field, of one element that nothing uses.
-            width: components of a vector, 0 for scalars.
+            elements: how many, or along each axis of a grid; none still makes a field, of one element that nothing
+                uses.
+            width: components of a vector, (rows, columns) of a matrix, 0 for scalars.
             state: row + 1 is written at row, and the next step starts from it.
             accumulates: stages add to it, so it is cleared before they run.
             recorded: whether a rollout reports it; a number: that many elements of it.
             per_step: nothing writes it at the last row, where no step starts.
         """
-        field = self._place((self.envs, ROWS, max(elements, 1)), width, gradient=True)
-        kept = elements
+        size = max(count(elements), 1)
+        field = self._place((self.envs, ROWS, size), count(width), gradient=True)
+        kept = count(elements)
         if recorded is not True:
-            kept = recorded or (elements if self.record_all else 0)
-        self.trajectories.append(_Rows(name, field, width, max(elements, 1), state, accumulates, kept, per_step))
-        return field
+            kept = recorded or (kept if self.record_all else 0)
+        shapes = (axes(elements), axes(width))
+        self.trajectories.append(_Rows(name, field, count(width), size, state, accumulates, kept, per_step, *shapes))
+        seen = _seen(field, elements, width)
+        self.arrays[name] = Named(seen, count(elements), axes(width), bool(kept))
+        return seen
+
+    def record(self, spec: Any, prefix: str = "scene", *, lengths: Mapping[str, int] | None = None, **more: Any) -> Any:
+        """All that the stages of a specification use, by name: see `diffsim.engine.records.record`."""
+        return record(self, spec, prefix, lengths or {}, more)
 
     def put_before(self, name: str, first: int) -> None:
         """List the trajectory fields from ``first`` on right before the one of that name, if it is there."""
@@ -229,12 +261,15 @@ class Fields:
             at = names.index(name)
             self.trajectories = [*self.trajectories[:at], *self.trajectories[first:], *self.trajectories[at:first]]
 
+    def _room(self, elements: Lengths, width: Lengths, *, gradient: bool) -> Array:
+        return self._place((self.envs, max(count(elements), 1)), count(width), gradient=gradient)
+
     def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Array:
         if width:
             field = ti.Vector.field(width, self.real, needs_grad=gradient)
         else:
             field = ti.field(self.real, needs_grad=gradient)
-        return self._keep(Array(field, shape, gradient=gradient))
+        return self._keep(Array(field, shape, gradient=gradient), self.real, width)
 
     @property
     def row_bytes(self) -> int:
@@ -263,33 +298,68 @@ class Fields:
                 f"tune names {', '.join(unread)}, but nothing in this problem depends on it: its gradient is zero"
             )
         self.rows = rows
-        self.index = self.integers(np.concatenate([n.index for n in self.numbers] or [np.zeros(1, np.int32)]))
-        self.bases = [int(b) for b in np.cumsum([0] + [len(n.index) for n in self.numbers])]
+        if not self._serial:
+            self.index = self.integers(np.concatenate([n.index for n in self.numbers] or [np.zeros(1, np.int32)]))
+            self.bases = [int(b) for b in np.cumsum([0] + [len(n.index) for n in self.numbers])]
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
-        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)))
+        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
         for array in self._arrays:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
-        builder, nodes = ti.FieldsBuilder(), 0
-        for array in self._arrays:
-            if nodes + array.nodes > _MOST_NODES:
-                self._trees.append(builder.finalize())
-                builder, nodes = ti.FieldsBuilder(), 0
-            array.place(builder, ti.i, rows + 1, env_last=env_last)
-            nodes += array.nodes
-        for scalar in self._scalars:
-            builder.place(scalar)
-        self._trees.append(builder.finalize())
+        self._plant(rows + 1, env_last)
         self._recorded = [r for r in self.trajectories if r.recorded]
         sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
         self.offsets = [int(o) for o in np.cumsum([0, *sizes])]
-        self.kernels = Kernels(self, serial=self._serial)
-        self.kernels.load(np.concatenate([values for _, values in self.constants]))
+        if self._serial:
+            self.kernels: Any = Memory(self)
+            self.kernels.load()
+        else:
+            self.kernels = Kernels(self)
+            if self.constants:
+                self.kernels.load(np.concatenate([values for _, values in self.constants]))
+
+    def _plant(self, rows: int, env_last: bool) -> None:
+        """Place all arrays: those of one kind side by side, and their gradients behind them in the same order."""
+        planted: list[tuple[Any, list[Array]]] = []
+        kinds: dict[Any, list[Array]] = {}
+        for array, kind in zip(self._arrays, self._kinds, strict=True):
+            bed = kinds.setdefault(kind, [])
+            if sum(a.nodes for a in bed) + array.nodes > _MOST_NODES:
+                bed = kinds[kind] = []
+            if not bed:
+                planted.append((kind, bed))
+            bed.append(array)
+        trees: list[tuple[list[Array], list[Any]]] = []
+        builder: Any = None
+        nodes = _MOST_NODES
+        for _, bed in planted:
+            own = sum(array.nodes for array in bed)
+            if nodes + own > _MOST_NODES:
+                if builder is not None:
+                    self._trees.append(builder.finalize())
+                builder, nodes = ti.FieldsBuilder(), 0
+                trees.append(([], []))
+            for part in [*bed, *(array.grad for array in bed if array.grad is not None)]:
+                part.place_alone(builder, ti.i, rows, env_last=env_last)
+            trees[-1][0].extend(bed)
+            nodes += own
+        for scalar in self._scalars:
+            builder.place(scalar)
+            trees[-1][1].append(scalar)
+        self._trees.append(builder.finalize())
+        if self._serial:
+            attach_views(trees)
+            self.beds = Beds([kind for kind, _ in planted], [bed for _, bed in planted])
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""
         if self._trees:
+            for array in self._arrays:
+                array.forget()
+            self.total.view = self.total.grad.view = None
+            self.kernels = None
             for tree in self._trees:
                 tree.destroy()
             self._trees = []
@@ -308,16 +378,16 @@ class Fields:
 
     # Reading
 
-    def recorded(self) -> dict[str, tuple[int, int]]:
-        """Elements and width of every array that a rollout reports, by name."""
-        return {r.name: (r.recorded, r.width) for r in self._recorded}
+    def recorded(self) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of every array that a rollout reports, (*elements, *width), by name."""
+        return {r.name: r.shape for r in self._recorded}
 
     def per_step(self) -> set[str]:
         """Names of the recorded arrays that have a value per step, and none at the last row."""
         return {r.name for r in self._recorded if r.per_step}
 
     def read(self) -> dict[str, np.ndarray]:
-        """The rows that are in memory, of every recorded array: (envs, rows + 1, elements[, width]) float64."""
+        """The rows that are in memory, of every recorded array: (envs, rows + 1, *elements, *width) float64."""
         flat = np.empty(self.offsets[-1])
         self.kernels.record(flat)
         return self._split(flat)
@@ -331,15 +401,22 @@ class Fields:
         self.kernels.seed(flat)
 
     def adjoint(self) -> dict[str, np.ndarray]:
-        """The adjoint of the state that was kept last, (envs, elements[, width]) in the simulation's precision."""
-        return {r.name: kept.to_numpy() for r, kept in zip(self.states, self.adjoints, strict=True)}
+        """The adjoint of the state that was kept last, (envs, *elements, *width) in the simulation's precision."""
+        pairs = zip(self.states, self.adjoints, strict=True)
+        return {r.name: kept.to_numpy().reshape(self.envs, *(r.grid or (1,)), *r.parts) for r, kept in pairs}
 
     def _split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         found = {}
         for r, start, end in zip(self._recorded, self.offsets[:-1], self.offsets[1:], strict=True):
-            shape = (self.envs, self.rows + 1, r.recorded, *((r.width,) if r.width else ()))
-            found[r.name] = flat[start:end].reshape(shape)
+            found[r.name] = flat[start:end].reshape(self.envs, self.rows + 1, *r.shape)
         return found
+
+
+def _seen(field: Array, elements: Lengths, width: Lengths) -> Array:
+    """The array as stages see it."""
+    if isinstance(elements, tuple) or isinstance(width, tuple):
+        return Shaped(field, axes(elements), width)
+    return field
 
 
 def _check_size(shape: tuple[int, ...]) -> None:

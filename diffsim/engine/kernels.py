@@ -1,8 +1,7 @@
 """The kernels that move numbers into, within and out of the fields of a simulation.
 
-Each moves everything of its kind in one launch: a launch costs 10 to 15 us from Python, a small rollout 300 us.
-None of them is differentiated. On a CPU (`serial`) the innermost loop runs over neighbours in memory, without
-index arithmetic, which the compiler turns into wide stores; on a GPU all indices are spread over threads.
+For a GPU, whose memory Python cannot reach; on a CPU `diffsim.engine.memory` does the same without a kernel. Each moves
+everything of its kind in one launch, all indices spread over threads. None of them is differentiated.
 
 Arrays with equally many elements share a loop: Taichi compiles each loop of a kernel as a program of its own.
 """
@@ -36,19 +35,12 @@ def _clear(field: ti.template(), width: ti.template(), env, row, i):
 
 
 @ti.func
-def _zero(groups: ti.template(), lines, rows: ti.template(), serial: ti.template()):
-    """Clear ``lines`` rows of groups of (field, width), environments one after the other."""
+def _zero(groups: ti.template(), lines, rows: ti.template()):
+    """Clear ``lines`` rows of groups of (field, width)."""
     for g in ti.static(range(len(groups))):
-        if ti.static(serial):
-            ti.loop_config(serialize=True)
-            for j in range(lines):
-                for i in range(ti.static(groups[g][0])):
-                    for k in ti.static(range(len(groups[g][1]))):
-                        _clear(groups[g][1][k][0], ti.static(groups[g][1][k][1]), j // rows, j % rows, i)
-        else:
-            for j, i in ti.ndrange(lines, ti.static(groups[g][0])):
-                for k in ti.static(range(len(groups[g][1]))):
-                    _clear(groups[g][1][k][0], ti.static(groups[g][1][k][1]), j // rows, j % rows, i)
+        for j, i in ti.ndrange(lines, ti.static(groups[g][0])):
+            for k in ti.static(range(len(groups[g][1]))):
+                _clear(groups[g][1][k][0], ti.static(groups[g][1][k][1]), j // rows, j % rows, i)
 
 
 class Kernels:
@@ -73,13 +65,13 @@ class Kernels:
         record, seed: (flat) read all recorded rows, and set their adjoints.
     """
 
-    def __init__(self, fields: Any, *, serial: bool):
-        zero_sums, zero_adjoints, zero_leaves, zero_used = self._make_clearing(fields, serial)
-        self._make_transfer(fields, serial, zero_sums, zero_adjoints, zero_leaves)
-        self._make_segments(fields, serial, zero_sums, zero_used)
-        self._make_recording(fields, serial)
+    def __init__(self, fields: Any):
+        zero_sums, zero_adjoints, zero_leaves, zero_used = self._make_clearing(fields)
+        self._make_transfer(fields, zero_sums, zero_adjoints, zero_leaves)
+        self._make_segments(fields, zero_sums, zero_used)
+        self._make_recording(fields)
 
-    def _make_transfer(self, fields: Any, serial: bool, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
+    def _make_transfer(self, fields: Any, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
         envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
         pairs = list(zip(fields.numbers, fields.bases[:-1], strict=True))
         groups = _grouped(pairs, lambda pair: pair[0].elements)
@@ -108,13 +100,11 @@ class Kernels:
         @ti.kernel
         def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32, stale: ti.i32):
             for g in ti.static(range(len(groups))):
-                ti.loop_config(serialize=serial)
                 for j in range(envs * ti.static(groups[g][0])):
                     env = j // ti.static(groups[g][0])
                     i = j - env * ti.static(groups[g][0])
                     for k in ti.static(range(len(groups[g][1]))):
                         put(groups[g][1][k][0], ti.static(groups[g][1][k][1]), table, env, i)
-            ti.loop_config(serialize=serial)
             for env in range(envs):
                 loss[env] = 0.0
             zero_sums()
@@ -125,19 +115,16 @@ class Kernels:
         @ti.kernel
         def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
             for g in ti.static(range(len(tuned))):
-                ti.loop_config(serialize=serial)
                 for j in range(envs * ti.static(tuned[g][0])):
                     env = j // ti.static(tuned[g][0])
                     i = j - env * ti.static(tuned[g][0])
                     for k in ti.static(range(len(tuned[g][1]))):
                         take(tuned[g][1][k][0], ti.static(tuned[g][1][k][1]), table, env, i)
-            ti.loop_config(serialize=serial)
             for env in range(envs):
                 out[env] = loss[env]
 
         @ti.kernel
         def losses(out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
-            ti.loop_config(serialize=serial)
             for env in range(envs):
                 out[env] = loss[env]
 
@@ -147,7 +134,6 @@ class Kernels:
         @ti.kernel
         def load(values: ti.types.ndarray(dtype=ti.i32, ndim=1)):
             for k in ti.static(range(len(constants))):
-                ti.loop_config(serialize=serial)
                 for i in range(ti.static(constants[k][1])):
                     constants[k][0][i] = values[ti.static(starts[k]) + i]
 
@@ -163,7 +149,7 @@ class Kernels:
 
         self.limit = limit
 
-    def _make_clearing(self, fields: Any, serial: bool) -> tuple[Any, Any, Any, Any]:
+    def _make_clearing(self, fields: Any) -> tuple[Any, Any, Any, Any]:
         envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states
         parameters = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         parameters += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
@@ -177,7 +163,6 @@ class Kernels:
         @ti.func
         def zero_leaves(wanted):
             for g in ti.static(range(len(leaves))):
-                ti.loop_config(serialize=serial)
                 for j in range(envs * ti.static(leaves[g][0]) * wanted):
                     env = j // ti.static(leaves[g][0])
                     i = j - env * ti.static(leaves[g][0])
@@ -187,19 +172,18 @@ class Kernels:
                         else:
                             for c in ti.static(range(leaves[g][1][k][1])):
                                 leaves[g][1][k][0][env, i][c] = 0.0
-            ti.loop_config(serialize=serial)
             for env in range(envs * wanted):
                 loss.grad[env] = 0.0
 
         @ti.func
         def zero_sums():
-            _zero(values, envs * rows, rows, serial)
+            _zero(values, envs * rows, rows)
 
         @ti.func
         def zero_adjoints(wanted, stale):
             # The reverse pass leaves the adjoint of what was set at zero, of what was added to as it is.
-            _zero(adjoints, envs * rows * wanted, rows, serial)
-            _zero(used, envs * rows * stale, rows, serial)
+            _zero(adjoints, envs * rows * wanted, rows)
+            _zero(used, envs * rows * stale, rows)
 
         @ti.kernel
         def clear_sums():
@@ -209,7 +193,6 @@ class Kernels:
         def zero_used():
             zero_adjoints(1, 0)
             for k in ti.static(range(len(states))):  # nothing in the segment set them, so nothing used them up
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     _clear(states[k].field.grad, ti.static(states[k].width), env, 0, i)
 
@@ -220,28 +203,25 @@ class Kernels:
         self.clear_sums, self.clear_adjoints = clear_sums, clear_adjoints
         return zero_sums, zero_adjoints, zero_leaves, zero_used
 
-    def _make_segments(self, fields: Any, serial: bool, zero_sums: Any, zero_used: Any) -> None:
+    def _make_segments(self, fields: Any, zero_sums: Any, zero_used: Any) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints
         squares, loss = fields.norms, fields.loss
 
         @ti.kernel
         def save(segment: ti.i32):
             for k in ti.static(range(len(states))):
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     saved[k][env, segment, i] = states[k].field[env, 0, i]
 
         @ti.kernel
         def restore(segment: ti.i32):
             for k in ti.static(range(len(states))):
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field[env, 0, i] = saved[k][env, segment, i]
 
         @ti.func
         def move(row: ti.template()):
             for k in ti.static(range(len(states))):
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field[env, 0, i] = states[k].field[env, row, i]
 
@@ -254,17 +234,14 @@ class Kernels:
             move(row)
             zero_sums()
             zero_used()
-            ti.loop_config(serialize=serial)
             for env in range(envs):
                 loss[env] = ti.cast(losses[env], fields.real)
 
         @ti.kernel
         def take_adjoint(segment: ti.i32):
-            ti.loop_config(serialize=serial)
             for env in range(envs):
                 squares[env, segment] = 0.0
             for k in ti.static(range(len(states))):
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     adjoint[k][env, i] = states[k].field.grad[env, 0, i]
                     if ti.static(states[k].width == 0):
@@ -275,28 +252,25 @@ class Kernels:
 
         @ti.kernel
         def norms(out: ti.types.ndarray(dtype=ti.f64, ndim=2)):
-            ti.loop_config(serialize=serial)
             for env, segment in ti.ndrange(out.shape[0], out.shape[1]):
                 out[env, segment] = ti.sqrt(squares[env, segment])
 
         @ti.kernel
         def give_adjoint(row: ti.i32):
             for k in ti.static(range(len(states))):
-                ti.loop_config(serialize=serial)
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     states[k].field.grad[env, row, i] = adjoint[k][env, i]
 
         self.save, self.restore, self.carry_on, self.next_window = save, restore, carry_on, next_window
         self.take_adjoint, self.give_adjoint, self.norms = take_adjoint, give_adjoint, norms
 
-    def _make_recording(self, fields: Any, serial: bool) -> None:
+    def _make_recording(self, fields: Any) -> None:
         envs, rows, offsets = fields.envs, fields.rows + 1, fields.offsets
         recorded = [r for r in fields.trajectories if r.recorded]
 
         @ti.kernel
         def record(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
             for k in ti.static(range(len(recorded))):
-                ti.loop_config(serialize=serial)
                 for env, row, i in ti.ndrange(envs, rows, ti.static(recorded[k].recorded)):
                     at = ti.static(offsets[k]) + ((env * rows + row) * ti.static(recorded[k].recorded) + i) * ti.static(
                         max(recorded[k].width, 1)
@@ -310,7 +284,6 @@ class Kernels:
         @ti.kernel
         def seed(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
             for k in ti.static(range(len(recorded))):
-                ti.loop_config(serialize=serial)
                 for env, row, i in ti.ndrange(envs, rows, ti.static(recorded[k].recorded)):
                     at = ti.static(offsets[k]) + ((env * rows + row) * ti.static(recorded[k].recorded) + i) * ti.static(
                         max(recorded[k].width, 1)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pathlib
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ _DEVICES = ("cpu", "cuda", "vulkan", "metal", "amdgpu")
 
 _device: str | None = None
 _program: object = None  # Taichi's, to notice that somebody else restarted it
+_process: int | None = None  # that started it
+_thread: tuple[int, str] = (0, "")  # the same: number and name
 _alive: "weakref.WeakSet[object]" = weakref.WeakSet()
 
 
@@ -45,9 +48,10 @@ def attach(owner: object, device: str) -> None:
 
     Raises:
         InputError: no device has this name.
-        DeviceError: it is not on this machine, or simulations are alive on another.
+        DeviceError: it is not on this machine, simulations are alive on another, or Taichi belongs to another thread
+            or process.
     """
-    global _device, _program
+    global _device, _process, _program, _thread
     if device not in _DEVICES:
         raise InputError(f"device is {device!r}, but it must be one of {', '.join(map(repr, _DEVICES))}")
     if device != "cpu" and not _supported(device):
@@ -58,10 +62,29 @@ def attach(owner: object, device: str) -> None:
             f"{len(_alive)} simulation(s) are alive on {_device!r}, and Taichi runs on one device at a time; "
             f"close them before asking for {device!r}"
         )
+    if running:
+        _check_owner()
     if not running or device != _device:
         _start(device)
         _device, _program = device, impl.get_runtime().prog
+        _process, _thread = os.getpid(), (threading.get_ident(), threading.current_thread().name)
     _alive.add(owner)
+
+
+def _check_owner() -> None:
+    """Raise DeviceError anywhere but in the thread that started Taichi: elsewhere it ends the process, or hangs."""
+    alone = "in a process of its own: multiprocessing.get_context('spawn'), or subprocess"
+    if os.getpid() != _process:
+        raise DeviceError(
+            "this process was forked from one in which simulations had been made, and Taichi does not work in it; "
+            f"make each simulation {alone}"
+        )
+    if threading.get_ident() != _thread[0]:
+        raise DeviceError(
+            f"simulations of this process belong to the thread {_thread[1]!r}, which made the first one, but this is "
+            f"{threading.current_thread().name!r}: Taichi works in one thread; make and use all simulations there, or "
+            f"each {alone}"
+        )
 
 
 def cache_folder() -> pathlib.Path:
@@ -113,9 +136,10 @@ def detach(owner: object) -> None:
 
 
 def check(owner: object) -> None:
-    """Raise DeviceError if Taichi was restarted under a living simulation: its fields are gone."""
+    """Raise DeviceError if Taichi was restarted, so that the fields of ``owner`` are gone, or in another thread."""
     if owner not in _alive or impl.get_runtime().prog is not _program:
         raise DeviceError("Taichi was restarted (ti.init or ti.reset) since this simulation was made; make it anew")
+    _check_owner()
 
 
 @contextlib.contextmanager

@@ -54,9 +54,17 @@ class Trajectory:
         return losses
 
     @property
+    def envs(self) -> int:
+        """Number of environments."""
+        return self._fields.envs
+
+    @property
     def starts(self) -> list[int]:
         """First step of every segment."""
         return [first for first, _ in self._segments]
+
+    def close(self) -> None:
+        """Nothing: the fields are given back by who made them."""
 
     def norms(self) -> np.ndarray:
         """(envs, segments) norm of the adjoint of the state at each start of a segment, in the last `gradient`.
@@ -154,6 +162,8 @@ class Trajectory:
         """Losses, and the gradient of each segment with its own end; none waits for a later one's adjoint."""
         kernels, fields = self._fields.kernels, self._fields
         losses, keep = np.empty(fields.envs), ti.ad.no_grad(kernels.losses)
+        # What is prepared is read in every window: it is turned once, when all of them have added to its adjoint.
+        self._run(0, 0, 1, 0, 0.0)
         for segment, (first, count) in enumerate(self._segments):
             if segment:
                 kernels.next_window(self._segments[segment - 1][1], losses)
@@ -161,11 +171,17 @@ class Trajectory:
                 own = {name: value[:, first : first + count + 1] for name, value in cotangents.items()}
                 fields.seed(own, count + 1)
             with ti.ad.Tape(fields.total, clear_gradients=False):
-                self._run(first, count, segment == 0, 0, 0.0)
+                self._run(first, count, 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+            if not segment:
+                kernels.take_adjoint(0)  # of the initial state
         fields.check_limit()
         kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
+        kernels.clear_sums()
+        kernels.give_adjoint(0)
+        with ti.ad.Tape(fields.total, clear_gradients=False):
+            self._run(0, 0, 1, 0, 0.0)
         kernels.gather(out, losses)
         self._stale = False
         return losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -204,9 +205,9 @@ class _Contacts:
             recorder = self._simulation
             if recorder.record != "all":
                 recorder = self._stack.enter_context(self._simulation.again(record="all"))
-            arrays = recorder._fields.recorded().values()
+            shapes = recorder._fields.recorded().values()
             rows = recorder.envs * (recorder.problem.steps + 1)
-            numbers = rows * sum(elements * max(width, 1) for elements, width in arrays)
+            numbers = rows * sum(math.prod(shape) for shape in shapes)
             if numbers > MOST_RECORDED:
                 self.lacking = f"which contact switches is not looked for: a rollout would record {numbers:.0e} numbers"
             else:

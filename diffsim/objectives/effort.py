@@ -43,10 +43,10 @@ class Effort(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if there is nothing to actuate."""
-        if not len(scene.actuators):
+        if not len(getattr(scene, "actuators", ())):
             raise InputError("Effort needs actuators, but the scene has none; give springs actuation or joints a motor")
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every step."""
-        goal = _Working(model.motion.actuation, fields.number(f"{prefix}.weight", 1), model.dt)
+        goal = _Working(model.array("actuation", "Effort"), fields.number(f"{prefix}.weight", 1), model.dt)
         return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_span, link_of, steps_from
+from diffsim.objectives.links import check_span, link_of, steps_from
 from diffsim.spec import array, number
 
 __all__ = ["ForwardVelocity"]
@@ -86,7 +86,7 @@ class ForwardVelocity(Objective):
             direction=fields.number(f"{prefix}.direction", 1, 3),
             speed=None if self.speed is None else fields.number(f"{prefix}.speed", 1),
             weight=fields.number(f"{prefix}.weight", 1),
-            velocity=model.motion.velocity,
+            velocity=model.array("velocity", "ForwardVelocity"),
             link=link_of(model, self.link),
             first=first,
             share=share,

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_span, link_of, steps_from
+from diffsim.objectives.links import check_span, link_of, steps_from
 from diffsim.spec import number
 
 __all__ = ["Height"]
@@ -78,7 +78,7 @@ class Height(Objective):
         goal = _Rising(
             least=None if self.least is None else fields.number(f"{prefix}.least", 1),
             weight=fields.number(f"{prefix}.weight", 1),
-            position=model.motion.position,
+            position=model.array("position", "Height"),
             link=link_of(model, self.link),
             first=first,
             share=share,

@@ -80,9 +80,14 @@ class MatchTrajectory(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for absent points, another dimension, or measurements after the last step."""
-        n, d = (len(scene.places), 3) if hasattr(scene, "places") else scene.numbers()["initial_position"].shape
-        array(f"MatchTrajectory.points of a scene with {n} points", self.points, most=n - 1)
         array(f"MatchTrajectory.steps of a rollout of {steps} steps", self.steps, most=steps)
+        if hasattr(scene, "places"):
+            self._check_points(len(scene.places), 3)
+        elif "initial_position" in scene.numbers():  # else the model knows, once it is built
+            self._check_points(*scene.numbers()["initial_position"].shape)
+
+    def _check_points(self, n: int, d: int) -> None:
+        array(f"MatchTrajectory.points of a scene with {n} points", self.points, most=n - 1)
         if self.positions.shape[2] != d:
             raise InputError(f"MatchTrajectory.positions are in {self.positions.shape[2]} dimensions, the scene in {d}")
 
@@ -93,6 +98,8 @@ class MatchTrajectory(Objective):
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every row."""
         m, k, d = self.positions.shape
+        position = model.array("position", "MatchTrajectory")
+        self._check_points(model.places, model.dimension)
         rows = np.full(model.steps + 1, -1)
         rows[self.steps] = np.arange(m)
         present = ~np.isnan(self.positions).any(axis=2)
@@ -102,7 +109,7 @@ class MatchTrajectory(Objective):
             present=fields.integers(present.ravel()),
             measured=fields.number(f"{prefix}.positions", m * k, d, np.arange(m * k * d).reshape(m * k, d)),
             weight=fields.number(f"{prefix}.weight", 1),
-            position=model.motion.position,
+            position=position,
             count=k,
             share=1.0 / float(present.sum()),
         )

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_link, link_of
+from diffsim.objectives.links import check_link, link_of
 from diffsim.spec import array, number
 
 __all__ = ["ReachPose"]
@@ -98,8 +98,8 @@ class ReachPose(Objective):
             turn=fields.number(f"{prefix}.orientation", 1, 4),
             size=fields.number(f"{prefix}.size", 1),
             weight=fields.number(f"{prefix}.weight", 1),
-            position=model.motion.position,
-            rotation=model.motion.rotation,
+            position=model.array("position", "ReachPose"),
+            rotation=model.array("rotation", "ReachPose"),
             link=link_of(model, self.link),
         )
         return Part(final=(Stage(pose, (goal, fields.loss), 1),))

@@ -8,7 +8,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.objectives.base import Objective, check_point, index_of, point_given
+from diffsim.objectives.base import Objective, check_dimension, check_point, index_of, point_given
 from diffsim.spec import array, number
 
 __all__ = ["ReachTarget"]
@@ -55,7 +55,7 @@ class ReachTarget(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another dimension or an absent point."""
-        array(f"ReachTarget.target of a scene in {scene.dimension} dimensions", self.target, (scene.dimension,))
+        check_dimension("ReachTarget.target", self.target, scene)
         check_point("ReachTarget", self.point, scene)
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
@@ -64,10 +64,11 @@ class ReachTarget(Objective):
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at the last row."""
+        place = model.array("centre" if self.point is None else "position", "ReachTarget")
         goal = _Reaching(
             target=fields.number(f"{prefix}.target", 1, model.dimension),
             weight=fields.number(f"{prefix}.weight", 1),
-            place=model.motion.centre if self.point is None else model.motion.position,
-            element=index_of(model, self.point),
+            place=place,
+            element=index_of("ReachTarget", model, self.point),
         )
         return Part(final=(Stage(reach, (goal, fields.loss), 1),))

@@ -10,7 +10,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_robot
+from diffsim.objectives.links import check_robot
 from diffsim.spec import array, number
 
 __all__ = ["TrackJoints"]
@@ -95,7 +95,7 @@ class TrackJoints(Objective):
             sample=fields.integers(rows),
             wanted=fields.number(f"{prefix}.positions", m * k, 0, np.arange(m * k)),
             weight=fields.number(f"{prefix}.weight", 1),
-            position=model.motion.joint_position,
+            position=model.array("joint_position", "TrackJoints"),
             count=k,
             share=1.0 / (m * k),
         )

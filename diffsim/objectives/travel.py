@@ -8,7 +8,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.objectives.base import Objective, check_point, index_of, point_given
+from diffsim.objectives.base import Objective, check_dimension, check_point, index_of, point_given
 from diffsim.spec import array, number
 
 __all__ = ["Travel"]
@@ -61,15 +61,13 @@ class Travel(Objective):
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another dimension or an absent point."""
-        d = scene.dimension
         for name in ("direction", "origin"):
-            if getattr(self, name) is not None:
-                array(f"Travel.{name} of a scene in {d} dimensions", getattr(self, name), (d,))
+            check_dimension(f"Travel.{name}", getattr(self, name), scene)
         check_point("Travel", self.point, scene)
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""
-        d = scene.dimension
+        d = getattr(scene, "dimension", 2)  # of one that does not say, the model may lack a centre, which it will say
         return {
             "direction": np.eye(d)[0] if self.direction is None else self.direction,
             "origin": np.zeros(d) if self.origin is None else self.origin,
@@ -78,11 +76,12 @@ class Travel(Objective):
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at the last row."""
+        place = model.array("centre" if self.point is None else "position", "Travel")
         goal = _Travelling(
             direction=fields.number(f"{prefix}.direction", 1, model.dimension),
             origin=fields.number(f"{prefix}.origin", 1, model.dimension),
             weight=fields.number(f"{prefix}.weight", 1),
-            place=model.motion.centre if self.point is None else model.motion.position,
-            element=index_of(model, self.point),
+            place=place,
+            element=index_of("Travel", model, self.point),
         )
         return Part(final=(Stage(travel, (goal, fields.loss), 1),))

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.objectives.base import Objective
-from diffsim.objectives.robots import check_span, link_of, steps_from
+from diffsim.objectives.links import check_span, link_of, steps_from
 from diffsim.spec import array, number
 
 __all__ = ["Upright"]
@@ -79,7 +79,7 @@ class Upright(Objective):
             axis=fields.number(f"{prefix}.axis", 1, 3),
             least=fields.number(f"{prefix}.least", 1),
             weight=fields.number(f"{prefix}.weight", 1),
-            rotation=model.motion.rotation,
+            rotation=model.array("rotation", "Upright"),
             link=link_of(model, self.link),
             first=first,
             share=share,

@@ -12,8 +12,9 @@ from typing import Any
 
 from diffsim.errors import InputError
 from diffsim.lazy import named
+from diffsim.physics.base import Scene
 
-__all__ = ["Physics", "physics_of", "register", "registered"]
+__all__ = ["Physics", "Scene", "physics_of", "register", "registered"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Physics:
     Attributes:
         scene_at: the class of its scenes.
         build_at: build(scene, fields, steps, reads) -> `diffsim.engine.stages.Model`: its stages.
-        look_at: what is to be seen of a rollout; None shows its points.
+        look_at: look(rollout) -> `diffsim.viewing.look.Look`: what is to be seen of one environment; None shows points.
     """
 
     scene_at: type | str
@@ -62,7 +63,7 @@ def _name(scene: type) -> str:
 def _kind(folder: str, scene: str) -> None:
     """A folder of this one: its modules are named alike in each."""
     home = f"{__name__}.{folder}"
-    _REGISTRY[f"{home}.scene.{scene}"] = Physics(f"{home}.scene:{scene}", f"{home}.stages:build")
+    _REGISTRY[f"{home}.scene.{scene}"] = Physics(f"{home}.scene:{scene}", f"{home}.stages:build", f"{home}.look:look")
 
 
 _kind("mass_spring", "MassSpring")

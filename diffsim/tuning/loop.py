@@ -16,6 +16,7 @@ from diffsim.tuning.progress import Progress
 from diffsim.tuning.result import Result, Snapshots
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search
 from diffsim.tuning.stopping import Stop, interrupts
+from diffsim.waiting import listening
 
 __all__ = ["Callback", "Loop"]
 
@@ -68,7 +69,7 @@ class Loop:
         self.progress.start()
         self.began = time.perf_counter() - self.seconds
         try:
-            with interrupts() as interrupted:
+            with interrupts() as interrupted, listening(self.progress.compiling):
                 try:
                     done = len(self.history)
                     reason = self._reason(done - 1, False, False, self.seconds) if done else None

@@ -26,6 +26,9 @@ class Progress(Protocol):
     def start(self) -> None:
         """Appear, before the first evaluation, which compiles."""
 
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show how many kernels are compiled, of how many, and how long it has taken [s]."""
+
     def update(self, record: dict[str, Any]) -> None:
         """Show the record of an iteration, or not: it is cheap to call it at each one."""
 
@@ -71,6 +74,9 @@ class Silent:
     def start(self) -> None:
         """Do nothing."""
 
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Do nothing."""
+
     def update(self, record: dict[str, Any]) -> None:
         """Do nothing."""
 
@@ -107,12 +113,19 @@ class Lines:
         self._clock, self._told = _Clock(total), told
         self._tenth = max(1, math.ceil(total / 10))
         self._next_count, self._next_time = 1, 0.0
+        self._compiled = 0.0  # when the last line about it was written, in seconds of compiling
         self._last: dict[str, Any] | None = None
         self._shown: dict[str, Any] | None = None
 
     def start(self) -> None:
         """Say that it compiles."""
         self._write("compiling")
+
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Write a line if one is due."""
+        if seconds - self._compiled >= LINE:
+            self._compiled = seconds
+            self._write(_compiling(done, total, seconds))
 
     def update(self, record: dict[str, Any]) -> None:
         """Write a line if one is due."""
@@ -172,6 +185,11 @@ class Bar:
         """Appear."""
         self._bar.start()
 
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show it in place of a number of iterations."""
+        if self._last is None:
+            self._bar.update(self._task, description=_compiling(done, total, seconds))
+
     def update(self, record: dict[str, Any]) -> None:
         """Show the record if the last redraw is long enough ago."""
         self._last = record
@@ -210,6 +228,10 @@ class Bar:
         return next((choice for choice in choices[0 if left else 1 :] if len(choice) <= room), "")
 
 
+def _compiling(done: int, total: int, seconds: float) -> str:
+    return f"compiling: kernel {min(done + 1, total)} of {total}, {seconds:.0f} s"
+
+
 class Cell:
     """One bar in the output of a notebook's cell, drawn again in its place."""
 
@@ -225,6 +247,10 @@ class Cell:
     def start(self) -> None:
         """Appear."""
         self._draw("compiling", 0.0)
+
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show how far it is."""
+        self._draw(_compiling(done, total, seconds), 0.0)
 
     def update(self, record: dict[str, Any]) -> None:
         """Show the record if the last redraw is long enough ago."""

@@ -99,6 +99,11 @@ class Camera:
         corner = np.array([viewport.left, viewport.bottom]) + slack * (0.5, rest)
         return cls(axes, centre, eye, scale, corner - scale * low)
 
+    @property
+    def flat(self) -> bool:
+        """Whether it shows two dimensions."""
+        return len(self.centre) == 2
+
     def local(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) right of, above and nearer than the centre [m], of positions (..., d) [m]."""
         found: np.ndarray = (points - self.centre) @ self.axes.T

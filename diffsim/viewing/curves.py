@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 
 from diffsim.files import draft, write_whole
 from diffsim.tuning import load_history
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.style import STYLE
 
 __all__ = [
@@ -154,10 +154,10 @@ def dress(axes: Any, letters: float, across: str = "iteration", up: str = "loss"
     axes.set_ylabel(up, color=STYLE.quiet, fontsize=letters)
 
 
-def paint_curve(brush: Brush, viewport: Viewport, history: History, shown: Sequence[int]) -> None:
+def paint_curve(canvas: Canvas, viewport: Viewport, history: History, shown: Sequence[int]) -> None:
     """Loss and best so far in a rectangle of the picture, with markers at the iterations that are shown."""
-    width, height = brush.size
-    letters = STYLE.small_size * brush.unit
+    width, height = canvas.size
+    letters = STYLE.small_size * canvas.unit
     box = Viewport(
         viewport.left + 6.5 * letters,
         viewport.bottom + 3.6 * letters,
@@ -166,19 +166,19 @@ def paint_curve(brush: Brush, viewport: Viewport, history: History, shown: Seque
     )
     with matplotlib.style.context("default"):
         place = (box.left / width, box.bottom / height, box.width / width, box.height / height)
-        axes = brush.figure.add_axes(place)
+        axes = canvas.figure.add_axes(place)
         dress(axes, letters)
-        _draw_losses(axes, history, 1.3 * brush.unit)
+        _draw_losses(axes, history, 1.3 * canvas.unit)
         at, loss, best, _ = _curves(history)
         marks = np.isin(at, shown)
         level = np.where(np.isfinite(loss), loss, best)[marks]
-        size = 7.0 * brush.unit
+        size = 7.0 * canvas.unit
         style: dict[str, Any] = {"color": STYLE.contracted, "markeredgecolor": STYLE.sky, "markersize": size}
         axes.plot(at[marks], level, "o", clip_on=False, zorder=5, **style)
         if len(at):
             axes.legend(loc="upper right", frameon=False, fontsize=letters, labelcolor=STYLE.quiet)
-        brush.clip(None)
-        brush.draw(axes)
+        canvas.clip(None)
+        canvas.draw(axes)
 
 
 class Picture:

@@ -13,11 +13,13 @@ from diffsim.errors import InputError
 from diffsim.files import draft
 from diffsim.rollout import Rollout
 from diffsim.spec import number
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
-from diffsim.viewing.drawings import Drawing, drawing_of
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.ground import paint_passing
-from diffsim.viewing.scenery import Floor, floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.painting import Painter
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.scenery import floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.sight import Sight, why_empty
 from diffsim.viewing.style import STYLE
 from diffsim.viewing.view import Content, View, track_of
 
@@ -52,30 +54,33 @@ class Panel:
         title: str = "",
         view: View | None = None,
         content: Content | None = None,
+        sight: Sight | None = None,
     ) -> None:
         """Fit the camera to the content and the goals; by default to the whole trajectory.
 
-        A panel that is given its content stands beside others, and goes without a legend.
+        A panel that is given its content stands beside others, and goes without a legend. The sight is the rollout's,
+        where it is known already.
         """
         self.rollout = rollout
-        self._drawing: Drawing = drawing_of(rollout)
+        self._sight = sight = sight or Sight(rollout)
+        self._painter = Painter(sight, rollout)
         self._viewport, self._title = viewport, title
         self._alone = content is None
         view = view or View()
-        content = content or Content.of([self._drawing], [rollout], view)
+        content = content or Content.of([sight], [rollout], view)
         shown, self.track = content.points, None
         whole = shown
         if content.follows:
-            track = track_of(self._drawing, rollout)
-            whole, shown, self.track = self._drawing.content(), shown + track[0], track - track[0]
+            track = track_of(sight, rollout)
+            whole, shown, self.track = sight.content(), shown + track[0], track - track[0]
         self._goals = goals_of(rollout, shown.shape[1])
-        self.floor: Floor = floor_of(self._drawing.ground(), whole)
+        self.floor: Floor = floor_of(sight.look.ground, whole)
         # A camera that follows passes goals, whatever they are.
         goals = self._goals if self.track is None else self._goals[:0]
         shown = np.concatenate([shown, _near_floor(self.floor, np.concatenate([shown, goals]))])
         self._shown = np.concatenate([shown, goals])
         self._ends = np.array([self._shown.min(axis=0), self._shown.max(axis=0)])
-        azimuth, elevation = self._drawing.outlook
+        azimuth, elevation = sight.look.outlook
         margins = MARGINS if self._alone else BESIDE
         self.camera = Camera.fit(
             self._shown,
@@ -86,61 +91,73 @@ class Panel:
             rest=0.15 if shown.shape[1] == 2 and self.floor.solid else 0.5,
         )
 
-    def paint_background(self, brush: Brush) -> None:
+    def paint_background(self, canvas: Canvas) -> None:
         """Everything that stays: ground, distance marks, obstacles, goal, title and loss."""
-        brush.clip(self._viewport)
-        if self.track is None:
-            paint_floor(brush, self.camera, self._viewport, self.floor, self._shown)
-            self._paint_standing(brush, self.camera)
-            self._paint_words(brush)
+        canvas.clip(self._viewport)
+        if self._sight.empty:
+            self._paint_nothing(canvas)
+            self._paint_words(canvas)
+        elif self.track is None:
+            paint_floor(canvas, self.camera, self._viewport, self.floor, self._shown)
+            self._paint_standing(canvas, self.camera)
+            self._paint_words(canvas)
 
-    def paint(self, brush: Brush, row: int) -> None:
+    def paint(self, canvas: Canvas, row: int) -> None:
         """What moves, as it is at a row of the trajectory, and the time."""
-        brush.clip(self._viewport)
+        canvas.clip(self._viewport)
         camera = self.camera
-        if self.track is not None:
+        if self.track is not None and not self._sight.empty:
             camera, ends = camera.moved(self.track[row]), self._ends + self.track[row]
             if ends.shape[1] == 3:
-                paint_passing(brush, camera, self._viewport, self.floor, ends, self.track[-1])
+                paint_passing(canvas, camera, self._viewport, self.floor, ends, self.track[-1])
             else:
-                paint_floor(brush, camera, self._viewport, self.floor, ends)
-            self._paint_standing(brush, camera)
-        self._drawing.paint(brush, camera, self.floor, row)
+                paint_floor(canvas, camera, self._viewport, self.floor, ends)
+        self._painter.paint_filled(canvas, camera, row)
+        if self.track is not None or self._painter.covers:
+            self._paint_standing(canvas, camera)
+        self._painter.paint(canvas, camera, self.floor, row)
         if self.track is not None:
-            self._paint_words(brush)
-        x, y = self._corner(brush)
-        y -= 1.45 * STYLE.text_size * brush.unit if self._title else 0.0
+            self._paint_words(canvas)
+        x, y = self._corner(canvas)
+        y -= 1.45 * STYLE.text_size * canvas.unit if self._title else 0.0
         colour = STYLE.quiet if self._title else STYLE.text
-        size = STYLE.text_size * brush.unit
-        brush.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
+        size = STYLE.text_size * canvas.unit
+        canvas.text(f"{self.rollout.time[row]:.2f} s", (x, y), size=size, colour=colour)
 
-    def _paint_standing(self, brush: Brush, camera: Camera) -> None:
+    def _paint_nothing(self, canvas: Canvas) -> None:
+        """Say that there is nothing to be seen, and why."""
+        middle = self._viewport.left + 0.5 * self._viewport.width
+        for k, words in enumerate(why_empty(self.rollout)):
+            y = self._viewport.bottom + 0.5 * self._viewport.height - 1.6 * k * STYLE.small_size * canvas.unit
+            canvas.text(words, (middle, y), size=STYLE.small_size * canvas.unit, colour=STYLE.quiet, anchor="ms")
+
+    def _paint_standing(self, canvas: Canvas, camera: Camera) -> None:
         """Obstacles and goals."""
-        self._drawing.paint_scenery(brush, camera)
-        paint_goals(brush, camera, self.floor, self._goals)
+        self._painter.paint_scenery(canvas, camera)
+        paint_goals(canvas, camera, self.floor, self._goals)
 
-    def _paint_words(self, brush: Brush) -> None:
+    def _paint_words(self, canvas: Canvas) -> None:
         """Title, loss and legend."""
-        x, y = self._corner(brush)
+        x, y = self._corner(canvas)
         if self._title:
-            brush.text(self._title, (x, y), size=STYLE.text_size * brush.unit, bold=True)
+            canvas.text(self._title, (x, y), size=STYLE.text_size * canvas.unit, bold=True)
         loss = self.rollout.loss
         if loss is not None and np.ndim(loss) == 0:
             words = f"loss {float(loss):.4g}".replace("-", "−")
             place = (2 * self._viewport.left + self._viewport.width - x, y)
-            size = STYLE.text_size * brush.unit
-            brush.text(words, place, size=size, colour=STYLE.quiet, anchor="rs")
+            size = STYLE.text_size * canvas.unit
+            canvas.text(words, place, size=size, colour=STYLE.quiet, anchor="rs")
         if self._alone:
-            margin = 14.0 * brush.unit
+            margin = 14.0 * canvas.unit
             right = self._viewport.left + self._viewport.width - margin
             # The ruler of a reference grid is where the legend is otherwise.
             ruled = not self.floor.solid and len(self.floor.normal) == 2
             ruler = 0.07 * self._viewport.height if ruled else 0.0
-            self._drawing.paint_legend(brush, (right, self._viewport.bottom + margin + ruler))
+            self._painter.paint_legend(canvas, (right, self._viewport.bottom + margin + ruler))
 
-    def _corner(self, brush: Brush) -> tuple[float, float]:
+    def _corner(self, canvas: Canvas) -> tuple[float, float]:
         """Start of the first line of words [pixels]."""
-        margin = 1.4 * STYLE.text_size * brush.unit
+        margin = 1.4 * STYLE.text_size * canvas.unit
         return self._viewport.left + margin, self._viewport.bottom + self._viewport.height - 1.4 * margin
 
 
@@ -160,15 +177,15 @@ class Film(Sequence[np.ndarray]):
         size: (width, height) [pixels].
     """
 
-    def __init__(self, brush: Brush, panels: Sequence[Panel], times: np.ndarray, fps: float) -> None:
+    def __init__(self, canvas: Canvas, panels: Sequence[Panel], times: np.ndarray, fps: float) -> None:
         """Paint the background over what is on the canvas; ``times`` (frames,) [s] of the rollouts."""
-        self.fps, self.size = fps, brush.size
-        self._brush, self._panels = brush, panels
+        self.fps, self.size = fps, canvas.size
+        self._canvas, self._panels = canvas, panels
         self._rows = [rows_at(panel.rollout.time, times) for panel in panels]
         self._count = len(times)
         for panel in panels:
-            panel.paint_background(brush)
-        brush.keep()
+            panel.paint_background(canvas)
+        canvas.keep()
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -178,10 +195,10 @@ class Film(Sequence[np.ndarray]):
         """The frame of that index, a whole number."""
         if not -self._count <= index < self._count:
             raise IndexError(f"there is no frame {index}; there are {self._count}")
-        self._brush.clear()
+        self._canvas.clear()
         for panel, rows in zip(self._panels, self._rows, strict=True):
-            panel.paint(self._brush, int(rows[index]))
-        return self._brush.picture()
+            panel.paint(self._canvas, int(rows[index]))
+        return self._canvas.picture()
 
 
 def rows_at(time: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -212,9 +229,9 @@ def film_of(
     view: View | None,
 ) -> Film:
     """The film of one environment of a rollout; see `frames`."""
-    brush = Brush(_checked(size))
-    panel = Panel(rollout.env(env), Viewport(0, 0, *brush.size), title=title, view=view)
-    return Film(brush, [panel], frame_times(rollout.time, fps, speed), fps)
+    canvas = Canvas(_checked(size))
+    panel = Panel(rollout.env(env), Viewport(0, 0, *canvas.size), title=title, view=view)
+    return Film(canvas, [panel], frame_times(rollout.time, fps, speed), fps)
 
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:
@@ -261,9 +278,9 @@ def snapshot(
     rows = len(rollout.time)
     if not -rows <= step < rows:
         raise InputError(f"step is {step}, but the trajectory has rows 0 to {rows - 1}")
-    brush = Brush(_checked(size))
-    panel = Panel(rollout.env(env), Viewport(0, 0, *brush.size), title=title, view=view)
-    return Film(brush, [panel], rollout.time[[step]], 1.0)[0]
+    canvas = Canvas(_checked(size))
+    panel = Panel(rollout.env(env), Viewport(0, 0, *canvas.size), title=title, view=view)
+    return Film(canvas, [panel], rollout.time[[step]], 1.0)[0]
 
 
 def save_png(picture: np.ndarray, path: str | Path) -> Path:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_hex
 
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
-from diffsim.viewing.scenery import Floor, round_step
+from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.scenery import round_step
 from diffsim.viewing.style import STYLE, rgba
 
 __all__ = ["paint_passing", "paint_squares"]
@@ -26,7 +27,7 @@ SPACING, BORDER = 105.0, 60.0
 
 
 def paint_squares(
-    brush: Brush,
+    canvas: Canvas,
     camera: Camera,
     floor: Floor,
     middle: np.ndarray,
@@ -37,7 +38,7 @@ def paint_squares(
     """Every other square of a plane, paler with the distance from the foot of a place (3,) [m].
 
     Args:
-        brush: paints them.
+        canvas: paints them.
         camera: sees them.
         floor: the plane.
         middle: around which they are seen [m].
@@ -61,16 +62,16 @@ def paint_squares(
     full, none = rgba(STYLE.soil if floor.solid and above is None else STYLE.guide), rgba(STYLE.sky)
     for shade in np.unique(shades).tolist():
         share = shade / SHADES
-        brush.polygons(corners[shades == shade], share * full + (1.0 - share) * none)
+        canvas.polygons(corners[shades == shade], share * full + (1.0 - share) * none)
 
 
 def paint_passing(
-    brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, ends: np.ndarray, way: np.ndarray
+    canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor, ends: np.ndarray, way: np.ndarray
 ) -> None:
     """The ground below something that moves, with marks of how far it is along the world's x or y axis.
 
     Args:
-        brush: paints it.
+        canvas: paints it.
         camera: sees it.
         viewport: the part of the picture.
         floor: the ground.
@@ -79,13 +80,13 @@ def paint_passing(
     """
     size, middle = float((ends[1] - ends[0]).max()) or 1.0, ends.mean(axis=0)
     step = round_step(SQUARE * size)
-    paint_squares(brush, camera, floor, middle, size, step)
+    paint_squares(canvas, camera, floor, middle, size, step)
     # Along the tangent that the way is nearest to, on the side of the eye.
     along, across = floor.tangents[np.argsort(-np.abs(floor.tangents @ way))]
     across = across if across @ camera.axes[2] > 0.0 else -across
-    every = round_step(SPACING * brush.unit / camera.scale)
+    every = round_step(SPACING * canvas.unit / camera.scale)
     lane = float(middle @ across + 0.5 * np.abs(ends[1] - ends[0]) @ np.abs(across)) + 0.07 * size
-    reach = 2.0 * sum(brush.size) / camera.scale
+    reach = 2.0 * sum(canvas.size) / camera.scale
     here = float(middle @ along)
     values = every * np.arange(np.ceil((here - reach) / every), np.floor((here + reach) / every) + 1)
     foot = lane * across + floor.height * floor.normal
@@ -94,14 +95,14 @@ def paint_passing(
     pixels, _ = camera.project(marks[:, None] + size * np.array([[-0.045], [0.045], [0.085]]) * across)
     digits = max(0, -int(np.floor(np.log10(every) + 1e-9)))
     sky, ink = rgba(STYLE.sky), rgba(STYLE.ruler)
-    size_of_text = STYLE.small_size * brush.unit
-    low = viewport.bottom + 14.0 * brush.unit + 2.4 * size_of_text  # below it is the legend
+    size_of_text = STYLE.small_size * canvas.unit
+    low = viewport.bottom + 14.0 * canvas.unit + 2.4 * size_of_text  # below it is the legend
     for (tick, other, (x, y)), value in zip(pixels, values.tolist(), strict=True):
-        edge = min(x - viewport.left, viewport.left + viewport.width - x) / (BORDER * brush.unit)
+        edge = min(x - viewport.left, viewport.left + viewport.width - x) / (BORDER * canvas.unit)
         if not (edge > 0.3 and low < y < viewport.bottom + viewport.height):
             continue
         share = np.rint(SHADES * min(edge - 0.3, 1.0)) / SHADES
         colour = share * ink + (1.0 - share) * sky
-        brush.strokes(np.array([[tick, other]]), colour, 1.4 * brush.unit)
+        canvas.strokes(np.array([[tick, other]]), colour, 1.4 * canvas.unit)
         words = f"{value + 0.0:.{digits}f} m".replace("-", "−")
-        brush.text(words, (x, y), size=size_of_text, colour=to_hex(colour), anchor="ma")
+        canvas.text(words, (x, y), size=size_of_text, colour=to_hex(colour), anchor="ma")

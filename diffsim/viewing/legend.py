@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffsim.viewing.brush import Brush
-from diffsim.viewing.style import STYLE, muscle_colours
+from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.colours import Driven, Scale, Values
+from diffsim.viewing.look import Field, Look
+from diffsim.viewing.style import STYLE
 
-__all__ = ["paint_scale"]
+__all__ = ["paint_scale", "scales_of"]
 
 
-def paint_scale(brush: Brush, corner: tuple[float, float], low: str, high: str) -> None:
-    """The colours of `muscle_colours` from -1 to 1 between two words, left of a corner [pixels]."""
-    size = STYLE.small_size * brush.unit
+def scales_of(look: Look) -> list[Scale]:
+    """The scales of all elements that have some, each once."""
+    found: dict[Scale, None] = {}
+    for element in look.elements:
+        groups = getattr(element, "driven", None) or ()
+        for group in (groups,) if isinstance(groups, Driven) else groups:
+            if len(group.which):
+                found[group.scale] = None
+        colour = getattr(element, "colour", None)
+        if isinstance(colour, Values):
+            found[colour.scale] = None
+        if isinstance(element, Field):
+            found[element.scale] = None
+    return list(found)
+
+
+def paint_scale(canvas: Canvas, corner: tuple[float, float], scale: Scale) -> None:
+    """The colours from low to high between two words, left of a corner [pixels]."""
+    size, (low, high) = STYLE.small_size * canvas.unit, scale.ends
     right, y = corner
-    left = right - 5.6 * size
-    brush.text(high, (right, y), size=size, colour=STYLE.quiet, anchor="rs")
+    # Words of this length leave the same room, so that the scales of several lines stand below each other.
+    room = canvas.width_of(high, size) + 0.8 * size
+    left = right - max(room, 5.6 * size if len(high) > 6 else 0.0)
+    canvas.text(high, (right, y), size=size, colour=STYLE.quiet, anchor="rs")
     across = np.linspace(left - 5.0 * size, left, 33)
     level = np.full_like(across, y + 0.35 * size)
     knots = np.stack([across, level], axis=1)
     ends = np.stack([knots[:-1], knots[1:]], axis=1)
-    brush.strokes(ends, muscle_colours(np.linspace(-1.0, 1.0, 32)), 0.45 * size)
-    brush.text(low, (across[0] - 0.7 * size, y), size=size, colour=STYLE.quiet, anchor="rs")
+    canvas.strokes(ends, scale.of(np.linspace(scale.low, scale.high, 32)), 0.45 * size)
+    canvas.text(low, (across[0] - 0.7 * size, y), size=size, colour=STYLE.quiet, anchor="rs")

@@ -1,15 +1,13 @@
-"""A rollout as plain data that a player draws without knowing models: points, lines, bodies, scenery, goals, forces.
+"""A rollout as plain data that a player draws without knowing kinds of worlds: elements, scenery, goals, a camera.
 
 No I/O, no Taichi. What does not change is a dictionary for JSON, the *still*; what does is channels over time. Places
 are in metres, angles in radians, quaternions w, x, y, z. A still has
 
-* ``dimension``, ``floor`` (normal, height, solid), ``walls`` (normal, height), ``goals``, ``outlook`` (azimuth and
-  elevation of the eye [degrees]), ``follows``, ``box`` (what the camera must show), ``gains`` and ``legend``;
-* what the type of scene is made of: ``points``, ``lines``, ``flesh``, ``bodies``, ``fixed``, ``joints``, ``stems``,
-  ``sites``; see `diffsim.viewing.players`.
+* ``dimension``, ``floor`` and ``walls`` (normal, height, whether solid, whether with shadows), ``goals``, ``outlook``
+  (azimuth and elevation of the eye [degrees]), ``follows``, ``box`` (what the camera must show), ``legend`` (scales);
+* ``elements``, a dictionary each, with names of channels in place of what moves; see `Elements`.
 
-Channels are ``points`` (rows, n, d); ``places`` (rows, n, d) and ``turns`` (rows, n, 1: angle; or 4: quaternion) of
-bodies; ``arrows`` (rows, m, 2 d: tail and vector); ``track`` (rows, d) of the camera; and ``actuation`` (rows, k).
+Channels are those of the elements; ``track`` (rows, d) of the camera; and ``actuation`` (rows, k).
 """
 
 from __future__ import annotations
@@ -20,28 +18,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.viewing.drawings import DRAWINGS, Drawing
+from diffsim.viewing.extent import extremes
+from diffsim.viewing.legend import scales_of
 from diffsim.viewing.packing import Channel
-from diffsim.viewing.players import SKETCHES
-from diffsim.viewing.scenery import Floor, floor_of, goals_of
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.player_elements import FINE, Elements, plain_scale
+from diffsim.viewing.scenery import floor_of, goals_of
+from diffsim.viewing.sight import Sight
 from diffsim.viewing.view import track_of
 
 __all__ = ["Recording", "frame_rows", "recordings"]
-
-# A length is off by at most half of this share of what the picture shows: invisible, ten times enlarged too.
-FINE = 1.0 / 8000.0
-
-# Angles [rad] and quaternions: off by half of this, at the rim of a body that fills the picture 1/4000 of it.
-TURN = 5e-4
 
 # Actuations: shares of their range; fewer where there are many.
 ASKED, ASKED_MANY, MANY = 1.0 / 2000.0, 1.0 / 250.0, 64
 
 # Frames per second of simulated time; and frames that a short rollout may have all the same.
 RATE, SHORT = 30.0, 240
-
-# Forces that are shown at a time.
-MOST_ARROWS = 48
 
 # What an iteration shows may be this many times as large as what the first, the best and the last show, or it has no
 # say in where the camera is: it diverged. Those themselves may be so many times as large as the median.
@@ -64,33 +56,6 @@ class Recording(NamedTuple):
     loss: float | None
 
 
-class _Dots:
-    """A `Drawing`'s numbers of places (rows, n, d) that nothing else is known about."""
-
-    roams = False
-    outlook = (-62.0, 20.0)
-
-    def __init__(self, rollout: Rollout) -> None:
-        places = np.array(rollout["position"], dtype=float)
-        places[~(np.abs(places) < 1e100)] = np.nan
-        self.position = places
-        self.centre = np.nan_to_num(places).mean(axis=1)
-        start = places[0][np.isfinite(places[0]).all(axis=1)]
-        self.size = float(np.ptp(start, axis=0).max()) if len(start) else 1.0
-
-    def content(self, track: np.ndarray | None = None) -> np.ndarray:
-        places = self.position if track is None else self.position - track[:, None]
-        places = places.reshape(-1, places.shape[2])
-        places = places[np.isfinite(places).all(axis=1)]
-        return places if len(places) else np.zeros((1, self.position.shape[2]))
-
-    def ground(self) -> Floor | None:
-        return None
-
-    def sketch(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return {"points": {"count": self.position.shape[1], "ball": True, "pinned": []}}, {"points": self.position}
-
-
 def recordings(rollouts: Sequence[Rollout], telling: Sequence[int] = (0, -1)) -> list[Recording] | None:
     """Rollouts of one environment each, of one problem, seen by one camera; None if there is nothing to draw.
 
@@ -98,11 +63,11 @@ def recordings(rollouts: Sequence[Rollout], telling: Sequence[int] = (0, -1)) ->
         rollouts: in the order of their iterations.
         telling: indices of those that the camera shows whole.
     """
-    drawings = [_drawing(rollout) for rollout in rollouts]
-    if not drawings or any(drawing is None for drawing in drawings):
+    sights = [Sight(rollout) for rollout in rollouts]
+    if not sights or any(sight.empty for sight in sights):
         return None
-    follows = any(drawing.roams for drawing in drawings)
-    found = [_recording(rollout, drawing, follows) for rollout, drawing in zip(rollouts, drawings, strict=True)]
+    follows = any(sight.roams for sight in sights)
+    found = [_recording(rollout, sight, follows) for rollout, sight in zip(rollouts, sights, strict=True)]
     box = _common_box([np.array(recording.still["box"]) for recording in found], telling)
     for recording in found:
         recording.still["box"] = box
@@ -122,74 +87,43 @@ def frame_rows(time: np.ndarray, thin: int = 1) -> np.ndarray:
     return np.unique(np.append(np.arange(0, last + 1, stride), last))
 
 
-def _drawing(rollout: Rollout) -> Any:
-    name = type(rollout.problem.scene).__name__
-    if name in SKETCHES and name in DRAWINGS:
-        return DRAWINGS[name](rollout)
-    places = rollout.arrays.get("position")
-    if places is not None and places.ndim == 3 and places.shape[2] in (2, 3) and places.size:
-        return _Dots(rollout)
-    return None
-
-
-def _recording(rollout: Rollout, drawing: Drawing | _Dots, follows: bool) -> Recording:
-    track = track_of(drawing, rollout) if follows else None  # type: ignore[arg-type]
-    whole = shown = drawing.content()
+def _recording(rollout: Rollout, sight: Sight, follows: bool) -> Recording:
+    look = sight.look
+    track = track_of(sight, rollout) if follows else None
+    whole = shown = sight.content()
     if track is not None:
-        shown = drawing.content(track)
+        shown = sight.content(track)
     dimension = shown.shape[1]
-    floor = floor_of(drawing.ground(), whole)
+    floor = floor_of(look.ground, whole)
     goals = goals_of(rollout, dimension)
     shown = np.concatenate([shown, goals if track is None else goals[:0]])
     shown = np.concatenate([shown, _feet(floor, shown, track)])
     size = float(np.ptp(shown, axis=0).max()) or 1.0
-    if isinstance(drawing, _Dots):
-        parts, moving = drawing.sketch()
-    else:
-        parts, moving = SKETCHES[type(rollout.problem.scene).__name__](rollout, drawing)
+    elements = Elements(look, len(rollout.time), size)
     still = {
         "dimension": dimension,
-        "floor": {"normal": numbers(floor.normal), "height": floor.height, "solid": floor.solid},
+        "floor": _plane(floor),
+        "walls": [_plane(wall) for wall in look.walls],
         "goals": numbers(goals),
-        "outlook": list(drawing.outlook),
+        "outlook": list(look.outlook),
         "follows": follows,
-        "size": drawing.size,
-        "box": numbers(_extremes(shown)),
-        **parts,
+        "size": sight.size,
+        "box": numbers(extremes(shown)),
+        "elements": elements.plain,
+        "legend": [plain_scale(scale) for scale in scales_of(look)],
     }
+    channels = dict(elements.channels)
     if track is not None:
-        moving["track"] = track
-    channels = {name: Channel(values, _step(name, size)) for name, values in moving.items()}
-    channels.update(_turning(channels, dimension))
-    if "arrows" in channels:
-        channels["arrows"] = Channel(_dense(channels["arrows"].values), channels["arrows"].step)
+        channels["track"] = Channel(track, FINE * size)
     channels["actuation"] = _actuation(rollout)
     loss = rollout.loss
     plain = float(loss) if loss is not None and np.ndim(loss) == 0 and np.isfinite(loss) else None
     return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain)
 
 
-def _step(name: str, size: float) -> float:
-    return TURN if name == "turns" else FINE * size
-
-
-def _turning(channels: dict[str, Channel], dimension: int) -> dict[str, Channel]:
-    """Quaternions do not jump from one sign to the other: frames are interpolated."""
-    if "turns" not in channels or dimension == 2:
-        return {}
-    turns = np.array(channels["turns"].values)
-    filled = np.nan_to_num(turns)
-    flips = np.where((filled[1:] * filled[:-1]).sum(axis=-1) < 0.0, -1.0, 1.0)
-    turns[1:] *= np.cumprod(flips, axis=0)[..., None]
-    return {"turns": Channel(turns, TURN)}
-
-
-def _dense(arrows: np.ndarray) -> np.ndarray:
-    """(rows, m, 2 d) of (rows, slots, 2 d): as many as there are at a time, those that are first."""
-    there = np.isfinite(arrows).all(axis=2)
-    most = min(int(there.sum(axis=1).max(initial=0)), MOST_ARROWS)
-    order = np.argsort(~there, axis=1, kind="stable")[:, :most]
-    return np.take_along_axis(np.where(there[..., None], arrows, np.nan), order[..., None], axis=1)
+def _plane(floor: Floor) -> dict[str, Any]:
+    normal = numbers(floor.normal, 9)
+    return {"normal": normal, "height": floor.height, "solid": floor.solid, "shadows": floor.shadows}
 
 
 def _actuation(rollout: Rollout) -> Channel:
@@ -215,18 +149,6 @@ def _feet(floor: Floor, points: np.ndarray, track: np.ndarray | None) -> np.ndar
     return feet if track is None else feet - track[0]
 
 
-def _extremes(points: np.ndarray) -> np.ndarray:
-    """Few of the points (m, d) that reach as far as all of them do, seen from anywhere."""
-    if points.shape[1] == 2:
-        low, high = points.min(axis=0), points.max(axis=0)
-        return np.array([low, high])
-    k = np.arange(96) + 0.5
-    up, turn = 1.0 - 2.0 * k / 96.0, np.pi * (1.0 + 5.0**0.5) * k
-    flat = np.sqrt(1.0 - up * up)
-    ways = np.concatenate([np.stack([flat * np.cos(turn), flat * np.sin(turn), up], axis=1), np.eye(3), -np.eye(3)])
-    return points[np.unique((points @ ways.T).argmax(axis=0))]
-
-
 def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[float]]:
     """What one camera shows of all: the telling ones, and others that are no absurdity beside them."""
     sizes = np.array([np.ptp(box, axis=0).max() for box in boxes])
@@ -235,7 +157,7 @@ def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[fl
     union = np.concatenate(chosen)
     most = ABSURD * float(np.ptp(union, axis=0).max())
     others = [box for box in boxes if np.ptp(np.concatenate([box, union]), axis=0).max() <= most]
-    found: list[list[float]] = numbers(_extremes(np.concatenate([union, *others])))
+    found: list[list[float]] = numbers(extremes(np.concatenate([union, *others])))
     return found
 
 

@@ -28,6 +28,7 @@ from diffsim.tuning.load import load_about
 from diffsim.viewing.curves import best_iteration as best_of
 from diffsim.viewing.packing import pack, packed_json
 from diffsim.viewing.player import RATE, Recording, frame_rows, recordings
+from diffsim.viewing.sight import why_empty
 from diffsim.viewing.style import DARK, STYLE
 from diffsim.viewing.tables import changed, facts, short, sizes, tables, title_of, words_of
 
@@ -46,7 +47,11 @@ SCRIPTS = (
     "data",
     "theme",
     "camera",
-    "brush",
+    "canvas",
+    "elements",
+    "nets",
+    "fields",
+    "joints",
     "flat",
     "solids",
     "space",
@@ -117,7 +122,7 @@ def write_report(
     room = MOST - len(_page("report", text, {"history": curves})) - 4000
     entries, stills, notes = _fitting([k for k, _ in ordered], found or [], best_iteration, room)
     if ordered and not found:
-        notes.append("There is no player: nobody has said how this type of scene looks.")
+        notes.append(f"There is no player. {' '.join(why_empty(ordered[-1][1]))}")
     text["notes"] = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
     data = {"iterations": entries, "stills": stills, "history": curves, "best": best_iteration}
     write_whole(path, _page("report", text, data).encode())

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
+from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.planes import Floor
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Floor", "floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
+__all__ = ["floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
 
 # Pixels between distance marks with a number; narrower, the numbers touch.
 MARK_SPACING = 64.0
@@ -29,41 +29,6 @@ LIGHT = np.array([-0.25, -0.12, 1.0])
 
 # The lower half of a circle, for puddles.
 BOW = np.stack([trig(np.linspace(np.pi, 2.0 * np.pi, 25)) for trig in (np.cos, np.sin)], axis=1)
-
-
-@dataclass(frozen=True)
-class Floor:
-    """The plane ``normal . x = height``.
-
-    Attributes:
-        normal: (d,) unit vector, out of the ground.
-        height: along the normal [m].
-        solid: False for a reference grid where the scene has no ground.
-    """
-
-    normal: np.ndarray
-    height: float
-    solid: bool = True
-
-    @property
-    def tangents(self) -> np.ndarray:
-        """(d - 1, d) unit vectors within the plane; the first is nearest to the x axis."""
-        along = np.eye(len(self.normal))[0] - self.normal[0] * self.normal
-        if np.linalg.norm(along) < 1e-6:
-            along = -np.eye(len(self.normal))[1]
-        along = along / np.linalg.norm(along)
-        if len(self.normal) == 2:
-            return along[None, :]
-        return np.array([along, np.cross(self.normal, along)])
-
-    def gap(self, points: np.ndarray) -> np.ndarray:
-        """(...) distance of points (..., d) from the plane [m]."""
-        return points @ self.normal - self.height
-
-    def foot(self, points: np.ndarray, light: np.ndarray | None = None) -> np.ndarray:
-        """(..., d) where the points' shadows fall; straight down without a direction of light."""
-        light = self.normal if light is None or light @ self.normal < 0.2 else light
-        return points - (self.gap(points) / (light @ self.normal))[..., None] * light
 
 
 def floor_of(ground: Floor | None, content: np.ndarray) -> Floor:
@@ -103,35 +68,35 @@ def round_step(least: float) -> float:
     return float(next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9)))
 
 
-def paint_floor(brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, content: np.ndarray) -> None:
+def paint_floor(canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor, content: np.ndarray) -> None:
     """The ground below the content (m, d) [m], with distance marks in 2D and a grid in 3D."""
     if len(floor.normal) == 3:
-        _paint_grid(brush, camera, viewport, floor, content)
+        _paint_grid(canvas, camera, viewport, floor, content)
         return
-    step = round_step(MARK_SPACING * brush.unit / camera.scale)
+    step = round_step(MARK_SPACING * canvas.unit / camera.scale)
     along = floor.tangents[0]
     middle = floor.foot(camera.centre)
     # Far enough to leave the picture to either side, wherever the camera stands.
-    reach = 2.0 * sum(brush.size) / camera.scale
+    reach = 2.0 * sum(canvas.size) / camera.scale
     at = np.arange(np.ceil((middle @ along - reach) / step), np.floor((middle @ along + reach) / step) + 1)
     marks = middle + (at[:, None] * step - middle @ along) * along
     below = 0.0 if floor.solid else reach
     guides = np.stack([marks - below * floor.normal, marks + reach * floor.normal], axis=1)
-    brush.strokes(camera.project(guides)[0], rgba(STYLE.guide), 1.2 * brush.unit)
+    canvas.strokes(camera.project(guides)[0], rgba(STYLE.guide), 1.2 * canvas.unit)
     if floor.solid:
         edge = np.array([middle - reach * along, middle + reach * along])
         soil = np.concatenate([edge, edge[::-1] - reach * floor.normal])
-        brush.polygons(camera.project(soil)[0][None], rgba(STYLE.soil))
-        brush.strokes(camera.project(edge)[0][None], rgba(STYLE.surface), 1.6 * brush.unit)
+        canvas.polygons(camera.project(soil)[0][None], rgba(STYLE.soil))
+        canvas.strokes(camera.project(edge)[0][None], rgba(STYLE.surface), 1.6 * canvas.unit)
     else:
         levels = middle + np.arange(-40, 41)[:, None] * step * floor.normal
         level = np.stack([levels - reach * along, levels + reach * along], axis=1)
-        brush.strokes(camera.project(level)[0], rgba(STYLE.guide), 1.2 * brush.unit)
-    _paint_ruler(brush, camera, viewport, floor, marks, at * step, step)
+        canvas.strokes(camera.project(level)[0], rgba(STYLE.guide), 1.2 * canvas.unit)
+    _paint_ruler(canvas, camera, viewport, floor, marks, at * step, step)
 
 
 def _paint_ruler(
-    brush: Brush,
+    canvas: Canvas,
     camera: Camera,
     viewport: Viewport,
     floor: Floor,
@@ -144,22 +109,22 @@ def _paint_ruler(
     down = -floor.normal
     if not floor.solid:
         # Room for a line of text below, in a small panel too.
-        pixels[:, 1] = viewport.bottom + max(0.07 * viewport.height, 2.4 * STYLE.small_size * brush.unit)
-    tick = 7.0 * brush.unit
+        pixels[:, 1] = viewport.bottom + max(0.07 * viewport.height, 2.4 * STYLE.small_size * canvas.unit)
+    tick = 7.0 * canvas.unit
     if floor.solid:
-        brush.strokes(np.stack([pixels, pixels + tick * down], axis=1), rgba(STYLE.ruler), 1.2 * brush.unit)
-    margin = 18.0 * brush.unit
+        canvas.strokes(np.stack([pixels, pixels + tick * down], axis=1), rgba(STYLE.ruler), 1.2 * canvas.unit)
+    margin = 18.0 * canvas.unit
     # A tenth of a step is 0.1 of 1, 2 or 5 times a power of ten: as many digits as the step needs.
     digits = max(0, -int(np.floor(np.log10(step) + 1e-9)))
     for (x, y), value in zip(pixels, values, strict=True):
         if viewport.left + margin < x < viewport.left + viewport.width - margin:
             words = f"{value + 0.0:.{digits}f}".replace("-", "−")
             place = (x + 2.0 * tick * down[0], y + 1.5 * tick * down[1])
-            size = STYLE.small_size * brush.unit
-            brush.text(f"{words} m", place, size=size, colour=STYLE.ruler, anchor="ma")
+            size = STYLE.small_size * canvas.unit
+            canvas.text(f"{words} m", place, size=size, colour=STYLE.ruler, anchor="ma")
 
 
-def _paint_grid(brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, content: np.ndarray) -> None:
+def _paint_grid(canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor, content: np.ndarray) -> None:
     """Squares on the plane, every other one filled, that fade out with the distance from the content."""
     flat = content @ floor.tangents.T
     low, high = flat.min(axis=0), flat.max(axis=0)
@@ -176,56 +141,56 @@ def _paint_grid(brush: Brush, camera: Camera, viewport: Viewport, floor: Floor, 
     # Mixed here: Agg blends with eight bits, which tints the paler squares.
     full, none = rgba(STYLE.soil if floor.solid else STYLE.guide), rgba(STYLE.sky)
     for quad, share in zip(corners[opacity > 0.0], opacity[opacity > 0.0], strict=True):
-        brush.polygons(quad[None], share * full + (1.0 - share) * none)
+        canvas.polygons(quad[None], share * full + (1.0 - share) * none)
     words = f"squares of {step:g} m" if step >= 0.01 else f"squares of {1000 * step:g} mm"
-    margin = 14.0 * brush.unit
-    brush.text(
+    margin = 14.0 * canvas.unit
+    canvas.text(
         words,
         (viewport.left + margin, viewport.bottom + margin),
-        size=STYLE.small_size * brush.unit,
+        size=STYLE.small_size * canvas.unit,
         colour=STYLE.ruler,
     )
 
 
-def paint_goals(brush: Brush, camera: Camera, floor: Floor, goals: np.ndarray) -> None:
+def paint_goals(canvas: Canvas, camera: Camera, floor: Floor, goals: np.ndarray) -> None:
     """A target at each goal (k, d) [m]; in 3D on a stem that shows where it stands."""
-    green, sky, unit = rgba(STYLE.goal), rgba(STYLE.sky), brush.unit
+    green, sky, unit = rgba(STYLE.goal), rgba(STYLE.sky), canvas.unit
     pixels, _ = camera.project(goals)
     if goals.shape[1] == 3:
         feet, _ = camera.project(floor.foot(goals))
-        brush.strokes(np.stack([feet, pixels], axis=1), rgba(STYLE.goal, 0.5), 1.4 * unit)
-        brush.discs(feet, rgba(STYLE.goal, 0.5), 6.0 * unit)
+        canvas.strokes(np.stack([feet, pixels], axis=1), rgba(STYLE.goal, 0.5), 1.4 * unit)
+        canvas.discs(feet, rgba(STYLE.goal, 0.5), 6.0 * unit)
     for colour, diameter in ((green, 21.0), (sky, 16.0), (green, 9.0)):
-        brush.discs(pixels, colour, diameter * unit)
+        canvas.discs(pixels, colour, diameter * unit)
 
 
 def paint_shadow(
-    brush: Brush, camera: Camera, floor: Floor, points: np.ndarray, shapes: np.ndarray, width: float
+    canvas: Canvas, camera: Camera, floor: Floor, points: np.ndarray, shapes: np.ndarray, width: float
 ) -> None:
     """The shadow that a body throws on solid ground.
 
     Args:
-        brush: paints it.
+        canvas: paints it.
         camera: sees it.
         floor: it falls on; nothing falls on a reference grid.
         points: (n, d) positions [m].
         shapes: (m, k) indices of the points of its polygons, k = 3 or more, or of its lines, k = 2.
         width: of lines [pixels].
     """
-    if not floor.solid or len(points) == 0:
+    if not (floor.solid and floor.shadows) or len(points) == 0:
         return
     if points.shape[1] == 2:
-        _paint_puddle(brush, camera, floor, points)
+        _paint_puddle(canvas, camera, floor, points)
         return
     feet, _ = camera.project(floor.foot(points, LIGHT))
     if shapes.shape[1] > 2:
-        brush.polygons(feet[shapes], rgba(STYLE.shadow, 0.22))
+        canvas.polygons(feet[shapes], rgba(STYLE.shadow, 0.22))
     else:
-        brush.strokes(feet[shapes], 0.22 * rgba(STYLE.shadow) + 0.78 * rgba(STYLE.sky), width)
+        canvas.strokes(feet[shapes], 0.22 * rgba(STYLE.shadow) + 0.78 * rgba(STYLE.sky), width)
 
 
 def paint_puddles(
-    brush: Brush,
+    canvas: Canvas,
     camera: Camera,
     floor: Floor,
     points: np.ndarray,
@@ -237,7 +202,7 @@ def paint_puddles(
     Unlike one that pales they can be filled together, so that bodies on top of each other throw one shadow.
 
     Args:
-        brush: paints them.
+        canvas: paints them.
         camera: sees them.
         floor: they lie on.
         points: (v, 2) corners of all bodies [m].
@@ -247,29 +212,29 @@ def paint_puddles(
     along = floor.tangents[0]
     reach, gap = points @ along, np.minimum.reduceat(floor.gap(points), starts)
     low, high = np.minimum.reduceat(reach, starts), np.maximum.reduceat(reach, starts)
-    width = high - low + 6.0 * brush.unit / camera.scale
+    width = high - low + 6.0 * canvas.unit / camera.scale
     share = 1.0 - np.maximum(gap, 0.0) / (2.0 * width)
     middle = floor.height * floor.normal + 0.5 * (low + high)[:, None] * along
     seen = share > 0.0
     for other in others:
         seen &= other.gap(middle) > 0.0
-    half, deep = (0.5 * share * width)[seen], share[seen] * 5.5 * brush.unit / camera.scale
+    half, deep = (0.5 * share * width)[seen], share[seen] * 5.5 * canvas.unit / camera.scale
     bow = half[:, None, None] * BOW[:, :1] * along + deep[:, None, None] * BOW[:, 1:] * floor.normal
-    brush.polygons(camera.project(middle[seen, None] + bow)[0], rgba(STYLE.shadow, 0.3))
+    canvas.polygons(camera.project(middle[seen, None] + bow)[0], rgba(STYLE.shadow, 0.3))
 
 
-def _paint_puddle(brush: Brush, camera: Camera, floor: Floor, points: np.ndarray) -> None:
+def _paint_puddle(canvas: Canvas, camera: Camera, floor: Floor, points: np.ndarray) -> None:
     """In 2D: half an ellipse in the soil, as wide as the body, paler the higher the body is."""
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) == 0:
         return
     reach = points @ floor.tangents[0]
-    width = float(np.ptp(reach)) + 6.0 * brush.unit / camera.scale
+    width = float(np.ptp(reach)) + 6.0 * canvas.unit / camera.scale
     height = max(float(floor.gap(points).min()), 0.0)
     strength = 0.22 / (1.0 + 2.0 * height / width)
     middle = floor.height * floor.normal + 0.5 * (reach.min() + reach.max()) * floor.tangents[0]
-    deep = 5.5 * brush.unit / camera.scale
+    deep = 5.5 * canvas.unit / camera.scale
     for part in (1.1, 0.9):
         across = 0.5 * width * part * BOW[:, :1] * floor.tangents[0]
         bow = middle + across + deep * part * BOW[:, 1:] * floor.normal
-        brush.polygons(camera.project(bow)[0][None], rgba(STYLE.shadow, strength))
+        canvas.polygons(camera.project(bow)[0][None], rgba(STYLE.shadow, strength))

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
-from diffsim.viewing.rays import Hit, Rays, box, capsule, cylinder, ellipsoid
-from diffsim.viewing.scenery import LIGHT, Floor
+from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.planes import Floor
+from diffsim.viewing.ray_casting import Hit, Rays, box, capsule, cylinder, ellipsoid
+from diffsim.viewing.scenery import LIGHT
 
 __all__ = ["Layers", "Solids"]
 
@@ -38,7 +39,7 @@ class Solids(NamedTuple):
         shapes: (n,) "sphere", "capsule", "cylinder", "ellipsoid" or "box".
         centre: (n, 3) [m].
         rotation: (n, 3, 3) from their own axes to the world's.
-        size: (n, 3) [m], as of a `Geom`.
+        size: (n, 3) [m], as of a `Part`.
         fills: (n, 4) red, green, blue, opacity from 0 to 1.
         edges: (n, 4) likewise, of the outlines.
     """
@@ -120,7 +121,7 @@ class Layers:
             cover = self.near[np.where(within, y, 0).astype(int), np.where(within, x, 0).astype(int)]
             return within & (cover > near + depth)
 
-    def put(self, brush: Brush) -> None:
+    def put(self, canvas: Canvas) -> None:
         """Everything onto a canvas."""
         if not self._used:
             return
@@ -128,7 +129,7 @@ class Layers:
         across = slice(min(s.start for s in columns), max(s.stop for s in columns))
         along = slice(min(s.start for s in rows), max(s.stop for s in rows))
         corner = (self._left + across.start, self._bottom + along.start)
-        brush.paste(self.colour[:, along, across], self.coverage[along, across], corner)
+        canvas.paste(self.colour[:, along, across], self.coverage[along, across], corner)
 
     def _solid(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.colors import to_rgba
 
-__all__ = ["DARK", "STYLE", "Style", "muscle_colours", "rgba"]
+__all__ = ["DARK", "STYLE", "Style", "rgba"]
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,3 @@ def rgba(colour: str, alpha: float = 1.0) -> np.ndarray:
     found = np.array(to_rgba(colour, alpha))
     found.setflags(write=False)
     return found
-
-
-def _scale(size: int = 256) -> np.ndarray:
-    """(size, 4) colours from full contraction over rest to full extension.
-
-    Mixed as squares, which is near to mixing light: the middle does not turn muddy.
-    """
-    knots = np.array([rgba(STYLE.contracted), rgba(STYLE.resting), rgba(STYLE.extended)]) ** 2
-    at = np.linspace(-1.0, 1.0, size)
-    return np.sqrt(np.stack([np.interp(at, (-1.0, 0.0, 1.0), knots[:, c]) for c in range(4)], axis=1))
-
-
-_MUSCLE = _scale(257)
-
-
-def muscle_colours(strain: np.ndarray) -> np.ndarray:
-    """(k, 4) colours of muscles asked for a strain (k,): -1 is contracted, 1 extended, 0 or NaN at rest."""
-    level = np.clip(np.nan_to_num(strain, nan=0.0), -1.0, 1.0)
-    return _MUSCLE[np.rint((level + 1.0) * 0.5 * (len(_MUSCLE) - 1)).astype(np.intp)]

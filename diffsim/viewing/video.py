@@ -18,11 +18,11 @@ from PIL import Image
 from diffsim.errors import InputError, VideoError
 from diffsim.files import draft
 from diffsim.rollout import Rollout
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Viewport
+from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.curves import History, best_iteration, paint_curve
-from diffsim.viewing.drawings import drawing_of
 from diffsim.viewing.frames import Film, Panel, film_of, frame_times
+from diffsim.viewing.sight import Sight
 from diffsim.viewing.style import STYLE, rgba
 from diffsim.viewing.view import Content, View
 
@@ -127,33 +127,34 @@ def render_optimisation(
     longest = max((rollout for _, rollout in rollouts), key=lambda rollout: np.ptp(rollout.time))
     times = frame_times(longest.time, fps, speed)
     times = np.concatenate([times, np.full(round(hold * fps), times[-1])])
-    brush = Brush(size)
-    panels = _panels(brush, rollouts, history, env, view)
-    curve = Viewport(0.0, 0.0, brush.size[0], CURVE * brush.size[1])
-    paint_curve(brush, curve, history, [iteration for iteration, _ in rollouts])
-    film = Film(brush, panels, times, fps)
+    canvas = Canvas(size)
+    panels = _panels(canvas, rollouts, history, env, view)
+    curve = Viewport(0.0, 0.0, canvas.size[0], CURVE * canvas.size[1])
+    paint_curve(canvas, curve, history, [iteration for iteration, _ in rollouts])
+    film = Film(canvas, panels, times, fps)
     return _write(film, path, program)
 
 
 def _panels(
-    brush: Brush,
+    canvas: Canvas,
     rollouts: Sequence[tuple[int, Rollout]],
     history: History,
     env: int,
     view: View | None,
 ) -> list[Panel]:
     """The rollouts side by side, seen by one camera, or each followed by its own of the same kind."""
-    gap = 8.0 * brush.unit
-    width, height = brush.size
+    gap = 8.0 * canvas.unit
+    width, height = canvas.size
     wide = (width - gap * (len(rollouts) - 1)) / len(rollouts)
     places = [Viewport(k * (wide + gap), CURVE * height, wide, (1.0 - CURVE) * height) for k in range(len(rollouts))]
     best = best_iteration(history)
     alone = [rollout.env(env) for _, rollout in rollouts]
-    content = Content.of([drawing_of(rollout) for rollout in alone], alone, view or View())
+    sights = [Sight(rollout) for rollout in alone]
+    content = Content.of(sights, alone, view or View())
     titles = [f"iteration {k}" + (" (best)" if k == best else "") for k, _ in rollouts]
     return [
-        Panel(rollout, place, title=title, view=view, content=content)
-        for rollout, place, title in zip(alone, places, titles, strict=True)
+        Panel(rollout, place, title=title, view=view, content=content, sight=sight)
+        for rollout, place, title, sight in zip(alone, places, titles, sights, strict=True)
     ]
 
 

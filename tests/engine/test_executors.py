@@ -20,7 +20,7 @@ from diffsim.errors import InputError
     [
         ("fused", "cuda", 1, 100_000, "fused"),  # what is asked for
         ("wide", "cpu", 100, 3, "wide"),
-        ("auto", "cpu", 1, 100_000, "fused"),  # one core
+        ("auto", "cpu", 1, 100_000, "staged"),  # ready at once
         ("auto", "cuda", 1, 100_000, "wide"),  # one large scene
         ("auto", "cuda", 1, 511, "fused"),  # a small one
         ("auto", "cuda", 1, 512, "wide"),
@@ -31,8 +31,19 @@ def test_choice(executor, device, envs, elements, expected):
     assert choose(executor, device, envs, elements) == expected
 
 
+def test_what_another_process_cannot_have_is_fused_on_a_cpu():
+    assert choose("auto", "cpu", 1, 10, portable=False) == "fused"
+
+
+def test_small_kernels_are_for_a_cpu():
+    with pytest.raises(InputError, match="executor='staged' is for device='cpu', but device is 'cuda'"):
+        choose("staged", "cuda", 1, 10)
+
+
 def test_unknown_executor_is_named():
-    with pytest.raises(InputError, match="executor is 'serial', but it must be 'auto', 'fused' or 'wide'"):
+    with pytest.raises(
+        InputError, match="executor is 'serial', but it must be one of 'auto', 'fused', 'wide', 'staged'"
+    ):
         choose("serial", "cpu", 1, 10)
 
 
@@ -129,7 +140,7 @@ def chain_trajectory(executor, rows):
 
 
 @pytest.mark.parametrize("rows", [STEPS, 4])
-@pytest.mark.parametrize("executor", ["fused", "wide"])
+@pytest.mark.parametrize("executor", ["fused", "wide", "staged"])
 def test_ordered_stages_and_their_gradient(executor, rows):
     runtime.attach(owner := Owner(), "cpu")
     rng = np.random.default_rng(2)

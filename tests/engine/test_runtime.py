@@ -217,3 +217,52 @@ def test_errors_in_kernels_still_show_their_line():
         assert "return value.no_such_thing" in str(caught.value)
         assert "            broken(value)" in str(caught.value)
     runtime.detach(owner)
+
+
+def test_another_thread_is_told_so_and_the_first_goes_on():
+    _, said = python("""
+import threading
+
+own = ds.Simulation(problem)
+params = own.params()
+expected = own.value(params)
+
+def elsewhere():
+    for use in (lambda: ds.Simulation(problem), lambda: own.value(params), lambda: own.rollout(params)):
+        try:
+            use()
+        except ds.DeviceError as error:
+            print(error, file=sys.stderr)
+
+thread = threading.Thread(target=elsewhere, name="worker")
+thread.start()
+thread.join()
+assert own.value(params) == expected
+assert ds.Simulation(problem).value(params) == expected
+""")
+    expected = "belong to the thread 'MainThread', which made the first one, but this is 'worker'"
+    assert said.count(expected) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_is_told_so():
+    _, said = python("""
+import os
+import warnings
+
+own = ds.Simulation(problem)
+params = own.params()
+expected = own.value(params)
+warnings.simplefilter("ignore")  # newer Pythons say that forking with threads is dangerous
+child = os.fork()
+if not child:
+    for use in (lambda: ds.Simulation(problem), lambda: own.value(params)):
+        try:
+            use()
+        except ds.DeviceError as error:
+            print(error, file=sys.stderr, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert own.value(params) == expected
+""")
+    assert said.count("this process was forked from one in which simulations had been made") == 2

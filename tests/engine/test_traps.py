@@ -6,8 +6,10 @@ Not here: what ends Taichi's memory (test_fields.py), restarts of it (test_runti
 and gradients with respect to a kernel's arguments, which the engine does not use.
 """
 
+import importlib
 import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 from dataclasses import dataclass, is_dataclass
@@ -20,6 +22,7 @@ import taichi as ti
 from taichi.lang import impl
 
 import diffsim as ds
+from diffsim import controllers, objectives, physics
 from diffsim.engine import runtime
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
@@ -549,10 +552,11 @@ def test_what_a_kernel_finds_in_an_object_stays_what_it_was():
 
 
 def test_every_record_of_the_package_is_frozen():
-    parts = ("diffsim.physics.", "diffsim.controllers.", "diffsim.objectives.")
-    modules = [module for name, module in sys.modules.items() if name.startswith(parts)]
-    found = {each for module in modules for each in vars(module).values() if is_dataclass(each)}
-    records = {each for each in found if isinstance(each, type) and not issubclass(each, Spec)}
+    parts = (physics, controllers, objectives)
+    names = [found.name for part in parts for found in pkgutil.walk_packages(part.__path__, f"{part.__name__}.")]
+    modules = [importlib.import_module(name) for name in names]
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    records = {each for each in found if is_dataclass(each) and not issubclass(each, Spec)}
     assert len(records) > 8
     assert all(each.__dataclass_params__.frozen for each in records)
 

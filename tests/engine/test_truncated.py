@@ -104,6 +104,25 @@ def test_the_gradient_is_the_sum_of_those_of_the_windows(truncated, pieces):
     assert_near(grad, sum_of_windows(own), "f64")
 
 
+def test_what_is_derived_from_a_number_counts_in_every_window(keep):
+    """1 / mass and exp(-damping dt) are worked out once, and every window reads them."""
+    tune = ("scene.mass", "scene.damping", *STATE)
+    points, still = [[0.0, 0.3], [0.9, 0.4]], np.zeros((2, 2))
+    scene = ds.MassSpring(
+        points, [[0, 1]], stiffness=40.0, rest_length=0.7, damping=0.6, initial_velocity=still, dt=0.01
+    )
+    short = ds.Problem(scene, None, ds.Travel((1.0, 0.3), point=0), steps=WINDOW, tune=tune)
+    whole = ds.Problem(scene, None, short.objective, steps=2 * WINDOW, tune=tune)
+    windows, piece = keep(whole, precision="f64", adjoint=ds.Truncated(WINDOW)), keep(short, precision="f64")
+    params = windows.params()
+    rollout, (_, grad) = windows.rollout(params), windows.value_and_grad(params)
+    later = {**params, STATE[0]: rollout.position[WINDOW], STATE[1]: rollout.velocity[WINDOW]}
+    first, second = piece.value_and_grad(params)[1], piece.value_and_grad(later)[1]
+    for name in ("scene.mass", "scene.damping"):
+        assert abs(second[name]) > 1e-3 * abs(first[name])
+        assert_near({name: grad[name]}, {name: first[name] + second[name]}, "f64")
+
+
 def test_loss_and_rollout_are_those_of_the_full_tape(truncated, full):
     params = full.params()
     one, other = full.rollout(params), truncated.rollout(params)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -293,17 +290,3 @@ def test_arrays_that_do_not_fit_are_named():
         optimizer.step(params, {"a": np.zeros(2)}, state)
     with pytest.raises(InputError, match=r"b has shape \(3,\), but every array needs the same leading axis"):
         optimizer.start(params, copies=True)
-
-
-def test_nothing_imports_taichi():
-    """In a process of its own, with the modules of `tuning` loaded without the package's front page."""
-    names = ["optimizers", "progress", "result", "rows", "run", "schedules", "search", "smoothing", "tune"]
-    folder = importlib.import_module("diffsim.tuning").__path__[0]
-    program = (
-        "import sys, types; package = types.ModuleType('diffsim'); "
-        f"package.__path__ = [{folder!r} + '/..']; sys.modules['diffsim'] = package; "
-        f"[__import__('diffsim.tuning.' + name) for name in {names}]; "
-        "print([name for name in sys.modules if name in ('taichi', 'diffsim.simulation')])"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

@@ -14,11 +14,13 @@ from diffsim.physics.articulated.scene import Articulated
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.viewing import View, frames, render_optimisation, snapshot
-from diffsim.viewing.brush import Brush
 from diffsim.viewing.camera import Camera, Viewport
-from diffsim.viewing.drawings.articulated import ArticulatedDrawing
-from diffsim.viewing.drawings.geoms import reaches, spread
+from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.extent import around
 from diffsim.viewing.frames import Panel
+from diffsim.viewing.look import Bodies
+from diffsim.viewing.parts import reaches, spread
+from diffsim.viewing.sight import Sight, look_of
 from diffsim.viewing.solids import Layers, Solids
 from diffsim.viewing.style import STYLE, rgba
 
@@ -119,8 +121,7 @@ def test_pixels_covered_are_those_whose_rays_meet_the_solid(shape, perspective):
 def test_solids_reach_as_far_as_their_farthest_points():
     rotation = np.repeat(rotation_of(np.array([0.9, 0.3, -0.5, 0.2]))[None], 5, axis=0)
     size = np.tile((0.2, 0.3, 0.5), (5, 1))
-    solids = Solids(ROUND, np.zeros((5, 3)), rotation, size, np.ones((5, 4)), np.ones((5, 4)))
-    farthest = spread(solids, np.eye(3))[:, range(3), range(3)]
+    farthest = spread(ROUND, np.zeros((5, 3)), rotation, size, np.eye(3))[:, range(3), range(3)]
     np.testing.assert_allclose(farthest, reaches(ROUND, rotation, size), rtol=1e-12)
 
 
@@ -168,8 +169,8 @@ def bounds(made, row, **view):
     """Of the pixels of links [share of the picture]: left, right, bottom, top."""
     panel = Panel(made, Viewport(0, 0, *SIZE), view=View(**view))
     camera = panel.camera if panel.track is None else panel.camera.moved(panel.track[row])
-    corners = panel._drawing.geoms.corners(made.position[row, None], made.rotation[row].reshape(1, -1, 3, 3))
-    pixels = camera.project(corners[0])[0] / SIZE
+    (bodies,) = look_of(made).of(Bodies)
+    pixels = camera.project(around(bodies, np.array([row]))[0])[0] / SIZE
     return np.array([pixels[:, 0].min(), pixels[:, 0].max(), pixels[:, 1].min(), pixels[:, 1].max()])
 
 
@@ -218,8 +219,8 @@ def test_robots_in_a_plane_are_seen_from_its_side():
         (1, 0, 1): (-62.0, 20.0),
     }
     for axis, outlook in outlooks.items():
-        assert ArticulatedDrawing(rollout(swinging(axis=axis))).outlook == pytest.approx(outlook)
-    assert ArticulatedDrawing(rollout(Articulated(floating("a", (0, 0, 1))))).outlook == (-62.0, 20.0)
+        assert look_of(rollout(swinging(axis=axis))).outlook == pytest.approx(outlook)
+    assert look_of(rollout(Articulated(floating("a", (0, 0, 1))))).outlook == (-62.0, 20.0)
     camera = Panel(rollout(swinging()), Viewport(0, 0, *SIZE)).camera
     np.testing.assert_allclose(camera.axes[0], (1.0, 0.0, 0.0), atol=1e-12)
     camera = Panel(rollout(swinging()), Viewport(0, 0, *SIZE), view=View(azimuth=0.0, elevation=0.0)).camera
@@ -284,7 +285,7 @@ def test_tuned_shapes_are_the_ones_drawn():
     scene = Articulated(ball, geoms=Geom("floor", "plane"))
     size = scene.numbers()["geom_size"].copy()
     size[1, 0] = 0.6
-    drawn = [ArticulatedDrawing(rollout(scene, params=params)).size for params in ({}, {"scene.geom_size": size})]
+    drawn = [Sight(rollout(scene, params=params)).size for params in ({}, {"scene.geom_size": size})]
     assert drawn == pytest.approx([0.6, 1.2])
 
 
@@ -338,10 +339,10 @@ def test_robots_of_gymnasium_can_be_seen(name, tmp_path):
 
 def test_a_picture_stays_within_its_panel():
     made = running(Articulated(floating("a", (0, 0, 1)), geoms=Geom("floor", "plane")), 6.0)
-    brush = Brush((200, 100))
+    canvas = Canvas((200, 100))
     panel = Panel(made, Viewport(100, 0, 100, 100))
-    brush.keep()
-    panel.paint(brush, 50)
+    canvas.keep()
+    panel.paint(canvas, 50)
     sky = 255 * rgba(STYLE.sky)[:3]
-    assert np.abs(brush.picture()[:, :100] - sky).max() < 1.0
-    assert np.abs(brush.picture()[:, 100:] - sky).max() > 100.0
+    assert np.abs(canvas.picture()[:, :100] - sky).max() < 1.0
+    assert np.abs(canvas.picture()[:, 100:] - sky).max() > 100.0

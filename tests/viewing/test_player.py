@@ -20,8 +20,8 @@ from diffsim.spec import Spec
 from diffsim.tuning import Result
 from diffsim.viewing import write_report
 from diffsim.viewing.packing import Channel, pack, packed_json, unpack
+from diffsim.viewing.parts import quaternions
 from diffsim.viewing.player import frame_rows, recordings
-from diffsim.viewing.players.articulated import quaternions
 from diffsim.viewing.style import STYLE
 from diffsim.viewing.tables import command_of, short, title_of, words_of
 
@@ -35,6 +35,19 @@ def read(path):
 def shown(rollout):
     (found,) = recordings([rollout])
     return found
+
+
+def elements(found, kind):
+    """The elements of a recording that are of a kind."""
+    return [element for element in found.still["elements"] if element["kind"] == kind]
+
+
+def channel(found, element, name):
+    """The values (rows, ...) of what moves in an element."""
+    return found.channels[element[name]].values
+
+
+MUSCLES = {"low": -1.0, "high": 1.0, "colours": [STYLE.contracted, STYLE.resting, STYLE.extended]}
 
 
 # Packing
@@ -118,9 +131,9 @@ def test_places_are_right_within_two_thousandths_of_the_picture(make, kind):
     found = shown(rollout)
     rows = frame_rows(found.time)
     back = unpack(pack(found.channels, rows), len(rows))
-    name = "points" if "points" in back else "places"
-    bodies = 5 if kind == "machine" else 2
-    known = rollout["position"][rows] if name == "points" else rollout["position"][rows, :bodies]
+    (name,) = {element["places"] for element in found.still["elements"] if "places" in element}
+    bodies = {"machine": 5, "robot": 2, "runner": 2}.get(kind)
+    known = rollout["position"][rows, :bodies]
     error = np.abs(back[name].reshape(known.shape) - known).max()
     assert error < picture_size(found) / 2000.0
     json.dumps(found.still, allow_nan=False)
@@ -129,29 +142,38 @@ def test_places_are_right_within_two_thousandths_of_the_picture(make, kind):
 def test_springs_have_the_colours_of_what_is_asked_of_them(make):
     scene = make.box(2, actuation=[0.1, -0.2, 0.0, 0.0, 0.0, 0.0])
     found = shown(make.travelling(scene, actuation=0.5))
-    assert found.still["lines"]["driven"] == [0, 1]
-    np.testing.assert_allclose(found.still["gains"], [0.5, -1.0])
+    (driven,) = elements(found, "segments")[0]["driven"]
+    assert driven["which"] == [0, 1]
+    assert driven["actuators"] == [0, 1]
+    np.testing.assert_allclose(driven["gains"], [0.5, -1.0])
     np.testing.assert_allclose(found.channels["actuation"].values, 0.5)
     assert len(found.channels["actuation"].values) == len(found.time)  # of the last row what was asked before
-    assert found.still["legend"] == [["contracted", "extended"]]
+    assert found.still["legend"] == [driven["scale"]] == [{**MUSCLES, "ends": ["contracted", "extended"]}]
 
 
 def test_bodies_joints_and_scenery_of_a_machine(make):
     found = shown(make.machine())
     still = found.still
-    assert [parts[0]["shape"] for parts in still["bodies"]] == ["disc", "polygon", "capsule", "polygon", "polygon"]
-    assert [part["shape"] for part in still["fixed"]] == ["capsule", "disc"]
-    assert still["fixed"][0]["radius"] == 0.0
-    assert [joint["kind"] for joint in still["joints"]] == ["pin", "rope", "slider", "spring", "spring"]
+    (bodies,), (fixed,), (joints,) = (elements(found, kind) for kind in ("bodies", "fixed", "joints"))
+    assert [parts[0]["shape"] for parts in bodies["parts"]] == ["disc", "polygon", "capsule", "polygon", "polygon"]
+    assert [part["shape"] for part in fixed["parts"]] == ["capsule", "disc"]
+    assert fixed["parts"][0]["radius"] == 0.0
+    assert [joint["kind"] for joint in joints["joints"]] == ["pin", "rope", "slider", "spring", "spring"]
     # Muscles come first among actuators, then motors.
-    assert [joint["actuator"] for joint in still["joints"]] == [1, -1, 2, -1, 0]
+    muscles, motors = joints["driven"]
+    assert (muscles["which"], muscles["actuators"]) == ([4], [0])
+    assert (motors["which"], motors["actuators"]) == ([0, 2], [1, 2])
+    assert [scale["ends"] for scale in still["legend"]] == [["contracted", "extended"], ["motor −", "motor +"]]
     assert still["floor"]["solid"]
-    assert still["walls"] == [{"normal": [pytest.approx(-1.0), pytest.approx(0.0, abs=1e-12)], "height": -2.0}]
-    assert {part[0]["fill"] for part in still["bodies"]} <= {fill for fill, _ in STYLE.bodies}
+    wall = {"normal": [pytest.approx(-1.0), pytest.approx(0.0, abs=1e-12)], "height": -2.0, "solid": True}
+    assert still["walls"] == [{**wall, "shadows": False}]
+    assert still["floor"]["shadows"]
+    assert {part[0]["fill"] for part in bodies["parts"]} <= {fill for fill, _ in STYLE.bodies}
 
 
 def test_a_force_pushes_the_body_up(make):
-    (tail_x, tail_y, _, up) = shown(make.machine()).channels["arrows"].values[0, 0]
+    found = shown(make.machine())
+    (tail_x, tail_y, _, up) = channel(found, elements(found, "arrows")[0], "arrows")[0, 0]
     assert (tail_x, tail_y) == (pytest.approx(0.2), 0.0)
     assert up > 0.05
 
@@ -159,14 +181,17 @@ def test_a_force_pushes_the_body_up(make):
 def test_parts_of_a_robot_are_where_its_links_are(make):
     rollout = make.robot()
     found = shown(rollout)
-    assert [part["shape"] for part in found.still["bodies"][0]] == ["box", "capsule", "sphere", "cylinder", "ellipsoid"]
-    turns = found.channels["turns"].values
+    (bodies,), (joints,), (sites,) = (elements(found, kind) for kind in ("bodies", "joints", "sites"))
+    assert [part["shape"] for part in bodies["parts"][0]] == ["box", "capsule", "sphere", "cylinder", "ellipsoid"]
+    turns = channel(found, bodies, "turns")
     np.testing.assert_allclose(rotation_of(turns), rollout["rotation"].reshape(-1, 2, 3, 3), atol=1e-9)
-    wheel = found.still["bodies"][0][3]
+    wheel = bodies["parts"][0][3]
     np.testing.assert_allclose(wheel["at"], [-0.15, -0.16, -0.1])
     np.testing.assert_allclose(np.abs(wheel["turn"]), np.abs([0.5**0.5, 0.5**0.5, 0.0, 0.0]), atol=1e-4)
-    assert found.still["joints"] == [{"body": 1, "at": [0.0, 0.0, 0.0], "motors": [0]}]
-    assert found.still["sites"] == [[1, 0.0, 0.0, -0.2]]
+    assert joints["joints"] == [{"kind": "pin", "bodies": [1, 0], "anchors": [[0.0, 0.0, 0.0]]}]
+    assert [(group["which"], group["actuators"]) for group in joints["driven"]] == [([0], [0])]
+    assert (sites["owners"], sites["at"]) == ([1], [[0.0, 0.0, -0.2]])
+    assert joints["places"] == sites["places"] == bodies["places"]  # told once
     assert not found.still["follows"]
 
 
@@ -176,7 +201,8 @@ def test_quaternions_do_not_jump(make):
     cos, sin, none, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     turning = np.stack([cos, -sin, none, sin, cos, none, none, none, one], axis=1)
     rollout.arrays["rotation"][:, 0] = turning
-    turns = shown(rollout).channels["turns"].values
+    found = shown(rollout)
+    turns = channel(found, elements(found, "bodies")[0], "turns")
     assert (np.linalg.norm(np.diff(turns, axis=0), axis=-1) < 0.3).all()  # a third of a radian from row to row
     np.testing.assert_allclose(rotation_of(turns[:, 0]).reshape(-1, 9), turning, atol=1e-9)
 
@@ -215,8 +241,9 @@ def test_what_diverged_is_not_there(make):
     rollout.arrays["position"][60:] = np.nan
     rollout.arrays["position"][50:60] = 1e200
     found = shown(rollout)
-    assert np.isnan(found.channels["points"].values[50:]).all()
-    assert np.isfinite(found.channels["points"].values[:50]).all()
+    places = channel(found, elements(found, "points")[0], "places")
+    assert np.isnan(places[50:]).all()
+    assert np.isfinite(places[:50]).all()
     json.dumps(found.still, allow_nan=False)
 
 
@@ -239,8 +266,12 @@ def cloud(shape, name="position"):
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_an_unknown_scene_is_points(dimension):
     found = shown(cloud((20, 5, dimension)))
-    assert found.still["points"] == {"count": 5, "ball": True, "pinned": []}
-    assert found.channels["points"].values.shape == (20, 5, dimension)
+    (points,) = found.still["elements"]
+    colour = {"palette": [STYLE.point], "which": None}
+    assert points == {
+        **{"kind": "points", "places": "places0", "count": 5, "radius": None, "joined": False, "colour": colour}
+    }
+    assert channel(found, points, "places").shape == (20, 5, dimension)
 
 
 @pytest.mark.parametrize("rollout", [cloud((20, 5, 4)), cloud((20, 5, 3), "heat")])

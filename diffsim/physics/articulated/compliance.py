@@ -15,6 +15,12 @@ Equations II, section IV.7): with K the derivative of the force with respect to 
 phi'(delta) (c + h k), the link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff
 contacts and friction that holds are stable at any step. Of friction, K is mu f / sqrt(u^2 + s^2) less m / (4 h), m the
 mass of the link, where that is positive: a slope without this share would take the slide itself for stiff and slow it.
+
+K is multiplied with how the velocity changes at the point where it touches. That point of a ball moves with the ball's
+centre, so it is a + w x v, a the spatial acceleration there, w the angular velocity, v the velocity of the centre. (A
+spatial acceleration is how the velocity changes at a place of the world that bodies move through: of a ball that rolls
+it is v^2 / R upwards.) Where the normal turns, as on an edge, see `touching_pairs`.
+
 Links push each other explicitly (see `touching_pairs`), with a stiffness and damping that a substep can follow.
 """
 
@@ -157,13 +163,15 @@ def press(
     reach = touch.reach[env, spot]
     normal = touch.normal[env, spot]
     place = motion.position[env, row, frame] + unpacked(motion.rotation[env, row, frame]) @ touch.place[env, spot]
-    arm = place - reach * normal - motion.position[env, row, part * tree.frames + tree.root[last]]
+    centre = place - motion.position[env, row, part * tree.frames + tree.root[last]]
+    arm = centre - reach * normal
     speed = work.speed[env, row, at]
     velocity = linear(speed) + angular(speed).cross(arm)
+    carried = angular(speed).cross(linear(speed) + angular(speed).cross(centre))
     depth = reach + touch.height[env, spot] - normal.dot(place)
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
-    push(touch, tree, work, env, row, store, spot, at, arm, normal, depth, velocity, 1.0, 1.0, at, arm, False)
+    push(touch, tree, work, env, row, store, spot, at, arm, normal, depth, velocity, carried, 1.0, 1.0, at, arm, False)
 
 
 @ti.func
@@ -180,6 +188,7 @@ def push(
     normal,
     overlap,
     velocity,
+    carried,
     strength,
     fixed,
     other,
@@ -198,6 +207,7 @@ def push(
         normal: (3,) towards the link.
         overlap: depth now [m].
         velocity: (3,) of the link at the point, against what it touches [m/s].
+        carried: (3,) how that changes beside the link's spatial acceleration at the point [m/s^2].
         strength: share of stiffness and damping.
         fixed: 1 if what it touches does not move, and the force is implicit; 0 if it does.
         other, other_arm: of what it touches.
@@ -219,6 +229,7 @@ def push(
             along = fixed * share * (gain[1] + tree.dt * gain[0])
             across = fixed * ti.max(hold - limit, 0.0)
             total = force * normal - ti.min(hold, limit + UNLIMITED * fixed) * slip
+            total -= tree.dt * (across * carried + ((along - across) * normal.dot(carried)) * normal)
             touch.press[env, row, store] = total
             touch.yields[env, row, store] = ti.Vector([along, across])
             stiff = point_inertia(tree.dt * across, arm)

@@ -252,12 +252,13 @@ def drive(
     control = muscles.control[env, k]
     ends = muscles.ends[env, k]
     most = 1.0 + UNLIMITED * (1.0 - ti.cast(muscles.controlled[k], tree.real))
-    share = ti.min(ti.max(motion.actuation[env, row, k], -most), most)
+    # At a tie Taichi takes the second argument: what is just at its limit still has a gradient, and can leave it.
+    share = ti.min(most, ti.max(-most, motion.actuation[env, row, k]))
     position = gear * motion.now_position[env, row, part * tree.coordinates + muscles.coordinate[k]]
     velocity = gear * motion.now_velocity[env, row, part * tree.freedoms + muscles.freedom[k]]
     driven = muscles.gain[env, k] * (control[0] + share * control[1])
     force = driven + bias[0] + bias[1] * position + bias[2] * velocity
-    work.torque[env, row, part * tree.chains + muscles.freedom[k]] += gear * ti.min(ti.max(force, ends[0]), ends[1])
+    work.torque[env, row, part * tree.chains + muscles.freedom[k]] += gear * ti.min(ends[1], ti.max(ends[0], force))
 
 
 def prepare(muscles: Muscles) -> tuple[Stage, ...]:

@@ -6,7 +6,6 @@ import importlib.util
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,10 @@ from diffsim.physics.articulated.scene import Articulated
 
 __all__ = ["load_mjcf", "load_urdf"]
 
+OLDEST = (4, 0)
+"""Version of the package mujoco that is needed. Before, the inertia of a URDF that ``rpy`` turns is not turned (3.3.7,
+3.12.0), ``<mimic>`` is dropped (3.12.0), or nothing loads at all (3.2.0 to 3.3.0)."""
+
 SOLREF = (TIME_CONSTANT, 1.0)
 """MuJoCo's default: what has it follows from what is moved, as in a scene made in Python."""
 
@@ -30,6 +33,8 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
     that are in ``ignore`` are left out, which an `OmissionWarning` lists. Another integrator than Euler is replaced by
     it, which the warning says, too.
 
+    A `StartWarning` tells of joints that start beyond their limits: those will throw them back.
+
     Args:
         source: path of the file, or its XML; "package:path" is a file that an installed package ships, like
             "gymnasium:envs/mujoco/assets/ant.xml".
@@ -39,7 +44,7 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
-        MissingExtraError: there is no ``mujoco`` package; the extra ``robots`` has it.
+        MissingExtraError: there is no ``mujoco`` package, or one before 4.0; the extra ``robots`` has it.
         InputError: the file cannot be read, or an element of it is not simulated.
     """
     return _load("load_mjcf", source, ignore, changes, motors=False)
@@ -68,6 +73,12 @@ def _load(
         import mujoco
     except ImportError:
         raise MissingExtraError(f"{owner} needs the package mujoco: pip install 'diffsim[robots]'") from None
+    if _version(mujoco) < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise MissingExtraError(
+            f"{owner} needs the package mujoco {needed} or newer, but {mujoco.__version__} is installed, which reads "
+            f"some files wrongly: pip install 'mujoco>={needed}'"
+        )
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     unknown = [name for name in ignore if name not in KINDS]
     if unknown:
@@ -85,7 +96,16 @@ def _load(
     omitted += file.replaced()
     if omitted:
         warnings.warn(f"{owner} left out: " + "; ".join(omitted), OmissionWarning, stacklevel=3)
-    return file.scene(motors=motors, changes=changes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scene = file.scene(motors=motors, changes=changes)
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=3)
+    return scene
+
+
+def _version(mujoco: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", str(mujoco.__version__))[:2])
 
 
 def _compiled(mujoco: Any, owner: str, source: str | Path) -> Any:
@@ -135,8 +155,7 @@ class _File(Reading):
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
             "dt": float(model.opt.timestep),
         }
-        scene = Articulated(**{**made, **changes})
-        return replace(scene, initial_position=model.qpos0) if "initial_position" not in changes else scene
+        return Articulated(**{"initial_position": model.qpos0, **made, **changes})
 
     def _apart(self, one: str, other: str) -> list[tuple[str, str]]:
         """Pairs that never touch, of two bodies; the world is each of its geoms."""

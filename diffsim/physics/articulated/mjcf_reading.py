@@ -76,6 +76,21 @@ class Reading:
         for k in range(int(getattr(self.model, count, 0))):
             yield f"{kind} {self.name(kind, k)!r}", why
 
+    def equalities(self) -> Iterator[tuple[str, str]]:
+        """Equalities; what a URDF says with ``<mimic>`` has no name, so the joint tells which it is."""
+        model, mj = self.model, self.mujoco
+        for k in range(int(model.neq)):
+            named = mj.mj_id2name(model, mj.mjtObj.mjOBJ_EQUALITY, k)
+            if named or int(model.eq_type[k]) != int(mj.mjtEq.mjEQ_JOINT):
+                yield f"equality {self.name('equality', k)!r}", "is not simulated"
+            else:
+                other = int(model.eq_obj2id[k])
+                what = f"follows joint {self.name('joint', other)!r}" if other >= 0 else "is held in place"
+                yield (
+                    f"joint {self.name('joint', model.eq_obj1id[k])!r}",
+                    f"{what} (<mimic>, an equality), which is not simulated",
+                )
+
     def fluid(self) -> Iterator[tuple[str, str]]:
         """What surrounds the robot."""
         option = self.model.opt
@@ -159,7 +174,7 @@ class Reading:
 
 KINDS: dict[str, Callable[[Reading], Iterator[tuple[str, str]]]] = {
     "tendon": lambda file: file.counted("tendon", "ntendon", "is not simulated"),
-    "equality": lambda file: file.counted("equality", "neq", "is not simulated"),
+    "equality": lambda file: file.equalities(),
     "actuator": lambda file: file.odd_actuators(),
     "mesh": lambda file: file.meshes(),
     "pair": lambda file: file.counted("pair", "npair", "is a contact of its own rules, which is not simulated"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import pairs
-from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
+from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
 from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site, members
 from diffsim.physics.articulated.mechanics import mechanics
 from diffsim.physics.articulated.tree import Tree
@@ -51,6 +52,9 @@ class Articulated(Tree, Spec):
 
     Raises:
         InputError: naming the element, what was given and what is allowed.
+
+    Warns:
+        StartWarning: a joint starts beyond its limits, which will throw it back; naming it, where it is and the limits.
     """
 
     kind: ClassVar[str] = "scene"
@@ -157,6 +161,13 @@ class Articulated(Tree, Spec):
             poses=poses,
         )
         self._check_inertias()
+        beyond = "; ".join(beyond_limits(self))
+        if beyond:
+            warnings.warn(
+                f"{beyond}. Limits throw back what is beyond them: give an initial_position within them",
+                StartWarning,
+                stacklevel=4,
+            )
 
     def _check_inertias(self) -> None:
         inertias = joint_inertias(self, self.reference_position)
@@ -243,7 +254,9 @@ class Articulated(Tree, Spec):
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
             values[name] = array(f"Articulated.{name}", value, known[name].shape)
-        return robot_numbers.renewed(self, values)
+        with warnings.catch_warnings():  # told when the scene was made; where a rollout starts is the user's
+            warnings.simplefilter("ignore", StartWarning)
+            return robot_numbers.renewed(self, values)
 
     def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Energy, momentum and orientations in each row of a rollout.

@@ -58,6 +58,7 @@ class Touch:
     overlap: Any  # (env, row, pair) depth [m] and strength, from 0 to 1
     toward: Any  # (env, row, pair) normal, from the first geom to the second
     place_of: Any  # (env, row, pair) of the contact [m]
+    bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
     force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
     point: Any  # (env, row, spot) in the first substep [m]
     contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
@@ -67,6 +68,7 @@ class Touch:
     rounds: int  # spots of two round geoms
     boxes: int  # spots of something round and a box
     couples: int  # of both
+    held: bool  # whether one of a pair does not move
     geoms: int
     felt: int  # geoms that a controller feels
 
@@ -92,6 +94,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     slippery = [all(geoms[g][1].frictionless for g in spot.geoms) for spot in spots]
     kinds = [spot.kind for spot in spots]
     couples = count - kinds.count("plane")
+    moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
+    held = not moving[kinds.count("plane") :].all()
 
     def number(name: str, width: int = 0, elements: int = touched) -> Any:
         return fields.number(f"scene.{name}", elements, width) if spots else None
@@ -115,7 +119,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         corner=fields.integers(np.array([spot.corner for spot in spots], dtype=int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
-        moving=fields.integers((~(still[firsts] | still[seconds])).astype(int) if count else firsts),
+        moving=fields.integers(moving.astype(int)),
         flat=fields.integers(still.astype(int)),
         geom_position=number("geom_position", 3),
         geom_orientation=number("geom_orientation", 4),
@@ -146,6 +150,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
         toward=rows("pair_normal", slots * couples, 3, recorded=False),
         place_of=rows("pair_point", slots * couples, 3, recorded=False),
+        bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
         force=rows("contact_force", count, 3, accumulates=True, per_step=True),
         point=rows("contact_point", count, 3, per_step=True),
         contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
@@ -155,6 +160,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         rounds=kinds.count("round"),
         boxes=kinds.count("box"),
         couples=couples,
+        held=held,
         geoms=touched,
         felt=len(felt),
     )

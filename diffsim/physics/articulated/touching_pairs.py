@@ -84,7 +84,15 @@ def meet_round(touch: ti.template(), tree: ti.template(), motion: ti.template(),
         normal = apart / distance
         touch.overlap[env, row, store] = ti.Vector([near - distance, 1.0])
         touch.toward[env, row, store] = normal
-        touch.place_of[env, row, store] = centre + at[0] * along + (radius - 0.5 * (reach - distance)) * normal
+        to_point = radius - 0.5 * (reach - distance)
+        touch.place_of[env, row, store] = centre + at[0] * along + to_point * normal
+        if ti.static(touch.held):
+            swapped = ti.cast(moved_side(touch, touch.planes + pair), touch.real)
+            still = swapped * other + (1.0 - swapped) * along
+            between_ends = ti.cast(ti.abs(swapped * at[1] + (1.0 - swapped) * at[0]) < 1.0, touch.real)
+            ridge = between_ends / ti.sqrt(still.dot(still) + TINY) * still
+            out = swapped * to_point + (1.0 - swapped) * (distance - to_point)
+            touch.bend[env, row, store] = ti.Vector([ridge[0], ridge[1], ridge[2], 1.0 / distance, out])
     else:
         miss(touch, env, row, store)
 
@@ -94,6 +102,8 @@ def miss(touch: ti.template(), env, row, store):
     touch.overlap[env, row, store] = ti.Vector([-1.0e10, 0.0])
     touch.toward[env, row, store] = ti.Vector([0.0, 0.0, 1.0])
     touch.place_of[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
+    if ti.static(touch.held):
+        touch.bend[env, row, store] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
 
 
 @ti.func
@@ -146,6 +156,14 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
             touch.overlap[env, row, store] = ti.Vector([reach - distance, strength])
             touch.toward[env, row, store] = out_of @ (-apart / distance)
             touch.place_of[env, row, store] = middle + out_of @ face
+            if ti.static(touch.held):
+                swapped = ti.cast(moved_side(touch, spot), touch.real)
+                free = ti.Vector([ti.cast(sides[c] > 0.0, touch.real) for c in ti.static(range(3))])
+                count = free.sum()  # 2 over a face, 1 over an edge, 0 at a corner
+                curved = swapped * ti.cast(count < 1.5, touch.real) / distance
+                ridge = out_of @ (ti.cast(count > 0.5, touch.real) * free)
+                out = (2.0 * swapped - 1.0) * distance
+                touch.bend[env, row, store] = ti.Vector([ridge[0], ridge[1], ridge[2], curved, out])
         else:
             # Inside: out by the nearest face.
             pick = ti.Vector([ti.cast(sides[c] <= least, touch.real) for c in ti.static(range(3))])
@@ -153,6 +171,9 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
             touch.overlap[env, row, store] = ti.Vector([reach + least, strength])
             touch.toward[env, row, store] = out_of @ (-pick * sign)
             touch.place_of[env, row, store] = middle + out_of @ place
+            if ti.static(touch.held):
+                swapped = ti.cast(moved_side(touch, spot), touch.real)
+                touch.bend[env, row, store] = ti.Vector([0.0, 0.0, 0.0, 0.0, (swapped - 1.0) * TINY])
     else:
         miss(touch, env, row, store)
 
@@ -161,6 +182,29 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
 def moved_side(touch: ti.template(), spot):
     """1 if the first geom of a pair is the one that is pushed, because the second does not move; else 0."""
     return touch.flat[touch.second[spot]]
+
+
+@ti.func
+def carry_over(touch: ti.template(), env, row, element, speed, arm, normal):
+    """How the velocity of a link changes where it touches something that stands still, at no spatial acceleration.
+
+    What is round moves the point along with its centre, and turns the normal on what is not flat; of a box that moves
+    over something round, the point stays there and the normal turns with the box.
+
+    Args:
+        touch, env, row, element: which pair.
+        speed: spatial velocity of the link.
+        arm: (3,) of the point of contact [m].
+        normal: (3,) towards the link.
+    """
+    bend = touch.bend[env, row, element]
+    ridge = ti.Vector([bend[0], bend[1], bend[2]])  # along which the normal does not turn
+    spin = angular(speed)
+    centre = linear(speed) + spin.cross(arm + bend[4] * normal)
+    turning = bend[3] * (centre - normal.dot(centre) * normal - ridge.dot(centre) * ridge)
+    point = linear(speed) + spin.cross(arm)
+    side = 2.0 * ti.cast(bend[4] >= 0.0, touch.real) - 1.0
+    return side * spin.cross(centre - bend[4] * turning) + turning.dot(point) * normal
 
 
 @ti.func
@@ -188,6 +232,9 @@ def push_apart(
     velocity = linear(speed) + angular(speed).cross(arm) - linear(against) - angular(against).cross(other_arm)
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
+    carried = ti.Vector([0.0, 0.0, 0.0])
+    if ti.static(touch.held):
+        carried = carry_over(touch, env, row, element, speed, arm, normal)
     push(
         touch,
         tree,
@@ -201,6 +248,7 @@ def push_apart(
         normal,
         overlap[0],
         velocity,
+        carried,
         overlap[1],
         fixed,
         other,

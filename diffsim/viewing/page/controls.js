@@ -89,11 +89,12 @@ function caption(clip, data) {
 }
 
 function legend(still) {
-  const rows = (still.legend || []).map(([low, high]) => {
+  const rows = still.legend.map((colouring) => {
     const row = document.createElement("div");
     const scale = document.createElement("i");
-    const colours = Array.from({ length: 9 }, (_, k) => muscle(k / 4 - 1));
+    const colours = Array.from({ length: 9 }, (_, k) => tableOf(colouring)[32 * k].hex);
     scale.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+    const [low, high] = colouring.ends;
     row.append(low, scale, high);
     return row;
   });

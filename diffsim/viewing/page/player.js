@@ -100,19 +100,8 @@ class Player {
   // Everything that moves, at the time shown.
   pose() {
     const { clip } = this;
-    const { still } = clip;
-    const size = still.dimension;
     const row = clip.rowAt(this.time);
-    const pose = { points: [], bodies: [], rotations: [], arrows: [], moving: this.playing };
-    if (clip.has("points")) pose.points = places(clip.at("points", row), size);
-    if (clip.has("places")) {
-      const at = places(clip.at("places", row), size);
-      const turns = places(clip.at("turns", row), size === 2 ? 1 : 4);
-      if (size === 2) pose.bodies = at.map((place, k) => [...place, ...turns[k]]);
-      else [pose.bodies, pose.rotations] = [at, turns.map(rotationOf)];
-    }
-    if (clip.has("arrows")) pose.arrows = places(clip.at("arrows", row, true), 2 * size);
-    pose.levels = levels(still, clip.has("actuation") ? clip.at("actuation", row, true) : null);
+    const pose = { poses: posesOf(clip, row), moving: this.playing };
     if (clip.has("track")) {
       pose.track = Array.from(clip.at("track", row));
       pose.way = plus(Array.from(clip.at("track", clip.rows - 1)), Array.from(clip.at("track", 0)), -1);
@@ -134,9 +123,9 @@ class Player {
     context.fillRect(0, 0, width, height);
     const pose = this.pose();
     camera.fit(width, height, pose.track);
-    const brush = new Brush(context, width, height);
-    if (camera.flat) paintFlat(brush, camera, still, pose);
-    else paintSpace(brush, camera, still, pose, ratio);
+    const canvas = new Canvas(context, width, height);
+    if (camera.flat) paintFlat(canvas, camera, still, pose);
+    else paintSpace(canvas, camera, still, pose, ratio);
     this.changed("time");
   }
 }

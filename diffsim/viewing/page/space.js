@@ -4,35 +4,39 @@ const SHADES = 16;
 const layers = new Layers();
 let quality = 1; // samples per pixel, fewer where the machine is slow
 
-function paintSpace(brush, view, still, pose, ratio) {
+function paintSpace(canvas, view, still, pose, ratio) {
   const [low, high] = bounds(still.box).map((corner) => (pose.track ? plus(corner, pose.track) : corner));
-  paintSquares(brush, view, still, still.floor, low, high);
-  for (const wall of still.walls || []) {
-    if (dot(wall.normal, view.axes[2]) > 0) paintSquares(brush, view, still, { ...wall, solid: false }, low, high, still.floor);
+  paintSquares(canvas, view, still, still.floor, low, high);
+  for (const wall of still.walls) {
+    if (dot(wall.normal, view.axes[2]) > 0) paintSquares(canvas, view, still, { ...wall, solid: false }, low, high, still.floor);
   }
-  if (still.follows) paintMarks(brush, view, still, low, high, pose.way);
-  else paintGoals(brush, view, still);
-  const solids = solidsOf(still, pose);
-  if (still.floor.solid) {
-    paintShadows(brush, view, still.floor, solids);
-    paintThinShadow(brush, view, still, pose.points);
+  if (still.follows) paintMarks(canvas, view, still, low, high, pose.way);
+  else paintGoals(canvas, view, still);
+  const { poses } = pose;
+  paintFilled(canvas, view, still, poses);
+  const solids = solidsOf(poses);
+  if (still.floor.solid && still.floor.shadows) {
+    paintShadows(canvas, view, still.floor, solids);
+    paintThinShadows(canvas, view, still.floor, poses);
   }
-  paintPoints(brush, view, still, pose.points, pose.levels);
   if (solids.length) {
     const began = performance.now();
-    layers.begin(view, brush.width, brush.height, Math.min(ratio, 2) * quality);
-    layers.paint(solids, still.floor, 1.3 * brush.unit);
-    layers.put(brush.context, brush.width, brush.height);
+    layers.begin(view, canvas.width, canvas.height, Math.min(ratio, 2) * quality);
+    layers.paint(solids, still.floor, 1.3 * canvas.unit);
+    layers.put(canvas.context, canvas.width, canvas.height);
     const took = performance.now() - began;
     if (pose.moving && took > 30 && quality > 0.5) quality *= 0.85;
     if (!pose.moving) quality = 1;
   } else layers.wipe();
-  paintJoints(brush, view, still, pose);
-  paintForces(brush, view, still, pose);
+  paintNets(canvas, view, still, poses, solids.length ? (pixel) => layers.hidden(pixel, 0) : null);
+  const thick = Math.max(0, ...(poses.bodies || []).map(({ element }) => element.width));
+  for (const joints of poses.joints || []) paintHinges(canvas, view, joints, thick);
+  for (const sites of poses.sites || []) paintSites(canvas, view, sites, thick);
+  for (const arrows of poses.arrows || []) paintForces(canvas, view, arrows, thick);
 }
 
 // Every other square of a plane, paler with the distance from what is there.
-function paintSquares(brush, view, still, floor, low, high, above) {
+function paintSquares(canvas, view, still, floor, low, high, above) {
   const [u, v] = tangents(floor);
   const corners = boxCorners(low, high);
   const flat = corners.map((p) => [dot(p, u), dot(p, v)]);
@@ -56,17 +60,17 @@ function paintSquares(brush, view, still, floor, low, high, above) {
       const at = (p, q) => plus(plus(base, u, step * (i + p)), v, step * (j + q));
       if (above && gap(above, at(0.5, 0.5)) <= 0) continue;
       const quad = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([p, q]) => view.project(at(p, q)));
-      if (fine(...quad)) brush.fill(quad, hex(full.map((value, c) => share * value + (1 - share) * sky[c])));
+      if (fine(...quad)) canvas.fill(quad, hex(full.map((value, c) => share * value + (1 - share) * sky[c])));
     }
   }
   if (!still.follows && !above) {
     const words = step >= 0.01 ? `squares of ${step} m` : `squares of ${1000 * step} mm`;
-    brush.text(words, [16, brush.height - 26], named("ruler"), "left");
+    canvas.text(words, [16, canvas.height - 26], named("ruler"), "left");
   }
 }
 
 // How far something has come, along the side of its way.
-function paintMarks(brush, view, still, low, high, way) {
+function paintMarks(canvas, view, still, low, high, way) {
   const floor = still.floor;
   const axes = tangents(floor);
   const first = Math.abs(dot(axes[1], way)) > Math.abs(dot(axes[0], way)) ? 1 : 0;
@@ -75,20 +79,20 @@ function paintMarks(brush, view, still, low, high, way) {
   if (dot(across, view.axes[2]) < 0) across = across.map((value) => -value);
   const size = Math.max(...high.map((value, k) => value - low[k])) || 1;
   const middle = low.map((value, k) => 0.5 * (value + high[k]));
-  const every = roundStep((105 * brush.unit) / view.scale);
+  const every = roundStep((105 * canvas.unit) / view.scale);
   const half = high.reduce((sum, value, k) => sum + 0.5 * (value - low[k]) * Math.abs(across[k]), 0);
   const lane = dot(middle, across) + half + 0.07 * size;
   const here = dot(middle, along);
-  const reach = (1.2 * brush.width) / view.scale;
+  const reach = (1.2 * canvas.width) / view.scale;
   for (let k = Math.ceil((here - reach) / every); k * every <= here + reach; k++) {
     const at = plus(plus(plus([0, 0, 0], floor.normal, floor.height), across, lane), along, k * every);
     const [one, other, text] = [-0.045, 0.045, 0.085].map((share) => view.project(plus(at, across, share * size)));
     if (!fine(one, other, text)) continue;
-    const edge = Math.min(text[0], brush.width - text[0]) / 60;
-    if (edge < 0.3 || text[1] > brush.height - 16) continue;
+    const edge = Math.min(text[0], canvas.width - text[0]) / 60;
+    if (edge < 0.3 || text[1] > canvas.height - 16) continue;
     const colour = mix(named("sky"), named("ruler"), Math.min(edge - 0.3, 1));
-    brush.stroke([one, other], colour, 1.4 * brush.unit);
-    brush.text(metres(k * every, every), text, colour);
+    canvas.stroke([one, other], colour, 1.4 * canvas.unit);
+    canvas.text(metres(k * every, every), text, colour);
   }
 }
 
@@ -109,18 +113,22 @@ function tangents(floor) {
 }
 
 // All parts of bodies and of the world where they are now.
-function solidsOf(still, pose) {
+function solidsOf(poses) {
   const found = [];
-  const add = (part, place, rotation) => {
+  const add = (part, place, rotation, fill) => {
     const own = (part.rotation ||= rotationOf(part.turn));
     found.push({
-      shape: part.shape, size: part.size, alpha: part.alpha, fill: tint(part.fill), edge: tint(part.edge),
+      shape: part.shape, size: part.size, alpha: fill === null ? 0 : part.alpha, fill: fill || tint(part.fill), edge: tint(part.edge),
       centre: place ? plus(place, times(rotation, part.at)) : part.at,
       rotation: place ? product(rotation, own) : own,
     });
   };
-  (still.bodies || []).forEach((parts, k) => parts.forEach((part) => add(part, pose.bodies[k], pose.rotations[k])));
-  (still.fixed || []).forEach((part) => add(part, null, null));
+  for (const pose of poses.bodies || []) {
+    const { element, bodies, rotations } = pose;
+    const colours = element.colour ? coloursOf(pose, bodies.length) : [];
+    element.parts.forEach((parts, k) => parts.forEach((part) => add(part, bodies[k], rotations[k], colours[k])));
+  }
+  for (const { element } of poses.fixed || []) element.parts.forEach((part) => add(part, null, null));
   return found;
 }
 
@@ -152,7 +160,7 @@ function cast(floor, point) {
 }
 
 // Softer the higher a solid is; where shadows overlap they are one.
-function paintShadows(brush, view, floor, solids) {
+function paintShadows(canvas, view, floor, solids) {
   const [u, v] = tangents(floor);
   const light = dot(floor.normal, LIGHT) < 0.2 ? floor.normal : LIGHT;
   const up = dot(floor.normal, light);
@@ -172,7 +180,7 @@ function paintShadows(brush, view, floor, solids) {
     const outer = feet.map((p, k) => view.project(plus(p, around[k], soft)));
     if (fine(...pixels, ...outer)) casts.push({ pixels, outer, thin, soft });
   }
-  const context = brush.context;
+  const context = canvas.context;
   context.fillStyle = faded(named("shadow"), theme.dark ? 0.05 : 0.032);
   for (let layer = -6; layer <= 6; layer++) {
     context.beginPath();
@@ -191,63 +199,39 @@ function paintShadows(brush, view, floor, solids) {
   }
 }
 
-// Of springs and their flesh.
-function paintThinShadow(brush, view, still, points) {
-  if (!still.lines || !points.length) return;
-  const feet = points.map((p) => view.project(cast(still.floor, p)));
-  const context = brush.context;
-  context.beginPath();
-  if (still.flesh.length) {
-    for (const corner of still.flesh) {
-      const [a, b, c] = corner.map((k) => feet[k]);
-      if (!fine(a, b, c)) continue;
-      const turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0;
-      context.moveTo(a[0], a[1]);
-      for (const [x, y] of turn ? [b, c] : [c, b]) context.lineTo(x, y);
-      context.closePath();
-    }
-    context.fillStyle = faded(named("shadow"), theme.dark ? 0.5 : 0.3);
-    context.fill();
-    return;
-  }
-  for (const [a, b] of still.lines.ends) {
-    if (!fine(feet[a], feet[b])) continue;
-    context.moveTo(feet[a][0], feet[a][1]);
-    context.lineTo(feet[b][0], feet[b][1]);
-  }
-  context.strokeStyle = faded(named("shadow"), 0.22);
-  context.lineWidth = 1.6 * brush.unit;
-  context.stroke();
+function onBody({ bodies, rotations }, body, at) {
+  return body < 0 ? at : plus(bodies[body], times(rotations[body], at));
 }
 
-// Dots in the colours of motors, and sites, where nothing hides them.
-function paintJoints(brush, view, still, pose) {
-  if (view.flat || !still.bodies) return;
-  const { unit } = brush;
-  const thick = still.width || 0;
+// Dots in the colours of motors, where nothing hides them.
+function paintHinges(canvas, view, pose, thick) {
+  const { unit } = canvas;
   const size = Math.min(Math.max(0.9 * thick * view.scale, 3.6 * unit), 9 * unit);
-  const of = (body, at) => (body < 0 ? at : plus(pose.bodies[body], times(pose.rotations[body], at)));
-  for (const joint of still.joints || []) {
-    const pixel = view.project(of(joint.body, joint.at));
-    if (!fine(pixel) || layers.hidden(pixel, 1.6 * thick)) continue;
-    const level = joint.motors.reduce((most, k) => (Math.abs(pose.levels[k]) > Math.abs(most) ? pose.levels[k] : most), 0);
-    brush.disc(pixel, size, faded(theme.names.point, 0.8));
-    brush.disc(pixel, size - 2 * unit, joint.motors.length ? muscle(level) : theme.names.sky);
-  }
-  for (const [body, ...at] of still.sites || []) {
-    const pixel = view.project(of(body, at));
-    if (!fine(pixel) || layers.hidden(pixel, 2 * thick)) continue;
-    brush.disc(pixel, 4 * unit, named("point"));
-    brush.disc(pixel, 2 * unit, named("sky"));
-  }
+  const colours = new Map(pose.levels);
+  pose.element.joints.forEach((joint, k) => {
+    const pixel = view.project(onBody(pose, joint.bodies[0], joint.anchors[0]));
+    if (!fine(pixel) || layers.hidden(pixel, 1.6 * thick)) return;
+    canvas.disc(pixel, size, faded(theme.names.point, 0.8));
+    canvas.disc(pixel, size - 2 * unit, colours.get(k) || theme.names.sky);
+  });
 }
 
-function paintForces(brush, view, still, pose) {
-  for (const [x, y, z, u, v, w] of pose.arrows) {
+function paintSites(canvas, view, pose, thick) {
+  const { unit } = canvas;
+  pose.element.owners.forEach((body, k) => {
+    const pixel = view.project(onBody(pose, body, pose.element.at[k]));
+    if (!fine(pixel) || layers.hidden(pixel, 2 * thick)) return;
+    canvas.disc(pixel, 4 * unit, named("point"));
+    canvas.disc(pixel, 2 * unit, named("sky"));
+  });
+}
+
+function paintForces(canvas, view, { element, arrows }, thick) {
+  for (const [x, y, z, u, v, w] of arrows) {
     const tail = view.project([x, y, z]);
     const tip = view.project([x + u, y + v, z + w]);
     if (!fine(tail, tip)) continue;
-    const behind = layers.hidden(tail, 2.5 * (still.width || 0));
-    brush.arrow(tail, tip, faded(named("contact"), behind ? 0.25 : 0.85));
+    const behind = layers.hidden(tail, 2.5 * thick);
+    canvas.arrow(tail, tip, faded(tint(element.colour), behind ? 0.25 : 0.85));
   }
 }

@@ -42,11 +42,35 @@ function faded(colour, opacity) {
   return `rgb(${rgb(colour).join(" ")} / ${opacity})`;
 }
 
-// What is asked of a muscle or motor, from -1 to 1: mixed as squares, which is near to mixing light.
-function muscle(level) {
-  const k = Number.isFinite(level) ? Math.max(-1, Math.min(1, level)) : 0;
-  const end = rgb(named(k < 0 ? "contracted" : "extended"));
-  const rest = rgb(named("resting"));
-  const share = Math.abs(k);
-  return hex(rest.map((value, c) => Math.sqrt((1 - share) * value ** 2 + share * end[c] ** 2)));
+const tables = new WeakMap();
+
+// The 257 colours of a scale from low to high, {hex, rgb} each; mixed as squares, which is near to mixing light.
+function tableOf(scale) {
+  const known = tables.get(scale);
+  if (known && known.dark === theme.dark) return known.colours;
+  const knots = scale.colours.map((colour) => rgb(tint(colour)));
+  const colours = Array.from({ length: 257 }, (_, k) => {
+    const at = (k / 256) * (knots.length - 1);
+    const first = Math.min(Math.floor(at), knots.length - 2);
+    const share = at - first;
+    const mixed = knots[first].map((value, c) => Math.sqrt((1 - share) * value ** 2 + share * knots[first + 1][c] ** 2));
+    return { hex: hex(mixed), rgb: mixed };
+  });
+  tables.set(scale, { dark: theme.dark, colours });
+  return colours;
+}
+
+// The colour of a number; null of one that is not there.
+function shade(scale, value) {
+  if (Number.isNaN(value)) return null;
+  const share = Math.max(0, Math.min((value - scale.low) / (scale.high - scale.low), 1));
+  return tableOf(scale)[Math.round(256 * share)];
+}
+
+const asking = { low: -1, high: 1, colours: [] };
+
+// What is asked of an actuator, from -1 to 1.
+function asked(level) {
+  if (!asking.colours.length) asking.colours = ["contracted", "resting", "extended"].map((name) => theme.names[name]);
+  return shade(asking, Number.isFinite(level) ? level : 0).hex;
 }

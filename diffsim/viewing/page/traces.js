@@ -127,7 +127,7 @@ class Traces {
     for (let k = 0, to = 0; k < columns; k++) {
       for (let row = 0; row < rows; row++, to += 4) {
         const value = values[k * rows + row] * (k < gains.length ? gains[k] : 1);
-        const colour = rgb(muscle(value));
+        const colour = rgb(asked(value));
         image.data.set([...colour, 255], to);
       }
     }

@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 import pytest
 
-from diffsim.errors import InputError, MissingExtraError, OmissionWarning
+from diffsim.errors import InputError, MissingExtraError, OmissionWarning, StartWarning
 from diffsim.physics.articulated.kinematics import forward_kinematics, joint_inertias, mass_matrix
 from diffsim.physics.articulated.mjcf import load_mjcf, load_urdf
+from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
 
 from ... import gymnasium_robots as gym
@@ -308,6 +309,53 @@ def test_without_the_package_the_extra_is_named(load, monkeypatch):
         load(xml())
 
 
+@pytest.mark.parametrize("load", [load_mjcf, load_urdf])
+@pytest.mark.parametrize("version", ["3.2.0", "3.3.7", "3.12.0"])
+def test_a_version_that_reads_files_wrongly_is_refused_in_words(load, version, monkeypatch):
+    monkeypatch.setattr(mujoco, "__version__", version)
+    words = rf"{load.__name__} needs the package mujoco 4.0 or newer, but {version} is installed.*'mujoco>=4.0'"
+    with pytest.raises(MissingExtraError, match=words):
+        load(xml())
+
+
+@pytest.mark.parametrize("version", ["4.0.0", "4.1", "10.2.1.dev3"])
+def test_newer_versions_are_taken(version, monkeypatch):
+    monkeypatch.setattr(mujoco, "__version__", version)
+    assert isinstance(load_mjcf(xml()), Articulated)
+
+
+def test_extras_ask_for_the_version_that_is_needed():
+    from pathlib import Path
+
+    from diffsim.physics.articulated.mjcf import OLDEST
+
+    text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    assert f'"mujoco>={OLDEST[0]}.{OLDEST[1]}"' in text
+
+
+LIMITED = {
+    "a hinge": ('range="47 313"', r"joint 'hip' starts at 0, but its limits are 0.8203 to 5.463"),
+    "a slide": ('type="slide" range="-2 -1"', r"joint 'hip' starts at 0, but its limits are -2 to -1"),
+    "a hinge with a reference": ('range="-30 30" ref="40"', r"joint 'hip' starts at 0.6981, but its limits are"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITED)
+def test_a_start_beyond_the_limits_is_said(case):
+    joint, words = LIMITED[case]
+    with pytest.warns(StartWarning, match=rf"{words}.*initial_position within them") as warned:
+        scene = load_mjcf(xml(joint=joint))
+    assert warned[0].filename == __file__
+    inside = scene.joints[0].limits.mean()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_mjcf(xml(joint=joint), initial_position=[inside])
+        load_mjcf(xml(joint=joint), limits=False)
+        scene.with_numbers({"gravity": np.zeros(3)})
+    with pytest.warns(StartWarning, match="joint 'hip'"):
+        load_mjcf(xml(joint=joint, bottom='<keyframe><key name="odd" qpos="9"/></keyframe>')).posed("odd")
+
+
 # What is read
 
 
@@ -402,9 +450,9 @@ def test_exclude_keeps_bodies_apart_and_the_world_is_one(other):
 
 
 def test_changes_are_of_the_scene():
-    scene = load_mjcf(xml(joint='range="0 1"'), dt=0.01, substeps=5, contacts=False, initial_position=[0.5])
+    scene = load_mjcf(xml(joint='range="0 1"'), dt=0.01, substeps=5, contacts=False, initial_position=[0.01])
     assert (scene.dt, scene.substeps, scene.contacts) == (0.01, 5, False)
-    assert scene.initial_position.tolist() == [0.5]
+    assert scene.initial_position.tolist() == [0.01]
 
 
 # URDF
@@ -461,6 +509,26 @@ def test_efforts_of_a_urdf_become_motors():
     ]
     assert all(motor.control_range.tolist() == [-1, 1] for motor in motors)
     assert load_urdf(URDF, motors=False).actuators == ()
+
+
+def test_the_inertia_of_a_urdf_is_turned_as_it_says():
+    """A quarter turn about x: what was about y is about z."""
+    turned = URDF.replace('<inertial><origin xyz="0 0 0.2"/>', '<inertial><origin rpy="1.5707963267948966 0 0"/>')
+    link = load_urdf(turned).links[1]
+    axes = rotation_of(link.inertia_orientation)
+    found = axes @ np.diag(link.inertia) @ axes.T
+    assert found == pytest.approx(np.array([[0.1, 0, 0.01], [0, 0.15, 0], [0.01, 0, 0.2]]), abs=1e-12)
+
+
+MIMIC = URDF.replace('<limit lower="0"', '<mimic joint="shoulder" multiplier="-1"/><limit lower="0"')
+
+
+def test_what_mimics_a_joint_is_refused_by_its_name():
+    words = r"load_urdf: joint 'rail' follows joint 'shoulder' \(<mimic>, an equality\), which is not simulated"
+    with pytest.raises(InputError, match=words):
+        load_urdf(MIMIC)
+    with pytest.warns(OmissionWarning, match=r"joint 'rail' follows joint 'shoulder'"):
+        load_urdf(MIMIC, ignore="equality")
 
 
 def test_links_of_a_urdf_are_where_it_says():

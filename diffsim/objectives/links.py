@@ -1,4 +1,4 @@
-"""What the objectives for robots share."""
+"""What objectives of robots share: a link by its name, and the span of time that counts."""
 
 from typing import Any
 

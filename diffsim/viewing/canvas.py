@@ -23,7 +23,10 @@ from PIL import Image, ImageDraw, ImageFont
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["Brush", "Outlines"]
+__all__ = ["Canvas", "Outlines"]
+
+# A collection of one path is drawn as a marker, whose place is rounded to whole pixels; of two it is not.
+NOTHING = Path(np.zeros((0, 2)))
 
 
 class Outlines:
@@ -42,7 +45,7 @@ class Outlines:
         self.paths = [Path(self.corners[start:end]) for start, end in pairwise(ends)]
 
 
-class Brush:
+class Canvas:
     """A canvas and what is needed to paint on it; pixels count from the lower left.
 
     Attributes:
@@ -146,7 +149,7 @@ class Brush:
         self._ends[:count] = ends
         # Agg drops a line of no length, cap and all.
         self._ends[:count, 1, 0] += 1e-3
-        self._strokes.set_paths(self._paths[:count])
+        self._strokes.set_paths(self._paths[:count] if count > 1 else [self._paths[0], NOTHING])
         self._strokes.set_edgecolor(colours)
         self._strokes.set_linewidth(widths)
         self._strokes.draw(self._renderer)
@@ -166,7 +169,7 @@ class Brush:
         """
         if not outlines.paths:
             return
-        self._outlines.set_paths(outlines.paths)
+        self._outlines.set_paths(outlines.paths if len(outlines.paths) > 1 else [*outlines.paths, NOTHING])
         self._outlines.set_facecolor(faces)
         self._outlines.set_edgecolor(edges)
         self._outlines.set_linewidth(widths)
@@ -207,6 +210,10 @@ class Brush:
         if letters.size:
             x, y = round(at[0]) + left, self.size[1] - round(at[1]) + top
             self._blend(letters, x, y, 255.0 * rgba(colour)[:3])
+
+    def width_of(self, words: str, size: float) -> float:
+        """Of words in letters of that size [pixels]."""
+        return float(_letters(words, max(round(size), 8), "ls", False)[0].shape[1])
 
     def paste(self, colour: np.ndarray, coverage: np.ndarray, corner: tuple[int, int]) -> None:
         """A picture with soft edges, over what is there.

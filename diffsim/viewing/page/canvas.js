@@ -1,11 +1,11 @@
 // Strokes, discs and areas in pixels, and what pictures in two and three dimensions have in common.
 
-class Brush {
+class Canvas {
   constructor(context, width, height) {
     this.context = context;
     this.width = width;
     this.height = height;
-    // Widths and letters are given for a picture of 512 by 512, as in diffsim/viewing/brush.py.
+    // Widths and letters are given for a picture of 512 by 512, as in diffsim/viewing/canvas.py.
     this.unit = Math.min(Math.sqrt(width * height), 1.15 * height, 1.15 * width) / 512;
     this.unit = Math.max(this.unit, 0.6);
     context.lineCap = "round";
@@ -50,7 +50,7 @@ class Brush {
     context.fillText(words, place[0], place[1]);
   }
 
-  // An arrow from a dot, as in diffsim/viewing/drawings/contacts.py.
+  // An arrow from a dot, as in diffsim/viewing/painting/arrows.py.
   arrow(tail, tip, colour) {
     const unit = this.unit;
     const way = [tip[0] - tail[0], tip[1] - tail[1]];
@@ -105,78 +105,16 @@ function places(flat, size) {
   return found;
 }
 
-// What is asked of each actuator, from -1 to 1 as its colour tells.
-function levels(still, asked) {
-  return (still.gains || []).map((gain, k) => (asked && k < asked.length ? gain * asked[k] : 0));
-}
-
-function paintGoals(brush, view, still) {
+function paintGoals(canvas, view, still) {
   for (const goal of still.goals) {
     const at = view.project(goal);
     if (!fine(at)) continue;
     if (!view.flat) {
       const below = view.project(foot(still.floor, goal));
-      brush.stroke([below, at], faded(named("goal"), 0.5), 1.4 * brush.unit);
-      brush.disc(below, 6 * brush.unit, faded(named("goal"), 0.5));
+      canvas.stroke([below, at], faded(named("goal"), 0.5), 1.4 * canvas.unit);
+      canvas.disc(below, 6 * canvas.unit, faded(named("goal"), 0.5));
     }
     const colours = [named("goal"), named("sky"), named("goal")];
-    [21, 16, 9].forEach((size, k) => brush.disc(at, size * brush.unit, colours[k]));
-  }
-}
-
-// Springs and points, the far ones first; see diffsim/viewing/drawings/mass_spring.py.
-function paintPoints(brush, view, still, points, level) {
-  if (!still.points) return;
-  const { unit } = brush;
-  const lines = still.lines || { ends: [], driven: [], actuators: [], length: 0 };
-  const flat = view.flat;
-  const width = Math.min(Math.max((lines.length * view.scale) / (flat ? 10 : 16), 1.2 * unit), 4.5 * unit);
-  const pixels = points.map((point) => view.project(point));
-  const context = brush.context;
-  context.beginPath();
-  for (const corner of still.flesh || []) {
-    const [a, b, c] = corner.map((k) => pixels[k]);
-    if (!fine(a, b, c)) continue;
-    const turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0; // all one way round
-    context.moveTo(a[0], a[1]);
-    for (const [x, y] of turn ? [b, c] : [c, b]) context.lineTo(x, y);
-    context.closePath();
-  }
-  context.fillStyle = named("flesh");
-  context.fill();
-  const passive = named("passive");
-  const colours = lines.ends.map(() => passive);
-  const widths = lines.ends.map(() => (flat ? width : 0.6 * width));
-  lines.driven.forEach((line, k) => {
-    colours[line] = muscle(level[lines.actuators[k]]);
-    widths[line] = 1.5 * width;
-  });
-  const diameter = still.points.ball ? 14 * unit : 2.1 * width;
-  const pinned = new Set(still.points.pinned);
-  const strokes = lines.ends.map(([a, b], k) => ({
-    ends: [pixels[a], pixels[b]], colour: colours[k], width: widths[k], near: 0.5 * (pixels[a][2] + pixels[b][2]),
-  }));
-  pixels.forEach((at, k) => {
-    const colour = named(pinned.has(k) ? "pinned" : "point");
-    strokes.push({ ends: [at], colour, width: diameter, near: at[2] });
-  });
-  const seen = strokes.filter((stroke) => fine(...stroke.ends));
-  if (!flat) byDepth(seen);
-  for (const { ends, colour, width: wide } of seen) {
-    if (ends.length === 1) brush.disc(ends[0], wide, colour);
-    else brush.stroke(ends, colour, wide);
-  }
-}
-
-// The far ones first and paler.
-function byDepth(strokes) {
-  strokes.sort((a, b) => a.near - b.near);
-  if (!strokes.length) return;
-  const high = strokes[strokes.length - 1].near;
-  const span = high - strokes[0].near || 1;
-  for (const stroke of strokes) {
-    const haze = 0.62 * Math.min(Math.max((high - stroke.near) / span, 0), 1);
-    stroke.colour = mix(stroke.colour, named("flesh"), haze);
-    stroke.width *= 1 - 0.35 * haze;
+    [21, 16, 9].forEach((size, k) => canvas.disc(at, size * canvas.unit, colours[k]));
   }
 }

@@ -1,0 +1,269 @@
+"""An executor of small kernels that know no sizes: a few stages each, launched one after the other from Python.
+
+They compile in a fraction of the time of one kernel of everything, whose cost grows with the square of what is in it;
+and a kernel that was read once in this process, or that Taichi's cache has, serves every simulation with the same
+stages and the same structure of records (`diffsim.engine.abstract`). Values and gradients have the bits of `fused`. For
+a CPU, where kernels and NumPy share the fields' memory.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+from taichi.lang import impl
+
+from diffsim.engine.abstract import Binding, Structure
+from diffsim.engine.mentions import Mentions, arguments_of
+from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
+from diffsim.engine.stages import Passes, Stage, Steps
+from diffsim.waiting import Work
+
+__all__ = ["staged"]
+
+_HEAVY = 600
+"""Nodes of syntax trees that a kernel of several stages may have. More compile longer, fewer cost launches: about 3 us
+each, forward and in reverse."""
+
+_FIXED = 3  # whole numbers of each kernel before those of its stages: environments, passes, the pass of this launch
+
+
+class _Known:
+    """Kernels of this process, by what they are made of; those of another start of Taichi are forgotten."""
+
+    def __init__(self) -> None:
+        self._program: Any = None
+        self._found: dict[Any, Compiled | Exception] = {}
+
+    def __call__(self, key: Any, make: Callable[[], Compiled]) -> Compiled:
+        """The kernel of this key, made if it is not known; what could not be made raises the same again."""
+        program = impl.get_runtime().prog
+        if program is not self._program:
+            self._program, self._found = program, {}
+        if key not in self._found:
+            try:
+                self._found[key] = make()
+            except Exception as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+_known = _Known()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Stages that share a kernel.
+
+    Attributes:
+        stages: in the order in which they act.
+        passes: how often they take turns within the kernel; 0: once in a launch, which is told its pass.
+    """
+
+    stages: tuple[Stage, ...]
+    passes: int = 1
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether any of them is."""
+        return any(stage.differentiable for stage in self.stages)
+
+
+def _grouped(steps: Steps | Sequence[Stage]) -> list[tuple[_Group, int]]:
+    """Groups in the order in which they are launched, and the pass of each launch."""
+    found: list[tuple[_Group, int]] = []
+    open_group: list[Stage] = []
+
+    def close() -> None:
+        if open_group:
+            found.append((_Group(tuple(open_group)), 0))
+            open_group.clear()
+
+    for entry in steps:
+        stages = entry.stages if isinstance(entry, Passes) else (entry,)
+        stages = tuple(stage for stage in stages if stage.elements)
+        if isinstance(entry, Passes):
+            close()
+            if _weight(stages) <= _HEAVY:
+                found += [(_Group(stages, entry.count), 0)] if stages else []
+            else:
+                found += [(_Group((stage,), 0), turn) for turn in range(entry.count) for stage in stages]
+            continue
+        for stage in stages:
+            alike = not open_group or open_group[0].differentiable == stage.differentiable
+            if not alike or _weight((*open_group, stage)) > _HEAVY:
+                close()
+            open_group.append(stage)
+    close()
+    return found
+
+
+def _weight(stages: Sequence[Stage]) -> int:
+    return sum(Mentions.of(stage.function).weight for stage in stages)
+
+
+class _Kernel:
+    """The kernel of a group, with the memory and the sizes of one simulation."""
+
+    def __init__(self, group: _Group, fields: Any):
+        self._group, self._fields = group, fields
+        mentions = [Mentions.of(stage.function) for stage in group.stages]
+        names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
+        self._structure = self._abstract(names, fixed)
+
+    def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
+        given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
+        return Structure([self._fields.clock, *given], names, fixed, self._stored, self._fields.beds.place_of)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether there is anything to differentiate."""
+        pools = [self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools]
+        return self._group.differentiable and any(pool.gradient for pool in pools)
+
+    def launch(self, turn: int, *, reverse: bool) -> Launch:
+        """A launch, in pass ``turn``."""
+        try:
+            compiled = self._compiled(reverse)
+        except Exception:
+            # A whole number must be known beforehand after all; or, with all of them known, the error is the stage's.
+            self._structure = self._abstract(None, None)
+            compiled = self._compiled(reverse)
+        group, beds = self._group, self._fields.beds
+        own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
+        memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
+        return compiled.launch(memory, [*own, *self._structure.integers])
+
+    def _compiled(self, reverse: bool) -> Compiled:
+        group, structure = self._group, self._structure
+        pools = tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in structure.pools)
+        functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
+        turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
+        key = (self._fields.real, functions, turns, pools, structure.key, reverse)
+
+        def make() -> Compiled:
+            integers = _FIXED + len(group.stages) + len(structure.integers)
+            return kernel(pools, integers, lambda *given: self._body(*given, reverse=reverse), reverse=reverse)
+
+        return _known(key, make)
+
+    def _body(self, pools: list[Any], numbers: list[Any], *, reverse: bool) -> None:
+        """Environments outside, then turns, then elements, as in `fused`; the row and the step stand in memory."""
+        group, stages = self._group, self._group.stages
+        envs, passes, turn = numbers[:_FIXED]
+        elements = numbers[_FIXED : _FIXED + len(stages)]
+
+        def act(k: int, env: Any, before: Any) -> None:
+            def on(element: Any) -> None:
+                binding = Binding(pools, numbers[_FIXED + len(stages) :])
+                clock = self._structure.bound(0, binding)
+                records = self._structure.bound(1 + k, binding).values()
+                at = element if before is None else before + element
+                stages[k].function(*records, env, clock[0], clock[1], at)
+
+            if stages[k].differentiable or not reverse:
+                loop(elements[k], on)
+
+        def turns(env: Any) -> None:
+            def choose(now: Any) -> None:
+                each, before = now, None
+                if group.passes > 1:
+                    each, before = now % len(stages), now // len(stages)
+                for k in range(len(stages)):
+                    offset = None if before is None else before * elements[k]
+                    condition(each == k, functools.partial(act, k, env, offset))
+
+            if group.passes == 0:
+                act(0, env, turn * elements[0])
+            elif len(stages) > 1:
+                loop(passes * len(stages), choose)
+            elif group.passes == 1:
+                act(0, env, None)
+            else:
+                loop(passes, lambda now: act(0, env, now * elements[0]))
+
+        loop(envs, turns)
+
+
+def _union(sets: list[set[str] | None]) -> set[str] | None:
+    found: set[str] = set()
+    for one in sets:
+        if one is None:
+            return None
+        found |= one
+    return found
+
+
+class _Part:
+    """What is launched before, in or after the steps."""
+
+    def __init__(self, steps: Steps | Sequence[Stage], fields: Any, work: Work):
+        self._work = work
+        kernels: dict[_Group, _Kernel] = {}
+        self._launched: list[tuple[_Kernel, int]] = []
+        for group, turn in _grouped(steps):
+            if group not in kernels:
+                kernels[group] = _Kernel(group, fields)
+            self._launched.append((kernels[group], turn))
+        self._ready: dict[bool, list[Launch]] = {}
+        work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
+
+    def launches(self, *, reverse: bool) -> list[Launch]:
+        """In the order in which they are made; compiled when they are first asked for."""
+        if reverse not in self._ready:
+            chosen = [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
+            found = []
+            for own, turn in chosen:
+                with self._work.one():
+                    found.append(own.launch(turn, reverse=reverse))
+            self._ready[reverse] = found
+        return self._ready[reverse]
+
+
+def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
+    """`Run` and `Finish` of these stages."""
+    work = Work()
+    before, during, after = (_Part(stages, fields, work) for stages in (prepare, step, final))
+    real = np.float32 if fields.real == ti.f32 else np.float64
+
+    def at(row: int, step: int, launches: list[Launch]) -> None:
+        clock = fields.clock.view
+        clock[0], clock[1] = row, step
+        launch = impl.get_runtime().prog.launch_kernel
+        for data, context in launches:
+            launch(data, context)
+
+    def forward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
+        if begins:
+            at(0, first, before.launches(reverse=False))
+        launches = during.launches(reverse=False) if moves else []
+        for row in range(count * moves):
+            at(row, first + row, launches)
+        if ends:
+            at(count, first + count, after.launches(reverse=False))
+
+    def backward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
+        if ends:
+            fields.loss.grad.view[:] += real(weight) * fields.total.grad.view[0]
+            at(count, first + count, after.launches(reverse=True))
+        launches = during.launches(reverse=True) if moves else []
+        for row in reversed(range(count * moves)):
+            at(row, first + row, launches)
+        if begins:
+            at(0, first, before.launches(reverse=True))
+
+    taped = ti.ad.grad_replaced(forward)
+    ti.ad.grad_for(taped)(backward)
+
+    def run(first: int, count: int, begins: int, ends: int, weight: float) -> None:
+        taped(first, count, begins, 1, ends, weight)
+
+    def finish(first: int, count: int, weight: float) -> None:
+        taped(first, count, 0, 0, 1, weight)
+
+    return run, finish
