@@ -61,6 +61,7 @@ _NAMES = {
     "tuning": (
         "SGD",
         "Adam",
+        "Change",
         "CosineDecay",
         "ExponentialDecay",
         "NormalisedGradientDescent",
