@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 
 def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
     """Settings, environment and command, as HTML."""
-    parts = [_table("Problem", _settings(about, rollout)), _table("Tuned", changed(about)), _table("Run", _run(about))]
+    parts = [_table("Problem", _settings(about, rollout)), _table("Run", _run(about)), _table("Tuned", changed(about))]
     command = command_of(about)
     if command:
         parts.append(
@@ -143,10 +143,11 @@ def changed(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = []
     for change in about.get("changes") or ():
         words = change.words()
-        shape = "" if words["shape"] == "a number" else f" ({words['shape']} numbers)"
+        shape = "" if words["shape"] == "a number" else f" ({words['shape'].replace('x', '×')} numbers)"
+        unit = "" if words["unit"] == "1" else f", counted in {words['unit']}"
         limits = f", bounds {words['bounds']}" if words["bounds"] else ""
         told = f"{words['start']} → {words['end']}{shape}, moved by {words['moved by']}{limits}"
-        found.append((words["parameter"], f"{told}, counted in {words['unit']}".replace("-", "−")))
+        found.append((words["parameter"], f"{told}{unit}".replace("-", "−")))
     return found + [("note", words) for words in about.get("findings") or ()]
 
 
