@@ -72,9 +72,9 @@ class Controller(Declared):
     def record(self, fields: Fields, model: Model, prefix: str, **more: Any) -> Any:
         """Its numbers as fields, its constants, the arrays that it reads, ``dt``, and ``more``."""
         arrays = {name: model.array(name, type(self).__name__) for name in model.names(self)}
-        lengths = {"k": model.actuators, "o": model.observations, "d": model.dimension}
-        used = {letter: length for letter, length in lengths.items() if length}
-        return fields.record(self, prefix, lengths=used, dt=model.dt, **arrays, **more)
+        lengths = {"k": model.actuators, "o": model.observations}
+        lengths |= {"d": model.dimension} if model.dimension else {}
+        return fields.record(self, prefix, lengths=lengths, dt=model.dt, **arrays, **more)
 
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """Declare fields and list the stages that write the model's actuation."""
