@@ -16,7 +16,7 @@ __all__ = ["Place", "Rollout", "first_not_finite"]
 
 
 class Place(NamedTuple):
-    """A number of a trajectory: which array, environment, row and element (a point, a spring, ...)."""
+    """A number of a trajectory: which array, environment, row and element (a point, a spring, ...; a row of a grid)."""
 
     array: str
     env: int

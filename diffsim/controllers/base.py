@@ -9,10 +9,24 @@ from diffsim.engine import rules
 from diffsim.engine.fields import Fields
 from diffsim.engine.records import check_formula
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.errors import InputError
 from diffsim.numbers import Declared, check_lengths, declared_of, numbers_of
-from diffsim.physics.checks import actuators_of
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "actuators_of"]
+
+
+def actuators_of(owner: str, scene: Any) -> int:
+    """How many actuators a scene has.
+
+    Raises:
+        InputError: it does not say, so nothing in it can be driven.
+    """
+    if not hasattr(scene, "actuators"):
+        names, kind = ", ".join(scene.numbers()), type(scene).__name__
+        raise InputError(
+            f"{owner} drives actuators, but a {kind} has none; it has {names}, which can be tuned without a controller"
+        )
+    return len(scene.actuators)
 
 
 @ti.func
