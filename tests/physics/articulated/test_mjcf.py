@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -539,3 +540,14 @@ def test_links_of_a_urdf_are_where_it_says():
     assert z == pytest.approx([0, 1, 0], abs=1e-15)
     assert pose.origin[1] == pytest.approx([0, 0, 0.5], abs=1e-15)
     assert pose.origin[3] == pytest.approx([0, 0, 0.5] + (0.4 + 0.1) * z + 0.2 * x, abs=1e-15)
+
+
+def test_many_pairs_of_links_are_worth_a_word(caplog):
+    file = Path(__file__).parents[2] / "benchmarks" / "cases" / "quadruped.xml"
+    with pytest.warns(StartWarning):
+        load_mjcf(file)
+    assert "load_mjcf: 133 pairs of geoms may touch, 116 of them of two links" in caplog.text
+    caplog.clear()
+    with pytest.warns(StartWarning):
+        load_mjcf(file, contacts=False)
+    assert not caplog.text
