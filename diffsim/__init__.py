@@ -50,6 +50,7 @@ from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.mass_spring.lattice import Lattice, from_image, from_mesh, grid
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.drives import Push, Thruster, TorsionSpring
 from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring, Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
@@ -123,6 +124,7 @@ __all__ = [
     "Pin",
     "Polygon",
     "Problem",
+    "Push",
     "RMSProp",
     "ReachPose",
     "ReachTarget",
@@ -138,6 +140,8 @@ __all__ = [
     "Site",
     "Slider",
     "Spring",
+    "Thruster",
+    "TorsionSpring",
     "TrackJoints",
     "Travel",
     "Truncated",
