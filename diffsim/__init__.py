@@ -35,6 +35,7 @@ _NAMES = {
         "estimate_gradient",
         "gradient_health",
     ),
+    "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",
         "ForwardVelocity",

@@ -19,6 +19,8 @@ from diffsim.gradients import HealthReport as HealthReport
 from diffsim.gradients import check_gradients as check_gradients
 from diffsim.gradients import estimate_gradient as estimate_gradient
 from diffsim.gradients import gradient_health as gradient_health
+from diffsim.numbers import constant as constant
+from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort
 from diffsim.objectives import ForwardVelocity as ForwardVelocity
 from diffsim.objectives import Height as Height
