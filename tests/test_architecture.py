@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy", "notebook"),
+    ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
     ("numbers",),
     ("physics.base", "physics.checks", "physics.mechanics"),
@@ -239,7 +239,20 @@ def test_describing_waits_for_nothing_heavy(code):
     assert loaded(code) == []
 
 
-COMMANDS = ("run", "list", "check", "health", "estimate", "render", "show", "compare", "bench", "info", "completion")
+COMMANDS = (
+    "run",
+    "list",
+    "check",
+    "health",
+    "estimate",
+    "render",
+    "show",
+    "compare",
+    "export",
+    "bench",
+    "info",
+    "completion",
+)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
+from diffsim.notebook import table_html
 from diffsim.spec import choices, number, numbers_by_name, whole
 from diffsim.tunable import Tunable, units_of
 
@@ -80,24 +81,77 @@ class GradientEstimate:
         )
 
     def __str__(self) -> str:
-        """A row for each parameter: the norms of the estimates and their standard errors."""
-        width = max(len(name) for name in ("parameter", *self.gradient))
-        titles = ("first", "std error", "zeroth", "std error", self.estimator)
-        lines = [f"{'parameter':<{width}}" + "".join(f"  {title:>10}" for title in titles)]
+        """A row for each parameter: the norms of the estimates and their standard errors; and the verdict."""
+        titles, rows = self._table()
+        width = max(len(row[0]) for row in (titles, *rows))
+        lines = [f"{row[0]:<{width}}" + "".join(f"  {word:>10}" for word in row[1:]) for row in (titles, *rows)]
+        return "\n".join([*lines, self._about(), f"{self.verdict}: {self.advice}"])
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        return table_html(*self._table(), after=f"{self._about()}\n{self.verdict}: {self.advice}")
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        rows = []
         for name in self.gradient:
             errors = [math.sqrt(np.sum(v[name])) for v in (self.variance_first, self.variance_zeroth)]
             sizes = [float(np.linalg.norm(g[name])) for g in (self.first, self.zeroth, self.gradient)]
             row = (sizes[0], errors[0], sizes[1], errors[1], sizes[2])
-            lines.append(f"{name:<{width}}" + "".join(f"  {value:>10.3e}" for value in row))
-        lines.append(
+            rows.append((name, *(f"{value:.3e}" for value in row)))
+        return ("parameter", "first", "std error", "zeroth", "std error", self.estimator), rows
+
+    def _about(self) -> str:
+        return (
             f"alpha {self.alpha:.3f}, first and zeroth {self.angle:.1f} degrees apart, smoothed loss {self.loss:.6g}, "
             f"{self.samples} samples, {self.dropped} left out"
         )
-        return "\n".join(lines)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the averaged gradient may be trusted: "agrees" with what the losses say, "disagrees", "too noisy" to
+        tell, or "not compared", where only one of them is known.
+        """
+        first, zeroth, s1 = (self._in_sigmas(each) for each in (self.first, self.zeroth, self.variance_first))
+        if (
+            self.estimator == "zeroth"
+            or np.isnan(first).any()
+            or np.isnan(zeroth).any()
+            or not math.isfinite(self.radius)
+        ):
+            return "not compared"
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = float(np.linalg.norm(first - zeroth))
+            doubt = math.hypot(self.radius, CONFIDENCE * math.sqrt(float(np.sum(np.abs(s1)))))
+            if not apart <= doubt:
+                return "disagrees"
+            larger = max(float(np.linalg.norm(first)), float(np.linalg.norm(zeroth)))
+        return "agrees" if doubt < larger or larger == 0.0 == doubt else "too noisy"
+
+    @property
+    def advice(self) -> str:
+        """What the verdict means, and what to do."""
+        return {
+            "agrees": "the averaged gradient is the slope that the losses show",
+            "disagrees": "the averaged gradient is not the slope that the losses show, because of jumps or chaos; tune "
+            'with estimator="mixed" or "zeroth", with windows, or over a shorter time',
+            "too noisy": "both are lost in their noise; take more copies or rounds, or another sigma",
+            "not compared": "only one of the two is known; nothing can be said of the other",
+        }[self.verdict]
+
+    @property
+    def exit_status(self) -> int:
+        """Of a command that prints it: 0 if both agree, 1 if they do not, 3 if it could not be told."""
+        return {"agrees": 0, "disagrees": 1}.get(self.verdict, 3)
+
+    def _in_sigmas(self, arrays: Arrays) -> np.ndarray:
+        """(n,) entries with each parameter counted in its sigma; variances in its square."""
+        power = 2 if arrays is self.variance_first else 1
+        return np.concatenate([np.ravel(value) * self.sigma[name] ** power for name, value in arrays.items()])
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes as plain lists, numbers and strings; what is not finite is None."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {**found, "verdict": self.verdict, "advice": self.advice, "exit_status": self.exit_status}
 
 
 def estimate_gradient(
