@@ -63,6 +63,7 @@ _NAMES = {
     "tuning": (
         "SGD",
         "Adam",
+        "Change",
         "CosineDecay",
         "ExponentialDecay",
         "NormalisedGradientDescent",

@@ -65,6 +65,7 @@ from diffsim.rollout import Rollout as Rollout
 from diffsim.simulation import Simulation as Simulation
 from diffsim.tuning import SGD as SGD
 from diffsim.tuning import Adam as Adam
+from diffsim.tuning import Change as Change
 from diffsim.tuning import CosineDecay as CosineDecay
 from diffsim.tuning import ExponentialDecay as ExponentialDecay
 from diffsim.tuning import NormalisedGradientDescent as NormalisedGradientDescent
