@@ -49,6 +49,9 @@ from diffsim.physics.rigid_bodies.bodies import Disc as Disc
 from diffsim.physics.rigid_bodies.bodies import HalfPlane as HalfPlane
 from diffsim.physics.rigid_bodies.bodies import Polygon as Polygon
 from diffsim.physics.rigid_bodies.bodies import Segment as Segment
+from diffsim.physics.rigid_bodies.drives import Push as Push
+from diffsim.physics.rigid_bodies.drives import Thruster as Thruster
+from diffsim.physics.rigid_bodies.drives import TorsionSpring as TorsionSpring
 from diffsim.physics.rigid_bodies.joints import Pin as Pin
 from diffsim.physics.rigid_bodies.joints import Rope as Rope
 from diffsim.physics.rigid_bodies.joints import Slider as Slider

@@ -26,6 +26,18 @@ class DivergenceError(ArithmeticError):
         self.array, self.env, self.step, self.element = array, env, step, element
 
 
+class UnusedBoundsError(InputError):
+    """Bounds for what a problem does not tune.
+
+    Attributes:
+        patterns: which.
+    """
+
+    def __init__(self, message: str, patterns: tuple[str, ...]):
+        super().__init__(message)
+        self.patterns = patterns
+
+
 class CapacityError(RuntimeError):
     """A scene that needs more room than it was given, e.g. for contacts; the message says how to give it more."""
 

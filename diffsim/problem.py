@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, UnusedBoundsError
+from diffsim.notebook import table_html
 from diffsim.spec import Spec, array, matches, number, whole
 
 __all__ = ["Problem"]
+
+PARTS = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "actuators")
+"""Of a scene, which are counted when it is shown."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +33,8 @@ class Problem(Spec):
         tune: patterns over the names of the problem's numbers: ``"controller.*"``, ``"scene.stiffness"``; and parts of
             arrays by their indices: ``"scene.initial_velocity[0]"``, ``"scene.mass[2:5]"``, ``"scene.gravity[1]"``.
         bounds: by name or pattern, lowest and highest value that tuning may give a parameter; None is open,
-            and so is an infinity. A parameter that several patterns match must keep to them all.
+            and so is an infinity. A parameter that several patterns match must keep to them all, and each pattern must
+            match a parameter.
 
     Raises:
         InputError: naming what does not fit, with the nearest names where a pattern matches nothing.
@@ -58,8 +63,10 @@ class Problem(Spec):
             _check_matches("tune", pattern, numbers)
         for pattern in self.bounds:
             _check_matches("bounds", pattern, numbers)
-        _check_parts(self.tuned, numbers)
-        for name in (*numbers, *self.tuned):
+        tuned = self.tuned
+        _check_parts(tuned, numbers)
+        _check_bounds(tuple(self.bounds), tuned)
+        for name in tuned:
             low, high = self.limits(name)
             if not low < high:
                 raise InputError(
@@ -90,6 +97,27 @@ class Problem(Spec):
                 pattern for pattern in dict.fromkeys(self.tune) if pattern.endswith("]") and _base(pattern) == name
             ]
         return tuple(found)
+
+    def _repr_html_(self) -> str:
+        """What it is and which numbers it tunes, for notebooks."""
+        scene = ", ".join(
+            f"{len(part)} {name}" for name in PARTS if (part := getattr(self.scene, name, None)) is not None
+        )
+        facts = [
+            ("scene", f"{type(self.scene).__name__}" + (f" of {scene}" if scene else "")),
+            ("controller", "none" if self.controller is None else repr(self.controller)),
+            ("objective", "none" if self.objective is None else repr(self.objective)),
+            ("steps", f"{self.steps} of {self.scene.dt:g} s, {self.steps * self.scene.dt:g} s in all"),
+        ]
+        numbers, rows = self.numbers(), []
+        for name in self.tuned:
+            value, limits = self.pick(name, numbers), self.limits(name)
+            shape = " x ".join(map(str, value.shape)) or "a number"
+            spread = [f"{each:.4g}" for each in (value.min(), value.max())] if value.size else []
+            bounds = " to ".join(f"{limit:g}" for limit in limits) if np.isfinite(limits).any() else ""
+            rows.append((name, shape, " to ".join(dict.fromkeys(spread)), bounds))
+        tuned = table_html(("tuned", "shape", "start", "bounds"), rows) if rows else "<p>Nothing is tuned.</p>"
+        return table_html((), facts, caption="Problem") + tuned
 
     def pick(self, name: str, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
         """The value of a parameter: a number, or a part of one."""
@@ -197,6 +225,17 @@ def _check_parts(tuned: tuple[str, ...], numbers: Mapping[str, np.ndarray]) -> N
                 raise InputError(
                     f"Problem.tune names {other!r} and {name!r}, which share an entry of {base}; leave one out"
                 )
+
+
+def _check_bounds(patterns: tuple[str, ...], tuned: tuple[str, ...]) -> None:
+    """Bounds are of what is tuned: others would be kept to by nobody."""
+    unused = tuple(pattern for pattern in patterns if not any(matches(name, pattern) for name in tuned))
+    if unused:
+        raise UnusedBoundsError(
+            f"Problem.bounds names {unused[0]!r}, which is not tuned; tuned {'are' if len(tuned) > 1 else 'is'} "
+            f"{', '.join(tuned) or 'nothing'}: name it in Problem.tune as well, or leave its bounds out",
+            unused,
+        )
 
 
 _EXAMPLE = {"scene": "MassSpring", "controller": "Sine", "objective": "Travel"}

@@ -76,11 +76,11 @@ class Simulation:
         self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
         self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
         self._initial = problem.initial_states(initial_states or {}, self.envs)
-        self.executor = choices("executor", executor, EXECUTORS)
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
-        from diffsim.engine import runtime  # Taichi: only who simulates waits for it
+        from diffsim.engine import executors, runtime  # Taichi: only who simulates waits for it
 
+        self.executor = choices("executor", executor, executors.EXECUTORS)
         self._runtime = runtime
         runtime.attach(self, device)
         self._open = True
@@ -137,7 +137,7 @@ class Simulation:
         prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
         run, finish = make(form, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)
-        self._trajectory: Trajectory | Assisted = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
+        self._trajectory: Any = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
         if self.executor == "auto" and form == "staged" and allowed():
             settings = {name: value for name, value in self.options.items() if name != "executor"}
             made_of = (problem, {**settings, "adjoint": self.adjoint, "record": self.record})

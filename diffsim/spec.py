@@ -200,6 +200,7 @@ def array(
     least: float | None = None,
     most: float | None = None,
     dtype: type = np.float64,
+    unit: str = "",
 ) -> np.ndarray:
     """``value`` as a read-only array of one of the ``shapes``, its entries checked.
 
@@ -211,6 +212,7 @@ def array(
         least: entries must be at least this.
         most: entries must be at most this.
         dtype: float64, or int64 for whole numbers.
+        unit: for the message: "m/s".
 
     Raises:
         InputError: naming the first entry that is not allowed. Truth values are no numbers: a mask where
@@ -218,18 +220,18 @@ def array(
     """
     given = _as_numbers(owner, value)
     if shapes and not any(_fits(given.shape, shape) for shape in shapes):
-        raise InputError(f"{owner} has shape {given.shape}, but {_needed(given.shape, shapes)}")
+        raise InputError(f"{owner} has shape {given.shape}, but {_needed(given.shape, shapes)}{unit and f' [{unit}]'}")
     with np.errstate(invalid="ignore", over="ignore"):  # casts that do not fit are refused below
         found: np.ndarray = np.array(given, dtype=dtype, order="C")
         _refuse(owner, given, ~np.isfinite(given.astype(np.float64, copy=False)), "must be finite")
     if dtype is np.int64:
         _refuse(owner, given, found != given, "must be a whole number")
     if above is not None:
-        _refuse(owner, found, found <= above, f"must be greater than {above:g}")
+        _refuse(owner, found, found <= above, f"must be greater than {above:g}{unit and ' ' + unit}")
     if least is not None:
-        _refuse(owner, found, found < least, f"must be at least {least:g}")
+        _refuse(owner, found, found < least, f"must be at least {least:g}{unit and ' ' + unit}")
     if most is not None:
-        _refuse(owner, found, found > most, f"must be at most {most:g}")
+        _refuse(owner, found, found > most, f"must be at most {most:g}{unit and ' ' + unit}")
     found.setflags(write=False)
     return found
 

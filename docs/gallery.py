@@ -42,7 +42,7 @@ where an earlier run left them. *Search* is the time of all iterations after it.
 
 def run(name: str, folder: Path) -> None:
     """Run the script as a user does, without its video."""
-    command = [sys.executable, str(SCENES / f"{name}.py"), "--no-video", "--output", str(folder)]
+    command = [sys.executable, str(SCENES / f"{name}.py"), "--no-video", "--overwrite", "--output", str(folder)]
     subprocess.run(command, check=True)
 
 
@@ -105,7 +105,7 @@ def command_of(words: list[str]) -> str:
     """What to type for a run, from the command that it notes: without where it went."""
     flags = words[next(k for k, word in enumerate(words) if word.endswith(".py")) + 1 :]
     script = next(Path(word).name for word in words if word.endswith(".py"))
-    kept = re.sub(r"--(no-video|output[ =]\S+) ?", "", shlex.join(flags)).strip()
+    kept = re.sub(r"--(no-video|overwrite|output[ =]\S+) ?", "", shlex.join(flags)).strip()
     return f"python scenes/{script} {kept}".strip()
 
 

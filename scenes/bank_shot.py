@@ -35,4 +35,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=STEPS, report=report)
+    scene_main(problem, optimizer=STEPS, scale={"scene.*": 1.0}, report=report)  # m/s and rad/s

@@ -29,4 +29,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=STEPS, iterations=100, report=report)
+    scene_main(problem, optimizer=STEPS, iterations=100, scale={"scene.*": 1.0}, report=report)  # m and m/s

@@ -6,7 +6,7 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 STEPS = ds.NormalisedGradientDescent(1.0, momentum=0.5)
-SETTINGS = {"optimizer": STEPS, "iterations": 150, "starts": 3}
+SETTINGS = {"optimizer": STEPS, "iterations": 150, "starts": 3, "scale": {"controller.*": 1.0}}
 
 
 def problem() -> ds.Problem:

@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy"),
+    ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
-    ("physics.checks", "physics.mechanics"),
+    ("numbers",),
+    ("physics.base", "physics.checks", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
     ("problem", "adjoint"),
@@ -238,7 +239,20 @@ def test_describing_waits_for_nothing_heavy(code):
     assert loaded(code) == []
 
 
-COMMANDS = ("run", "list", "check", "health", "estimate", "render", "show", "compare", "bench", "info", "completion")
+COMMANDS = (
+    "run",
+    "list",
+    "check",
+    "health",
+    "estimate",
+    "render",
+    "show",
+    "compare",
+    "export",
+    "bench",
+    "info",
+    "completion",
+)
 
 
 @pytest.mark.parametrize(

@@ -192,9 +192,24 @@ BAD = {
         "below the highest",
     ),
     "bounds that exclude each other": (
-        lambda: problem(bounds={"scene.mass": (0, 1), "scene.*": (2, None)}),
+        lambda: problem(tune=("scene.mass",), bounds={"scene.mass": (0, 1), "scene.*": (2, None)}),
         "Problem.bounds allow scene.mass at least 2 and at most 1",
         "below the highest",
+    ),
+    "bounds for what is not tuned": (
+        lambda: problem(bounds={"controller.*": (0, 1), "scene.mass": (0, 1)}),
+        "Problem.bounds names 'scene.mass', which is not tuned",
+        "tuned are controller.weights, controller.gain",
+    ),
+    "bounds for a part of what is tuned as a whole": (
+        lambda: problem(tune=("scene.gravity",), bounds={"scene.gravity[1]": (-9, 0)}),
+        "Problem.bounds names 'scene.gravity[1]', which is not tuned",
+        "tuned is scene.gravity",
+    ),
+    "bounds where nothing is tuned": (
+        lambda: problem(tune=(), bounds={"scene.mass": (0, 1)}),
+        "Problem.bounds names 'scene.mass'",
+        "tuned is nothing",
     ),
     "a single bound": (lambda: problem(bounds={"scene.mass": 1}), "is 1, but", "(lowest, highest) is needed"),
     "three bounds": (lambda: problem(bounds={"scene.mass": (0, 1, 2)}), "(0, 1, 2)", "(lowest, highest)"),
@@ -249,7 +264,9 @@ def test_a_problem_may_have_only_a_scene():
 
 
 def test_limits_are_those_of_every_pattern_that_matches():
-    made = problem(bounds={"scene.*": (-5, 1e6), "scene.mass": (0.1, None), "scene.stiffness": [1.0, np.inf]})
+    tune = ("controller.gain", "scene.mass", "scene.stiffness")
+    limits = {"scene.*": (-5, 1e6), "scene.mass": (0.1, None), "scene.stiffness": [1.0, np.inf]}
+    made = problem(tune=tune, bounds=limits)
     assert made.limits("scene.mass") == (0.1, 1e6)
     assert made.limits("scene.stiffness") == (1.0, 1e6)
     assert made.limits("scene.gravity") == (-5.0, 1e6)
@@ -257,7 +274,7 @@ def test_limits_are_those_of_every_pattern_that_matches():
 
 
 def test_bounds_are_kept_as_plain_pairs():
-    made = problem(bounds={"scene.mass": [np.float64(0.5), np.inf]})
+    made = problem(tune="scene.mass", bounds={"scene.mass": [np.float64(0.5), np.inf]})
     assert made.bounds == {"scene.mass": (0.5, None)}
     assert isinstance(made.bounds, Mapping)
     assert type(made.bounds["scene.mass"][0]) is float
@@ -333,13 +350,21 @@ def test_pickle_and_strict_json_bring_an_equal_problem_back(make):
         {"controller": FakeController(gain=1.0 + 1e-15)},
         {"objective": FakeObjective(2.0)},
         {"tune": ("controller.gain",)},
-        {"bounds": {"scene.mass": (0, 1)}},
+        {"bounds": {"controller.gain": (0, 1)}},
         {"scene": replace(SCENE, dt=2e-3)},
     ],
 )
 def test_problems_differ_by_any_part(changes):
     assert problem(**changes) != problem()
     assert problem(**changes) == problem(**changes)
+
+
+def test_a_notebook_sees_what_is_tuned():
+    page = problem(tune=("controller.gain", "scene.stiffness"), bounds={"scene.stiffness": (1.0, None)})._repr_html_()
+    assert "<tr><th>scene</th><td>MassSpring of 6 points, 11 springs, " in page
+    assert "<tr><th>controller.gain</th><td>a number</td><td>1</td><td></td></tr>" in page
+    assert "<td>1 to inf</td>" in page
+    assert "Nothing is tuned." in problem(tune=())._repr_html_()
 
 
 def test_repr_is_short():

@@ -31,6 +31,7 @@ FLAGS = [
     "--no-video",
     "--check",
     "--resume",
+    "--overwrite",
 ]
 
 # What a run leaves without a video.

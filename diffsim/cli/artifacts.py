@@ -37,11 +37,12 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
     yield ds.plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
     yield ds.save_rollouts(folder, rollouts.items())
+    found = {"changes": result.changes, "findings": result.findings}
     yield ds.write_report(
         folder / "report.html",
         rollouts=list(rollouts.items()),
         history=result.history,
-        about={**load_about(folder), "stopped": result.stopped},
+        about={**load_about(folder), **found, "stopped": result.stopped},
         best_iteration=result.best_iteration,
     )
     if video:

@@ -19,11 +19,14 @@ from diffsim.cli.flags import (
     plain_warnings,
     whole_number,
 )
+from diffsim.cli.table import print_changes
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
+from diffsim.tuning.progress import progress_for
+from diffsim.tuning.run import NUMBERS
 
 __all__ = ["scene_main"]
 
@@ -44,12 +47,15 @@ def scene_main(
 ) -> None:
     """Tune the problem of a scene script as its command line says, and leave the run in a folder.
 
-    Flags: ``--iterations --starts --seed --device --precision --output --no-video --check --resume``, and one for each
-    argument of ``problem``, which needs a default that is an int, a float, a str or a bool:
+    Flags: ``--iterations --starts --seed --device --precision --output --no-video --check --resume --overwrite``, and
+    one for each argument of ``problem``, which needs a default that is an int, a float, a str or a bool:
     ``def problem(robot="A", springy=True)`` makes ``--robot`` and ``--springy``, ``--no-springy``.
 
+    A folder that holds another run gets a number: ``outputs/NAME-2``; with ``--overwrite`` the run in it is replaced.
+
     Ctrl-C ends the search after the iteration in progress; what was found is kept and drawn as usual. That run, or one
-    that was killed, goes on with ``--resume``.
+    that was killed, goes on with ``--resume``: the newest in ``outputs/NAME`` and those with a number, or the one in
+    the folder that ``--output`` names.
 
     Exit status: 0 if all went well; 1 if a gradient is off or a file could not be written; 2 if the problem or a flag
     cannot be simulated, or its first evaluation diverges; 3 if a gradient cannot be judged; 130 after Ctrl-C.
@@ -75,7 +81,7 @@ def scene_main(
             if given.check:
                 status = _check(made, given)
             else:
-                status = _tune(made, given, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
+                status = _tune(made, given, path, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
     except REFUSALS as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
@@ -97,15 +103,26 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     add("--seed", type=any_seed, default=0, help="of the starting points, default: %(default)s")
     add("--device", default="cpu", help="cpu, cuda or another Taichi device, default: %(default)s")
     add("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
-    add("--output", type=Path, default=Path("outputs") / path.stem, help="folder of the run, default: %(default)s")
+    usual = str(_usual_folder(path)).replace("%", "%%")
+    add("--output", type=Path, help=f"folder of the run, with a number if it holds another, default: {usual}")
     add("--no-video", action="store_true", help="leave out the video")
     add(
         "--check",
         action="store_true",
         help="compare the gradient with differences instead; status 1 if it is off, 3 if they cannot tell",
     )
-    add("--resume", action="store_true", help="go on with the run in the output folder, which was ended or killed")
+    which = parser.add_mutually_exclusive_group().add_argument
+    which(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was ended or killed: the newest of this scene, or the one in --output",
+    )
+    which("--overwrite", action="store_true", help="replace the run in the output folder instead of taking a number")
     return parser
+
+
+def _usual_folder(path: Path) -> Path:
+    return Path("outputs") / path.stem
 
 
 def _check(problem: Problem, given: argparse.Namespace) -> int:
@@ -118,6 +135,7 @@ def _check(problem: Problem, given: argparse.Namespace) -> int:
 def _tune(
     problem: Problem,
     given: argparse.Namespace,
+    path: Path,
     report: Callable[[Simulation, Result], None] | None,
     *,
     optimizer: Optimizer,
@@ -125,7 +143,11 @@ def _tune(
     scale: Mapping[str, float] | None,
     window: int | None,
 ) -> int:
-    run, options = Run(given.output), {"device": given.device, "precision": given.precision}
+    named = given.output is not None  # the run in that very folder is to go on
+    folder = given.output if named else _usual_folder(path)
+    run = Run(folder, overwrite=given.overwrite or (given.resume and named))
+    options = {"device": given.device, "precision": given.precision}
+    progress = progress_for(None, given.iterations, told=True)  # the summary says why it stopped, and what was found
     with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
         result = tune(
             simulation,
@@ -135,21 +157,26 @@ def _tune(
             clip=clip,
             scale=scale,
             window=window,
+            progress=progress,
             run=run,
             resume=given.resume,
         )
     unsaved = [result.unsaved] if result.unsaved else []
-    files = [given.output / name for name in ("problem.json", "params.npz", "history.jsonl")] if not unsaved else []
+    files = [path for name in NUMBERS if (path := run.folder / name).exists()] if not unsaved else []
     with Simulation(problem, **options) as simulation:
         try:
             files += leave_pictures(simulation, result, run, video=not given.no_video)
         except Exception as error:  # whatever it is, the search took longer than a picture: say what it found
             unsaved.append(f"a picture: {error}")
-        _summary(result, files)
-        if report is not None:
-            report(simulation, result)
+        _summary(result)
+        try:
+            if report is not None:
+                report(simulation, result)
+        finally:
+            for k, file in enumerate(files):
+                print(f"{'' if k else 'files':8} {file}")
     if result.stopped == "interrupted" and files:
-        print(f"go on    {_again()}")
+        print(f"go on    {_again(None if run.folder == folder else run.folder)}")
     for what in unsaved:
         complain("not saved", what)
     if unsaved:
@@ -157,19 +184,25 @@ def _tune(
     return INTERRUPTED if result.stopped == "interrupted" else 0
 
 
-def _again() -> str:
-    """The command that goes on with this run."""
+def _again(folder: Path | None) -> str:
+    """The command that goes on with this run, which is in another folder than was said, if one is given."""
     from diffsim.viewing.tables import command_of
 
-    words = [word for word in sys.orig_argv if word != "--resume"]
+    words = [word for word in sys.orig_argv if word not in ("--resume", "--overwrite")]
+    if folder is not None:
+        if "--output" in words:
+            at = words.index("--output")
+            del words[at : at + 2]
+        words = [*(word for word in words if not word.startswith("--output=")), "--output", str(folder)]
     return command_of({"environment": {"command": [*words, "--resume"]}}) or ""
 
 
-def _summary(result: Result, files: list[Path]) -> None:
+def _summary(result: Result) -> None:
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
     print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
     seconds = result.history[-1]["seconds"]
     print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
     print(f"stopped  {result.stopped}")
-    for k, file in enumerate(files):
-        print(f"{'' if k else 'files':8} {file}")
+    for words in result.findings:
+        print(f"note     {words}")
+    print_changes(result.changes)

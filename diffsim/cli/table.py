@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_facts", "print_table", "sparkline"]
+from diffsim.tuning.changes import Change
+
+__all__ = ["print_changes", "print_facts", "print_table", "sparkline"]
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -36,6 +38,13 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
             for title, word, width in zip(titles, row, widths, strict=True)
         ]
         print("  ".join(words).rstrip())
+
+
+def print_changes(changes: Sequence[Change]) -> None:
+    """Print what became of each parameter, a line each."""
+    rows = [change.words() for change in changes]
+    titles = [title for title in rows[0] if title != "bounds" or any(row["bounds"] for row in rows)]
+    print_table(titles, [[row[title] for title in titles] for row in rows], numbers=titles[2:])
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:

@@ -25,8 +25,12 @@ from typing import IO, Any
 import numpy as np
 
 from diffsim.engine.trajectory import Trajectory
+from diffsim.lazy import named
 
 __all__ = ["Assisted", "allowed", "portable"]
+
+SIMULATION = "diffsim.simulation:Simulation"
+"""What the helper makes: it builds on this module, so here it is only named."""
 
 PATIENCE = 2.0
 """So long [s] a simulation runs by itself, compiling not counted, before it starts a helper: who needs few losses
@@ -221,10 +225,8 @@ def _die_with_parent() -> None:
 
 
 def _made(problem: Any, settings: dict[str, Any]) -> tuple[Any, float]:
-    from diffsim.simulation import Simulation
-
     began = time.perf_counter()
-    simulation = Simulation(problem, executor="fused", **settings)
+    simulation = named(SIMULATION)(problem, executor="fused", **settings)
     simulation.value_and_grad(simulation.params(), finite=False)
     return simulation, time.perf_counter() - began
 

@@ -24,6 +24,7 @@ from taichi.lang import impl
 from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.memory import Beds, Memory, attach_views
+from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
 from diffsim.errors import CapacityError, InputError
 
@@ -248,6 +249,10 @@ class Fields:
         seen = _seen(field, elements, width)
         self.arrays[name] = Named(seen, count(elements), axes(width), bool(kept))
         return seen
+
+    def record(self, spec: Any, prefix: str = "scene", *, lengths: Mapping[str, int] | None = None, **more: Any) -> Any:
+        """All that the stages of a specification use, by name: see `diffsim.engine.records.record`."""
+        return record(self, spec, prefix, lengths or {}, more)
 
     def put_before(self, name: str, first: int) -> None:
         """List the trajectory fields from ``first`` on right before the one of that name, if it is there."""

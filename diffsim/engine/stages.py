@@ -14,7 +14,7 @@ from diffsim.engine import rules
 from diffsim.engine.arrays import Named, count
 from diffsim.errors import InputError
 
-__all__ = ["Model", "Part", "Passes", "Stage", "Steps", "requests", "turns_of"]
+__all__ = ["Lengths", "Model", "Part", "Passes", "Rows", "Stage", "Steps", "requests", "turns_of"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Stage:
 
     Attributes:
         function: a ``@ti.func`` taking ``(*records, env, row, step, element)``.
-        records: what it works on: frozen dataclasses of fields and constants, or single fields.
+        records: what it works on: frozen dataclasses of fields and constants, or single fields; one, or a tuple.
         elements: how many there are; element runs from 0 to elements - 1. Of a grid (n, m) it is n * m, and the element
             i * m + j.
         ordered: elements depend on earlier ones (a tree of bodies), so they must run one after the other.
@@ -37,7 +37,7 @@ class Stage:
     """
 
     function: Callable[..., None]
-    records: tuple[Any, ...]
+    records: Any
     elements: int
     ordered: bool = False
     differentiable: bool = True
@@ -45,6 +45,8 @@ class Stage:
     def __post_init__(self) -> None:
         """Read the function, and count the elements of a grid."""
         object.__setattr__(self, "elements", count(self.elements))
+        if not isinstance(self.records, tuple):
+            object.__setattr__(self, "records", (self.records,))
         if self.differentiable:
             rules.check(self.function, self.records)
 
@@ -116,6 +118,28 @@ class Part:
     final: tuple[Stage, ...] = ()
 
 
+Lengths = int | str | tuple[int | str, ...]
+"""A number of elements or components, or the lengths of their axes, some by the letters of declared shapes."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A trajectory field to be, (env, row, element): what `diffsim.engine.fields.Fields.trajectory` takes.
+
+    Attributes:
+        elements: how many, or (n, m) of a grid; letters stand for lengths: ``"n"``, ``("n", "m")``.
+        width: components of a vector, (rows, columns) of a matrix, 0 for scalars; "d" is the dimension.
+        state, accumulates, recorded, per_step: as there.
+    """
+
+    elements: Lengths
+    width: Lengths = 0
+    state: bool = False
+    accumulates: bool = False
+    recorded: bool | int = True
+    per_step: bool = False
+
+
 _ALWAYS = frozenset({"position", "actuation"})
 """Arrays that a model has or has not, but never only on request."""
 
@@ -155,7 +179,7 @@ class Model:
         places: number of points or bodies that have a position.
         actuators: number of actuators.
         observations: length of the observation.
-        prepare: stages run once: initial state and derived numbers.
+        prepare: stages run once: initial state and derived numbers. As in the other lists, a single one will do.
         place: stages that work out where everything is, first in each step and at the last row.
         place_names: of what has a position, where it has names.
         coordinates: of joints, where the position of each is among those of all, by name.
@@ -173,15 +197,21 @@ class Model:
     places: int = 0
     actuators: int = 0
     observations: int = 0
-    prepare: tuple[Stage, ...] = ()
-    step: Steps = ()
-    sense: tuple[Stage, ...] = field(default=())
-    place: tuple[Stage, ...] = field(default=())
+    prepare: Any = ()
+    step: Any = ()
+    sense: Any = ()
+    place: Any = ()
     place_names: tuple[str, ...] = ()
     coordinates: dict[str, int] = field(default_factory=dict)
     unobserved: bool = False
     kind: str = ""
     arrays: Mapping[str, Named] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Lists of stages, or a single one, are as good as tuples."""
+        for name in ("prepare", "step", "sense", "place"):
+            given: Any = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, (Stage, Passes)) else tuple(given))
 
     def complete(self, scene: Any, steps: int, arrays: Mapping[str, Named]) -> "Model":
         """The same with what was left out.
@@ -233,6 +263,11 @@ class Model:
         """How many elements an array has, 0 for one that the model lacks."""
         found = self._named(name)
         return 0 if found is None else found.elements
+
+    def names(self, part: Any) -> tuple[str, ...]:
+        """Of the arrays that a controller or objective reads, those that stand behind a request in its place."""
+        reads = (part.reads,) if isinstance(part.reads, str) else part.reads
+        return tuple(dict.fromkeys(each for name in reads for each in _ON_REQUEST.get(name, (name,))))
 
     def check(self, part: Any) -> None:
         """Raise InputError if it lacks what was requested of it by a controller or objective."""

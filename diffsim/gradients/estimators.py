@@ -14,8 +14,9 @@ import numpy as np
 
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
+from diffsim.notebook import table_html
 from diffsim.spec import choices, number, numbers_by_name, whole
-from diffsim.tunable import Tunable
+from diffsim.tunable import Tunable, units_of
 
 __all__ = ["ESTIMATORS", "GradientEstimate", "Sampler", "estimate_gradient"]
 
@@ -80,24 +81,77 @@ class GradientEstimate:
         )
 
     def __str__(self) -> str:
-        """A row for each parameter: the norms of the estimates and their standard errors."""
-        width = max(len(name) for name in ("parameter", *self.gradient))
-        titles = ("first", "std error", "zeroth", "std error", self.estimator)
-        lines = [f"{'parameter':<{width}}" + "".join(f"  {title:>10}" for title in titles)]
+        """A row for each parameter: the norms of the estimates and their standard errors; and the verdict."""
+        titles, rows = self._table()
+        width = max(len(row[0]) for row in (titles, *rows))
+        lines = [f"{row[0]:<{width}}" + "".join(f"  {word:>10}" for word in row[1:]) for row in (titles, *rows)]
+        return "\n".join([*lines, self._about(), f"{self.verdict}: {self.advice}"])
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        return table_html(*self._table(), after=f"{self._about()}\n{self.verdict}: {self.advice}")
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        rows = []
         for name in self.gradient:
             errors = [math.sqrt(np.sum(v[name])) for v in (self.variance_first, self.variance_zeroth)]
             sizes = [float(np.linalg.norm(g[name])) for g in (self.first, self.zeroth, self.gradient)]
             row = (sizes[0], errors[0], sizes[1], errors[1], sizes[2])
-            lines.append(f"{name:<{width}}" + "".join(f"  {value:>10.3e}" for value in row))
-        lines.append(
+            rows.append((name, *(f"{value:.3e}" for value in row)))
+        return ("parameter", "first", "std error", "zeroth", "std error", self.estimator), rows
+
+    def _about(self) -> str:
+        return (
             f"alpha {self.alpha:.3f}, first and zeroth {self.angle:.1f} degrees apart, smoothed loss {self.loss:.6g}, "
             f"{self.samples} samples, {self.dropped} left out"
         )
-        return "\n".join(lines)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the averaged gradient may be trusted: "agrees" with what the losses say, "disagrees", "too noisy" to
+        tell, or "not compared", where only one of them is known.
+        """
+        first, zeroth, s1 = (self._in_sigmas(each) for each in (self.first, self.zeroth, self.variance_first))
+        if (
+            self.estimator == "zeroth"
+            or np.isnan(first).any()
+            or np.isnan(zeroth).any()
+            or not math.isfinite(self.radius)
+        ):
+            return "not compared"
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = float(np.linalg.norm(first - zeroth))
+            doubt = math.hypot(self.radius, CONFIDENCE * math.sqrt(float(np.sum(np.abs(s1)))))
+            if not apart <= doubt:
+                return "disagrees"
+            larger = max(float(np.linalg.norm(first)), float(np.linalg.norm(zeroth)))
+        return "agrees" if doubt < larger or larger == 0.0 == doubt else "too noisy"
+
+    @property
+    def advice(self) -> str:
+        """What the verdict means, and what to do."""
+        return {
+            "agrees": "the averaged gradient is the slope that the losses show",
+            "disagrees": "the averaged gradient is not the slope that the losses show, because of jumps or chaos; tune "
+            'with estimator="mixed" or "zeroth", with windows, or over a shorter time',
+            "too noisy": "both are lost in their noise; take more copies or rounds, or another sigma",
+            "not compared": "only one of the two is known; nothing can be said of the other",
+        }[self.verdict]
+
+    @property
+    def exit_status(self) -> int:
+        """Of a command that prints it: 0 if both agree, 1 if they do not, 3 if it could not be told."""
+        return {"agrees": 0, "disagrees": 1}.get(self.verdict, 3)
+
+    def _in_sigmas(self, arrays: Arrays) -> np.ndarray:
+        """(n,) entries with each parameter counted in its sigma; variances in its square."""
+        power = 2 if arrays is self.variance_first else 1
+        return np.concatenate([np.ravel(value) * self.sigma[name] ** power for name, value in arrays.items()])
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes as plain lists, numbers and strings; what is not finite is None."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {**found, "verdict": self.verdict, "advice": self.advice, "exit_status": self.exit_status}
 
 
 def estimate_gradient(
@@ -109,6 +163,7 @@ def estimate_gradient(
     rounds: int = 1,
     seed: int = 0,
     accuracy: float | None = None,
+    scale: Mapping[str, float] | None = None,
 ) -> GradientEstimate:
     """Estimate the gradient of the smoothed loss at ``params`` from copies with perturbed parameters.
 
@@ -127,18 +182,19 @@ def estimate_gradient(
         params: where, of one copy: no axis of copies. None is the first copy of ``sim.params(seed)``.
         estimator: "first", "zeroth" or "mixed". "zeroth" runs no gradient if the simulation has ``value``; the other
             two estimate both orders.
-        sigma: standard deviation of the perturbations, in units of each parameter: one for all, or by name or pattern
-            (later patterns win) for every parameter.
+        sigma: standard deviation of the perturbations, counted in each parameter's ``scale``: one for all, or by name
+            or pattern (later patterns win) for every parameter. ``0.1`` is 10 % of a stiffness, and 0.1 of a weight.
         rounds: how many times to run the simulation, with fresh perturbations.
         seed: of the perturbations, and of the parameters if none are given.
         accuracy: gamma in the equation of alpha, for "mixed": how large the error of sigma times the gradient may be,
             in units of the loss. None is twice the confidence radius of the zeroth order.
+        scale: by name or pattern, the size that a parameter is counted in; by default as of `diffsim.tune`.
 
     Raises:
         InputError: for an argument or a simulation that does not fit.
         DivergenceError: if nothing is left of what the estimator needs.
     """
-    sampler = Sampler(sim, estimator=estimator, sigma=sigma, rounds=rounds, seed=seed, accuracy=accuracy)
+    sampler = Sampler(sim, estimator=estimator, sigma=sigma, rounds=rounds, seed=seed, accuracy=accuracy, scale=scale)
     return sampler.estimate(sampler.start if params is None else params)
 
 
@@ -148,7 +204,7 @@ class Sampler:
     Args:
         sim: as in `estimate_gradient`, and so are the others.
         owner: who asks, for messages.
-        units: by name, what ``sigma`` is counted in; 1 where there is none.
+        units: by name, what ``sigma`` is counted in; None takes them from ``start`` and ``scale``.
 
     Attributes:
         start: the parameters of the first copy of ``sim.params(seed)``.
@@ -165,6 +221,7 @@ class Sampler:
         seed: int = 0,
         accuracy: float | None = None,
         owner: str = "estimate_gradient",
+        scale: Mapping[str, float] | None = None,
         units: Mapping[str, float] | None = None,
     ):
         self.sim = sim
@@ -176,7 +233,9 @@ class Sampler:
         self.start = {name: np.asarray(value, np.float64)[0] for name, value in sim.params(seed).items()}
         if not self.start:
             raise InputError("the problem has nothing to tune; name some of its numbers in Problem.tune")
-        self.sigma = _deviations(f"{owner}(sigma)", sigma, self.start, units or {})
+        if units is None:
+            units = units_of(sim.problem, self.start, scale, f"{owner}(scale)")
+        self.sigma = _deviations(f"{owner}(sigma)", sigma, self.start, units)
         self._spread = self._columns(self.sigma)
         limits = {name: sim.problem.limits(name) for name in self.start}
         self._low, self._high = (self._columns({name: limit[k] for name, limit in limits.items()}) for k in (0, 1))

@@ -1,45 +1,109 @@
 """What all objectives have in common, and their sum."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import taichi as ti
 
+from diffsim.engine import rules
 from diffsim.engine.fields import Fields
-from diffsim.engine.stages import Model, Part, requests
+from diffsim.engine.records import check_formula
+from diffsim.engine.stages import Model, Part, Stage, requests
 from diffsim.errors import InputError
-from diffsim.spec import Spec, array, number, whole
+from diffsim.numbers import Declared, Number, check_lengths, declared_of, lengths_of, numbers_of
+from diffsim.spec import choices, number, whole
 
-__all__ = ["Objective", "Sum", "check_dimension", "check_point", "index_of", "point_given"]
+__all__ = ["Objective", "Sum", "check_point", "index_of", "point_given"]
 
 
-class Objective(Spec):
+@ti.func
+def add(goal: ti.template(), formula: ti.template(), loss: ti.template(), env, row, step, element):
+    loss[env] += goal.weight[env, 0] * formula(goal, env, row, step, element)
+
+
+_ARGUMENTS = "goal, env, row, step, element"
+
+_WHEN = ("end", "steps", "always")
+
+
+class Objective(Declared):
     """Base of all objectives: a frozen dataclass with ``eq=False`` and a last field ``weight: float = 1.0``.
 
+    Its numbers are declared with `diffsim.numbers.tunable`. It is said by a ``formula``, or by stages that `build`
+    returns. A formula is a ``@ti.func`` of (goal, env, row, step, element) whose values are added up, times the weight.
+    The record ``goal`` has the numbers as fields, the constants, the arrays that are read, and ``dt`` [s], ``rows``, in
+    how many rows the formula counts, and ``elements``.
+
     Attributes:
-        reads: arrays that the model must provide, by name; "actuator_state" stands for the position and the velocity
-            of each actuator.
+        reads: names of the arrays of the model that it reads; "actuator_state" stands for ``actuator_position`` and
+            ``actuator_velocity``.
+        over: whose elements the formula runs over: an array that it reads, or a number; empty is one element.
+        when: the formula counts at the "end", in the last row; in all "steps", each row but the last; or "always".
+        formula: or None.
         weight: factor of this term.
     """
 
     kind: ClassVar[str] = "objective"
+    over: ClassVar[str] = ""
+    when: ClassVar[str] = "end"
+    formula: ClassVar[Any] = None
+    _implied: ClassVar[dict[str, Number]] = {"weight": Number()}
     weight: float
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Check what the class says."""
+        super().__init_subclass__(**keywords)
+        if "formula" in vars(cls) and "formula" not in vars(cls).get("__annotations__", {}):
+            check_formula(cls.__name__, vars(cls)["formula"], _ARGUMENTS)
+            choices(f"{cls.__name__}.when", cls.when, _WHEN)
+
     @property
-    def reads(self) -> frozenset[str]:
+    def reads(self) -> Any:
         """What the model must provide."""
         return frozenset()
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError where the objective does not fit the scene."""
+        d = getattr(scene, "dimension", None)
+        if d is not None:
+            check_lengths(self, {"d": d}, f"in {d} dimensions")
 
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""
-        return {"weight": np.array(self.weight)}
+        return numbers_of(self)
+
+    def record(self, fields: Fields, model: Model, prefix: str, **more: Any) -> Any:
+        """Its numbers as fields, its constants, the arrays that it reads, and ``more``."""
+        owner = type(self).__name__
+        arrays = {name: model.array(name, owner) for name in model.names(self)}
+        lengths = {"d": model.dimension} if model.dimension else {}
+        return fields.record(self, prefix, lengths=lengths, **arrays, **more)
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """Declare fields and list the stages that add to ``fields.loss[env]``."""
-        raise TypeError(f"{type(self).__name__} must define build(fields, model, prefix)")
+        kind = type(self)
+        if kind.formula is None:
+            raise TypeError(f"{kind.__name__} must define a formula, or build(fields, model, prefix)")
+        elements = self._elements(model)
+        rows = {"end": 1, "steps": model.steps, "always": model.steps + 1}[self.when]
+        goal = self.record(fields, model, prefix, dt=model.dt, rows=rows, elements=elements)
+        rules.check(kind.formula, (goal,))
+        stages = (Stage(add, (goal, kind.formula, fields.loss), elements),)
+        return Part(step=stages if self.when != "end" else (), final=stages if self.when != "steps" else ())
+
+    def _elements(self, model: Model) -> int:
+        if not self.over:
+            return 1
+        numbers = {declared.name or name: declared for name, declared in declared_of(self).items()}
+        if self.over in numbers:
+            lengths = lengths_of(self)
+            return math.prod(lengths[letter] for letter in numbers[self.over].letters)
+        if self.over not in model.names(self):
+            owner, known = type(self).__name__, ", ".join([*sorted(model.names(self)), *numbers])
+            raise InputError(f"{owner}.over is {self.over!r}, but what it reads and its numbers are {known}")
+        return model.elements(self.over)
 
     def __add__(self, other: "Objective") -> "Sum":
         """Both terms together."""
@@ -131,13 +195,6 @@ def index_of(owner: str, model: Model, point: int | str | None) -> int:
     if point is not None and point >= model.places:
         raise InputError(f"{owner}.point is {point}, but a {model.kind} has {model.places} (0 to {model.places - 1})")
     return point or 0
-
-
-def check_dimension(owner: str, value: Any, scene: Any) -> None:
-    """Raise InputError if a vector, or None, has not as many components as the scene has dimensions."""
-    d = getattr(scene, "dimension", None)
-    if value is not None and d is not None:
-        array(f"{owner} of a scene in {d} dimensions", value, (d,))
 
 
 def check_point(owner: str, point: int | str | None, scene: Any) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from diffsim.errors import InputError
 from diffsim.lazy import named
+from diffsim.physics.base import Scene
 
-__all__ = ["Physics", "physics_of", "register", "registered"]
+__all__ = ["Physics", "Scene", "physics_of", "register", "registered"]
 
 
 @dataclass(frozen=True)

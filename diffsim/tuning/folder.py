@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,17 @@ class Folder:
     def __init__(self, run: Run | None, about: dict[str, Any]):
         self._run, self._about = run, about
         self._begun = self._told = False
+        self._named = None if run is None else run.folder
 
     @property
     def trouble(self) -> str | None:
         """What could not be written; None if nothing."""
         return None if self._run is None else self._run.trouble
+
+    @property
+    def path(self) -> Path | None:
+        """Where the run is; None if there is none."""
+        return None if self._run is None else self._run.folder
 
     def resume(self) -> dict[str, np.ndarray] | None:
         """The state that the run saved; None if there is none."""
@@ -63,6 +70,9 @@ class Folder:
         self._tell(progress)
 
     def _tell(self, progress: Progress) -> None:
+        if self._run is not None and self._run.folder != self._named:
+            progress.note(f"{self._named} holds another run; this one goes to {self._run.folder}")
+            self._named = self._run.folder
         if (self.trouble is not None) != self._told:
             progress.note(f"{self.trouble}; the run goes on" if self.trouble else "all files are written after all")
             self._told = self.trouble is not None

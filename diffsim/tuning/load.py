@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, UnusedBoundsError
 from diffsim.files import check_format, inside, packed, read_packed, with_nan, write_whole
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
-from diffsim.spec import Spec, choices
+from diffsim.spec import Spec, choices, numbers_by_name
+from diffsim.tuning.changes import Change, changes_of, findings
 
 __all__ = [
     "SavedRun",
@@ -27,6 +29,7 @@ __all__ = [
     "load_run",
     "read_records",
     "save_rollouts",
+    "with_used_bounds",
 ]
 
 
@@ -47,6 +50,7 @@ class SavedRun:
         options: of the `Simulation`: device, precision, envs, shared, executor, and initial_states if it had some.
         about: what ``problem.json`` says besides: ``seed``, ``settings`` of `tune`, ``environment`` (versions, command,
             when it began).
+        start_params: at the first evaluation, of the copy that ``params`` are of; empty if the run does not say.
     """
 
     folder: Path
@@ -59,6 +63,24 @@ class SavedRun:
     best_iteration: int = -1
     options: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    start_params: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Of each parameter, as of `Result`; empty if the run does not say where it started."""
+        if self.start_params.keys() != self.params.keys():
+            return ()
+        settings = self.about.get("settings", {})
+        units = settings.get("units")
+        if units is None:  # of version 0.1.0
+            units = numbers_by_name("the run's scale", settings.get("scale") or {}, self.params)
+        return changes_of(self.problem, self.start_params, self.params, units)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What should be known of it, as of `Result`."""
+        steps = self.about.get("settings", {}).get("window") or self.problem.steps
+        return findings(self.changes, self.history, steps, self.folder)
 
     def __repr__(self) -> str:
         """One line."""
@@ -82,12 +104,13 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
         if not (folder / name).exists():
             raise InputError(f"{folder} holds no {name}; it was not written by a run")
     about = load_about(folder)
-    problem = Problem.from_dict(about["problem"])
+    problem = Problem.from_dict(with_used_bounds(folder, about["problem"]))
     history = load_history(folder)
     if not history:
         raise InputError(f"{folder / 'history.jsonl'} holds no record yet")
     held = read_packed(folder / "params.npz")
     _check_one_run(folder, about.get("run"), held)
+    rollouts = _load_rollouts(folder, problem, about.get("run"))
     best = float(history[-1]["best"])
     at = next(int(record["iteration"]) for record in history if record["best"] == best)
     return SavedRun(
@@ -98,14 +121,20 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
         history=history,
         best_loss=float(held.get("best_loss", best)),
         best_iteration=int(held.get("best_iteration", at)),
-        rollouts=_load_rollouts(folder, problem, about.get("run")),
+        rollouts=rollouts,
         options=Spec.from_plain(about.get("simulation", {})),
         about=about,
+        start_params=_start(held, rollouts),
     )
 
 
 def _under(which: str, held: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name[len(which) + 1 :]: value for name, value in held.items() if name.startswith(f"{which}/")}
+
+
+def _start(held: Mapping[str, np.ndarray], rollouts: Mapping[int, Rollout]) -> dict[str, np.ndarray]:
+    """Where the run started: runs of version 0.1.0 do not say it, but may have the first trajectory."""
+    return _under("start", held) or (dict(rollouts[0].params) if 0 in rollouts else {})
 
 
 def _check_one_run(folder: Path, run: Any, held: Mapping[str, np.ndarray]) -> None:
@@ -234,7 +263,21 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         InputError: if the file is of a format that this version does not read.
         FileNotFoundError: if there is no such file.
     """
-    return Problem.from_dict(load_about(path)["problem"])
+    return Problem.from_dict(with_used_bounds(path, load_about(path)["problem"]))
+
+
+def with_used_bounds(path: str | os.PathLike[str], problem: dict[str, Any]) -> dict[str, Any]:
+    """A problem as a run wrote it, without bounds for what it does not tune, as version 0.1.0 took them; warns."""
+    if not problem.get("bounds"):
+        return problem
+    try:
+        Problem.from_dict(problem)
+    except UnusedBoundsError as error:
+        names = ", ".join(map(repr, error.patterns))
+        warnings.warn(f"the run in {path} has bounds for {names}, which it does not tune: left out", stacklevel=3)
+        kept = {name: limits for name, limits in problem["bounds"].items() if name not in error.patterns}
+        return {**problem, "bounds": kept}
+    return problem
 
 
 def load_about(path: str | os.PathLike[str]) -> dict[str, Any]:

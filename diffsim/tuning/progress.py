@@ -1,16 +1,19 @@
-"""What a person sees while a run goes on, always on standard error: a bar, plain lines, or only warnings."""
+"""What a person sees while a run goes on: a bar, plain lines on standard error, or only warnings."""
 
 from __future__ import annotations
 
 import contextlib
+import html
+import importlib
 import logging
 import math
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Bar", "Lines", "Progress", "Silent", "progress_for"]
+__all__ = ["Bar", "Cell", "Lines", "Progress", "Silent", "progress_for"]
 
 REDRAW = 0.1  # s between updates of the bar: faster cannot be read and costs the loop time
 BAR, WIDE = 12, 60  # cells of a bar, and of a terminal that has room for one
@@ -32,22 +35,37 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Say something that must not be missed."""
 
-    def close(self, stopped: str) -> None:
-        """Show the last record, say why it stopped, and go."""
+    def close(self, stopped: str, findings: Sequence[str] = ()) -> None:
+        """Show the last record, say why it stopped and what was found, and go."""
 
 
-def progress_for(choice: bool | None, total: int) -> Progress:
+def progress_for(choice: bool | Progress | None, total: int, *, told: bool = False) -> Progress:
     """The progress for a run of ``total`` iterations.
 
     Args:
-        choice: True is a bar, False nothing but warnings (to the logger "diffsim"), None a bar on a terminal
-            and lines elsewhere.
+        choice: True is a bar, False nothing but warnings (to the logger "diffsim"), None a bar on a terminal or in a
+            notebook and lines elsewhere; anything else is a progress itself.
         total: number of iterations.
+        told: whether somebody else says in the end why it stopped and what was found.
     """
     if choice is False:
         return Silent()
+    if choice is not None and choice is not True:
+        return choice
+    if notebook_display() is not None:
+        return Cell(total, told=told)
     terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return Bar(total, forced=not terminal) if choice or terminal else Lines(total)
+    return Bar(total, forced=not terminal, told=told) if choice or terminal else Lines(total, told=told)
+
+
+def notebook_display() -> Callable[..., Any] | None:
+    """What shows something in the output of a notebook's cell; None outside of notebooks."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not hasattr(shell, "kernel"):  # a terminal's IPython has none
+        return None
+    display: Callable[..., Any] = importlib.import_module("IPython.display").display
+    return display
 
 
 class Silent:
@@ -66,8 +84,8 @@ class Silent:
         """Log a warning."""
         logging.getLogger("diffsim").warning(text)
 
-    def close(self, stopped: str) -> None:
-        """Do nothing."""
+    def close(self, stopped: str, findings: Sequence[str] = ()) -> None:
+        """Do nothing: who wants silence reads the result."""
 
 
 class _Clock:
@@ -90,9 +108,9 @@ class _Clock:
 class Lines:
     """Plain lines for logs and pipes: after the first evaluation, then each tenth of the run or 5 seconds."""
 
-    def __init__(self, total: int):
-        """Lines for a run of ``total`` iterations."""
-        self._clock = _Clock(total)
+    def __init__(self, total: int, *, told: bool = False):
+        """Lines for a run of ``total`` iterations; ``told`` as of `progress_for`."""
+        self._clock, self._told = _Clock(total), told
         self._tenth = max(1, math.ceil(total / 10))
         self._next_count, self._next_time = 1, 0.0
         self._compiled = 0.0  # when the last line about it was written, in seconds of compiling
@@ -121,11 +139,12 @@ class Lines:
         """Write a warning line."""
         self._write(f"warning: {text}")
 
-    def close(self, stopped: str) -> None:
-        """Write the last record, unless that is done, and why it stopped."""
+    def close(self, stopped: str, findings: Sequence[str] = ()) -> None:
+        """Write the last record, unless that is done, why it stopped, and what was found."""
         if self._last is not None and self._last is not self._shown:
             self._show(self._last)
-        self._write(f"stopped: {stopped}")
+        for line in _ending(stopped, findings, self._told):
+            self._write(line)
 
     def _show(self, record: dict[str, Any]) -> None:
         self._shown = record
@@ -141,8 +160,9 @@ class Lines:
 class Bar:
     """A live bar of the `rich` package, which respects NO_COLOR."""
 
-    def __init__(self, total: int, *, forced: bool = False):
+    def __init__(self, total: int, *, forced: bool = False, told: bool = False):
         """A bar for a run of ``total`` iterations; ``forced`` draws it where there is no terminal, too."""
+        self._told = told
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -182,12 +202,13 @@ class Bar:
         """Write a warning line above the bar."""
         self._console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
-    def close(self, stopped: str) -> None:
-        """Show the last record and why it stopped."""
+    def close(self, stopped: str, findings: Sequence[str] = ()) -> None:
+        """Show the last record, why it stopped, and what was found."""
         if self._last is not None:
             self._show(self._last)
         self._bar.stop()
-        self._console.print(f"stopped: {stopped}", markup=False, highlight=False)
+        for line in _ending(stopped, findings, self._told):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, record: dict[str, Any]) -> None:
         done, left = record["iteration"] + 1, self._clock.left(record)
@@ -211,8 +232,71 @@ def _compiling(done: int, total: int, seconds: float) -> str:
     return f"compiling: kernel {min(done + 1, total)} of {total}, {seconds:.0f} s"
 
 
+class Cell:
+    """One bar in the output of a notebook's cell, drawn again in its place."""
+
+    def __init__(self, total: int, *, told: bool = False):
+        """A bar for a run of ``total`` iterations; ``told`` as of `progress_for`."""
+        self._clock, self._told = _Clock(total), told
+        self._display = notebook_display()
+        self._handle: Any = None
+        self._last: dict[str, Any] | None = None
+        self._notes: list[str] = []
+        self._next = 0.0
+
+    def start(self) -> None:
+        """Appear."""
+        self._draw("compiling", 0.0)
+
+    def compiling(self, done: int, total: int, seconds: float) -> None:
+        """Show how far it is."""
+        self._draw(_compiling(done, total, seconds), 0.0)
+
+    def update(self, record: dict[str, Any]) -> None:
+        """Show the record if the last redraw is long enough ago."""
+        self._last = record
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + REDRAW
+            self._show(record)
+
+    def note(self, text: str) -> None:
+        """Put a warning below the bar."""
+        self._notes.append(f"warning: {text}")
+
+    def close(self, stopped: str, findings: Sequence[str] = ()) -> None:
+        """Show the last record, why it stopped, and what was found."""
+        self._notes += _ending(stopped, findings, self._told)
+        if self._last is not None:
+            self._show(self._last)
+        else:
+            self._draw("compiling", 0.0)
+
+    def _show(self, record: dict[str, Any]) -> None:
+        done, left = record["iteration"] + 1, self._clock.left(record)
+        words = f"{done}/{self._clock.total}  {_numbers(record)}" + (f"  {left} left" if left else "")
+        self._draw(words, done / self._clock.total)
+
+    def _draw(self, words: str, share: float) -> None:
+        lines = [html.escape(line) for line in (words, *self._notes)]
+        bar = f'<progress value="{share:.4f}" max="1"></progress> <code>{lines[0]}</code>'
+        bundle = {
+            "text/plain": "\n".join((words, *self._notes)),
+            "text/html": "<br>".join((bar, *lines[1:])),
+        }
+        if self._handle is None and self._display is not None:
+            self._handle = self._display(bundle, raw=True, display_id=True)
+        elif self._handle is not None:
+            self._handle.update(bundle, raw=True)
+
+
 def _numbers(record: dict[str, Any]) -> str:
     return f"loss {record['loss']:.5g}  best {record['best']:.5g}  |grad| {record['gradient_norm']:.2g}"
+
+
+def _ending(stopped: str, findings: Sequence[str], told: bool) -> list[str]:
+    """The last lines; none if somebody else tells it."""
+    return [] if told else [f"stopped: {stopped}", *(f"note: {words}" for words in findings)]
 
 
 def _duration(seconds: float) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffsim.lazy import named
+from diffsim.tuning.changes import Change
 
 __all__ = ["Result", "Snapshots"]
 
@@ -41,6 +43,11 @@ class Result:
         snapshots: (iteration, parameters) of the best copy in rising order: the first, the best, and about 16
             to 32 spread evenly over the run; with an estimator of the search point, but for the best.
         unsaved: what the run's folder lacks because it could not be written, in words; None if nothing.
+        changes: of each parameter: start, end, by how much it moved, bounds, and the unit that it was counted in.
+        findings: what should be known, a sentence each: a number that did not move or ends at its bound, steps that
+            were rejected, a gradient that explodes; empty if there is nothing.
+        units: what each parameter was counted in: see ``scale`` of `tune`.
+        folder: of the run; None without one.
     """
 
     best_params: dict[str, np.ndarray]
@@ -52,6 +59,10 @@ class Result:
     stopped: str
     snapshots: list[tuple[int, dict[str, np.ndarray]]]
     unsaved: str | None = None
+    changes: tuple[Change, ...] = ()
+    findings: tuple[str, ...] = ()
+    units: dict[str, float] = field(default_factory=dict)
+    folder: Path | None = None
 
     def __repr__(self) -> str:
         """One line."""

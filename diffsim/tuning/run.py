@@ -19,25 +19,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 from diffsim.errors import InputError
-from diffsim.files import FORMAT, finite, packed, read_packed, sweep, write_all, write_whole
+from diffsim.files import FORMAT, finite, packed, sweep, write_all, write_whole
+from diffsim.physics.checks import flag
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
 from diffsim.tuning.environment import environment
-from diffsim.tuning.load import load_about, read_records
+from diffsim.tuning.load import load_about, read_records, with_used_bounds
+from diffsim.tuning.resuming import difference, last_state
+from diffsim.tuning.series import HISTORY, claim, lock, newest, take
 
-__all__ = ["STOPS", "Run"]
+__all__ = ["Run"]
 
 NUMBERS = ("problem.json", "params.npz", "history.jsonl", "state.npz")
 PICTURES = ("rollouts.npz", "loss.png", "report.html", "optimisation.mp4", "optimisation.gif")
-"""What a run leaves: of an earlier run in the folder the first are replaced by its successor, and these removed."""
-
-STOPS = ("iterations", "target", "patience", "time_limit")  # settings that only say when to stop: they may change
+"""What a run leaves: with ``overwrite`` the first replace those of an earlier run in the folder; these are removed."""
 
 COST = 20.0  # times as long as saving took, it waits before it saves again: at most 5 % of a run are spent on it
 
@@ -45,20 +41,31 @@ _STRICT = json.JSONEncoder(allow_nan=False)  # json.dumps would make one for eac
 
 
 class Run:
-    """A run's folder, as it is being written. A new run in the same folder replaces the earlier one's files,
-    and not before its first evaluation succeeded.
+    """A run's folder, as it is being written.
+
+    Where the folder holds another run, the new one gets a number: ``outputs/robot-2``, then ``outputs/robot-3``.
+    Nothing is made, taken or replaced before the first evaluation succeeded.
+
+    Args:
+        folder: the name of a series of runs, of which this is one: where it starts, its folder is the first that is
+            free; where it goes on (``tune(resume=True)``), that of the newest.
+        every: writes its parameters and its state every so many seconds, or less often if that takes long; 0 is after
+            each iteration.
+        overwrite: take this very folder: a run that starts replaces the files of the one that is in it, and one that
+            goes on goes on with that.
 
     Attributes:
-        folder: where the files go; made if it is not there.
+        folder: where the files go; where a number is needed it is known after the first evaluation, and
+            `Result.folder` says it.
         trouble: which file could not be written, why, and what is therefore only in memory; None if all is
             written. Writing is tried again every ``every`` seconds and when the run is closed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0):
-        """A run in ``folder`` that writes its parameters and its state every ``every`` seconds, or less often if
-        that takes long; 0 is after each iteration. Writes nothing yet.
-        """
-        self.folder = Path(folder)
+    def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0, overwrite: bool = False):
+        """Writes nothing yet."""
+        self.folder = self.base = Path(folder)
+        self.overwrite = flag("Run.overwrite", overwrite)
+        self._settled = self.overwrite  # whether the folder is the one that it will be
         self.trouble: str | None = None
         self._every = number("Run.every", every, least=0.0)
         self._next = -math.inf
@@ -75,11 +82,12 @@ class Run:
         """The folder."""
         return f"Run({str(self.folder)!r})"
 
-    def check(self, about: Mapping[str, Any]) -> None:
+    def check(self, about: Mapping[str, Any], *, resume: bool = False) -> None:
         """Refuse what could not be written, before anything is computed.
 
         Args:
             about: arguments of `start`.
+            resume: whether it is to go on: from now on the folder is the one to go on in.
 
         Raises:
             InputError: if another process writes to the folder now, or something in ``about`` is not plain.
@@ -88,10 +96,13 @@ class Run:
             _json(_about(**about))
         except (TypeError, ValueError) as error:
             raise InputError(f"the problem or the settings cannot be written as JSON: {error}") from None
-        path = self.folder / "history.jsonl"
+        self.folder = newest(self.base) if resume and not self.overwrite else self.base
+        self._settled = resume or self.overwrite
+        if not self._settled:
+            return  # what another process writes to gets no second run
         try:
-            with open(path, "r+b", buffering=0) as file:
-                _lock(file)
+            with open(self.folder / HISTORY, "r+b", buffering=0) as file:
+                lock(file)
         except BlockingIOError:
             raise InputError(
                 f"another process is writing its run to {self.folder}; wait for it, or take another folder"
@@ -157,24 +168,20 @@ class Run:
         Raises:
             InputError: if it is another run, naming the first difference, or its files are damaged.
         """
+        self._settled = True
         try:
             about = load_about(self.folder)
         except FileNotFoundError:
             return None
         given = json.loads(_json(_about(problem, seed, settings, options)))
-        kept = {**about, "settings": {**about["settings"], **{k: given["settings"].get(k) for k in STOPS}}}
-        found = _difference({name: kept.get(name) for name in given}, given)
+        about = {**about, "problem": with_used_bounds(self.folder, about["problem"])}
+        found = difference(about, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
-        held, lines = self._last_state(about)
+        held, lines = last_state(self.folder, about)
         if held is None:
             return None
         done = int(held.pop("records"))
-        if len(lines) < done:
-            raise InputError(
-                f"{self.folder} cannot be resumed: its state was saved after {done} records, but history.jsonl holds "
-                f"{len(lines)}; start it anew"
-            )
         self._close_handle()
         self._id = about["run"]
         self._problem = _json({**about, **given, "resumed": [*about.get("resumed", ()), environment()]})
@@ -183,23 +190,6 @@ class Run:
         self._changed = True
         self._next = -math.inf
         return held
-
-    def _last_state(self, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarray] | None, list[bytes]]:
-        """The state of the run in the folder, and the whole lines of its history."""
-        path = self.folder / "history.jsonl"
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        own = bool(lines) and json.loads(lines[0]).get("run") == about.get("run")
-        try:
-            held = read_packed(self.folder / "state.npz")
-        except FileNotFoundError:
-            held = {}
-        if held and str(held.pop("run", "")) == about.get("run"):
-            return held, lines
-        if own and len(lines) > 1:
-            raise InputError(
-                f"{self.folder} cannot be resumed: it has a history, but its state.npz is gone; start it anew"
-            )
-        return None, lines  # it was ended in its first moments
 
     def history(self) -> list[dict[str, Any]]:
         """The records so far."""
@@ -232,8 +222,9 @@ class Run:
         *,
         loss: float = math.nan,
         iteration: int = -1,
+        start: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Write ``params.npz``, arrays ``best/NAME`` and ``last/NAME``, and what could not be written before.
+        """Write ``params.npz``, arrays ``best/NAME``, ``last/NAME``, and what could not be written before.
 
         Args:
             best: parameters with the lowest loss, of one copy.
@@ -241,10 +232,12 @@ class Run:
             state: what `resume` is to return, as it is after the last record; None keeps what was saved before.
             loss: at the best parameters.
             iteration: that found them.
+            start: parameters at the first evaluation, of the copy that has the best ones: arrays ``start/NAME``.
         """
         began = time.monotonic()
         arrays = {f"best/{name}": value for name, value in best.items()}
         arrays.update({f"last/{name}": value for name, value in last.items()})
+        arrays.update({f"start/{name}": value for name, value in (start or {}).items()})
         self._params = packed({**arrays, "run": self._id, "best_loss": loss, "best_iteration": iteration})
         if state is not None:
             self._state = packed({**state, "run": self._id, "records": len(self._lines)})
@@ -262,13 +255,18 @@ class Run:
         """Bring all files up to what is in memory."""
         name = ""
         try:
+            if not self._settled:
+                self.folder, self._handle = take(self.base)
+                self._settled = True
             self.folder.mkdir(parents=True, exist_ok=True)
             gone = not (self.folder / "problem.json").exists() or not self._is_ours()
             name = "history.jsonl"
             if gone:
                 self._close_handle(forget=True)
             if self._handle is None:
-                self._handle = self._claim()
+                self._handle = claim(self.folder)
+                if os.fstat(self._handle.fileno()).st_size < self._length:
+                    self._whole = self._length = 0
             name = "params.npz"
             if self._params:
                 write_whole(self.folder / name, self._params)
@@ -313,19 +311,6 @@ class Run:
         write_all(self._handle, waiting)
         self._whole, self._length = len(self._lines), self._length + len(waiting)
 
-    def _claim(self) -> BinaryIO:
-        """The history, ours alone while it is open; what is in it stays, and `_append` goes on behind our lines."""
-        path = self.folder / "history.jsonl"
-        handle = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115  (stays open)
-        try:
-            _lock(handle)
-            if os.fstat(handle.fileno()).st_size < self._length:
-                self._whole = self._length = 0
-        except BaseException:
-            handle.close()
-            raise
-        return handle
-
     def _close_handle(self, forget: bool = False) -> None:
         handle, self._handle = self._handle, None
         if handle is not None:
@@ -361,36 +346,3 @@ def _about(problem: Problem, seed: int, settings: Any, options: Any) -> dict[str
 
 def _json(about: Mapping[str, Any]) -> bytes:
     return json.dumps(about, indent=1, allow_nan=False).encode() + b"\n"
-
-
-def _lock(file: Any) -> None:
-    """Be the only process that writes to the file, until it is closed or the process ends; not on Windows.
-
-    Raises:
-        BlockingIOError: another one does.
-    """
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _difference(theirs: Any, ours: Any, where: str = "") -> str | None:
-    """The first difference between a run and what is to go on, in words; None if there is none."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        pairs = [(name, theirs.get(name), ours.get(name)) for name in {**theirs, **ours}]
-    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        pairs = [(str(k), *pair) for k, pair in enumerate(zip(theirs, ours, strict=True))]
-    elif theirs == ours:
-        return None
-    else:
-        one, other = json.dumps(theirs), json.dumps(ours)
-        same = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-        return f"its {where} is {_excerpt(one, same)}, but now it is {_excerpt(other, same)}"
-    parts = (_difference(a, b, f"{where}.{name}" if where else name) for name, a, b in pairs)
-    return next((part for part in parts if part), None)
-
-
-def _excerpt(words: str, at: int) -> str:
-    """At most 60 letters around a place."""
-    start = max(0, min(at - 20, len(words) - 60))
-    end = start + 60
-    return ("..." if start else "") + words[start:end] + ("..." if end < len(words) else "")

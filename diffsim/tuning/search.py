@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import DivergenceError
-from diffsim.spec import numbers_by_name
 from diffsim.tunable import Tunable
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.parameter_matrix import Rows, clip_rows, row_norms
@@ -61,6 +60,7 @@ class Search:
 
     Attributes:
         rows: how the matrices turn into named arrays.
+        first: (copies, n) where it started.
         x: (copies, n) candidates, to be evaluated next.
         state: the optimizer's, after the step that led to the candidates.
         kept_x: (copies, n) last accepted parameters.
@@ -81,15 +81,15 @@ class Search:
         optimizer: Optimizer,
         params: Mapping[str, np.ndarray],
         clip: float | None,
-        scale: Mapping[str, float] | None = None,
+        units: Mapping[str, float] | None = None,
     ):
-        """The start, projected onto the bounds; ``clip`` and ``scale`` as in `tune`."""
+        """The start, projected onto the bounds; ``clip`` as in `tune`, ``units`` as of `units_of`, else 1."""
         self.sim, self.optimizer, self.clip = sim, optimizer, clip
         self.rows = Rows(params, copies=not sim.shared)
-        self._units = _units(self.rows, scale or {})
+        self._units = _units(self.rows, units or {})
         self._low, self._high = _limits(self.rows, sim.problem)
         count = self.rows.count
-        self.x = self._bounded(self.rows.pack(params))
+        self.x = self.first = self._bounded(self.rows.pack(params))
         self.state = optimizer.start_rows(self.x / self._units)
         self.kept_x, self.kept_gradient, self.kept_state = self.x, np.zeros_like(self.x), self.state
         self.scale = np.ones(count)
@@ -251,12 +251,12 @@ class Search:
         return np.minimum(np.maximum(x, self._low), self._high)
 
 
-def _units(rows: Rows, scale: Mapping[str, float]) -> np.ndarray:
-    """(1, n) the unit that each column is counted in, 1 where ``scale`` names none."""
-    units = np.ones((1, rows.width))
-    for name, unit in numbers_by_name("tune(scale)", scale, rows.names, above=0.0).items():
-        units[0, rows.columns[name]] = unit
-    return units
+def _units(rows: Rows, units: Mapping[str, float]) -> np.ndarray:
+    """(1, n) the unit that each column is counted in."""
+    found = np.ones((1, rows.width))
+    for name, unit in units.items():
+        found[0, rows.columns[name]] = unit
+    return found
 
 
 def _limits(rows: Rows, problem: Any) -> tuple[Any, Any]:

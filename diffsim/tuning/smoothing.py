@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from diffsim.gradients.estimators import GradientEstimate, Sampler
-from diffsim.spec import numbers_by_name
 from diffsim.tunable import Tunable
 
 __all__ = ["Smoothed"]
@@ -23,9 +22,9 @@ class Smoothed:
     Args:
         sim: has copies with parameters of their own.
         estimator: "first", "zeroth" or "mixed".
-        sigma: standard deviation of the perturbations, in units of ``scale``, by name or pattern or one for all.
+        sigma: standard deviation of the perturbations, counted in ``units``, by name or pattern or one for all.
         seed: of the perturbations.
-        scale: as in `tune`.
+        units: of each parameter, as of `units_of`.
 
     Attributes:
         problem: the simulation's.
@@ -45,12 +44,12 @@ class Smoothed:
         *,
         sigma: float | Mapping[str, float],
         seed: int,
-        scale: Mapping[str, float] | None,
+        units: Mapping[str, float],
     ):
         self.problem: Any = sim.problem
         self.last: GradientEstimate | None = None
         self._sim = sim
-        self._units = numbers_by_name("tune(scale)", scale or {}, sim.params(seed), above=0.0)
+        self._units = units
         self._sampler = Sampler(sim, estimator=estimator, sigma=sigma, seed=seed, owner="tune", units=self._units)
 
     def params(self, seed: int = 0) -> dict[str, np.ndarray]:

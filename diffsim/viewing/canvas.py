@@ -211,6 +211,10 @@ class Canvas:
             x, y = round(at[0]) + left, self.size[1] - round(at[1]) + top
             self._blend(letters, x, y, 255.0 * rgba(colour)[:3])
 
+    def width_of(self, words: str, size: float) -> float:
+        """Of words in letters of that size [pixels]."""
+        return float(_letters(words, max(round(size), 8), "ls", False)[0].shape[1])
+
     def paste(self, colour: np.ndarray, coverage: np.ndarray, corner: tuple[int, int]) -> None:
         """A picture with soft edges, over what is there.
 

@@ -53,7 +53,7 @@ def body_colours(k: int) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours of the numbers from ``low`` to ``high``; beyond, those of the ends. Hashable.
+    """Colours of numbers from a low one to a high one; beyond, those of the ends.
 
     Attributes:
         low, high: ends of the scale, in the unit of the numbers.

@@ -7,7 +7,7 @@ import numpy as np
 from diffsim.viewing.look import Areas, Bodies, Element, Field, Points
 from diffsim.viewing.parts import reaches
 
-__all__ = ["around", "finite", "rows_of", "size_of"]
+__all__ = ["around", "extremes", "finite", "rows_of", "size_of"]
 
 
 def rows_of(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -27,6 +27,25 @@ def size_of(element: Element) -> float:
     start = around(element, np.zeros(1, dtype=np.intp))
     places = np.zeros((0, 2)) if start is None else finite(start[0])
     return (float(np.ptp(places, axis=0).max()) if len(places) else 0.0) or 1.0
+
+
+def extremes(points: np.ndarray) -> np.ndarray:
+    """Few of the points (m, d) that reach as far as all of them do, seen from anywhere: in the plane a box."""
+    if points.shape[1] == 2:
+        return np.array([points.min(axis=0), points.max(axis=0)])
+    return points[np.unique((_WAYS @ points.T).argmax(axis=1))]
+
+
+def _ways() -> np.ndarray:
+    """(k, 3) directions, evenly spread (a spiral from pole to pole), and the axes."""
+    k = np.arange(96) + 0.5
+    up, turn = 1.0 - 2.0 * k / 96.0, np.pi * (1.0 + 5.0**0.5) * k
+    flat = np.sqrt(1.0 - up * up)
+    ways = np.stack([flat * np.cos(turn), flat * np.sin(turn), up], axis=1)
+    return np.concatenate([ways, np.eye(3), -np.eye(3)])
+
+
+_WAYS = _ways()
 
 
 def around(element: Element, rows: np.ndarray) -> np.ndarray | None:

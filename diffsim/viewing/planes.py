@@ -15,7 +15,7 @@ __all__ = ["Floor"]
 
 @dataclass(frozen=True)
 class Floor:
-    """The plane ``normal . x = height``.
+    """A plane: all places that are so high along its normal.
 
     Attributes:
         normal: (d,) unit vector, out of the ground.

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.rollout import Rollout
+from diffsim.viewing.extent import extremes
 from diffsim.viewing.legend import scales_of
 from diffsim.viewing.packing import Channel
 from diffsim.viewing.planes import Floor
@@ -107,7 +108,7 @@ def _recording(rollout: Rollout, sight: Sight, follows: bool) -> Recording:
         "outlook": list(look.outlook),
         "follows": follows,
         "size": sight.size,
-        "box": numbers(_extremes(shown)),
+        "box": numbers(extremes(shown)),
         "elements": elements.plain,
         "legend": [plain_scale(scale) for scale in scales_of(look)],
     }
@@ -148,18 +149,6 @@ def _feet(floor: Floor, points: np.ndarray, track: np.ndarray | None) -> np.ndar
     return feet if track is None else feet - track[0]
 
 
-def _extremes(points: np.ndarray) -> np.ndarray:
-    """Few of the points (m, d) that reach as far as all of them do, seen from anywhere."""
-    if points.shape[1] == 2:
-        low, high = points.min(axis=0), points.max(axis=0)
-        return np.array([low, high])
-    k = np.arange(96) + 0.5
-    up, turn = 1.0 - 2.0 * k / 96.0, np.pi * (1.0 + 5.0**0.5) * k
-    flat = np.sqrt(1.0 - up * up)
-    ways = np.concatenate([np.stack([flat * np.cos(turn), flat * np.sin(turn), up], axis=1), np.eye(3), -np.eye(3)])
-    return points[np.unique((points @ ways.T).argmax(axis=0))]
-
-
 def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[float]]:
     """What one camera shows of all: the telling ones, and others that are no absurdity beside them."""
     sizes = np.array([np.ptp(box, axis=0).max() for box in boxes])
@@ -168,7 +157,7 @@ def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[fl
     union = np.concatenate(chosen)
     most = ABSURD * float(np.ptp(union, axis=0).max())
     others = [box for box in boxes if np.ptp(np.concatenate([box, union]), axis=0).max() <= most]
-    found: list[list[float]] = numbers(_extremes(np.concatenate([union, *others])))
+    found: list[list[float]] = numbers(extremes(np.concatenate([union, *others])))
     return found
 
 

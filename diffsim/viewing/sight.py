@@ -10,12 +10,12 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.physics import physics_of
 from diffsim.rollout import Rollout
-from diffsim.viewing.extent import around, finite, rows_of
+from diffsim.viewing.extent import around, extremes, finite, rows_of
 from diffsim.viewing.look import Bodies, Fixed, Joints, Look, Points
+from diffsim.viewing.motion import steady
 from diffsim.viewing.parts import Part, reaches
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import WILD
-from diffsim.viewing.view import steady
 
 __all__ = ["Sight", "look_of", "why_empty"]
 
@@ -28,7 +28,10 @@ FAR = 1.5
 
 # Rows that the camera looks at, and those where boxes around solids have to be found; a view that fits 400 rows fits
 # those between. Of very many points fewer: so many numbers in all.
-MOST_ROWS, MOST_ROWS_OF_SOLIDS, MOST_NUMBERS = 400, 200, 4_000_000
+MOST_ROWS, MOST_ROWS_OF_SOLIDS, MOST_NUMBERS = 400, 200, 2_000_000
+
+# Of more places than this only those that reach farthest are told.
+MOST_PLACES = 60_000
 
 
 def look_of(rollout: Rollout) -> Look:
@@ -134,6 +137,8 @@ class Sight:
         if len(moving):
             reach = WILD * self.size if self.look.reach is None else self.look.reach
             moving = moving[np.abs(moving - moving[0]).max(axis=1) <= reach]
+            if len(moving) > MOST_PLACES:
+                moving = extremes(moving)
         elif still:
             return np.concatenate(still)
         else:

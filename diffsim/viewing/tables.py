@@ -14,7 +14,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
 
-__all__ = ["command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
+__all__ = ["changed", "command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
 
 # Parts of a scene that are counted.
 COUNTED = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "sites", "actuators")
@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 
 def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
     """Settings, environment and command, as HTML."""
-    parts = [_table("Problem", _settings(about, rollout)), _table("Run", _run(about))]
+    parts = [_table("Problem", _settings(about, rollout)), _table("Tuned", changed(about)), _table("Run", _run(about))]
     command = command_of(about)
     if command:
         parts.append(
@@ -136,6 +136,18 @@ def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
             f'<pre id="command">{html.escape(command)}</pre></section>'
         )
     return f'<div class="tables">{"".join(parts)}</div>'
+
+
+def changed(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What became of each parameter, and what should be known of the run; nothing where it does not say it."""
+    found = []
+    for change in about.get("changes") or ():
+        words = change.words()
+        shape = "" if words["shape"] == "a number" else f" ({words['shape']} numbers)"
+        limits = f", bounds {words['bounds']}" if words["bounds"] else ""
+        told = f"{words['start']} → {words['end']}{shape}, moved by {words['moved by']}{limits}"
+        found.append((words["parameter"], f"{told}, counted in {words['unit']}".replace("-", "−")))
+    return found + [("note", words) for words in about.get("findings") or ()]
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
@@ -176,7 +188,7 @@ def _run(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings, where = about.get("settings"), _environment(about)
     found = []
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
-        if value is not None and name != "start":
+        if value is not None and name not in ("start", "units"):
             found.append((str(name).replace("_", " "), words_of(value)))
     found += [(name, words_of(about[name])) for name in ("seed", "device", "precision") if about.get(name) is not None]
     versions = [f"{name} {where[name]}" for name in ("diffsim", "taichi", "numpy", "python") if where.get(name)]

@@ -186,9 +186,25 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
     assert re.fullmatch(r"took     \d+\.\d s for 4 iterations, compiling included", out[1])
     assert out[2] == "stopped  all 4 iterations are done"
     folder = os.path.join("outputs", "test_scene")
-    assert out[3] == f"files    {folder}{os.sep}problem.json"
-    assert out[-1] == "a word of its own"
+    (change,) = result.changes
+    assert out[3].split() == ["parameter", "shape", "start", "end", "moved", "by", "unit"]
+    assert out[4].split() == " ".join(word for word in change.words().values() if word).split()
+    assert out[5] == "a word of its own"
+    assert out[6] == f"files    {folder}{os.sep}problem.json"
+    assert sorted(line.split(os.sep)[-1] for line in out[6:]) == left()  # all of them
     assert result.best_loss == ds.load_history(folder)[-1]["best"]
+
+
+def test_what_was_found_is_said_once(capsys):
+    flags = ("--iterations", 4, "--no-video", "--precision", "f64")
+    assert main(*flags, scale={"*": 1e-3}, optimizer=ds.SGD(1.0)) == 0
+    out, err = capsys.readouterr()
+    assert "stopped" not in err
+    assert out.count("stopped") == 1
+    (note,) = (line for line in out.splitlines() if line.startswith("note "))
+    assert note.startswith("note     scene.initial_velocity did not move: by ")
+    with open("outputs/test_scene/report.html", encoding="utf-8") as report:
+        assert "scene.initial_velocity did not move" in report.read()
 
 
 def test_one_iteration_of_the_default_problem_has_a_video():
@@ -206,6 +222,43 @@ def test_settings_of_the_script_reach_the_run():
         settings = file.read()
     for word in (repr(optimizer), '"iterations": 2', '"clip": 3.0', '"scene.*": 2.0'):
         assert word in settings
+
+
+def test_a_second_run_gets_a_number_and_both_flags_say_which(capsys):
+    assert main("--iterations", 2, "--no-video") == 0
+    assert main("--iterations", 3, "--no-video", "--seed", 1) == 0
+    out, err = capsys.readouterr()
+    assert f"{os.path.join('outputs', 'test_scene-2')}{os.sep}report.html" in out
+    usual = os.path.join("outputs", "test_scene")
+    assert f"warning: {usual} holds another run; this one goes to {usual}-2" in err
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [2, 3]
+    assert main("--iterations", 4, "--no-video", "--seed", 1, "--resume") == 0  # the newest
+    assert main("--iterations", 5, "--no-video", "--output", usual, "--resume") == 0  # the one that is named
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [5, 4]
+    assert main("--iterations", 1, "--no-video", "--overwrite") == 0
+    assert main("--iterations", 1, "--no-video", "--output", f"{usual}-2") == 0
+    assert left("outputs") == ["test_scene", "test_scene-2", "test_scene-2-2"]
+    assert [len(ds.load_history(f"outputs/{name}")) for name in left("outputs")] == [1, 4, 1]
+    assert main("--overwrite", "--resume") == 2
+
+
+def test_the_command_that_goes_on_names_the_folder_with_a_number(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "throw.py", "--output", "mine", "--seed", "3"])
+    assert main("--iterations", 1, "--no-video", "--output", "mine") == 0
+    usual = ds.Simulation.value_and_grad
+
+    def press(self, params):
+        monkeypatch.setattr(ds.Simulation, "value_and_grad", usual)
+        os.kill(os.getpid(), signal.SIGINT)
+        return usual(self, params)
+
+    monkeypatch.setattr(ds.Simulation, "value_and_grad", press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main("--iterations", 9, "--no-video", "--output", "mine") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().out.splitlines()[-1] == "go on    python throw.py --seed 3 --output mine-2 --resume"
 
 
 # --check
@@ -260,7 +313,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_hide_the_result(monkeypatch, ca
     assert main("--iterations", 2, report=lambda simulation, result: print("reported")) == 1
     out, err = capsys.readouterr()
     assert out.startswith("loss     ")
-    assert out.endswith("reported\n")
+    assert "\nreported\nfiles    " in out
     assert "loss.png" in out
     assert "optimisation" not in out
     assert err.splitlines()[-1].startswith("not saved: a picture: DIFFSIM_FFMPEG is 'no-such-program'")
@@ -361,7 +414,8 @@ def test_a_script_elsewhere_writes_below_the_current_folder(script, tmp_path):
     lines = err.splitlines()
     assert lines[0] == "compiling"
     assert lines[1].startswith("1/12  loss ")
-    assert lines[-1] == "stopped: all 12 iterations are done"
+    assert lines[-1].startswith("12/12  loss ")
+    assert "\nstopped  all 12 iterations are done\n" in out
     assert ds.load_problem("outputs/throw").steps == 5
 
 
@@ -373,7 +427,7 @@ def test_ctrl_c_keeps_the_best_and_draws_it(script):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    assert "stopped: interrupted" in err
+    assert out.count("stopped") == 1
     assert "stopped  interrupted" in out
     assert out.splitlines()[-1].endswith("throw.py --iterations 100000000 --resume")
     assert "Traceback" not in err

@@ -74,7 +74,7 @@ def test_a_full_disk_is_said_and_damages_nothing(disk, script):
                 pass
         except OSError:
             pass
-    status, out, err = script("--output", place / "worm", "--iterations", 20, "--seed", 1)
+    status, out, err = script("--output", place / "worm", "--iterations", 20, "--seed", 1, "--overwrite")
     assert status == 1
     assert "No space left on device; only in memory: the best and last parameters" in err
     assert "loss     " in out  # what was found is said all the same
@@ -84,7 +84,7 @@ def test_a_full_disk_is_said_and_damages_nothing(disk, script):
     assert list(after.rollouts) == list(before.rollouts)
     assert all((place / "worm" / name).read_bytes() == data for name, data in pictures.items())
     filler.unlink()
-    status, _, err = script("--output", place / "worm", "--iterations", 20, "--seed", 1)
+    status, _, err = script("--output", place / "worm", "--iterations", 20, "--seed", 1, "--overwrite")
     assert status == 0, err
     assert len(whole(place / "worm").history) == 20
 

@@ -72,10 +72,35 @@ def test_it_is_reported(folder):
     assert f"{run.best_loss:.4g}".replace("-", "−") in page.read_text(encoding="utf-8")
 
 
-def test_it_goes_on(folder, keep):
+def test_it_goes_on_in_the_units_that_it_had(folder, keep):
     run = ds.load_run(folder)
     sim = keep(run.problem, **run.options)
-    result = ds.tune(sim, iterations=6, run=ds.Run(folder), resume=True, progress=False, optimizer=ds.Adam(0.02))
+    settings = {"iterations": 6, "progress": False, "optimizer": ds.Adam(0.02)}
+    result = ds.tune(sim, run=ds.Run(folder), resume=True, **settings)
     assert [record["loss"] for record in result.history[:4]] == [record["loss"] for record in run.history]
     assert len(result.history) == 6
     assert result.best_loss <= run.best_loss
+    assert set(result.units.values()) == {1.0}  # version 0.1.0 knew no others where none were given
+    assert ds.load_run(folder).about["settings"]["units"] == result.units
+    whole = ds.tune(sim, scale={"*": 1.0}, **settings)
+    np.testing.assert_allclose(*([r["loss"] for r in each.history] for each in (result, whole)), rtol=10 * ROUNDING)
+    again = ds.tune(sim, run=ds.Run(folder), resume=True, **{**settings, "iterations": 7})
+    assert (again.units, len(again.history)) == (result.units, 7)
+
+
+def test_bounds_that_bound_nothing_are_left_out_with_a_warning(tmp_path, keep):
+    """Version 0.1.0 took bounds for what is not tuned, and kept to them nowhere."""
+    folder = Path(shutil.copytree(next(path for path in RUNS if path.name == "worm"), tmp_path / "worm"))
+    about = json.loads((folder / "problem.json").read_text())
+    about["problem"]["bounds"]["scene.mass"] = [0.1, 1.0]
+    (folder / "problem.json").write_text(json.dumps(about))
+    with pytest.warns(UserWarning, match=r"worm has bounds for 'scene.mass', which it does not tune: left out"):
+        run = ds.load_run(folder)
+    assert run.problem.bounds == {"scene.stiffness": (100.0, None)}
+    with pytest.warns(UserWarning, match=r"'scene.mass'"):
+        assert ds.load_problem(folder) == run.problem
+    settings = {"iterations": 5, "progress": False, "optimizer": ds.Adam(0.02)}
+    with pytest.warns(UserWarning, match=r"'scene.mass'"):
+        result = ds.tune(keep(run.problem, **run.options), run=ds.Run(folder), resume=True, **settings)
+    assert len(result.history) == 5
+    assert ds.load_run(folder).problem == run.problem  # now without a warning

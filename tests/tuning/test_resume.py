@@ -199,7 +199,7 @@ def test_where_there_is_no_run_it_starts(tmp_path, caplog):
 def test_a_state_of_an_earlier_run_is_not_taken_up(tmp_path):
     tune(Valley(), iterations=5, progress=False, run=Run(tmp_path))
     shutil.copy(tmp_path / "state.npz", tmp_path / "old.npz")
-    tune(Valley(), iterations=1, seed=4, progress=False, run=Run(tmp_path))
+    tune(Valley(), iterations=1, seed=4, progress=False, run=Run(tmp_path, overwrite=True))
     (tmp_path / "old.npz").replace(tmp_path / "state.npz")
     sim = Valley()
     tune(sim, iterations=5, seed=4, progress=False, run=Run(tmp_path), resume=True)

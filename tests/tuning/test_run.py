@@ -77,7 +77,7 @@ def test_a_run_leaves_its_problem_parameters_and_history(tmp_path, problem):
     np.testing.assert_array_equal(load_params(folder, "last")["scene.damping"], result.last_params["scene.damping"])
     with np.load(folder / "params.npz", allow_pickle=False) as held:
         known = ["best/scene.damping", "best_iteration", "best_loss", "format", "last/scene.damping", "run"]
-        assert sorted(held.files) == known
+        assert sorted(held.files) == [*known, "start/scene.damping"]
     about = json.loads((folder / "problem.json").read_text(), parse_constant=pytest.fail)
     assert about["format"] == 1
     assert about["seed"] == 3
@@ -258,15 +258,15 @@ def test_a_disk_that_comes_back_gets_everything(tmp_path, problem, monkeypatch, 
 
 
 def test_a_new_run_replaces_the_old_one_but_not_before_it_has_something(tmp_path, problem):
-    tune(Line(problem), iterations=8, progress=False, run=Run(tmp_path))
+    tune(Line(problem), iterations=8, progress=False, run=Run(tmp_path, overwrite=True))
 
     def stop(k):
         raise RuntimeError("it does not even compile")
 
     with pytest.raises(RuntimeError):
-        tune(Line(problem, stop), progress=False, run=Run(tmp_path))
+        tune(Line(problem, stop), progress=False, run=Run(tmp_path, overwrite=True))
     assert len(load_history(tmp_path)) == 8
-    tune(Line(problem), iterations=3, progress=False, run=Run(tmp_path))
+    tune(Line(problem), iterations=3, progress=False, run=Run(tmp_path, overwrite=True))
     assert len(load_history(tmp_path)) == 3
 
 
@@ -282,8 +282,8 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path, problem):
     pytest.importorskip("fcntl", reason="files are not locked on Windows")
     run = begun(tmp_path, problem)
     with pytest.raises(InputError, match="another process is writing its run to"):
-        tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path))
-    late = Run(tmp_path)
+        tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path, overwrite=True))
+    late = Run(tmp_path, overwrite=True)
     late.start(problem)
     late.save(PARAMS, PARAMS)  # it began where the other was not there yet
     assert "another process is writing to it" in late.trouble
@@ -291,14 +291,14 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path, problem):
     run.record({"iteration": 2})
     run.close()
     assert len(load_history(tmp_path)) == 3
-    tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path))
+    tune(Line(problem), iterations=5, progress=False, run=Run(tmp_path, overwrite=True))
     assert len(load_history(tmp_path)) == 5
 
 
 def test_a_new_run_takes_the_pictures_of_the_earlier_one_away(tmp_path, problem):
     for name in ("report.html", "optimisation.mp4", "rollouts.npz", "notes.txt", ".params.123.part.npz"):
         (tmp_path / name).write_text("of an earlier run")
-    tune(Line(problem), iterations=2, progress=False, run=Run(tmp_path))
+    tune(Line(problem), iterations=2, progress=False, run=Run(tmp_path, overwrite=True))
     assert names(tmp_path) == ["history.jsonl", "notes.txt", "params.npz", "problem.json", "state.npz"]
     (tmp_path / "report.html").write_text("of this run")
     tune(Line(problem), iterations=4, progress=False, run=Run(tmp_path), resume=True)
@@ -313,10 +313,10 @@ def test_settings_may_be_numpy_numbers_and_functions(tmp_path, problem):
         {"scale": {"scene.*": np.float32(2.0)}},
     ]
     for change in changes:
-        tune(Line(problem), **{"iterations": 3, "progress": False, "run": Run(tmp_path), **change})
+        tune(Line(problem), **{"iterations": 3, "progress": False, "run": Run(tmp_path, overwrite=True), **change})
         assert len(load_history(tmp_path)) == 3
     optimizer = SGD(lambda iteration: 0.1 / (iteration + 1))
-    tune(Line(problem), optimizer=optimizer, iterations=3, progress=False, run=Run(tmp_path))
+    tune(Line(problem), optimizer=optimizer, iterations=3, progress=False, run=Run(tmp_path, overwrite=True))
     again = SGD(lambda iteration: 0.1 / (iteration + 1))  # another function of the same name
     tune(Line(problem), optimizer=again, iterations=5, progress=False, run=Run(tmp_path), resume=True)
     assert len(load_history(tmp_path)) == 5

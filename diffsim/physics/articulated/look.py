@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.links import SIZES, Geom
+from diffsim.physics.articulated.pairs import spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.rollout import Rollout
@@ -205,7 +205,7 @@ def _contacts(rollout: Rollout, size: float) -> list[Arrows]:
     scene, arrays = rollout.problem.scene, rollout.arrays
     if "contact_point" not in arrays or "contact_force" not in arrays:
         return []
-    own = [[scene.all_geoms[k][0] >= 0 for k in spot.geoms] for spot in pairs.spots(scene)]
+    own = [[scene.all_geoms[k][0] >= 0 for k in spot.geoms] for spot in spots(scene)]
     if not own:
         return []
     first, second = np.array(own, dtype=bool).T[..., None]

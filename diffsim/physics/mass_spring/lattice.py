@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.mass_spring.pictures import look
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["Lattice", "from_image", "from_mesh", "grid"]
@@ -22,9 +24,15 @@ class Lattice(Spec):
     `midpoints`, `lengths` and `along` say of its spring:
     ``actuation=np.where(body.along(0), 0.1, 0.0)``.
 
+    A coloured picture gives regions by colour, for materials and groups of muscles:
+    ``stiffness=body.by_region({"red": 5e3}, otherwise=1e3)``.
+
     Attributes:
         points: (n, d) [m].
         springs: (s, 2) the two points that each spring joins, the lower index first.
+        regions: their names; empty where there are none.
+        region_of: (s,) the index of each spring's region; None where there are none.
+        taken: what `from_image` took for the body, in words; counts for nothing when two are compared.
 
     Raises:
         InputError: for arrays of other shapes or entries that are no finite numbers.
@@ -32,13 +40,52 @@ class Lattice(Spec):
 
     points: Any
     springs: Any
+    regions: Any = ()
+    region_of: Any = None
+    taken: str = ""
 
     def __post_init__(self) -> None:
-        """Check both arrays."""
+        """Check all arrays."""
         self._set(
             points=array("Lattice.points", self.points, ("n", 2), ("n", 3)),
             springs=array("Lattice.springs", self.springs, ("s", 2), dtype=np.int64),
+            regions=tuple(str(name) for name in self.regions),
         )
+        if self.region_of is not None:
+            most = len(self.regions) - 1
+            shape = (len(self.springs),)
+            held = array("Lattice.region_of", self.region_of, shape, least=0, most=most, dtype=np.int64)
+            self._set(region_of=held)
+
+    def _shown(self) -> dict[str, Any]:
+        return {name: value for name, value in self._values().items() if isinstance(value, np.ndarray) or value}
+
+    def __eq__(self, other: object) -> bool:
+        """All but ``taken`` equal, arrays element by element."""
+        return super().__eq__(replace(other, taken=self.taken) if isinstance(other, Lattice) else other)
+
+    __hash__ = None
+
+    def region(self, name: str) -> np.ndarray:
+        """(s,) whether each spring is in the region of that name.
+
+        Raises:
+            InputError: if there is none.
+        """
+        if name not in self.regions or self.region_of is None:
+            raise InputError(f"there is no region {name!r}; there are {', '.join(self.regions) or 'none'}")
+        return np.asarray(self.region_of == self.regions.index(name))
+
+    def by_region(self, values: Mapping[str, float], otherwise: float = 0.0) -> np.ndarray:
+        """(s,) a number for each spring, by its region; ``otherwise`` in those that are not named.
+
+        Raises:
+            InputError: if there is no region of a name.
+        """
+        found = np.full(len(self.springs), number("Lattice.by_region.otherwise", otherwise))
+        for name, value in values.items():
+            found[self.region(name)] = number(f"Lattice.by_region[{name!r}]", value)
+        return found
 
     def midpoints(self) -> np.ndarray:
         """(s, d) middle of each spring [m]."""
@@ -199,34 +246,82 @@ def from_image(
     *,
     spacing: float = 0.1,
     cells: int | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
+    background: Any = None,
+    colours: Mapping[str, Any] | None = None,
     origin: Any = None,
 ) -> Lattice:
-    """The silhouette in a picture as a 2D `grid`; row 0 of the picture is its top.
+    """The silhouette in a picture as a 2D `grid`; row 0 of the picture is its top. The empty margin is cut off.
 
-    Pixels that are true, or brighter than ``threshold``, are the body; for a dark body on white paper
-    pass ``1 - image``. The empty margin is cut off.
+    The body is what is opaque, in a picture with transparent pixels; else what differs from the background, which is
+    the colour of the picture's rim, dark on light as well as light on dark. `Lattice.taken` says what was taken, and a
+    warning where that is doubtful. An array (height, width) without ``background`` is what it was in version 0.1.0:
+    true or brighter than ``threshold`` is the body.
 
     Args:
-        image: (height, width) of truth values or brightnesses; unsigned integers, as pictures are read
-            from files, are divided by their type's largest value (255).
+        image: path of a picture; or an array (height, width) of truth values or brightnesses, or (height, width,
+            channels) of grey and alpha, RGB or RGBA. Unsigned integers, as pictures are read from files, are divided by
+            their type's largest value (255); floats are from 0 to 1.
         spacing: side of a cell [m].
         cells: number of cells along the body's longer side; None makes each pixel a cell. A cell is filled
             if the body covers at least half of it.
-        threshold: least brightness of the body, exclusive.
+        threshold: of alpha, or of the brightness; None is 0.5 for alpha and arrays (height, width), else Otsu's (1979)
+            threshold of the distance from the background.
+        background: "light", "dark" or a colour: a name, "#rrggbb" or three numbers from 0 to 1. None is that of the
+            rim.
+        colours: of the body's regions by name, ``{"leg": "red", "body": "#2040d0"}``: each cell is of the nearest. None
+            finds those that take at least 2 % of a coloured body, and calls them "red", "blue", "blue-2", ... A spring
+            between two cells is of the region that comes first.
         origin: (2,) lower left corner of the box around the body [m]; None is zero.
 
     Raises:
-        InputError: if there is no body, or one in several pieces: cells hang together that share a corner.
+        InputError: if there is no such file or no body, or one in several pieces: cells hang together that share a
+            corner.
     """
-    body = _trimmed(_silhouette(image, number("from_image.threshold", threshold)))
+    seen = look(
+        image,
+        None if threshold is None else number("from_image.threshold", threshold),
+        background,
+        colours,
+    )
+    upright = seen.body[::-1].T  # x to the right and y up
+    margin = _margin(upright)
+    body, of = upright[margin], None if seen.region is None else seen.region[::-1].T[margin]
     if cells is not None:
-        body = _trimmed(_coarse(body, _cell_count(cells, max(body.shape))))
+        side = max(body.shape) / _cell_count(cells, max(body.shape))
+        if of is not None:
+            shares = [_share(body & (of == k), side) for k in range(len(seen.names))]
+            of = np.argmax(shares, axis=0)
+        body = _coarse(body, side, cells)
+        margin = _margin(body)
+        body, of = body[margin], None if of is None else of[margin]
     lattice = grid(
         body,
         spacing=number("from_image.spacing", spacing, above=0.0),
         origin=array("from_image.origin", (0.0, 0.0) if origin is None else origin, (2,)),
     )
+    _check_one_piece(lattice)
+    across, up = body.shape
+    taken = f"{seen.words}, as {across} x {up} cells"
+    if of is None:
+        return replace(lattice, taken=taken)
+    return replace(lattice, taken=taken, regions=seen.names, region_of=_region_of(body, of, lattice.springs))
+
+
+def _region_of(body: np.ndarray, of: np.ndarray, springs: np.ndarray) -> np.ndarray:
+    """(s,) of each spring of a 2D `grid` the region of the cell that holds it; of two cells the lower one."""
+    held = np.pad(body, 1)
+    corners = np.argwhere(held[:-1, :-1] | held[1:, :-1] | held[:-1, 1:] | held[1:, 1:])  # in the order of the points
+    one, other = corners[springs[:, 0]], corners[springs[:, 1]]
+    nowhere = np.iinfo(np.int64).max
+    padded = np.pad(np.where(body, of, nowhere), 1, constant_values=nowhere)
+    low = np.minimum(one, other) + 1  # the cell up and to the right of it, in the padded array
+    same = (one == other).astype(np.int64)
+    found = np.minimum(padded[low[:, 0], low[:, 1]], padded[low[:, 0] - same[:, 0], low[:, 1] - same[:, 1]])
+    return np.asarray(found, np.int64)
+
+
+def _check_one_piece(lattice: Lattice) -> None:
     sizes = np.unique(_pieces(len(lattice.points), lattice.springs), return_counts=True)[1]
     if len(sizes) > 1:
         listed = ", ".join(map(str, sorted(sizes.tolist(), reverse=True)[:8])) + ", ..." * (len(sizes) > 8)
@@ -234,38 +329,12 @@ def from_image(
             f"from_image.image shows a body in {len(sizes)} pieces (of {listed} points), but one is needed; "
             "paint over the small ones, close the gaps, or change the threshold or the number of cells"
         )
-    return lattice
 
 
-def _silhouette(image: Any, threshold: float) -> np.ndarray:
-    """(width, height) whether each pixel is body, with x to the right and y up."""
-    try:
-        pixels = np.asarray(image)
-    except ValueError:
-        raise InputError("from_image.image holds rows of different lengths; give an array") from None
-    if pixels.ndim != 2:
-        raise InputError(
-            f"from_image.image has shape {pixels.shape}, but (height, width) is needed; of a coloured "
-            "picture take one channel, e.g. image[:, :, 3] for what is opaque"
-        )
-    if pixels.dtype.kind != "b":
-        largest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-        bright = array("from_image.image", pixels, ("height", "width")) / largest
-        pixels = bright > threshold
-        if not pixels.any():
-            raise InputError(
-                f"from_image.image has no body: no pixel is brighter than the threshold {threshold:g}; "
-                f"the brightest is {bright.max():g}"
-            )
-    if not pixels.any():
-        raise InputError("from_image.image has no body: no pixel is true, but at least one is needed")
-    return pixels[::-1].T
-
-
-def _trimmed(filled: np.ndarray) -> np.ndarray:
-    """``filled`` without its empty margin."""
+def _margin(filled: np.ndarray) -> tuple[slice, slice]:
+    """What ``filled`` is without its empty margin."""
     columns, rows = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
-    return filled[columns[0] : columns[-1] + 1, rows[0] : rows[-1] + 1]
+    return slice(columns[0], columns[-1] + 1), slice(rows[0], rows[-1] + 1)
 
 
 def _cell_count(cells: Any, longest: int) -> int:
@@ -275,17 +344,21 @@ def _cell_count(cells: Any, longest: int) -> int:
     return cells
 
 
-def _coarse(body: np.ndarray, cells: int) -> np.ndarray:
-    """``body`` on a raster of ``cells`` along its longer side: whether half of each cell is covered."""
-    side = max(body.shape) / cells
-    across, up = (_overlap(length, side) for length in body.shape)
-    share = across @ body.astype(np.float64) @ up.T
-    filled = share >= 0.5 - 1e-9  # a half stays a half after rounding
+def _coarse(body: np.ndarray, side: float, cells: int) -> np.ndarray:
+    """``body`` on a raster of cells of that side [pixels]: whether half of each is covered."""
+    filled = _share(body, side) >= 0.5 - 1e-9  # a half stays a half after rounding
     if not filled.any():
         raise InputError(
             f"from_image.cells is {cells}, but the body is too thin to cover half of any such cell; use more cells"
         )
     return filled
+
+
+def _share(body: np.ndarray, side: float) -> np.ndarray:
+    """How much of each cell of that side [pixels] is covered."""
+    across, up = (_overlap(length, side) for length in body.shape)
+    covered: np.ndarray = across @ body.astype(np.float64) @ up.T
+    return covered
 
 
 def _overlap(pixels: int, side: float) -> np.ndarray:

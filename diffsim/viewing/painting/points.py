@@ -26,8 +26,8 @@ BALL, FEW, SMALLEST = 14.0, 60, 2.5
 # Of more points than this each colour is painted at once; in the plane only, where it matters less what covers what.
 MANY = 400
 
-# Corners of points that are painted at once.
-CIRCLE = np.stack([trig(2.0 * np.pi * np.arange(10) / 10) for trig in (np.cos, np.sin)], axis=1)
+# Shades of red, of green and of blue that are told apart then; and corners of points up to so many pixels wide.
+SHADES, CORNERS = 31, ((4.0, 6), (12.0, 12), (np.inf, 32))
 
 Strokes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # ends, colours, widths, nearness
 
@@ -121,10 +121,15 @@ def _put(canvas: Canvas, strokes: Strokes) -> None:
     if len(ends) <= MANY or (ends[:, 0] != ends[:, 1]).any():
         canvas.strokes(ends, colours, widths)
         return
-    corners = ends[:, :1] + 0.5 * widths[:, None, None] * CIRCLE
-    shades, which = np.unique(colours, axis=0, return_inverse=True)
-    for k, shade in enumerate(shades):
-        canvas.polygons(corners[which.reshape(-1) == k], shade)
+    fine = np.isfinite(ends).all(axis=(1, 2))
+    count = next(count for most, count in CORNERS if widths[fine].max(initial=0.0) <= most)
+    turn = 2.0 * np.pi * np.arange(count) / count
+    corners = ends[:, :1] + 0.5 * widths[:, None, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    keys = np.rint(SHADES * colours).astype(np.intp) @ (SHADES + 1) ** np.arange(4)
+    order = np.flatnonzero(fine)[np.argsort(keys[fine], kind="stable")]
+    for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(group):
+            canvas.polygons(corners[group], colours[group[0]])
 
 
 def _points_of(element: Points | Segments | Triangles) -> Points:

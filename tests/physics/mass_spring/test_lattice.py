@@ -233,6 +233,145 @@ def test_from_image_takes_cells_that_hang_together_by_a_corner():
     assert len(body.points) == 7
 
 
+# Pictures with colours. A worm of a blue trunk, 4 x 2 pixels, and a red leg of 1 x 2 below it, on white paper.
+
+WORM = np.zeros((7, 8), dtype=bool)
+WORM[1:3, 2:6] = WORM[3:5, 2:3] = True
+PAPER = np.full((7, 8, 3), 255, dtype=np.uint8)
+PAPER[WORM] = (30, 60, 220)
+PAPER[3:5, 2:3] = (220, 30, 30)
+
+
+def grey(dark, light):
+    return np.where(WORM, np.uint8(dark), np.uint8(light))
+
+
+def alpha(picture, clear=0):
+    return np.concatenate([picture, np.where(WORM, 255, clear).astype(np.uint8)[..., None]], axis=2)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (PAPER, "differs from the background #ffffff (its rim)"),
+        (255 - PAPER, "differs from the background #000000 (its rim)"),
+        (PAPER / 255.0, "dark on light"),
+        (PAPER.astype(np.int64), "dark on light"),
+        (grey(20, 240)[..., None], "dark on light"),
+        (grey(240, 20)[..., None], "light on dark"),
+        (alpha(PAPER), "what is opaque (alpha above 0.5)"),
+        (alpha(255 * np.ones((7, 8, 3), np.uint8)), "what is opaque"),  # all white: only alpha tells
+        (alpha(PAPER, clear=255), "#ffffff (its rim)"),  # all opaque: alpha tells nothing
+        (np.stack([grey(20, 20), grey(255, 0)], axis=2), "what is opaque"),
+    ],
+)
+def test_a_body_is_found_on_light_and_dark_and_clear(picture, words):
+    body = from_image(picture)
+    expected = from_image(WORM)
+    assert np.array_equal(body.points, expected.points)
+    assert np.array_equal(body.springs, expected.springs)
+    assert words in body.taken
+    assert body.taken.endswith("10 of 56 pixels, as 4 x 4 cells")
+
+
+def test_pictures_are_read_from_files_of_every_mode(tmp_path):
+    from PIL import Image
+
+    made = Image.fromarray(PAPER)
+    clear = Image.fromarray(alpha(PAPER))
+    modes = {
+        **{mode: made.convert(mode) for mode in ("RGB", "L", "P", "RGBA")},
+        **{f"clear {mode}": clear.convert(mode) for mode in ("RGBA", "LA")},
+        "1": Image.fromarray(~WORM),
+        "16 bits": Image.fromarray(grey(20, 240).astype(np.uint16) * 256),
+    }
+    for name, picture in modes.items():
+        picture.save(path := tmp_path / f"{name}.png")
+        for given in (path, str(path)):
+            body = from_image(given)
+            assert np.array_equal(body.points, from_image(WORM).points), name
+    assert from_image(tmp_path / "RGB.png") == from_image(PAPER)
+    assert from_image(tmp_path / "1.png").regions == ()
+
+
+def test_the_background_may_be_given():
+    framed = grey(240, 20)
+    framed[0, 0] = 0  # nearly black
+    for background in ("dark", "#141414", (0.08, 0.08, 0.08), "black"):
+        assert np.array_equal(from_image(framed, background=background).points, from_image(WORM).points)
+    assert from_image(grey(20, 240), background="light") == from_image(WORM)
+    assert from_image(grey(20, 240), background="light", threshold=0.5) == from_image(WORM)
+    assert "darker than 0.9 (the background is light)" in from_image(PAPER, background="light", threshold=0.9).taken
+
+
+def test_what_is_doubtful_is_warned_of():
+    with pytest.warns(UserWarning, match=r"nearly all of the picture's rim is.*give background='light'"):
+        paper = from_image(grey(20, 240))
+    assert len(paper.points) > len(from_image(WORM).points)  # as in version 0.1.0
+    wide = PAPER[1:5, 2:6]  # the body takes half of the rim
+    with pytest.warns(UserWarning, match=r"not sure of the body: the body takes 43% of the picture's rim"):
+        from_image(np.pad(wide, ((1, 1), (0, 0), (0, 0)), mode="edge")[:-1, :, :])
+    noise = np.random.default_rng(0).uniform(size=(40, 40, 3))
+    noise[:, 0] = noise[:, -1] = noise[0] = noise[-1] = 0.5
+    with pytest.warns(UserWarning, match=r"not clearly apart"):
+        from_image(noise)
+
+
+def springs_within(body, x, y):
+    """Which springs lie in a rectangle, its sides included."""
+    ends = body.points[body.springs]
+    return ((ends >= (x[0], y[0])) & (ends <= (x[1], y[1]))).all(axis=(1, 2))
+
+
+def test_regions_are_found_by_colour():
+    body = from_image(PAPER, spacing=1.0)
+    assert body.regions == ("blue", "red")
+    red = body.region("red")
+    inside = springs_within(body, (0, 1), (0, 2))
+    between = springs_within(body, (0, 1), (2, 2))  # of a blue cell, too, and blue comes first
+    assert np.array_equal(red, inside & ~between)
+    assert red.sum() == 2 * 6 - 1 - 1
+    assert np.array_equal(body.region("blue"), ~red)
+    stiffness = body.by_region({"red": 5e3}, otherwise=1e3)
+    assert set(stiffness[red]) == {5e3}
+    assert set(stiffness[~red]) == {1e3}
+
+
+def test_regions_may_be_named():
+    body = from_image(PAPER, spacing=1.0, colours={"leg": "red", "trunk": (0.0, 0.0, 1.0), "absent": "#00ff00"})
+    assert body.regions == ("leg", "trunk", "absent")
+    assert np.array_equal(body.region("leg"), springs_within(body, (0, 1), (0, 2)))  # it comes first
+    assert not body.region("absent").any()
+
+
+def test_regions_survive_soft_edges_and_coarse_cells():
+    fine = np.kron(PAPER, np.ones((10, 10, 1)))
+    soft = fine.copy()
+    for shift in (-1, 1):
+        for axis in (0, 1):
+            soft += np.roll(fine, shift, axis=axis)
+    body = from_image((soft / 5.0).astype(np.uint8), cells=4, spacing=1.0)
+    assert body == from_image(PAPER, spacing=1.0)
+
+
+def test_shades_of_a_colour_have_numbers():
+    picture = PAPER.copy()
+    picture[1:3, 4:6] = (130, 160, 255)
+    assert from_image(picture).regions == ("blue", "blue-2", "red") or from_image(picture).regions[:1] == ("blue",)
+    assert len(from_image(picture).regions) == 3
+    assert len(set(from_image(picture).regions)) == 3
+
+
+def test_a_lattice_with_regions_is_a_specification():
+    body = from_image(PAPER)
+    again = Lattice.from_dict(body.to_dict())
+    assert again == body
+    assert again.taken == body.taken
+    assert body != from_image(PAPER, colours={"all": "red"})
+    assert "regions=('blue', 'red')" in repr(body)
+    assert "regions" not in repr(grid((1, 1)))
+
+
 BAD = {
     "no cells": (lambda: grid((0, 3)), "grid.shape[0] is 0", "whole number of at least 1"),
     "a negative count": (lambda: grid((3, -1)), "grid.shape[1] is -1", "at least 1"),
@@ -293,9 +432,20 @@ BAD = {
         "brightest is 0.4",
     ),
     "an empty mask": (lambda: from_image(np.zeros((3, 3), bool)), "from_image.image", "at least one"),
-    "a coloured picture": (lambda: from_image(np.ones((4, 4, 3))), "shape (4, 4, 3)", "(height, width)"),
+    "a picture of nothing": (lambda: from_image(np.ones((4, 4, 3))), "all its pixels are alike", "truth values"),
+    "five channels": (lambda: from_image(np.ones((4, 4, 5))), "shape (4, 4, 5)", "(height, width)"),
+    "channels of floats up to 255": (
+        lambda: from_image(np.full((4, 4, 3), 255.0)),
+        "channels from 255 to 255",
+        "floats from 0 to 1",
+    ),
+    "nothing opaque": (lambda: from_image(np.zeros((4, 4, 4))), "what is opaque (alpha above 0.5)", "no pixel is"),
+    "no colour": (lambda: from_image(PAPER, background="blurple"), "background is 'blurple'", "'#d02020'"),
+    "no colours": (lambda: from_image(PAPER, colours=["red"]), "colours is ['red']", "{name: colour}"),
+    "a region that is not there": (lambda: from_image(PAPER).region("green"), "no region 'green'", "blue, red"),
     "a picture with a nan": (lambda: from_image([[1.0, np.nan]]), "from_image.image[0, 1] is nan", "finite"),
-    "a file's name": (lambda: from_image("cat.png"), "from_image.image has shape ()", "(height, width)"),
+    "a file that is not there": (lambda: from_image("cat.png"), "from_image.image is 'cat.png'", "no such file"),
+    "a file that is no picture": (lambda: from_image(__file__), "test_lattice.py', which cannot be read", "picture"),
     "a ragged picture": (lambda: from_image([[1], [1, 0]]), "from_image.image", "different lengths"),
     "two pieces": (
         lambda: from_image([[1, 0, 1, 1]]),
