@@ -117,8 +117,8 @@ def _count_pairs(owner: str, scene: Articulated) -> None:
     of_links = sum(min(scene.all_geoms[k][0] for k in pair) >= 0 for pair in pairs)
     if of_links > MANY_PAIRS:
         logging.getLogger("diffsim").warning(
-            "%s: %d pairs of geoms may touch, %d of them of two links, and each is looked at in every step; contype and "
-            "conaffinity of the geoms, or exclude, keep those apart that need not meet, contacts=False all",
+            "%s: %d pairs of geoms may touch, %d of them of two links, and each is looked at in every step; contype "
+            "and conaffinity of the geoms, or exclude, keep those apart that need not meet, contacts=False all",
             owner,
             len(pairs),
             of_links,
