@@ -36,8 +36,8 @@ def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any)
     """The robot of an MJCF file, under the names that it has there.
 
     What the file holds and this package does not simulate is an error that names the element; kinds of such elements
-    that are in ``ignore`` are left out, which an `OmissionWarning` lists. Another integrator than Euler is replaced by
-    it, which the warning says, too.
+    that are in ``ignore`` are left out, which an `OmissionWarning` lists. The integrator "implicit" is replaced by
+    "implicitfast", which the warning says, too. RK4 takes four times as long as ``integrator="euler"``.
 
     A `StartWarning` tells of joints that start beyond their limits: those will throw them back.
 
@@ -174,6 +174,7 @@ class _File(Reading):
             "exclude": [pair for one, other in excluded for pair in self._apart(one, other)],
             "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
+            "integrator": {"Euler": "euler", "RK4": "rk4"}.get(self.integrator, "implicitfast"),
             "dt": float(model.opt.timestep),
         }
         return Articulated(**{"initial_position": model.qpos0, **made, **changes})

@@ -267,8 +267,7 @@ def test_the_warning_lists_all_that_is_left_out():
 @pytest.mark.parametrize(
     ("top", "words"),
     [
-        ('<option integrator="RK4"/>', "the integrator RK4, replaced by Euler's"),
-        ('<option integrator="implicitfast"/>', "the integrator implicitfast, replaced by Euler's"),
+        ('<option integrator="implicit"/>', "the integrator implicit, replaced by implicitfast"),
         ('<option><flag eulerdamp="disable"/></option>', "the flag eulerdamp='disable': damping is implicit"),
     ],
 )
