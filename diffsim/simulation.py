@@ -127,6 +127,13 @@ class Simulation:
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
         env_last = not serial and form == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
+        if form == "staged" and not fields.beds.fit:
+            if self.executor == "staged":
+                raise InputError(
+                    "the arrays of this problem are too large together for executor='staged', which counts their "
+                    "elements with 32 bits; use 'fused', fewer copies, or Checkpointed()"
+                )
+            form = "fused"
         prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
         run, finish = make(form, prepare, step, final, fields, serial=serial)
         truncated = isinstance(self.adjoint, Truncated)

@@ -20,7 +20,7 @@ LAYERS = (
     ("physics",),  # the registry
     ("problem", "adjoint"),
     ("rollout",),
-    ("simulation", "tunable"),
+    ("simulation", "protocols"),
     ("gradients",),
     ("tuning",),
     ("viewing",),
@@ -292,6 +292,7 @@ def test_editors_are_told_the_same_names_as_python():
     for name in diffsim.__all__:
         assert getattr(diffsim, name) is not None
         assert name in dir(diffsim)
+        assert f"diffsim.{name}" not in KNOWN, f"the module {name} would hide the name"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

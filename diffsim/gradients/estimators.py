@@ -14,8 +14,8 @@ import numpy as np
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
 from diffsim.gradients.estimate import Arrays, GradientEstimate
+from diffsim.protocols import Tunable, units_of
 from diffsim.spec import choices, number, numbers_by_name, whole
-from diffsim.tunable import Tunable, units_of
 
 __all__ = ["ESTIMATORS", "GradientEstimate", "Sampler", "estimate_gradient"]
 

@@ -10,7 +10,7 @@ import pytest
 
 import diffsim as ds
 from diffsim.errors import InputError
-from diffsim.tunable import units_of
+from diffsim.protocols import units_of
 from diffsim.tuning import SGD, Adam, Run, load_run, tune
 from diffsim.tuning.changes import changes_of, findings
 
