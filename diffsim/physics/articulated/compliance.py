@@ -37,7 +37,7 @@ from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
 from diffsim.physics.articulated.touch import Touch
-from diffsim.physics.articulated.within_step import pushed, softened, sprung, stiffness_share, stopped
+from diffsim.physics.articulated.within_step import pushed, softened, stiffness_share, stopped
 
 __all__ = [
     "TINY",
@@ -275,10 +275,9 @@ def push(
         law = pushed(
             overlap, rate, tree.dt, gain[0], gain[1], touch.depth[env, 0], touch.stiff[env, spot], tree.turns > 1
         )
-        # Of two that move it is not implicit: only what their rate adds is, by what it does to them alone.
-        deep = ti.max(overlap, 0.0)
-        still = gain[0] * sprung(deep, softened(deep, touch.depth[env, 0]), touch.depth[env, 0])
-        force = still + (law[0] - still) / (1.0 + (1.0 - fixed) * tree.dt * law[1] / touch.heft[env, spot])
+        # Of two that move nothing is implicit but what the damper does to them alone.
+        taken = (1.0 - fixed) * tree.dt * law[1] / touch.heft[env, spot]
+        force = law[0] - law[3] * taken / (1.0 + taken)
         if force > 0.0:
             contact.mark(touch.contact, env, row, store, contact.MEETS)
             slip = velocity + rate * normal

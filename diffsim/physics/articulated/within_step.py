@@ -24,7 +24,7 @@ Euler's implicit step does (`stiffness_share`).
 
 import taichi as ti
 
-__all__ = ["pushed", "softened", "sprung", "stiffness_share", "stopped"]
+__all__ = ["pushed", "softened", "stiffness_share", "stopped"]
 
 TINY = 1.0e-12
 """Added to what may be zero and is divided by."""
@@ -103,7 +103,8 @@ def along(depth, rate, dt, stiffness, damping, width):
 
 @ti.func
 def pushed(depth, rate, dt, stiffness, damping, width, stiff, forth: ti.template()):
-    """Mean force of a step; what it loses per rate that the step adds, K; and how much of it is of the way before.
+    """Mean force of a step, and what it loses per rate that the step adds, K; then how much of the force is of the way
+    before, and how much is the damper's on the way in.
 
     Args:
         depth: now.
@@ -124,10 +125,10 @@ def pushed(depth, rate, dt, stiffness, damping, width, stiff, forth: ti.template
     pulls = ti.cast(euler > 0.0, ti.f32)
     gain = pulls * share * (damping + dt * stiffness)
     whole = before[0] + after[0]
-    hats = ti.Vector(
-        [whole, loses, ti.static(1.0 if forth else 0.0) * whole + ti.static(0.0 if forth else 1.0) * before[0]]
-    )
-    return hats + stiff * (ti.Vector([pulls * euler, gain, 0.0]) - hats)
+    past = ti.static(1.0 if forth else 0.0) * whole + ti.static(0.0 if forth else 1.0) * before[0]
+    damper = ti.max(rate, 0.0) * (before[1] + after[1])
+    hats = ti.Vector([whole, loses, past, damper])
+    return hats + stiff * (ti.Vector([pulls * euler, gain, 0.0, ti.max(rate, 0.0) * share * damping]) - hats)
 
 
 @ti.func
