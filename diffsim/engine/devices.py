@@ -9,7 +9,7 @@ from typing import Any
 
 from diffsim.errors import DeviceError
 
-__all__ = ["check_memory", "check_precision", "memory_of"]
+__all__ = ["check_memory", "check_precision", "memory_of", "name_of_vulkan"]
 
 _SINGLE = ("vulkan", "metal")
 """Devices for which Taichi compiles no functions (exp, sin, ...) of float64; Metal has none at all."""
@@ -38,8 +38,7 @@ def check_memory(device: str, fields: Any, rows: int, checkpointed: bool) -> Non
     there = memory_of(device)
     if there is None:
         return
-    path = fields.row_bytes * (rows + 1)
-    rest = fields.rest_bytes
+    path, rest = fields.row_bytes * (rows + 1), fields.other_bytes
     if path + rest <= there:
         return
     each = fields.row_bytes // fields.envs
@@ -91,22 +90,37 @@ def _of_cuda() -> float | None:
 
 def _of_vulkan() -> float | None:
     """Of the device that has most: which one Taichi takes it does not say."""
+    return max((size for _, size in _vulkan_devices()), default=None)
+
+
+def name_of_vulkan() -> str:
+    """Names of the devices that Vulkan finds; nothing if there is no Vulkan."""
+    with contextlib.suppress(Exception):
+        return ", ".join(name for name, _ in _vulkan_devices())
+    return ""
+
+
+def _vulkan_devices() -> list[tuple[str, float]]:
+    """Name and memory of each [bytes], asked of Vulkan's library with its own records."""
     vulkan = ctypes.CDLL("libvulkan.so.1")
     info, instance, many = ctypes.create_string_buffer(64), ctypes.c_void_p(), ctypes.c_uint32()
     struct.pack_into("<I", info, 0, 1)  # VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO
     if vulkan.vkCreateInstance(info, None, ctypes.byref(instance)):
-        return None
+        return []
+    found = []
     try:
         vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(many), None)
-        devices = (ctypes.c_void_p * many.value)()
-        vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(many), devices)
-        found = []
-        for device in devices:
+        listed = (ctypes.c_void_p * many.value)()
+        vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(many), listed)
+        for device in listed:
+            # VkPhysicalDeviceProperties: five whole numbers, then the name, 256 bytes.
+            told = ctypes.create_string_buffer(2048)
+            vulkan.vkGetPhysicalDeviceProperties(ctypes.c_void_p(device), told)
+            name = told.raw[20:276].partition(b"\0")[0].decode()
             # VkPhysicalDeviceMemoryProperties: 4 + 32 x 8 bytes of types, the number of heaps, and 16 bytes for each.
-            told = ctypes.create_string_buffer(1024)
             vulkan.vkGetPhysicalDeviceMemoryProperties(ctypes.c_void_p(device), told)
             heaps = [struct.unpack_from("<QI", told, 264 + 16 * k) for k in range(*struct.unpack_from("<I", told, 260))]
-            found.append(sum(size for size, flags in heaps if flags & _LOCAL))
-        return float(max(found)) if found else None
+            found.append((name, float(sum(size for size, flags in heaps if flags & _LOCAL))))
+        return found
     finally:
         vulkan.vkDestroyInstance(instance, None)

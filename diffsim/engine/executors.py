@@ -35,9 +35,10 @@ own. The time to compile a kernel grows with the square of what is in it; a laun
 reverse."""
 
 _LOOPS = 16_384
-"""Turns of loops in a launch of `fused` off the CPU, as far as they are known. Mesa's software driver ends all loops of a
-thread after 65,535 turns, without a word, and decisions have loops of their own; drivers of cards end what takes
-seconds, and this takes some tens of milliseconds on one. A launch costs less than a hundredth of that."""
+"""Turns of loops in a launch of `fused` off the CPU, as far as they are known: those within a decision are not.
+
+Mesa's software driver ends all loops of a thread after 65,535 turns, without a word; drivers of cards end what takes
+seconds, and this should take some tens of milliseconds there."""
 
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
@@ -82,7 +83,8 @@ def make(
         return staged(prepare, step, final, fields)
     if executor == "fused":
         return _fused(prepare, step, final, fields, serial)
-    return _wide(*_present(prepare, step, final), fields, 1 if serial else _UNROLL)
+    before, during, after = _present(prepare, step, final)
+    return _wide(before, during, after, fields, 1 if serial else _UNROLL)
 
 
 def _present(*lists: Steps | Sequence[Stage]) -> list[list[Any]]:
@@ -234,7 +236,7 @@ def _pieces(count: int, every: int) -> list[tuple[int, int]]:
 def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], fields: Any, unroll: int) -> Any:
     envs, loss, total, finished = fields.envs, fields.loss, fields.total, fields.finished
     # What runs in one thread for a while has marks of its own; of the others there is one for each launch.
-    parts = {"before": prepare, "during": step, "after": final}
+    parts: dict[str, list[Any]] = {"before": prepare, "during": step, "after": final}
     long = {part: [k for k, entry in enumerate(parts[part]) if _is_long(entry)] for part in parts}
     chain = Chain(0, *(len(found) for found in long.values()))
     tasks = {

@@ -281,14 +281,11 @@ class Fields:
         return self.envs * (2 * real * numbers + 4 * self._decided)
 
     @property
-    def rest_bytes(self) -> int:
-        """Memory of what is kept once, or once for each environment, gradients included [bytes]."""
-        found = 0
-        for array, (real, width, gradient) in zip(self._arrays, self._kinds, strict=True):
-            if ROWS not in array.shape:
-                size = math.prod(array.shape) * max(width, 1) * (1 + gradient)
-                found += size * (8 if real == ti.f64 else 4)
-        return found
+    def other_bytes(self) -> int:
+        """Memory of what has no rows [bytes]."""
+        kinds = zip(self._arrays, self._kinds, strict=True)
+        sizes = [(a.shape, max(w, 1) * (1 + grad) * (8 if real == ti.f64 else 4)) for a, (real, w, grad) in kinds]
+        return sum(math.prod(shape) * size for shape, size in sizes if ROWS not in shape)
 
     # Allocating and giving back
 

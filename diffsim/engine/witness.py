@@ -1,9 +1,9 @@
 """Whether a rollout and its reverse ended: a kernel that a device cut short says nothing of its own.
 
-Kernels walk a number up while they run forward, by one whenever a step has ended, and another one down while they run in
-reverse: each of these marks moves its number on only from where the mark before it left it. Where a number stands is how
-far the kernel came, and a step that was left out stops it for good. A mark is a turn of the loops that do the work: what
-ends those loops early, as Mesa's software driver does after 65,535 turns, never comes to the mark.
+Kernels walk a number up while they run forward, by one whenever a step has ended, and another one down while they run
+in reverse: each of these marks moves its number on only from where the mark before it left it. Where a number stands is
+how far the kernel came, and a step that was left out stops it for good. A mark is a turn of the loops that do the work:
+what ends those loops early, as Mesa's software driver does after 65,535 turns, never comes to the mark.
 """
 
 from collections.abc import Iterable

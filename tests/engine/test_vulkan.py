@@ -122,3 +122,70 @@ def test_loss_and_gradient_are_those_of_a_cpu(on_a_cpu, name, executor, adjoint,
         again = sim.value(own)
     assert np.array_equal(found, again)
     assert_same(found, gradient, losses[:envs], {n: v[:envs] for n, v in grads.items()})
+
+
+# A rollout knows that it ended
+
+
+def long_body():
+    """Some 16 turns of loops in each of so many steps are more than Mesa's driver makes in a thread."""
+    scene = ds.MassSpring(
+        points=[[0.0, 0.1], [0.1, 0.1]], springs=[[0, 1]], stiffness=300.0, damping=2.0, ground=ds.Ground(), dt=0.004
+    )
+    return ds.Problem(scene, None, ds.Travel(), steps=6000, tune=("scene.initial_velocity", "scene.stiffness"))
+
+
+def is_mesa():
+    """Whether the device is one that stops after 65,535 turns."""
+    return "llvmpipe" in devices.name_of_vulkan()
+
+
+def test_long_rollouts_are_cut_into_launches_and_a_stopped_one_is_an_error(monkeypatch):
+    with ds.Simulation(long_body()) as sim:
+        params = sim.params()
+        loss, grad = sim.value_and_grad(params)
+    with ds.Simulation(long_body(), device="vulkan") as sim:
+        assert sim.executor == "fused"
+        found, gradient = sim.value_and_grad(params)
+        assert_same(np.array([found]), gradient, np.array([loss]), grad)
+        assert sim.value(params) == found
+        if is_mesa():
+            monkeypatch.setattr(executors, "_LOOPS", 10**9)
+            for run in (sim.value, sim.value_and_grad, sim.rollout):
+                with pytest.raises(ds.DeviceError, match=r"came to step \d+, of steps 0 to 6000.*executor='wide'"):
+                    run(params)
+            monkeypatch.undo()
+        assert sim.value_and_grad(params)[0] == found  # nothing of it is left
+
+
+# What a device cannot do, and several devices in one process
+
+
+def test_float64_is_said_to_be_missing_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(runtime, "attach", None)  # nobody comes so far
+    for device in ("vulkan", "metal"):
+        with pytest.raises(ds.DeviceError, match=f"no functions of float64 on '{device}'; use precision='f32'"):
+            ds.Simulation(body(), device=device, precision="f64")
+
+
+def test_memory_that_does_not_suffice_is_said_with_the_arithmetic():
+    assert devices.memory_of("vulkan") > 2**28
+    with pytest.raises(ds.DeviceError, match=r"needs .* on 'vulkan', where there are .*: 10000000 copies x 21 rows x"):
+        ds.Simulation(body(), device="vulkan", envs=10_000_000)
+
+
+def test_devices_take_turns_in_one_process():
+    with ds.Simulation(body()) as sim:
+        params = sim.params(seed=1)
+        before = sim.value(params)
+        with pytest.raises(ds.DeviceError, match="alive on 'cpu'"):
+            ds.Simulation(body(), device="vulkan")
+    with ds.Simulation(body(), device="vulkan") as sim:
+        assert sim.value(params) == pytest.approx(before, rel=ROUNDING)
+        with pytest.raises(ds.DeviceError, match="alive on 'vulkan'"):
+            ds.Simulation(body())
+        with pytest.raises(ds.InputError, match="executor='staged' is for device='cpu'"):
+            ds.Simulation(body(), device="vulkan", executor="staged")
+        assert sim.value(params) == pytest.approx(before, rel=ROUNDING)
+    with ds.Simulation(body()) as sim:
+        assert sim.value(params) == before
