@@ -3,12 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check bench kills docs pictures gallery clean
+.PHONY: demo test browser vulkan check bench gpu kills docs pictures gallery clean
 
 demo: .venv/demo
 	$(BIN)/python scenes/mass_spring_walker.py
 
-test: .venv/ready browser
+test: .venv/ready browser vulkan
 	$(BIN)/python -m pytest
 
 # Reports are tested in a Chromium or Chrome. Where there is none, root on Debian gets Debian's, quietly.
@@ -23,6 +23,18 @@ browser:
 	fi; \
 	echo "no Chromium or Chrome: the tests of reports in a browser will be skipped"
 
+# The kernels of a GPU are tested on Vulkan. Where there is no driver, root on Debian gets Mesa's, which needs no card.
+vulkan:
+	@for name in /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json; do \
+		if [ -e "$$name" ]; then exit 0; fi; \
+	done; \
+	if [ "$$(uname)" = Linux ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		export DEBIAN_FRONTEND=noninteractive; \
+		get() { apt-get install -y -qq mesa-vulkan-drivers libvulkan1; }; \
+		{ get || { apt-get update -qq && get; }; } >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "no Vulkan driver: the tests of a GPU's kernels will be skipped"
+
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,6 +42,10 @@ check: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m pytest tests/benchmarks -m bench -s -n 0
+
+# On a card: copies per second with gradients, some minutes. GPU=vulkan picks a device, COPIES=64,1024 other numbers.
+gpu: .venv/ready
+	$(BIN)/python -m pytest tests/benchmarks/test_gpu.py -m bench -s -n 0
 
 kills: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks/test_kills.py -m bench -s -n 0

@@ -46,7 +46,7 @@ class Simulation:
 
     Raises:
         InputError: naming the argument, what was given and what is allowed.
-        DeviceError: the device is not there.
+        DeviceError: the device is not there, does not compute in this precision, or has not enough memory.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class Simulation:
         self._initial = problem.initial_states(initial_states or {}, self.envs)
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
-        from diffsim.engine import executors, runtime  # Taichi: only who simulates waits for it
+        from diffsim.engine import devices, executors, runtime  # Taichi: only who simulates waits for it
 
         self.executor = choices("executor", executor, executors.EXECUTORS)
+        devices.check_precision(device, self.precision)
         self._runtime = runtime
         runtime.attach(self, device)
         self._open = True
@@ -93,6 +94,7 @@ class Simulation:
 
     def _build(self) -> None:
         from diffsim.engine.background import Assisted, allowed, portable
+        from diffsim.engine.devices import check_memory
         from diffsim.engine.executors import choose, make
         from diffsim.engine.fields import Fields
         from diffsim.engine.stages import Part, requests
@@ -124,6 +126,7 @@ class Simulation:
         if not serial:
             self.executor = form
         rows = self.adjoint.rows(problem.steps, fields.row_bytes)
+        check_memory(self.device, fields, rows, rows < problem.steps)
         # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
         env_last = not serial and form == "fused"
         fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)

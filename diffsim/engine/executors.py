@@ -13,6 +13,7 @@ from taichi.lang.enums import AutodiffMode
 
 from diffsim.engine.staged import staged
 from diffsim.engine.stages import Passes, Stage, Steps, Turn, turns_of
+from diffsim.engine.witness import Chain, Mark, Witness
 from diffsim.errors import InputError
 
 __all__ = ["EXECUTORS", "Finish", "Run", "choose", "make"]
@@ -32,6 +33,12 @@ _FEW = 10
 """So many stages before and after the steps are compiled into the kernel of the steps, more into kernels of their
 own. The time to compile a kernel grows with the square of what is in it; a launch more costs 15 us, forward and in
 reverse."""
+
+_LOOPS = 16_384
+"""Turns of loops in a launch of `fused` off the CPU, as far as they are known: those within a decision are not.
+
+Mesa's software driver ends all loops of a thread after 65,535 turns, without a word; drivers of cards end what takes
+seconds, and this should take some tens of milliseconds there."""
 
 _UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
@@ -67,18 +74,43 @@ def make(
     *,
     serial: bool,
 ) -> tuple[Run, Finish]:
-    """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them."""
+    """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them.
+
+    ``fields.witness`` is set to what knows whether they ended.
+    """
     if executor == "staged":
+        fields.witness = Witness(fields, ())  # every launch is made from Python, which waits for its end
         return staged(prepare, step, final, fields)
     if executor == "fused":
-        return _fused(turns_of(prepare), turns_of(step), turns_of(final), fields, serial)
-    before, after = ([stage for stage in stages if stage.elements] for stages in (prepare, final))
-    return _wide(before, step, after, fields, 1 if serial else _UNROLL)
+        return _fused(prepare, step, final, fields, serial)
+    before, during, after = _present(prepare, step, final)
+    return _wide(before, during, after, fields, 1 if serial else _UNROLL)
+
+
+def _present(*lists: Steps | Sequence[Stage]) -> list[list[Any]]:
+    """What has elements."""
+    return [[entry for entry in entries if entry.elements] for entries in lists]
+
+
+def _forward() -> bool:
+    """Whether the kernel that is being compiled runs forward."""
+    return impl.get_runtime().current_kernel.autodiff_mode == AutodiffMode.NONE
 
 
 def _compiles(stage: Stage) -> bool:
     """Whether the stage is part of the kernel that is being compiled: a reverse kernel leaves decisions as they are."""
-    return stage.differentiable or impl.get_runtime().current_kernel.autodiff_mode == AutodiffMode.NONE
+    if isinstance(stage, Mark):
+        return stage.reverse != _forward()
+    return stage.differentiable or _forward()
+
+
+def _first() -> int:
+    """The first turn: the mark of the reverse pass is the first, that of the rollout the last; each passes by one."""
+    return int(_forward())
+
+
+def _last(turns: int) -> int:
+    return turns if _forward() else turns - 1
 
 
 @ti.func
@@ -109,9 +141,22 @@ def _act(turns: ti.template(), turn: ti.template(), env: ti.template(), row: ti.
                         )
 
 
-def _fused(prepare: _Turns, step: _Turns, final: _Turns, fields: Any, serial: bool) -> Any:
-    envs, loss, total = fields.envs, fields.loss, fields.total
-    (before, begin_turns), (during, step_turns), (after, end_turns) = prepare, step, final
+def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any, serial: bool) -> Any:
+    envs, loss, total, finished = fields.envs, fields.loss, fields.total, fields.finished
+    chain = Chain(0, 1, 1, 1)
+    (down_before, up_before), (down, up), (down_after, up_after) = (
+        chain.marks(finished, part, 0) for part in ("before", "during", "after")
+    )
+    before, begin_turns = turns_of((down_before, *prepare, up_before))
+    during, step_turns = turns_of((down, *step, up))
+    after, end_turns = turns_of((down_after, *final, up_after))
+    fields.witness = Witness(
+        fields, [chain], remedy="use executor='wide', whose launches are short, or a CPU, or fewer steps or copies"
+    )
+    turns = _turns_in(during, step_turns)
+
+    def pieces(count: int) -> list[tuple[int, int]]:
+        return [(0, count)] if serial else _pieces(count, max(1, _LOOPS // turns))
 
     # A loop over turns, in each of which one stage acts: Taichi's reverse pass turns loops around, but not the order of
     # loops that stand side by side, so only one of those inside may do something. Every stage then has an innermost
@@ -123,106 +168,156 @@ def _fused(prepare: _Turns, step: _Turns, final: _Turns, fields: Any, serial: bo
     def start(active: ti.template(), first: ti.template()):
         ti.loop_config(serialize=serial)
         for env in range(envs * active):
-            for turn in range(begin_turns):
+            for turn in range(ti.static(_first()), ti.static(_last(begin_turns))):
                 _act(before, turn, env, 0, first)
 
     @ti.func
-    def step_on(first: ti.template(), count: ti.template()):
+    def step_on(first: ti.template(), begin: ti.template(), count: ti.template()):
         ti.loop_config(serialize=serial)
         for env in range(envs):
-            for row in range(count):
-                for turn in range(step_turns):
-                    _act(during, turn, env, row, first + row)
+            for ahead in range(count):
+                for turn in range(ti.static(_first()), ti.static(_last(step_turns))):
+                    _act(during, turn, env, begin + ahead, first + begin + ahead)
 
     @ti.func
     def conclude(active: ti.template(), first: ti.template(), count: ti.template(), weight: ti.template()):
         ti.loop_config(serialize=serial)
         for env in range(envs * active):
-            for turn in range(end_turns):
+            for turn in range(ti.static(_first()), ti.static(_last(end_turns))):
                 _act(after, turn, env, count, first + count)
         ti.loop_config(serialize=serial)
         for env in range(envs * active):
             total[None] += weight * loss[env]
 
     @ti.kernel
-    def all_of_it(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
+    def all_of_it(first: ti.i32, begin: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
         start(begins, first)
-        step_on(first, count)
-        conclude(ends, first, count, weight)
+        step_on(first, begin, count)
+        conclude(ends, first, begin + count, weight)
 
     @ti.kernel
     def begin(first: ti.i32):
         start(1, first)
 
     @ti.kernel
-    def advance(first: ti.i32, count: ti.i32):
-        step_on(first, count)
+    def advance(first: ti.i32, begin: ti.i32, count: ti.i32):
+        step_on(first, begin, count)
 
     @ti.kernel
     def finish(first: ti.i32, count: ti.i32, weight: fields.real):
         conclude(1, first, count, weight)
 
+    def at_once(first: int, count: int, begins: int, ends: int, weight: float) -> None:
+        for row, rows in pieces(count):
+            all_of_it(first, row, rows, begins and row == 0, ends and row + rows == count, weight)
+
     def one_by_one(first: int, count: int, begins: int, ends: int, weight: float) -> None:
         if begins:
             begin(first)
-        if count:
-            advance(first, count)
+        for row, rows in pieces(count):
+            if rows:
+                advance(first, row, rows)
         if ends:
             finish(first, count, weight)
 
-    return (all_of_it if begin_turns + end_turns <= _FEW else one_by_one), finish
+    return (at_once if begin_turns + end_turns <= _FEW + 4 else one_by_one), finish  # four are marks
 
 
-def _wide(prepare: list[Stage], step: Steps, final: list[Stage], fields: Any, unroll: int) -> Any:
-    envs, loss, total = fields.envs, fields.loss, fields.total
-    solvers = {k: turns_of((entry,)) for k, entry in enumerate(step) if isinstance(entry, Passes)}
+def _turns_in(turns: list[Turn], total: int) -> int:
+    """Turns of all loops within a step of one environment."""
+    return total + sum(turn.stage.elements * turn.passes for turn in turns)
+
+
+def _pieces(count: int, every: int) -> list[tuple[int, int]]:
+    """First row and number of rows of each launch; one launch of no rows where there are none."""
+    return [(row, min(every, count - row)) for row in range(0, max(count, 1), every)]
+
+
+def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], fields: Any, unroll: int) -> Any:
+    envs, loss, total, finished = fields.envs, fields.loss, fields.total, fields.finished
+    # What runs in one thread for a while has marks of its own; of the others there is one for each launch.
+    parts: dict[str, list[Any]] = {"before": prepare, "during": step, "after": final}
+    long = {part: [k for k, entry in enumerate(parts[part]) if _is_long(entry)] for part in parts}
+    chain = Chain(0, *(len(found) for found in long.values()))
+    tasks = {
+        (part, k): turns_of(chain.around(finished, part, number, parts[part][k]))
+        for part, found in long.items()
+        for number, k in enumerate(found)
+    }
+    launches = Chain(2, 1, 1, 1, unroll)
+    ticks = {part: launches.marks(finished, part, 0) for part in parts}
+    counted = [
+        sum(entry.elements for k, entry in enumerate(entries) if k not in long[part] and not entry.differentiable)
+        for part, entries in parts.items()
+    ]
+    fields.witness = Witness(
+        fields,
+        [chain, launches],
+        (counted[0], counted[1], counted[2]),
+        "use a CPU, or fewer steps, copies or iterations of a solver",
+    )
 
     @ti.func
     def each(stage: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
         """One parallel loop over the stage's elements in all environments, over none unless `active` is 1."""
-        if ti.static(stage.elements and _compiles(stage)):
-            if ti.static(stage.ordered):
-                for env in range(envs * active):
-                    for element in range(ti.static(stage.elements)):
-                        stage.function(*stage.records, env, row, at, element)
-            else:
+        if ti.static(_compiles(stage)):
+            if ti.static(stage.differentiable):
                 for index in range(envs * ti.static(stage.elements) * active):
                     env = index // ti.static(stage.elements)
                     stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+            else:
+                for index in range(envs * ti.static(stage.elements) * active):
+                    env = index // ti.static(stage.elements)
+                    for turn in range(2):  # a decision may have loops, and what ends them early never comes to turn 1
+                        if turn == 0:
+                            stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+                        else:
+                            finished[env, 4] += 1
 
     @ti.func
-    def solve(turns: ti.template(), count: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
-        """All passes of a solver, environments in parallel."""
+    def solve(task: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
+        """All turns of an ordered stage or a solver, environments in parallel."""
         for env in range(envs * active):
-            for turn in range(count):
-                _act(turns, turn, env, row, at)
+            for turn in range(ti.static(_first()), ti.static(_last(task[1]))):
+                _act(task[0], turn, env, row, at)
+
+    @ti.func
+    def tick(mark: ti.template(), row: ti.template()):
+        """A mark of all environments."""
+        if ti.static(_compiles(mark)):
+            for env in range(envs):
+                mark.function(*mark.records, env, row, 0, 0)
+
+    @ti.func
+    def do(part: ti.template(), k: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
+        if ti.static((part, k) in tasks):
+            solve(tasks[part, k], active, row, at)
+        else:
+            each(parts[part][k], active, row, at)
 
     @ti.kernel
     def begin(first: ti.i32):
+        tick(ticks["before"][0], 0)
         for k in ti.static(range(len(prepare))):
-            each(prepare[k], 1, 0, first)
+            do("before", k, 1, 0, first)
+        tick(ticks["before"][1], 0)
 
     @ti.kernel
     def advance(first: ti.i32, start: ti.i32, count: ti.i32):
+        tick(ticks["during"][0], start // unroll)
         for ahead in ti.static(range(unroll)):
             for k in ti.static(range(len(step))):
-                if ti.static(k in solvers):
-                    solve(
-                        solvers[k][0],
-                        solvers[k][1],
-                        ti.min(1, ti.max(0, count - start - ahead)),
-                        start + ahead,
-                        first + start + ahead,
-                    )
-                else:
-                    each(step[k], ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
+                do("during", k, ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
+        tick(ticks["during"][1], start // unroll)
 
     @ti.kernel
     def end(first: ti.i32, count: ti.i32, weight: fields.real):
+        tick(ticks["after"][0], (count + unroll - 1) // unroll)
         for k in ti.static(range(len(final))):
-            each(final[k], 1, count, first + count)
+            do("after", k, 1, count, first + count)
         for env in range(envs):
             total[None] += weight * loss[env]
+        tick(ticks["after"][1], (count + unroll - 1) // unroll)
 
     def run(first: int, count: int, begins: int, ends: int, weight: float) -> None:
         if begins:
@@ -233,3 +328,8 @@ def _wide(prepare: list[Stage], step: Steps, final: list[Stage], fields: Any, un
             end(first, count, weight)
 
     return run, end
+
+
+def _is_long(entry: Stage | Passes) -> bool:
+    """Whether it runs in one thread for each environment."""
+    return isinstance(entry, Passes) or entry.ordered

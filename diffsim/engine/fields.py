@@ -26,6 +26,7 @@ from diffsim.engine.kernels import Kernels
 from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
+from diffsim.engine.witness import COLUMNS, Witness
 from diffsim.errors import CapacityError, InputError
 
 __all__ = ["Fields"]
@@ -112,6 +113,7 @@ class Fields:
         self._read: set[str] = set()
         self._decided = 0  # whole numbers in a row
         self.limits: Any = None
+        self.witness: Witness | None = None  # of the kernels that are made for these fields
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
@@ -278,6 +280,13 @@ class Fields:
         numbers = sum(r.elements * max(r.width, 1) for r in self.trajectories)
         return self.envs * (2 * real * numbers + 4 * self._decided)
 
+    @property
+    def other_bytes(self) -> int:
+        """Memory of what has no rows [bytes]."""
+        kinds = zip(self._arrays, self._kinds, strict=True)
+        sizes = [(a.shape, max(w, 1) * (1 + grad) * (8 if real == ti.f64 else 4)) for a, (real, w, grad) in kinds]
+        return sum(math.prod(shape) * size for shape, size in sizes if ROWS not in shape)
+
     # Allocating and giving back
 
     def allocate(self, rows: int, segments: int, *, env_last: bool = False) -> None:
@@ -305,6 +314,7 @@ class Fields:
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
         self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        self.finished = self._whole((self.envs, COLUMNS))  # see `witness`
         self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
         for array in self._arrays:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))

@@ -9,7 +9,10 @@ Arrays with equally many elements share a loop: Taichi compiles each loop of a k
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import numpy as np
 import taichi as ti
+
+from diffsim.engine.witness import COLUMNS
 
 __all__ = ["Kernels"]
 
@@ -23,6 +26,16 @@ def _grouped(entries: Iterable[Entry], size: Callable[[Entry], int]) -> list[tup
     for entry in entries:
         found.setdefault(size(entry), []).append(entry)
     return list(found.items())
+
+
+_BIG = 2**22
+"""Elements from which a loop gets a length that is only known at its launch: Taichi then takes a number of threads that
+it knows to be allowed, and not one for each element, of which Vulkan may have no more than 65,535 x 128."""
+
+
+def _is_big(fields: Any) -> bool:
+    rows = max((r.elements for r in fields.trajectories), default=1) * (fields.rows + 1)
+    return fields.envs * max([rows, *(n.elements for n in fields.numbers)]) > _BIG
 
 
 @ti.func
@@ -60,6 +73,8 @@ class Kernels:
         take_adjoint: (segment) keep the adjoint of row 0 of the state, at which this segment begins, and its norm.
         norms: (out) read the norms of all adjoints that were kept, (envs, segments).
         give_adjoint: (row) make it the adjoint of this row.
+        expect: (numbers) set the numbers of the witness, the same in all environments.
+        finished: () read them, (envs, columns).
         limit: (out) read where a stage had not enough room, (envs, 2); only if the fields have `Fields.limit`.
         load: (values) set the constants, one after the other.
         record, seed: (flat) read all recorded rows, and set their adjoints.
@@ -70,9 +85,11 @@ class Kernels:
         self._make_transfer(fields, zero_sums, zero_adjoints, zero_leaves)
         self._make_segments(fields, zero_sums, zero_used)
         self._make_recording(fields)
+        self._make_witness(fields)
 
     def _make_transfer(self, fields: Any, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
         envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
+        big = _is_big(fields)
         pairs = list(zip(fields.numbers, fields.bases[:-1], strict=True))
         groups = _grouped(pairs, lambda pair: pair[0].elements)
         tuned = _grouped([pair for pair in pairs if pair[0].tuned], lambda pair: pair[0].elements)
@@ -99,23 +116,25 @@ class Kernels:
 
         @ti.kernel
         def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32, stale: ti.i32):
+            one = ti.min(1, table.shape[0]) if ti.static(big) else 1
             for g in ti.static(range(len(groups))):
-                for j in range(envs * ti.static(groups[g][0])):
+                for j in range(envs * ti.static(groups[g][0]) * one):
                     env = j // ti.static(groups[g][0])
                     i = j - env * ti.static(groups[g][0])
                     for k in ti.static(range(len(groups[g][1]))):
                         put(groups[g][1][k][0], ti.static(groups[g][1][k][1]), table, env, i)
             for env in range(envs):
                 loss[env] = 0.0
-            zero_sums()
+            zero_sums(one)
             zero_adjoints(reverse, stale)
             zero_leaves(reverse)
             total.grad[None] = 1.0
 
         @ti.kernel
         def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+            one = ti.min(1, table.shape[0]) if ti.static(big) else 1
             for g in ti.static(range(len(tuned))):
-                for j in range(envs * ti.static(tuned[g][0])):
+                for j in range(envs * ti.static(tuned[g][0]) * one):
                     env = j // ti.static(tuned[g][0])
                     i = j - env * ti.static(tuned[g][0])
                     for k in ti.static(range(len(tuned[g][1]))):
@@ -149,8 +168,29 @@ class Kernels:
 
         self.limit = limit
 
+    def _make_witness(self, fields: Any) -> None:
+        envs, finished = fields.envs, fields.finished
+
+        @ti.kernel
+        def put(numbers: ti.types.ndarray(dtype=ti.i32, ndim=1)):
+            for env, k in ti.ndrange(envs, ti.static(COLUMNS)):
+                finished[env, k] = numbers[k]
+
+        @ti.kernel
+        def take(out: ti.types.ndarray(dtype=ti.i32, ndim=2)):
+            for env, k in ti.ndrange(envs, ti.static(COLUMNS)):
+                out[env, k] = finished[env, k]
+
+        def read() -> np.ndarray:
+            out = np.zeros((envs, COLUMNS), np.int32)
+            take(out)
+            return out
+
+        self.expect, self.finished = put, read
+
     def _make_clearing(self, fields: Any) -> tuple[Any, Any, Any, Any]:
         envs, rows, loss, states = fields.envs, fields.rows + 1, fields.loss, fields.states
+        big = _is_big(fields)
         parameters = [(n.field.grad, n.width, n.elements) for n in fields.numbers if n.tuned]
         parameters += [(f.grad, width, elements) for f, width, elements in fields.derivatives]
         leaves = _grouped(parameters, lambda leaf: leaf[2])
@@ -176,8 +216,8 @@ class Kernels:
                 loss.grad[env] = 0.0
 
         @ti.func
-        def zero_sums():
-            _zero(values, envs * rows, rows)
+        def zero_sums(one):
+            _zero(values, envs * rows * one, rows)
 
         @ti.func
         def zero_adjoints(wanted, stale):
@@ -186,8 +226,11 @@ class Kernels:
             _zero(used, envs * rows * stale, rows)
 
         @ti.kernel
-        def clear_sums():
-            zero_sums()
+        def clear_some(active: ti.i32):
+            zero_sums(active if ti.static(big) else 1)
+
+        def clear_sums() -> None:
+            clear_some(1)
 
         @ti.func
         def zero_used():
@@ -205,7 +248,7 @@ class Kernels:
 
     def _make_segments(self, fields: Any, zero_sums: Any, zero_used: Any) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints
-        squares, loss = fields.norms, fields.loss
+        squares, loss, big = fields.norms, fields.loss, _is_big(fields)
 
         @ti.kernel
         def save(segment: ti.i32):
@@ -232,7 +275,7 @@ class Kernels:
         @ti.kernel
         def next_window(row: ti.i32, losses: ti.types.ndarray(dtype=ti.f64, ndim=1)):
             move(row)
-            zero_sums()
+            zero_sums(ti.min(1, losses.shape[0]) if ti.static(big) else 1)
             zero_used()
             for env in range(envs):
                 loss[env] = ti.cast(losses[env], fields.real)
@@ -267,11 +310,13 @@ class Kernels:
     def _make_recording(self, fields: Any) -> None:
         envs, rows, offsets = fields.envs, fields.rows + 1, fields.offsets
         recorded = [r for r in fields.trajectories if r.recorded]
+        big = _is_big(fields)
 
         @ti.kernel
         def record(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+            one = ti.min(1, flat.shape[0]) if ti.static(big) else 1
             for k in ti.static(range(len(recorded))):
-                for env, row, i in ti.ndrange(envs, rows, ti.static(recorded[k].recorded)):
+                for env, row, i in ti.ndrange(envs * one, rows, ti.static(recorded[k].recorded)):
                     at = ti.static(offsets[k]) + ((env * rows + row) * ti.static(recorded[k].recorded) + i) * ti.static(
                         max(recorded[k].width, 1)
                     )
@@ -283,8 +328,9 @@ class Kernels:
 
         @ti.kernel
         def seed(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+            one = ti.min(1, flat.shape[0]) if ti.static(big) else 1
             for k in ti.static(range(len(recorded))):
-                for env, row, i in ti.ndrange(envs, rows, ti.static(recorded[k].recorded)):
+                for env, row, i in ti.ndrange(envs * one, rows, ti.static(recorded[k].recorded)):
                     at = ti.static(offsets[k]) + ((env * rows + row) * ti.static(recorded[k].recorded) + i) * ti.static(
                         max(recorded[k].width, 1)
                     )

@@ -150,6 +150,7 @@ class Memory:
         rows = fields.trajectories
         self._loss, self._loss_grad = fields.loss.view, fields.loss.grad.view
         self._seed_of_total = fields.total.grad.view
+        self._finished = fields.finished.view
         sums = [r.field for r in rows if r.accumulates]
         paths = [r.field for r in rows if not r.accumulates]
         leaves = [n.field for n in fields.numbers if n.tuned] + [f for f, *_ in fields.derivatives]
@@ -222,6 +223,14 @@ class Memory:
     def losses(self, out: np.ndarray) -> None:
         """See `Kernels`."""
         out[:] = self._loss
+
+    def expect(self, numbers: np.ndarray) -> None:
+        """See `Kernels`."""
+        self._finished[:] = numbers
+
+    def finished(self) -> np.ndarray:
+        """See `Kernels`."""
+        return self._finished
 
     def limit(self, out: np.ndarray) -> None:
         """See `Kernels`."""

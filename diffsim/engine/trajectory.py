@@ -45,7 +45,7 @@ class Trajectory:
         kernels.start(table, 0, 0)
         for segment, (first, count) in enumerate(self._segments):
             self._enter(segment, save=False)
-            self._run(first, count, segment == 0, segment == len(self._segments) - 1, 0.0)
+            self._forward(first, count, segment == 0, segment == len(self._segments) - 1)
             if record is not None:
                 record(first, count, self._fields.read())
         losses = np.empty(self._fields.envs)
@@ -97,7 +97,7 @@ class Trajectory:
         for segment in range(len(self._segments) - 1):
             self._enter(segment, save=True)
             first, count = self._segments[segment]
-            self._run(first, count, segment == 0, 0, 0.0)
+            self._forward(first, count, segment == 0, 0)
         last = len(self._segments) - 1
         self._enter(last, save=False)
         self._reverse(last, weight, cotangents)
@@ -125,6 +125,20 @@ class Trajectory:
         if save:
             kernels.save(segment)
 
+    def _forward(self, first: int, count: int, begins: int, ends: int) -> None:
+        witness = self._fields.witness
+        witness.expect(count, begins, ends)
+        self._run(first, count, begins, ends, 0.0)
+        witness.check(first, count, begins, ends, reversed=False)
+
+    def _turn(self, first: int, count: int, begins: int, ends: int, weight: float) -> None:
+        """Run inside a tape, which then turns."""
+        witness = self._fields.witness
+        witness.expect(count, begins, ends)
+        with ti.ad.Tape(self._fields.total, clear_gradients=False):
+            self._run(first, count, begins, ends, weight)
+        witness.check(first, count, begins, ends, reversed=True)
+
     def _reverse(
         self,
         segment: int,
@@ -146,42 +160,40 @@ class Trajectory:
         begins = segment == 0
         if begins and observe is not None:
             # What makes the first row uses its adjoint up: turned on its own, there is a moment in between.
-            self._run(first, 0, 1, 0, 0.0)
-            with ti.ad.Tape(fields.total, clear_gradients=False):
-                self._run(first, count, 0, 0, 0.0)
+            self._forward(first, 0, 1, 0)
+            self._turn(first, count, 0, 0, 0.0)
             fields.kernels.take_adjoint(0)
             observe(first, fields.adjoint())
             fields.kernels.clear_sums()
-            with ti.ad.Tape(fields.total, clear_gradients=False):
-                self._run(first, 0, 1, 0, 0.0)
+            self._turn(first, 0, 1, 0, 0.0)
             return
-        with ti.ad.Tape(fields.total, clear_gradients=False):
-            self._run(first, count, begins, last, weight)
+        self._turn(first, count, begins, last, weight)
 
     def _windows(self, out: np.ndarray, weight: float, cotangents: Mapping[str, np.ndarray] | None) -> np.ndarray:
         """Losses, and the gradient of each segment with its own end; none waits for a later one's adjoint."""
         kernels, fields = self._fields.kernels, self._fields
         losses, keep = np.empty(fields.envs), ti.ad.no_grad(kernels.losses)
         # What is prepared is read in every window: it is turned once, when all of them have added to its adjoint.
-        self._run(0, 0, 1, 0, 0.0)
+        self._forward(0, 0, 1, 0)
         for segment, (first, count) in enumerate(self._segments):
             if segment:
                 kernels.next_window(self._segments[segment - 1][1], losses)
             if cotangents is not None:
                 own = {name: value[:, first : first + count + 1] for name, value in cotangents.items()}
                 fields.seed(own, count + 1)
+            fields.witness.expect(count, 0, 1)
             with ti.ad.Tape(fields.total, clear_gradients=False):
                 self._run(first, count, 0, 0, 0.0)
                 keep(losses)  # without the terms of the last row, which belong to the gradient only
                 self._finish(first, count, 0.0 if segment else weight)  # the adjoint of a loss stays where it was set
+            fields.witness.check(first, count, 0, 1, reversed=True)
             if not segment:
                 kernels.take_adjoint(0)  # of the initial state
         fields.check_limit()
         kernels.clear_adjoints()  # nothing sets the first row of the last window, so nothing used its adjoint up
         kernels.clear_sums()
         kernels.give_adjoint(0)
-        with ti.ad.Tape(fields.total, clear_gradients=False):
-            self._run(0, 0, 1, 0, 0.0)
+        self._turn(0, 0, 1, 0, 0.0)
         kernels.gather(out, losses)
         self._stale = False
         return losses
