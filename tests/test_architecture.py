@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
-    ("numbers",),
+    ("numbers", "adjoint"),
     ("physics.base", "physics.checks", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
-    ("problem", "adjoint"),
+    ("problem",),
     ("rollout",),
     ("simulation", "protocols"),
     ("gradients",),
