@@ -47,7 +47,9 @@ class GradientError(AssertionError):
 
 
 class DeviceError(RuntimeError):
-    """A device that is not there, or that cannot be used next to simulations alive on another."""
+    """A device that is not there or cannot be used next to simulations alive on another; that cannot do what was asked
+    or has not enough memory; or that stopped a kernel before its end. The message says what helps.
+    """
 
 
 class MissingExtraError(ImportError):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import taichi as ti
 
-from diffsim.engine import runtime
+from diffsim.engine import executors, runtime
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
@@ -135,13 +135,16 @@ def chain_trajectory(executor, rows):
     fields.allocate(rows, segments=-(-STEPS // rows))
     prepare = [Stage(begin, (chain,), LINKS), Stage(fold, (chain,), LINKS, ordered=True)]
     step = [Stage(carry, (chain,), LINKS, ordered=True), Stage(turn, (chain,), LINKS)]
-    run, finish = make(executor, prepare, step, [Stage(tip, (chain, fields.loss), LINKS)], fields, serial=True)
+    final = [Stage(tip, (chain, fields.loss), LINKS)]
+    serial = executor != "in pieces"  # as off the CPU: several launches
+    run, finish = make(executor if serial else "fused", prepare, step, final, fields, serial=serial)
     return fields, Trajectory(fields, run, finish, STEPS)
 
 
 @pytest.mark.parametrize("rows", [STEPS, 4])
-@pytest.mark.parametrize("executor", ["fused", "wide", "staged"])
-def test_ordered_stages_and_their_gradient(executor, rows):
+@pytest.mark.parametrize("executor", ["fused", "wide", "staged", "in pieces"])
+def test_ordered_stages_and_their_gradient(monkeypatch, executor, rows):
+    monkeypatch.setattr(executors, "_LOOPS", 30)  # two steps
     runtime.attach(owner := Owner(), "cpu")
     rng = np.random.default_rng(2)
     with runtime.precision("f64"):
