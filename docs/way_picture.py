@@ -34,7 +34,7 @@ EACH = [
 LAST = [
     ("centre", "stage, model", STAGE),
     ("motion.centre", "field (env, row, 0)", FIELD),
-    ("travel", "stage, objective", STAGE),
+    ("formula", "of the objective", STAGE),
     ("loss", "field (env,)", FIELD),
 ]
 BACK = [

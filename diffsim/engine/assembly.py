@@ -101,6 +101,7 @@ def _assembled(
     form = choose(executor, device, fields.envs, largest, portable=portable(problem))
     executor = executor if serial else form
     rows = adjoint.rows(problem.steps, fields.row_bytes)
+    fields.check_sizes(rows)
     check_memory(device, fields, rows, rows < problem.steps)
     # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
     fields.allocate(rows, segments=-(-problem.steps // rows), env_last=not serial and form == "fused")

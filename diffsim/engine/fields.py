@@ -283,8 +283,7 @@ class Fields:
         self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
         self.finished = self._whole((self.envs, COLUMNS))  # see `witness`
         self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
-        for array in self._arrays:
-            _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
+        self.check_sizes(rows)
         self._plant(rows + 1, env_last)
         self._recorded = [r for r in self.trajectories if r.recorded]
         sizes = [self.envs * (self.rows + 1) * r.recorded * max(r.width, 1) for r in self._recorded]
@@ -296,6 +295,11 @@ class Fields:
             self.kernels = Kernels(self)
             if self.constants:
                 self.kernels.load(np.concatenate([values for _, values in self.constants]))
+
+    def check_sizes(self, rows: int) -> None:
+        """Raise InputError if an array over so many rows, and one more, is larger than Taichi can address."""
+        for array in self._arrays:
+            _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
 
     def _plant(self, rows: int, env_last: bool) -> None:
         """Place all arrays: those of one kind side by side, and their gradients behind them in the same order."""

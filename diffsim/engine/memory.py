@@ -194,8 +194,9 @@ class Memory:
         if key not in self._indices:
             self._indices[key] = [self._index(columns, len(table)) for columns in self._columns_of_numbers]
         flat = table.reshape(-1)
-        for (run, _), index in zip(self._numbers, self._indices[key], strict=True):
-            run[:] = flat[index]
+        with np.errstate(over="ignore"):  # what is too large for float32 is infinite there, as a kernel would make it
+            for (run, _), index in zip(self._numbers, self._indices[key], strict=True):
+                run[:] = flat[index]
         self._loss[:] = 0.0
         self.clear_sums()
         if reverse:
@@ -268,7 +269,8 @@ class Memory:
         self.carry_on(row)
         self.clear_sums()
         self.clear_adjoints()
-        self._loss[:] = losses
+        with np.errstate(over="ignore"):
+            self._loss[:] = losses
 
     def take_adjoint(self, segment: int) -> None:
         """See `Kernels`."""

@@ -174,7 +174,8 @@ class Run:
         except FileNotFoundError:
             return None
         given = json.loads(_json(_about(problem, seed, settings, options)))
-        about = {**about, "problem": with_used_bounds(self.folder, about["problem"])}
+        kept = Problem.from_dict(with_used_bounds(self.folder, about["problem"]))
+        about = {**about, "problem": json.loads(_json(kept.to_dict()))}  # with what is new since then, at its default
         found = difference(about, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")

@@ -244,7 +244,7 @@ def test_it_can_be_tuned_saved_and_judged(keep, tmp_path):
     saved = ds.load_run(tmp_path / "run").rollouts[0]
     assert np.array_equal(saved.temperature, rollout.temperature)
     assert np.array_equal(ds.load_params(tmp_path / "run")["scene.source"], again.best_params["scene.source"])
-    assert ds.load_problem(tmp_path / "run") == problem
+    assert ds.load_problem(tmp_path / "run").to_dict() == problem.to_dict()
 
 
 def test_a_rollout_that_diverges_says_where():

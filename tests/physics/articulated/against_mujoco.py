@@ -199,13 +199,39 @@ class Twins:
         return by_state, whole[:, nq + nv :]
 
     def peer_jacobians(self, state, actuation):
-        """The same by MuJoCo's central differences."""
+        """The same by MuJoCo's central differences; of RK4, which has none, by our own of its steps."""
+        if self.model.opt.integrator == self.mujoco.mjtIntegrator.mjINT_RK4:
+            return self.differences_of_steps(state, actuation)
         data, nv, nu = self.mujoco.MjData(self.model), self.model.nv, self.model.nu
         data.qpos[:], data.qvel[:] = state
         data.ctrl[:] = self.control(actuation)
         by_state, by_control = np.zeros((2 * nv, 2 * nv)), np.zeros((2 * nv, nu))
         self.mujoco.mjd_transitionFD(self.model, data, 1e-6, True, by_state, by_control, None, None)
         return by_state, by_control * 0.5 * (self.control(np.ones(nu)) - self.control(-np.ones(nu)))
+
+    def differences_of_steps(self, state, actuation, width=1e-6):
+        """Central differences of steps, in the tangent of positions."""
+        mujoco, model, nv = self.mujoco, self.model, self.model.nv
+
+        def stepped(change, control):
+            data = mujoco.MjData(model)
+            data.qpos[:], data.qvel[:] = state
+            mujoco.mj_integratePos(model, data.qpos, change[:nv], 1.0)
+            data.qvel[:] += change[nv:]
+            data.ctrl[:] = self.control(control)
+            mujoco.mj_step(model, data)
+            return data
+
+        def column(ahead, behind):
+            apart = np.zeros(nv)
+            mujoco.mj_differentiatePos(model, apart, 2.0 * width, behind.qpos, ahead.qpos)
+            return np.concatenate([apart, (ahead.qvel - behind.qvel) / (2.0 * width)])
+
+        zero, way = np.zeros(2 * nv), width * np.eye(2 * nv)
+        by_state = [column(stepped(each, actuation), stepped(-each, actuation)) for each in way]
+        turns = width * np.eye(model.nu)
+        by_control = [column(stepped(zero, actuation + each), stepped(zero, actuation - each)) for each in turns]
+        return np.stack(by_state, axis=1), np.stack(by_control, axis=1)
 
     def derivative_errors(self, seed=4, points=3):
         """Largest of both matrices, relative to the largest entry."""
