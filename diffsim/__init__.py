@@ -35,6 +35,7 @@ _NAMES = {
         "estimate_gradient",
         "gradient_health",
     ),
+    "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",
         "ForwardVelocity",
@@ -53,6 +54,7 @@ _NAMES = {
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.rigid_bodies.bodies": ("Box", "Capsule", "Disc", "HalfPlane", "Polygon", "Segment"),
+    "physics.rigid_bodies.drives": ("Push", "Thruster", "TorsionSpring"),
     "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),
     "physics.rigid_bodies.scene": ("RigidBodies",),
     "problem": ("Problem",),
@@ -61,6 +63,7 @@ _NAMES = {
     "tuning": (
         "SGD",
         "Adam",
+        "Change",
         "CosineDecay",
         "ExponentialDecay",
         "NormalisedGradientDescent",

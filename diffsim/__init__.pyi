@@ -19,6 +19,8 @@ from diffsim.gradients import HealthReport as HealthReport
 from diffsim.gradients import check_gradients as check_gradients
 from diffsim.gradients import estimate_gradient as estimate_gradient
 from diffsim.gradients import gradient_health as gradient_health
+from diffsim.numbers import constant as constant
+from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort
 from diffsim.objectives import ForwardVelocity as ForwardVelocity
 from diffsim.objectives import Height as Height
@@ -49,6 +51,9 @@ from diffsim.physics.rigid_bodies.bodies import Disc as Disc
 from diffsim.physics.rigid_bodies.bodies import HalfPlane as HalfPlane
 from diffsim.physics.rigid_bodies.bodies import Polygon as Polygon
 from diffsim.physics.rigid_bodies.bodies import Segment as Segment
+from diffsim.physics.rigid_bodies.drives import Push as Push
+from diffsim.physics.rigid_bodies.drives import Thruster as Thruster
+from diffsim.physics.rigid_bodies.drives import TorsionSpring as TorsionSpring
 from diffsim.physics.rigid_bodies.joints import Pin as Pin
 from diffsim.physics.rigid_bodies.joints import Rope as Rope
 from diffsim.physics.rigid_bodies.joints import Slider as Slider
@@ -60,6 +65,7 @@ from diffsim.rollout import Rollout as Rollout
 from diffsim.simulation import Simulation as Simulation
 from diffsim.tuning import SGD as SGD
 from diffsim.tuning import Adam as Adam
+from diffsim.tuning import Change as Change
 from diffsim.tuning import CosineDecay as CosineDecay
 from diffsim.tuning import ExponentialDecay as ExponentialDecay
 from diffsim.tuning import NormalisedGradientDescent as NormalisedGradientDescent

@@ -84,8 +84,8 @@ def tunable(
     Args:
         shape: ``tunable("n", 2)`` is (n, 2), or (2,), one for all; ``tunable("n", "m")`` is a grid, (n, m), or one
             number; ``tunable()`` a single number; ``tunable("n", 2, 2)`` has matrices. The first field that is given in
-            full says how long a letter is, and a stage finds it under that letter. "d" is the dimension, 2 or 3. In a
-            controller "k" is the number of actuators, and "o" that of observations.
+            full says how long a letter is, and a stage finds it under that letter; without a default it has to be. "d"
+            is the dimension, 2 or 3. In a controller "k" is the number of actuators, and "o" that of observations.
         default: None is for a number that there may be or not.
         unit: "m/s".
         name: of the parameter, where it is not that of the field.
@@ -136,8 +136,11 @@ class Declared(Spec):
         """Check every number that is declared; who adds checks of their own calls this first."""
         known = self._given_lengths()
         for name, declared, value in _values_of(self):
-            if value is not None or _default(self, name) is not None:
-                self._set(**{name: _checked(f"{type(self).__name__}.{name}", declared, value, known)})
+            default = _default(self, name)
+            if value is not None or default is not None:
+                whole = default is _REQUIRED and not set(declared.letters) <= known.keys()
+                found = _checked(f"{type(self).__name__}.{name}", declared, value, known, whole=whole)
+                self._set(**{name: found})
 
     def __init__(self, *values: Any, **named: Any) -> None:
         """Replaced by that of the dataclass."""
@@ -208,15 +211,15 @@ def _default(spec: Spec, name: str) -> Any:
     return next(field.default for field in dataclasses.fields(spec) if field.name == name)  # type: ignore[arg-type]
 
 
-def _checked(owner: str, declared: Number, value: Any, lengths: dict[str, int]) -> Any:
+def _checked(owner: str, declared: Number, value: Any, lengths: dict[str, int], *, whole: bool = False) -> Any:
     """The value, of one of its shapes; what was not known of ``lengths`` is added."""
     if not declared.shape:
         return number(owner, value, unit=declared.unit, **declared.limits)
-    either = dict.fromkeys((declared.components, declared.shape))
-    shapes = [written for shape in either for written in _written(shape, lengths)]
+    allowed = (declared.shape,) if whole else dict.fromkeys((declared.components, declared.shape))
+    shapes = [written for shape in allowed for written in _written(shape, lengths)]
     found = array(owner, value, *shapes, unit=declared.unit, **declared.limits)
-    whole = found.ndim == len(declared.shape)
-    lengths.update(_lengths(declared.shape if whole else declared.components, found))
+    full = found.ndim == len(declared.shape)
+    lengths.update(_lengths(declared.shape if full else declared.components, found))
     return found
 
 

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError, UnusedBoundsError
+from diffsim.notebook import table_html
 from diffsim.spec import Spec, array, matches, number, whole
 
 __all__ = ["Problem"]
+
+PARTS = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "actuators")
+"""Of a scene, which are counted when it is shown."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,6 +97,27 @@ class Problem(Spec):
                 pattern for pattern in dict.fromkeys(self.tune) if pattern.endswith("]") and _base(pattern) == name
             ]
         return tuple(found)
+
+    def _repr_html_(self) -> str:
+        """What it is and which numbers it tunes, for notebooks."""
+        scene = ", ".join(
+            f"{len(part)} {name}" for name in PARTS if (part := getattr(self.scene, name, None)) is not None
+        )
+        facts = [
+            ("scene", f"{type(self.scene).__name__}" + (f" of {scene}" if scene else "")),
+            ("controller", "none" if self.controller is None else repr(self.controller)),
+            ("objective", "none" if self.objective is None else repr(self.objective)),
+            ("steps", f"{self.steps} of {self.scene.dt:g} s, {self.steps * self.scene.dt:g} s in all"),
+        ]
+        numbers, rows = self.numbers(), []
+        for name in self.tuned:
+            value, limits = self.pick(name, numbers), self.limits(name)
+            shape = " x ".join(map(str, value.shape)) or "a number"
+            spread = [f"{each:.4g}" for each in (value.min(), value.max())] if value.size else []
+            bounds = " to ".join(f"{limit:g}" for limit in limits) if np.isfinite(limits).any() else ""
+            rows.append((name, shape, " to ".join(dict.fromkeys(spread)), bounds))
+        tuned = table_html(("tuned", "shape", "start", "bounds"), rows) if rows else "<p>Nothing is tuned.</p>"
+        return table_html((), facts, caption="Problem") + tuned
 
     def pick(self, name: str, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
         """The value of a parameter: a number, or a part of one."""

@@ -20,7 +20,7 @@ PLAYER = "diffsim.viewing.report:rollout_html"
 
 
 class Place(NamedTuple):
-    """A number of a trajectory: which array, environment, row and element (a point, a spring, ...)."""
+    """A number of a trajectory: which array, environment, row and element (a point, a spring, ...; a row of a grid)."""
 
     array: str
     env: int

@@ -93,51 +93,29 @@ class Simulation:
             raise
 
     def _build(self) -> None:
-        from diffsim.engine.background import Assisted, allowed, portable
-        from diffsim.engine.devices import check_memory
-        from diffsim.engine.executors import choose, make
-        from diffsim.engine.fields import Fields
-        from diffsim.engine.stages import Part, requests
-        from diffsim.engine.trajectory import Trajectory
+        from diffsim.engine.assembly import assemble
 
-        problem = self.problem
-        controller, objective = problem.controller, problem.objective
-        reads = requests(controller, objective)
-        numbers = dict(self._numbers)
+        problem, numbers = self.problem, dict(self._numbers)
         for name, value in self._initial.items():
             numbers[name] = np.zeros(value.shape[1:])
-        serial = self.device == "cpu"
-        options = {"envs": self.envs, "precision": self.precision, "record_all": self.record == "all"}
-        self._fields = fields = Fields(numbers, self._bases, serial=serial, **options)
-        model = self._physics.build(problem.scene, fields, problem.steps, reads)
-        model = model.complete(problem.scene, problem.steps, fields.arrays)
-        for part in (controller, *getattr(objective, "terms", (objective,))):
-            model.check(part)
-        nothing = Part()
-        known = len(fields.trajectories)
-        drive = nothing if controller is None else controller.build(fields, model)
-        fields.put_before("actuation", known)  # what a controller computes, it computes before it sets the actuation
-        aim = nothing if objective is None else objective.build(fields, model)
-        # What is sensed only for the last row's sake is not sensed at every step.
-        feedback = bool(requests(controller)) or bool(aim.step and requests(objective))
-        step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
-        largest = max(stage.elements for stage in step)
-        form = choose(self.executor, self.device, self.envs, largest, portable=portable(problem))
-        if not serial:
-            self.executor = form
-        rows = self.adjoint.rows(problem.steps, fields.row_bytes)
-        check_memory(self.device, fields, rows, rows < problem.steps)
-        # On a GPU, fused gives each environment a thread, and neighbouring threads want neighbouring memory.
-        env_last = not serial and form == "fused"
-        fields.allocate(rows, segments=-(-problem.steps // rows), env_last=env_last)
-        prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
-        run, finish = make(form, prepare, step, final, fields, serial=serial)
-        truncated = isinstance(self.adjoint, Truncated)
-        self._trajectory: Any = Trajectory(fields, run, finish, problem.steps, truncated=truncated)
-        if self.executor == "auto" and form == "staged" and allowed():
-            settings = {name: value for name, value in self.options.items() if name != "executor"}
-            made_of = (problem, {**settings, "adjoint": self.adjoint, "record": self.record})
-            self._trajectory = Assisted(self._trajectory, made_of, self._copies)
+        settings = {name: value for name, value in self.options.items() if name != "executor"}
+        made = assemble(
+            problem,
+            self._physics.build,
+            numbers,
+            self._bases,
+            device=self.device,
+            precision=self.precision,
+            envs=self.envs,
+            record_all=self.record == "all",
+            adjoint=self.adjoint,
+            executor=self.executor,
+            settings={**settings, "adjoint": self.adjoint, "record": self.record},
+            copies=self._copies,
+        )
+        fields = self._fields = made.fields
+        self._trajectory: Any = made.trajectory
+        self.executor = made.executor
         self._columns = {}
         for name in self._tuned:
             base = name.partition("[")[0]

@@ -10,7 +10,7 @@ SETTINGS = {"optimizer": ds.Adam(0.005), "iterations": 1500, "window": 25, "clip
 def problem(seconds: float = 2.0) -> ds.Problem:
     knees = [0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0]  # within their limits, as gymnasium starts it
     start = [0.0, 0.0, 0.55, 1.0, 0.0, 0.0, 0.0, *knees]
-    scene = ds.load_mjcf(FILE, substeps=2, initial_position=start)
+    scene = ds.load_mjcf(FILE, substeps=2, integrator="euler", initial_position=start)
     controller = ds.MLP(hidden=32, sines=6, frequency=12.0)
     alive = ds.Height(least=0.35, weight=30.0) + ds.Upright(least=0.8, weight=10.0)
     goal = ds.Travel(point="torso") + alive + 0.02 * ds.Effort()

@@ -8,7 +8,7 @@ SETTINGS = {"optimizer": ds.Adam(0.005), "iterations": 1500, "window": 50, "clip
 
 
 def problem(seconds: float = 2.0) -> ds.Problem:
-    scene = ds.load_mjcf(FILE, unobserved=("rootx",), dt=0.008, substeps=4)
+    scene = ds.load_mjcf(FILE, unobserved=("rootx",), dt=0.008, substeps=4, integrator="euler")
     controller = ds.MLP(hidden=32, sines=6, frequency=12.0)
     alive = ds.Height(least=1.1, weight=100.0) + ds.Upright(least=0.99, weight=1000.0)
     goal = ds.Travel(point="torso") + alive + 0.02 * ds.Effort()

@@ -90,7 +90,7 @@ def _slope() -> ds.MassSpring:
 
 
 def _linked() -> ds.RigidBodies:
-    """Every kind of joint, both kinds of motor and both kinds of spring; nothing touches. One rope is taut."""
+    """Every kind of joint, motor, spring, thruster and push; nothing touches. One rope is taut."""
     return ds.RigidBodies(
         bodies=[
             ds.Box((0.0, 0.5), (0.1, 0.04), angle=0.05, velocity=(0.5, 0.1), group=0),
@@ -110,6 +110,15 @@ def _linked() -> ds.RigidBodies:
             ds.Spring(1, 3, ((0.1, 0.0), (0.0, 0.02)), 30.0, actuation=0.2, damping=0.1),
             ds.Spring(2, None, ((0.01, 0.02), (-0.5, 0.8)), 20.0, rest_length=0.3),
         ],
+        torsion_springs=[
+            ds.TorsionSpring(0, 1, 0.5, damping=0.01, actuation=0.4),
+            ds.TorsionSpring(3, None, 0.2, rest_angle=0.3),
+        ],
+        thrusters=[
+            ds.Thruster(1, thrust=0.6, point=(0.05, 0.01), angle=1.2),
+            ds.Thruster(3, thrust=0.4, angle=0.3, turns=False),
+        ],
+        pushes=[ds.Push(3, [(0.1, 0.2), (-0.2, 0.1), (0.3, -0.1)], every=0.03, point=(0.01, 0.02))],
         gravity=(0.1, -9.7),
         density=20.0,
         damping=0.2,

@@ -63,7 +63,7 @@ def quiet():
 
 def load(name, **changes):
     with quiet():
-        return ds.load_mjcf(path(name), ignore=IGNORED.get(name, ()), **changes)
+        return ds.load_mjcf(path(name), ignore=IGNORED.get(name, ()), **{"integrator": "euler", **changes})
 
 
 def peer(name):

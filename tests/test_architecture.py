@@ -12,15 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "lazy", "notebook"),
+    ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
-    ("numbers",),
+    ("numbers", "adjoint"),
     ("physics.base", "physics.checks", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
-    ("problem", "adjoint"),
+    ("problem",),
     ("rollout",),
-    ("simulation", "tunable"),
+    ("simulation", "protocols"),
     ("gradients",),
     ("tuning",),
     ("viewing",),
@@ -239,7 +239,20 @@ def test_describing_waits_for_nothing_heavy(code):
     assert loaded(code) == []
 
 
-COMMANDS = ("run", "list", "check", "health", "estimate", "render", "show", "compare", "bench", "info", "completion")
+COMMANDS = (
+    "run",
+    "list",
+    "check",
+    "health",
+    "estimate",
+    "render",
+    "show",
+    "compare",
+    "export",
+    "bench",
+    "info",
+    "completion",
+)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +292,7 @@ def test_editors_are_told_the_same_names_as_python():
     for name in diffsim.__all__:
         assert getattr(diffsim, name) is not None
         assert name in dir(diffsim)
+        assert f"diffsim.{name}" not in KNOWN, f"the module {name} would hide the name"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

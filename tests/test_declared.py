@@ -11,8 +11,7 @@ import taichi as ti
 import diffsim as ds
 from diffsim import physics
 from diffsim.controllers import Controller
-from diffsim.engine.records import Rows
-from diffsim.engine.stages import Model, Stage
+from diffsim.engine.stages import Model, Rows, Stage
 from diffsim.numbers import constant, tunable
 from diffsim.spec import Spec
 
@@ -246,7 +245,7 @@ def test_copies_are_single_runs(keep):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"initial_position": np.zeros((3, 3))}, r"Garden.initial_position has shape \(3, 3\), but \(2,\) or \(n, 2\)"),
+        ({"initial_position": np.zeros((3, 3))}, r"Garden.initial_position has shape \(3, 3\), but \(n, 2\) is needed"),
         ({"mass": [1.0, 2.0]}, r"Garden.mass has shape \(2,\), but a single number or \(3,\) is needed \[kg\]"),
         ({"mass": [1.0, 0.0, 2.0]}, r"Garden.mass\[1\] is 0, but it must be greater than 0 kg"),
         ({"cooling": 7}, "Garden.cooling is 7, but it must be at most 5 1/s"),

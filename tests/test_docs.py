@@ -12,6 +12,7 @@ from types import ModuleType
 import matplotlib.pyplot as plt
 import pytest
 
+import diffsim as ds
 from diffsim import physics
 from diffsim.spec import Spec
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-BLOCK = re.compile(r"^(?:<!-- (?P<mark>[a-z ]+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^(?:<!-- (?P<mark>[A-Za-z ]+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 """A fenced block, with the comment before it: ``no test``, or ``needs torch`` for an optional package."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
@@ -57,6 +58,8 @@ def anchors_of(text: str) -> set[str]:
 def apart(monkeypatch, tmp_path):
     """A folder of its own; what a page registers is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
+    for name in ds.__all__:  # the package's own classes stay: imported by a page, they would be forgotten with it
+        getattr(ds, name)
     monkeypatch.setattr(Spec, "_classes", dict(Spec._classes))
     known = dict(physics._REGISTRY)
     yield tmp_path

@@ -359,6 +359,14 @@ def test_problems_differ_by_any_part(changes):
     assert problem(**changes) == problem(**changes)
 
 
+def test_a_notebook_sees_what_is_tuned():
+    page = problem(tune=("controller.gain", "scene.stiffness"), bounds={"scene.stiffness": (1.0, None)})._repr_html_()
+    assert "<tr><th>scene</th><td>MassSpring of 6 points, 11 springs, " in page
+    assert "<tr><th>controller.gain</th><td>a number</td><td>1</td><td></td></tr>" in page
+    assert "<td>1 to inf</td>" in page
+    assert "Nothing is tuned." in problem(tune=())._repr_html_()
+
+
 def test_repr_is_short():
     body = grid((30, 30))
     text = repr(problem(scene=MassSpring(points=body.points, springs=body.springs, actuation=0.1)))

@@ -36,7 +36,12 @@ def add_commands(commands: Commands) -> None:
     made.add_argument("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
     made.add_argument("--copies", type=whole_number(2), default=16, help="perturbed at a time: %(default)s")
     made.add_argument("--rounds", type=whole_number(1), default=4, help="times that many: %(default)s")
-    made.add_argument("--sigma", type=float, default=0.1, help="size of the perturbations: %(default)g")
+    made.add_argument(
+        "--sigma",
+        type=float,
+        default=0.1,
+        help="size of the perturbations, in units of each parameter's scale: %(default)g",
+    )
 
 
 def _command(commands: Commands, name: str, run: Any, about: str) -> argparse.ArgumentParser:
@@ -101,4 +106,4 @@ def estimate(given: argparse.Namespace) -> int:
     with Simulation(problem, envs=given.copies, shared=False, **options) as copies:
         found = ds.estimate_gradient(copies, params, sigma=given.sigma, rounds=given.rounds, seed=given.seed)
     _say(found, given)
-    return 0
+    return found.exit_status

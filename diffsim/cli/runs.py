@@ -19,7 +19,7 @@ from diffsim.cli.table import print_changes, print_facts, print_table, sparkline
 from diffsim.errors import InputError
 from diffsim.simulation import Simulation
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "add_scene", "simulated"]
 
 RENDER = """\
 RUN is the folder of a run. Without --iteration a video or report is of the whole optimisation, a picture of the best
@@ -40,11 +40,11 @@ def add_commands(commands: Commands) -> None:
     made.add_argument("--size", type=_size, metavar="WxH", help="pixels, e.g. 640x480")
     made.add_argument("--speed", type=float, default=1.0, help="seconds per second of video: %(default)g")
     made.add_argument("--time", type=float, metavar="S", help="moment that a picture shows; default: the last")
-    _add_scene(made)
+    add_scene(made)
     about = "print what a run found, and with which settings"
     made = commands.add("show", show, about, example="diffsim show outputs/ant")
     made.add_argument("run", type=Path, metavar="RUN")
-    _add_scene(made)
+    add_scene(made)
     made.add_argument("--json", action="store_true", help="print JSON, for a program to read")
     made = commands.add(
         "compare",
@@ -54,11 +54,12 @@ def add_commands(commands: Commands) -> None:
     )
     made.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     made.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves: .png, .svg or .pdf")
-    _add_scene(made)
+    add_scene(made)
     made.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 
-def _add_scene(made: argparse.ArgumentParser) -> None:
+def add_scene(made: argparse.ArgumentParser) -> None:
+    """The flag of a script that defines what a run is made of."""
     made.add_argument("--scene", type=Path, metavar="FILE", help="a script that defines a class of the run's problem")
 
 
@@ -75,7 +76,7 @@ def _size(word: str) -> tuple[int, int]:
 def render(given: argparse.Namespace) -> int:
     """Draw a run; prints the path."""
     run = find_run(given.run, given.scene)
-    rollouts = dict(run.rollouts) or {run.best_iteration: _simulated(run)}
+    rollouts = dict(run.rollouts) or {run.best_iteration: simulated(run)}
     at = run.best_iteration if given.iteration == -1 else given.iteration
     if at is not None and at not in rollouts:
         raise InputError(
@@ -88,9 +89,7 @@ def render(given: argparse.Namespace) -> int:
         raise InputError(f"--output is {path}, but a file made with --{given.kind} ends in .{given.kind}")
     if given.kind == "html":
         chosen = list(rollouts.items()) if at is None else [(at, rollouts[at])]
-        path = ds.write_report(
-            path, rollouts=chosen, history=run.history, about=run.about, best_iteration=run.best_iteration
-        )
+        path = ds.write_report(path, run, rollouts=chosen)
     elif given.kind == "png":
         rollout = rollouts[_shown(rollouts, run.best_iteration) if at is None else at]
         path = ds.save_png(ds.snapshot(rollout, _row(rollout, given.time), size=given.size or (960, 720)), path)
@@ -117,7 +116,7 @@ def _row(rollout: ds.Rollout, time: float | None) -> int:
     return int(np.argmin(np.abs(rollout.time - time)))
 
 
-def _simulated(run: ds.SavedRun) -> ds.Rollout:
+def simulated(run: ds.SavedRun) -> ds.Rollout:
     """Of the best parameters, where no trajectory was saved."""
     options = {name: value for name, value in run.options.items() if name in ("device", "precision")}
     with Simulation(run.problem, **options) as simulation:

@@ -9,10 +9,24 @@ from diffsim.engine import rules
 from diffsim.engine.fields import Fields
 from diffsim.engine.records import check_formula
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.errors import InputError
 from diffsim.numbers import Declared, check_lengths, declared_of, numbers_of
-from diffsim.physics.checks import actuators_of
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "actuators_of"]
+
+
+def actuators_of(owner: str, scene: Any) -> int:
+    """How many actuators a scene has.
+
+    Raises:
+        InputError: it does not say, so nothing in it can be driven.
+    """
+    if not hasattr(scene, "actuators"):
+        names, kind = ", ".join(scene.numbers()), type(scene).__name__
+        raise InputError(
+            f"{owner} drives actuators, but a {kind} has none; it has {names}, which can be tuned without a controller"
+        )
+    return len(scene.actuators)
 
 
 @ti.func
@@ -72,9 +86,9 @@ class Controller(Declared):
     def record(self, fields: Fields, model: Model, prefix: str, **more: Any) -> Any:
         """Its numbers as fields, its constants, the arrays that it reads, ``dt``, and ``more``."""
         arrays = {name: model.array(name, type(self).__name__) for name in model.names(self)}
-        lengths = {"k": model.actuators, "o": model.observations, "d": model.dimension}
-        used = {letter: length for letter, length in lengths.items() if length}
-        return fields.record(self, prefix, lengths=used, dt=model.dt, **arrays, **more)
+        lengths = {"k": model.actuators, "o": model.observations}
+        lengths |= {"d": model.dimension} if model.dimension else {}
+        return fields.record(self, prefix, lengths=lengths, dt=model.dt, **arrays, **more)
 
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """Declare fields and list the stages that write the model's actuation."""

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import taichi as ti
 
+from diffsim.controllers.base import actuators_of
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["MLP"]

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 import taichi as ti
 
+from diffsim.controllers.base import actuators_of
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
-from diffsim.physics.checks import actuators_of
 from diffsim.spec import Spec, array, whole
 
 __all__ = ["OpenLoop"]

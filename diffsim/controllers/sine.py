@@ -1,26 +1,17 @@
 """Every actuator follows a sine wave."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import taichi as ti
 
+from diffsim.controllers.base import Controller
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
-from diffsim.physics.checks import actuators_of
-from diffsim.spec import Spec, array
+from diffsim.numbers import tunable
 
 __all__ = ["Sine"]
-
-
-@dataclass(frozen=True)
-class Wave:
-    amplitude: Any  # (env, actuator)
-    phase: Any  # (env, actuator) [rad]
-    offset: Any  # (env, actuator)
-    frequency: Any  # (env, actuator), or (env, 0) where all share one [rad/s]
-    dt: float  # [s]
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ def shared_wave(wave: ti.template(), clock: ti.template(), out: ti.template(), e
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sine(Spec):
+class Sine(Controller):
     """``amplitude * sin(frequency * t + phase) + offset`` for each of the k actuators.
 
     Attributes:
@@ -67,45 +58,17 @@ class Sine(Spec):
         frequency: () or (k,) [rad/s]; a single number stays one parameter, shared by all actuators.
     """
 
-    kind: ClassVar[str] = "controller"
-    reads: ClassVar[frozenset[str]] = frozenset()
+    amplitude: Any = tunable("k", default=None, start=lambda rng, shape: np.full(shape, 0.5))
+    phase: Any = tunable("k", default=None, start=lambda rng, shape: rng.uniform(-np.pi, np.pi, shape))
+    offset: Any = tunable("k", default=None, start=lambda rng, shape: np.zeros(shape))
+    frequency: Any = tunable("k", default=10.0)
 
-    amplitude: Any = None
-    phase: Any = None
-    offset: Any = None
-    frequency: Any = 10.0
-
-    def __post_init__(self) -> None:
-        """Check every number; lengths are checked against the scene by `check`."""
-        for name in ("amplitude", "phase", "offset"):
-            if getattr(self, name) is not None:
-                self._set(**{name: array(f"Sine.{name}", getattr(self, name), (), ("k",))})
-        self._set(frequency=array("Sine.frequency", self.frequency, (), ("k",)))
-
-    def check(self, scene: Any, steps: int) -> None:
-        """Raise InputError if the scene has another number of actuators."""
-        k = actuators_of("Sine", scene)
-        for name in ("amplitude", "phase", "offset", "frequency"):
-            if getattr(self, name) is not None:
-                array(f"Sine.{name} of a scene with {k} actuators", getattr(self, name), (), (k,))
-
-    def numbers(self, scene: Any, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Parameters by name, with their starting values."""
-        k = len(scene.actuators)
-        phase = np.random.default_rng(seed).uniform(-np.pi, np.pi, k)
-        return {
-            "amplitude": np.full(k, 0.5) if self.amplitude is None else self.amplitude,
-            "phase": phase if self.phase is None else self.phase,
-            "offset": np.zeros(k) if self.offset is None else self.offset,
-            "frequency": self.frequency,
-        }
-
-    def build(self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller") -> Part:
+    def build(  # type: ignore[override]
+        self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller"
+    ) -> Part:
         """Declare fields and list stages; ``out`` is what to write, the model's actuation if None."""
         k, shared = model.actuators, self.frequency.shape == ()
-        amplitude, phase, offset = (fields.number(f"{prefix}.{name}", k) for name in ("amplitude", "phase", "offset"))
-        frequency = fields.number(f"{prefix}.frequency", 1 if shared else k)
-        wave = Wave(amplitude, phase, offset, frequency, model.dt)
+        wave = self.record(fields, model, prefix)
         out = model.array("actuation", "Sine", "writes") if out is None else out
         if not shared:
             return Part(step=(Stage(own_wave, (wave, out), k),))

@@ -136,14 +136,19 @@ class Structure:
                     [binding.integer(k) for k in lengths],
                     [binding.integer(k) for k in grid],
                 )
+        elif isinstance(value, tuple) and hasattr(value, "_fields"):  # a NamedTuple
+            return type(value)(**self._attributes(value, binding))
         elif isinstance(value, (list, tuple)):
             self._parts.append((type(value).__name__, len(value)))
             return type(value)([self._walk(entry, name, binding) for entry in value])
         elif isinstance(value, dict):
             self._parts.append(("arguments", len(value)))
             return {key: self._walk(entry, f":{key}", binding) for key, entry in value.items()}
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return self._record(value, binding)
+        elif _is_record(value):
+            made = object.__new__(type(value))
+            for attribute, own in self._attributes(value, binding).items():
+                object.__setattr__(made, attribute, own)
+            return made
         elif _whole(value) and self._fixed is not None and name[:1] not in ("", ":") and name not in self._fixed:
             if binding is None:
                 self._given[-1].append(self._slot(value))
@@ -162,34 +167,33 @@ class Structure:
             self._parts.append(part)
         return made
 
-    def _record(self, value: Any, binding: Binding | None) -> Any:
+    def _attributes(self, value: Any, binding: Binding | None) -> dict[str, Any]:
         kind = type(value)
         if binding is None:
             self._parts.append(("record", kind))
-        made = object.__new__(kind)
+        found = {}
         everything = self._names is None or any(map(_computes, vars(kind).items()))
-        for name, own in vars(value).items():
-            if everything or name in (self._names or ()):
+        for name, own in _attributes(value).items():
+            if isinstance(value, tuple) or everything or name in (self._names or ()):
                 if binding is None:
                     self._parts.append(name)
-                object.__setattr__(made, name, self._walk(own, name, binding))
-        return made
+                found[name] = self._walk(own, name, binding)
+        return found
 
     def _arrays_in(self, value: Any, name: str) -> Iterator[Array]:
         """Those that are given to the kernel by themselves."""
         if isinstance(value, Array):
             if self._stored is None or name in self._stored:
                 yield value.flat if isinstance(value, Shaped) else value
-        elif isinstance(value, (list, tuple)):
-            for entry in value:
-                yield from self._arrays_in(entry, name)
         elif isinstance(value, dict):
             for key, entry in value.items():
                 yield from self._arrays_in(entry, f":{key}")
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            for key, entry in vars(value).items():
-                if self._names is None or key in self._names:
-                    yield from self._arrays_in(entry, key)
+        elif _is_record(value):
+            for key, entry in _attributes(value).items():
+                yield from self._arrays_in(entry, key)
+        elif isinstance(value, (list, tuple)):
+            for entry in value:
+                yield from self._arrays_in(entry, name)
 
     def _grid(self, array: Array, binding: Binding | None) -> list[int]:
         """Slots of the lengths of a grid, but for the first."""
@@ -221,6 +225,23 @@ class Structure:
 
 _Slots = tuple[int, int | None, list[int]]
 """Of an array: which pool, where in it the array begins, and the lengths of its axes but for the first."""
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    if isinstance(value, tuple):
+        return value._asdict()  # type: ignore[attr-defined]
+    if hasattr(value, "__dict__"):
+        return vars(value)
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _is_record(value: Any) -> bool:
+    """Whether it holds arrays by name, so that they may be replaced: a dataclass, or any object that has some."""
+    if isinstance(value, (Array, type)):
+        return False
+    if dataclasses.is_dataclass(value) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        return True
+    return any(isinstance(own, Array) for own in getattr(value, "__dict__", {}).values())
 
 
 def _whole(value: Any) -> bool:

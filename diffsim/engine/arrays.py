@@ -6,13 +6,14 @@ number from the beginning.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from taichi.lang import impl
 from taichi.lang.matrix import MatrixField
 
-__all__ = ["ROWS", "Array", "Named", "Shaped", "axes", "count"]
+__all__ = ["ROWS", "Array", "Loaded", "Named", "Recorded", "Shaped", "axes", "count", "seen_as"]
 
 ROWS = -1
 """Stands for the number of rows in a shape, until it is known."""
@@ -163,3 +164,42 @@ class Named(NamedTuple):
     elements: int
     width: tuple[int, ...]  # of a vector or matrix, none of a scalar
     recorded: bool  # whether a rollout reports it
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A field that is loaded from the table of numbers: slot k of an environment holds column index[k]."""
+
+    field: Any
+    width: int  # components of a vector, 0 for a scalar
+    elements: int
+    index: np.ndarray  # (elements * max(width, 1),) columns of the table
+    tuned: bool
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A trajectory field."""
+
+    name: str
+    field: Any
+    width: int
+    elements: int
+    state: bool
+    accumulates: bool
+    recorded: int  # how many leading elements a rollout reports; 0 none
+    per_step: bool
+    grid: tuple[int, ...]  # of its elements, and of their components, as they were declared
+    parts: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row of it in a rollout."""
+        return (*(self.grid if self.recorded == count(self.grid) else (self.recorded,)), *self.parts)
+
+
+def seen_as(field: Array, elements: Lengths, width: Lengths) -> Array:
+    """The array as stages see it."""
+    if isinstance(elements, tuple) or isinstance(width, tuple):
+        return Shaped(field, axes(elements), width)
+    return field

@@ -14,14 +14,13 @@ And whole numbers without a gradient: constants of the scene's structure, and wh
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine.arrays import ROWS, Array, Lengths, Named, Shaped, axes, count
+from diffsim.engine.arrays import ROWS, Array, Lengths, Loaded, Named, Recorded, axes, count, seen_as
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.records import record
@@ -33,38 +32,6 @@ __all__ = ["Fields"]
 
 _MOST_ELEMENTS = 2**31 - 1  # of one field; beyond it Taichi's 32-bit indices wrap around
 _MOST_NODES = 900  # of one tree of fields, where Taichi has room for 1024
-
-
-@dataclass(frozen=True)
-class _Number:
-    """A field that is loaded from the table of numbers: slot k of an environment holds column index[k]."""
-
-    field: Any
-    width: int  # components of a vector, 0 for a scalar
-    elements: int
-    index: np.ndarray  # (elements * max(width, 1),) columns of the table
-    tuned: bool
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A trajectory field."""
-
-    name: str
-    field: Any
-    width: int
-    elements: int
-    state: bool
-    accumulates: bool
-    recorded: int  # how many leading elements a rollout reports; 0 none
-    per_step: bool
-    grid: tuple[int, ...]  # of its elements, and of their components, as they were declared
-    parts: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of a row of it in a rollout."""
-        return (*(self.grid if self.recorded == count(self.grid) else (self.recorded,)), *self.parts)
 
 
 class Fields:
@@ -105,8 +72,8 @@ class Fields:
         self._kinds: list[tuple[Any, int, bool]] = []  # of each: type, width, whether it has a gradient
         self._scalars: list[Any] = []
         self._trees: list[Any] = []
-        self.numbers: list[_Number] = []
-        self.trajectories: list[_Rows] = []
+        self.numbers: list[Loaded] = []
+        self.trajectories: list[Recorded] = []
         self.arrays: dict[str, Named] = {}  # of the trajectory, as stages see them
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
@@ -200,12 +167,12 @@ class Fields:
         field = self._room(elements, width, gradient=tuned)
         self._read.add(name)
         if count(elements):
-            self.numbers.append(_Number(field, count(width), count(elements), index, tuned))
-        return _seen(field, elements, width)
+            self.numbers.append(Loaded(field, count(width), count(elements), index, tuned))
+        return seen_as(field, elements, width)
 
     def zeros(self, elements: Lengths, width: Lengths = 0) -> Any:
         """A field like that of a number, for a scene that does not have it: zero, without a gradient."""
-        return _seen(self._room(elements, width, gradient=False), elements, width)
+        return seen_as(self._room(elements, width, gradient=False), elements, width)
 
     def derived(self, elements: Lengths, width: Lengths = 0, *, of: Iterable[str]) -> Any:
         """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
@@ -213,7 +180,7 @@ class Fields:
         field = self._room(elements, width, gradient=gradient)
         if gradient:
             self.derivatives.append((field, count(width), max(count(elements), 1)))
-        return _seen(field, elements, width)
+        return seen_as(field, elements, width)
 
     def trajectory(
         self,
@@ -247,8 +214,8 @@ class Fields:
         if recorded is not True:
             kept = recorded or (kept if self.record_all else 0)
         shapes = (axes(elements), axes(width))
-        self.trajectories.append(_Rows(name, field, count(width), size, state, accumulates, kept, per_step, *shapes))
-        seen = _seen(field, elements, width)
+        self.trajectories.append(Recorded(name, field, count(width), size, state, accumulates, kept, per_step, *shapes))
+        seen = seen_as(field, elements, width)
         self.arrays[name] = Named(seen, count(elements), axes(width), bool(kept))
         return seen
 
@@ -420,13 +387,6 @@ class Fields:
         for r, start, end in zip(self._recorded, self.offsets[:-1], self.offsets[1:], strict=True):
             found[r.name] = flat[start:end].reshape(self.envs, self.rows + 1, *r.shape)
         return found
-
-
-def _seen(field: Array, elements: Lengths, width: Lengths) -> Array:
-    """The array as stages see it."""
-    if isinstance(elements, tuple) or isinstance(width, tuple):
-        return Shaped(field, axes(elements), width)
-    return field
 
 
 def _check_size(shape: tuple[int, ...]) -> None:

@@ -100,11 +100,15 @@ class Beds:
     Args:
         kinds: of each bed: the type of its numbers, how wide they are, whether they have a gradient.
         beds: its arrays.
+
+    Attributes:
+        fit: whether a whole number of 32 bits can count the elements of each.
     """
 
     def __init__(self, kinds: list[tuple[Any, int, bool]], beds: list[list[Array]]):
         self._kinds, self._places = kinds, {}
         self._memory: list[tuple[np.ndarray, np.ndarray | None]] = []
+        self.fit = True
         for k, bed in enumerate(beds):
             values = self._whole([array.view for array in bed])
             self._memory.append((values, self._whole([a.grad.view for a in bed if a.grad is not None])))
@@ -112,7 +116,7 @@ class Beds:
             for array in bed:
                 self._places[id(array)] = k, begin
                 begin += math.prod(array.shape)
-            self.fit = begin < _MOST
+            self.fit = self.fit and begin < _MOST
 
     @staticmethod
     def _whole(views: list[np.ndarray]) -> Any:

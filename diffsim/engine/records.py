@@ -2,35 +2,16 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, make_dataclass
+from dataclasses import make_dataclass
 from itertools import combinations
 from typing import Any
 
 from diffsim.engine.source import Source, is_func
+from diffsim.engine.stages import Lengths, Rows
 from diffsim.errors import InputError
 from diffsim.numbers import Declared, Number, constants_of, declared_of, lengths_of
 
-__all__ = ["Rows", "check_formula", "record"]
-
-_Lengths = int | str | tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A trajectory field to be, (env, row, element): what `diffsim.engine.fields.Fields.trajectory` takes.
-
-    Attributes:
-        elements: how many, or (n, m) of a grid; letters stand for lengths: ``"n"``, ``("n", "m")``.
-        width: components of a vector, (rows, columns) of a matrix, 0 for scalars; "d" is the dimension.
-        state, accumulates, recorded, per_step: as there.
-    """
-
-    elements: _Lengths
-    width: _Lengths = 0
-    state: bool = False
-    accumulates: bool = False
-    recorded: bool | int = True
-    per_step: bool = False
+__all__ = ["check_formula", "record"]
 
 
 def record(fields: Any, spec: Declared, prefix: str, lengths: Mapping[str, int], more: Mapping[str, Any]) -> Any:
@@ -49,7 +30,7 @@ def record(fields: Any, spec: Declared, prefix: str, lengths: Mapping[str, int],
     owner = type(spec).__name__
     known = {**lengths_of(spec), **lengths}
 
-    def sized(name: str, given: _Lengths) -> Any:
+    def sized(name: str, given: Lengths) -> Any:
         if isinstance(given, tuple):
             return tuple(sized(name, length) for length in given)
         if isinstance(given, str) and given not in known:
@@ -64,7 +45,7 @@ def record(fields: Any, spec: Declared, prefix: str, lengths: Mapping[str, int],
         if full not in fields.columns:
             return None
         letters, parts = sized(name, declared.letters), sized(name, declared.components)
-        return fields.number(full, _plain(letters) or 1, _plain(parts))
+        return fields.number(full, _plain(letters) if letters else 1, _plain(parts))
 
     own = {declared.name or name: (name, declared) for name, declared in declared_of(spec).items() if declared.tuned}
     constants = constants_of(spec)

@@ -17,7 +17,7 @@ from taichi.lang import impl
 
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
-from diffsim.engine.reading import Compiled, Launch, condition, kernel, loop
+from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
 from diffsim.engine.stages import Passes, Stage, Steps
 from diffsim.waiting import Work
 
@@ -35,22 +35,18 @@ class _Known:
 
     def __init__(self) -> None:
         self._program: Any = None
-        self._found: dict[Any, Compiled | Exception] = {}
+        self._found: dict[Any, Compiled] = {}
+        self.unreadable: set[Any] = set()
+        """Keys of kernels that Taichi cannot read unless it knows all whole numbers."""
 
     def __call__(self, key: Any, make: Callable[[], Compiled]) -> Compiled:
-        """The kernel of this key, made if it is not known; what could not be made raises the same again."""
+        """The kernel of this key, made if it is not known."""
         program = impl.get_runtime().prog
         if program is not self._program:
             self._program, self._found = program, {}
         if key not in self._found:
-            try:
-                self._found[key] = make()
-            except Exception as error:
-                self._found[key] = error
-        found = self._found[key]
-        if isinstance(found, Exception):
-            raise found
-        return found
+            self._found[key] = make()
+        return self._found[key]
 
 
 _known = _Known()
@@ -123,34 +119,49 @@ class _Kernel:
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
-        pools = [self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools]
-        return self._group.differentiable and any(pool.gradient for pool in pools)
+        return self._group.differentiable and any(pool.gradient for pool in self._pools)
 
     def launch(self, turn: int, *, reverse: bool) -> Launch:
         """A launch, in pass ``turn``."""
-        try:
-            compiled = self._compiled(reverse)
-        except Exception:
-            # A whole number must be known beforehand after all; or, with all of them known, the error is the stage's.
-            self._structure = self._abstract(None, None)
-            compiled = self._compiled(reverse)
+        compiled = self._compiled(reverse) or self._with_constants(reverse)
         group, beds = self._group, self._fields.beds
         own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
         memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
         return compiled.launch(memory, [*own, *self._structure.integers])
 
-    def _compiled(self, reverse: bool) -> Compiled:
+    def _compiled(self, reverse: bool) -> Compiled | None:
+        """The kernel with whole numbers as arguments; None if some must be constants after all."""
+        key = self._key(reverse)
+        if key in _known.unreadable:
+            return None
+        try:
+            return self._kernel(reverse)
+        except Exception:
+            _known.unreadable.add(key)
+            return None
+
+    def _with_constants(self, reverse: bool) -> Compiled:
+        """The kernel with all of them as constants; what is wrong with it now is the stage's."""
+        self._structure = self._abstract(None, None)
+        return self._kernel(reverse)
+
+    def _key(self, reverse: bool) -> Any:
         group, structure = self._group, self._structure
-        pools = tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in structure.pools)
         functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
-        key = (self._fields.real, functions, turns, pools, structure.key, reverse)
+        return self._fields.real, functions, turns, self._pools, structure.key, reverse
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools)
+
+    def _kernel(self, reverse: bool) -> Compiled:
+        pools, integers = self._pools, _FIXED + len(self._group.stages) + len(self._structure.integers)
 
         def make() -> Compiled:
-            integers = _FIXED + len(group.stages) + len(structure.integers)
             return kernel(pools, integers, lambda *given: self._body(*given, reverse=reverse), reverse=reverse)
 
-        return _known(key, make)
+        return _known(self._key(reverse), make)
 
     def _body(self, pools: list[Any], numbers: list[Any], *, reverse: bool) -> None:
         """Environments outside, then turns, then elements, as in `fused`; the row and the step stand in memory."""

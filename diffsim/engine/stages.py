@@ -14,7 +14,7 @@ from diffsim.engine import rules
 from diffsim.engine.arrays import Named, count
 from diffsim.errors import InputError
 
-__all__ = ["Model", "Part", "Passes", "Stage", "Steps", "requests", "turns_of"]
+__all__ = ["Lengths", "Model", "Part", "Passes", "Rows", "Stage", "Steps", "requests", "turns_of"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,28 @@ class Part:
     prepare: tuple[Stage, ...] = ()
     step: Steps = ()
     final: tuple[Stage, ...] = ()
+
+
+Lengths = int | str | tuple[int | str, ...]
+"""A number of elements or components, or the lengths of their axes, some by the letters of declared shapes."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A trajectory field to be, (env, row, element): what `diffsim.engine.fields.Fields.trajectory` takes.
+
+    Attributes:
+        elements: how many, or (n, m) of a grid; letters stand for lengths: ``"n"``, ``("n", "m")``.
+        width: components of a vector, (rows, columns) of a matrix, 0 for scalars; "d" is the dimension.
+        state, accumulates, recorded, per_step: as there.
+    """
+
+    elements: Lengths
+    width: Lengths = 0
+    state: bool = False
+    accumulates: bool = False
+    recorded: bool | int = True
+    per_step: bool = False
 
 
 _ALWAYS = frozenset({"position", "actuation"})

@@ -7,97 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from diffsim.errors import DivergenceError, InputError
 from diffsim.gradients.averages import CONFIDENCE, Mean, alpha_of, angle, combined, first_order, zeroth_order
+from diffsim.gradients.estimate import Arrays, GradientEstimate
+from diffsim.protocols import Tunable, units_of
 from diffsim.spec import choices, number, numbers_by_name, whole
-from diffsim.tunable import Tunable, units_of
 
 __all__ = ["ESTIMATORS", "GradientEstimate", "Sampler", "estimate_gradient"]
 
 ESTIMATORS = ("first", "zeroth", "mixed")
 STREAM = 1  # of random numbers: initial parameters are drawn with default_rng(seed), and must not repeat in the noise
-
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class GradientEstimate:
-    """Estimates of the gradient of the smoothed loss; prints as a table.
-
-    Every dictionary is like the parameters, without an axis of copies. What was not computed, or cannot be known from
-    so few samples, is nan.
-
-    Attributes:
-        estimator: "first", "zeroth" or "mixed": what ``gradient`` is.
-        loss: the smoothed loss, the mean over the perturbed copies.
-        gradient: the estimate that was asked for.
-        first: first-order estimate; nan if the estimator is "zeroth", which runs no gradient.
-        zeroth: zeroth-order estimate.
-        variance_first: of each entry of ``first``, as it would be seen if the estimate were repeated with other seeds:
-            the variance over the samples divided by their number.
-        variance_zeroth: of each entry of ``zeroth``.
-        alpha: share of the first-order estimate in ``gradient``.
-        radius: how far ``zeroth`` may be from the gradient of the smoothed loss (95 %), with each parameter counted in
-            its sigma; in units of the loss.
-        angle: between first and zeroth, each parameter counted in its sigma [degrees, 0 to 180].
-        samples: perturbed copies that were evaluated.
-        dropped: how many of them were left out because the loss or gradient is not finite.
-        sigma: standard deviation of the perturbations by name, in units of the parameter.
-        centre: loss of the unperturbed copy; nan without one (an even number of copies).
-        best_loss: lowest loss among all copies.
-        best_copy: which one.
-        best_params: its parameters.
-    """
-
-    estimator: str
-    loss: float
-    gradient: Arrays
-    first: Arrays
-    zeroth: Arrays
-    variance_first: Arrays
-    variance_zeroth: Arrays
-    alpha: float
-    radius: float
-    angle: float
-    samples: int
-    dropped: int
-    sigma: dict[str, float]
-    centre: float
-    best_loss: float
-    best_copy: int
-    best_params: Arrays
-
-    def __repr__(self) -> str:
-        """One line."""
-        return (
-            f"GradientEstimate({self.estimator}, loss={self.loss:.6g}, alpha={self.alpha:.3g}, angle={self.angle:.3g}, "
-            f"samples={self.samples}, dropped={self.dropped})"
-        )
-
-    def __str__(self) -> str:
-        """A row for each parameter: the norms of the estimates and their standard errors."""
-        width = max(len(name) for name in ("parameter", *self.gradient))
-        titles = ("first", "std error", "zeroth", "std error", self.estimator)
-        lines = [f"{'parameter':<{width}}" + "".join(f"  {title:>10}" for title in titles)]
-        for name in self.gradient:
-            errors = [math.sqrt(np.sum(v[name])) for v in (self.variance_first, self.variance_zeroth)]
-            sizes = [float(np.linalg.norm(g[name])) for g in (self.first, self.zeroth, self.gradient)]
-            row = (sizes[0], errors[0], sizes[1], errors[1], sizes[2])
-            lines.append(f"{name:<{width}}" + "".join(f"  {value:>10.3e}" for value in row))
-        lines.append(
-            f"alpha {self.alpha:.3f}, first and zeroth {self.angle:.1f} degrees apart, smoothed loss {self.loss:.6g}, "
-            f"{self.samples} samples, {self.dropped} left out"
-        )
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All attributes as plain lists, numbers and strings; what is not finite is None."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
 
 def estimate_gradient(
@@ -345,14 +268,3 @@ def _deviations(
         if name not in found:
             raise InputError(f"{owner} gives nothing for {name}; name it, or begin with '*' for all that follow")
     return {name: found[name] * units.get(name, 1.0) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    """Numbers, lists and dictionaries, with None for what is not finite."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

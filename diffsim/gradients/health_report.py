@@ -13,6 +13,7 @@ from diffsim.errors import InputError
 from diffsim.events import describe
 from diffsim.gradients.advice import advise, diagnose
 from diffsim.gradients.health_numbers import Change, HealthNumbers, ParameterGradient, Passes
+from diffsim.notebook import table_html
 from diffsim.rollout import Place
 
 __all__ = ["HealthReport"]
@@ -90,7 +91,27 @@ class HealthReport(HealthNumbers):
             blocks.append(["Advice:", *(line for text in self.advice.values() for line in _wrapped(text))])
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
+    def _repr_html_(self) -> str:
+        """The summary, for notebooks."""
+        span = "every step" if len(self.at) == self.steps else f"{len(self.at)} of the steps"
+        adjoint = f"Adjoint of the state, back through {self.steps} steps of {self.dt:g} s, {span}"
+        parts = [table_html(*self._norms(), caption=adjoint)]
+        if self.gradient:
+            parts.append(table_html(*self._gradients()))
+        if self.contacts is not None:
+            parts.append(table_html(*self._contacts(), caption=f"Contact switches: {len(self.contacts)}"))
+        found = [("found", text) for text in self.findings.values()] or [("healthy", "nothing was found")]
+        parts.append(table_html((), [*found, *(("advice", text) for text in self.advice.values())]))
+        return "".join(parts)
+
     def _norm_rows(self) -> list[str]:
+        lines = _table(*self._norms())
+        left = self.envs - min(self.envs, MOST_ROWS)
+        if left:
+            lines.append(f"and {left} more environment{'s' * (left > 1)}, which gain no more digits")
+        return lines
+
+    def _norms(self) -> tuple[list[str], list[list[str]]]:
         shown = np.argsort(-np.nan_to_num(self.passes.digits, nan=np.inf), kind="stable")[:MOST_ROWS]
         titles = ["precision", "env", "at end", "largest", "at step", "at start", "growth/step", "digits", "horizon"]
         rows = []
@@ -112,15 +133,12 @@ class HealthReport(HealthNumbers):
                         "-" if passes.horizon[env] is None else f"{passes.horizon[env]} steps",
                     ]
                 )
-        lines = _table(titles, rows)
-        left = self.envs - len(shown)
-        if left:
-            lines.append(f"and {left} more environment{'s' * (left > 1)}, which gain no more digits")
-        return lines
+        return titles, rows
 
     def _gradient_rows(self) -> list[str]:
-        if not self.gradient:
-            return []
+        return _table(*self._gradients()) if self.gradient else []
+
+    def _gradients(self) -> tuple[list[str], list[list[str]]]:
         titles = ["gradient", "norm", *(["f32 / f64", "angle [deg]"] if self.other is not None else [])]
         rows = []
         for row in self.gradient:
@@ -128,7 +146,7 @@ class HealthReport(HealthNumbers):
             if row.angle is not None and row.ratio is not None:
                 words += [_range(row.ratio, ".6g"), _range(row.angle, ".3g")]
             rows.append(words)
-        return _table(titles, rows)
+        return titles, rows
 
     def _contact_rows(self) -> list[str]:
         if self.contacts is None:
@@ -136,14 +154,17 @@ class HealthReport(HealthNumbers):
         count = len(self.contacts)
         lines = [f"Contact switches {count} time{'s' * (count != 1)}{':' if count else ''}"]
         if count:
-            titles = ["step", *(["env"] if self.envs > 1 else []), "contact", "from", "to"]
-            rows = []
-            for change in self.contacts[:MOST_ROWS]:
-                env = [str(change.env)] if self.envs > 1 else []
-                place = change.place or str(change.element)
-                rows.append([str(change.step), *env, place, _words(change.before), _words(change.after)])
-            lines += _table(titles, rows)
+            lines += _table(*self._contacts())
         return lines + ([f"and {count - MOST_ROWS} more"] if count > MOST_ROWS else [])
+
+    def _contacts(self) -> tuple[list[str], list[list[str]]]:
+        titles = ["step", *(["env"] if self.envs > 1 else []), "contact", "from", "to"]
+        rows = []
+        for change in (self.contacts or ())[:MOST_ROWS]:
+            env = [str(change.env)] if self.envs > 1 else []
+            place = change.place or str(change.element)
+            rows.append([str(change.step), *env, place, _words(change.before), _words(change.after)])
+        return titles, rows
 
 
 def _table(titles: list[str], rows: list[list[str]]) -> list[str]:

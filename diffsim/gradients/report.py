@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from diffsim.notebook import table_html
+
 __all__ = ["ALL", "GradientReport", "ParameterCheck"]
 
 ALL = "all parameters"
@@ -79,18 +81,7 @@ class GradientReport:
 
     def __str__(self) -> str:
         """The table. Environments and directions have a column if there are several."""
-        columns = [("parameter", "<", [check.name for check in self.checks])]
-        if any(check.env is not None for check in self.checks):
-            columns.append(("env", ">", [str(check.env) for check in self.checks]))
-        if any(check.direction for check in self.checks):
-            columns.append(("direction", ">", [str(check.direction) for check in self.checks]))
-        columns += [
-            ("adjoint", ">", [f"{check.adjoint:+.9e}" for check in self.checks]),
-            ("differences", ">", [f"{check.differences:+.9e}" for check in self.checks]),
-            ("uncertainty", ">", [f"{check.uncertainty:.0e}" for check in self.checks]),
-            ("step", ">", [f"{check.step:.0e}" for check in self.checks]),
-            ("verdict", "<", [_shout(check.verdict) for check in self.checks]),
-        ]
+        columns = self._columns()
         widths = [max(map(len, (title, *words))) for title, _, words in columns]
         table = zip(*([title, *words] for title, _, words in columns), strict=True)
         sides = [side for _, side, _ in columns]
@@ -104,6 +95,29 @@ class GradientReport:
             if check.note:
                 found.append(f"    {check.note}")
         return "\n".join(found)
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        columns = self._columns()
+        rows = list(zip(*(words for _, _, words in columns), strict=True))
+        notes = "\n".join(f"{check.name}: {check.note}" for check in self.checks if check.note)
+        return table_html([title for title, _, _ in columns], rows, after=notes)
+
+    def _columns(self) -> list[tuple[str, str, list[str]]]:
+        """Title, side and words of each."""
+        columns = [("parameter", "<", [check.name for check in self.checks])]
+        if any(check.env is not None for check in self.checks):
+            columns.append(("env", ">", [str(check.env) for check in self.checks]))
+        if any(check.direction for check in self.checks):
+            columns.append(("direction", ">", [str(check.direction) for check in self.checks]))
+        columns += [
+            ("adjoint", ">", [f"{check.adjoint:+.9e}" for check in self.checks]),
+            ("differences", ">", [f"{check.differences:+.9e}" for check in self.checks]),
+            ("uncertainty", ">", [f"{check.uncertainty:.0e}" for check in self.checks]),
+            ("step", ">", [f"{check.step:.0e}" for check in self.checks]),
+            ("verdict", "<", [_shout(check.verdict) for check in self.checks]),
+        ]
+        return columns
 
 
 def _shout(verdict: str) -> str:

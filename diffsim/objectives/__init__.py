@@ -1,7 +1,7 @@
 """Objectives: what is to be small at the end of a rollout, or along it. A new one is a file here and a line below.
 
 Objectives are added and scaled: ``Travel() + 0.01 * Effort()``. One of your own is a frozen dataclass derived from
-`Objective` whose `build` returns stages; docs/own_objective.md shows one.
+`Objective` with a formula, or with a `build` that returns stages; docs/own_objective.md shows one.
 """
 
 from diffsim.objectives.base import Objective, Sum

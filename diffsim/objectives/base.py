@@ -13,9 +13,9 @@ from diffsim.engine.records import check_formula
 from diffsim.engine.stages import Model, Part, Stage, requests
 from diffsim.errors import InputError
 from diffsim.numbers import Declared, Number, check_lengths, declared_of, lengths_of, numbers_of
-from diffsim.spec import array, choices, number, whole
+from diffsim.spec import choices, number, whole
 
-__all__ = ["Objective", "Sum", "check_dimension", "check_point", "index_of", "point_given"]
+__all__ = ["Objective", "Sum", "check_point", "index_of", "point_given"]
 
 
 @ti.func
@@ -195,13 +195,6 @@ def index_of(owner: str, model: Model, point: int | str | None) -> int:
     if point is not None and point >= model.places:
         raise InputError(f"{owner}.point is {point}, but a {model.kind} has {model.places} (0 to {model.places - 1})")
     return point or 0
-
-
-def check_dimension(owner: str, value: Any, scene: Any) -> None:
-    """Raise InputError if a vector, or None, has not as many components as the scene has dimensions."""
-    d = getattr(scene, "dimension", None)
-    if value is not None and d is not None:
-        array(f"{owner} of a scene in {d} dimensions", value, (d,))
 
 
 def check_point(owner: str, point: int | str | None, scene: Any) -> None:

@@ -9,16 +9,8 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
 from diffsim.objectives.base import Objective
-from diffsim.spec import number
 
 __all__ = ["Effort"]
-
-
-@dataclass(frozen=True)
-class _Working:
-    actuation: Any  # (env, row, actuator)
-    weight: Any  # (env, 0)
-    dt: float  # [s]
 
 
 @ti.func
@@ -35,11 +27,9 @@ class Effort(Objective):
         weight: factor of this term.
     """
 
-    weight: float = 1.0
+    reads = "actuation"
 
-    def __post_init__(self) -> None:
-        """Check the weight."""
-        self._set(weight=number("Effort.weight", self.weight))
+    weight: float = 1.0
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if there is nothing to actuate."""
@@ -48,5 +38,5 @@ class Effort(Objective):
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every step."""
-        goal = _Working(model.array("actuation", "Effort"), fields.number(f"{prefix}.weight", 1), model.dt)
+        goal = self.record(fields, model, prefix, dt=model.dt)
         return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))

@@ -3,27 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.numbers import constant, tunable
 from diffsim.objectives.base import Objective
-from diffsim.objectives.links import check_span, link_of, steps_from
-from diffsim.spec import number
+from diffsim.objectives.links import check_span, span
 
 __all__ = ["Height"]
-
-
-@dataclass(frozen=True)
-class _Rising:
-    least: Any  # (env, 0) [m]; None for as high as possible
-    weight: Any  # (env, 0)
-    position: Any  # (env, row, place) [m]
-    link: int
-    first: int
-    share: float
-    aimed: bool
 
 
 @ti.func
@@ -50,38 +38,19 @@ class Height(Objective):
         weight: factor of this term.
     """
 
-    least: float | None = None
-    link: str | None = None
-    after: float = 0.0
-    weight: float = 1.0
+    reads = "position"
 
-    def __post_init__(self) -> None:
-        """Check every number."""
-        self._set(
-            least=None if self.least is None else number("Height.least", self.least),
-            after=number("Height.after", self.after, least=0.0),
-            weight=number("Height.weight", self.weight),
-        )
+    least: float | None = tunable(default=None)
+    link: str | None = None
+    after: float = constant(0.0, least=0.0)
+    weight: float = 1.0
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another kind of scene, an absent link, or if nothing of the rollout counts."""
         check_span("Height", self.link, self.after, scene, steps)
 
-    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
-        """Parameters by name."""
-        least = {} if self.least is None else {"least": np.array(self.least)}
-        return {**least, "weight": np.array(self.weight)}
-
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every step."""
-        first, share = steps_from(model, self.after)
-        goal = _Rising(
-            least=None if self.least is None else fields.number(f"{prefix}.least", 1),
-            weight=fields.number(f"{prefix}.weight", 1),
-            position=model.array("position", "Height"),
-            link=link_of(model, self.link),
-            first=first,
-            share=share,
-            aimed=self.least is not None,
-        )
+        here = span(model, self.link, self.after)
+        goal = self.record(fields, model, prefix, aimed=self.least is not None, **here)
         return Part(step=(Stage(rise, (goal, fields.loss), 1),))

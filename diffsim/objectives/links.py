@@ -7,7 +7,7 @@ import numpy as np
 from diffsim.engine.stages import Model
 from diffsim.errors import InputError
 
-__all__ = ["check_link", "check_robot", "check_span", "link_of", "steps_from"]
+__all__ = ["check_link", "check_robot", "check_span", "link_of", "span"]
 
 
 def check_robot(owner: str, scene: Any) -> None:
@@ -36,7 +36,7 @@ def link_of(model: Model, link: str | None) -> int:
     return 0 if link is None else model.place_names.index(link)
 
 
-def steps_from(model: Model, after: float) -> tuple[int, float]:
-    """The first step that counts, and the share of each in a mean over time."""
+def span(model: Model, link: str | None, after: float) -> dict[str, Any]:
+    """For a record: the index of the ``link``, the ``first`` step that counts, the ``share`` of each in a mean."""
     first = int(np.ceil(after / model.dt - 1e-9))
-    return first, 1.0 / (model.steps - first)
+    return {"link": link_of(model, link), "first": first, "share": 1.0 / (model.steps - first)}

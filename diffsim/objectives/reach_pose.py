@@ -8,29 +8,19 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.numbers import tunable
 from diffsim.objectives.base import Objective
 from diffsim.objectives.links import check_link, link_of
-from diffsim.spec import array, number
+from diffsim.spec import number
 
 __all__ = ["ReachPose"]
-
-
-@dataclass(frozen=True)
-class _Posing:
-    target: Any  # (env, 0) [m]
-    turn: Any  # (env, 0) wanted rotation, as a quaternion
-    size: Any  # (env, 0) [m]
-    weight: Any  # (env, 0)
-    position: Any  # (env, row, place) [m]
-    rotation: Any  # (env, row, link)
-    link: int
 
 
 @ti.func
 def pose(goal: ti.template(), loss: ti.template(), env, row, step, element):
     apart = goal.position[env, row, goal.link] - goal.target[env, 0]
     r = goal.rotation[env, row, goal.link]
-    given = goal.turn[env, 0]
+    given = goal.orientation[env, 0]
     q = given / ti.sqrt(given.dot(given))
     w, x, y, z = q[0], q[1], q[2], q[3]
     trace = (
@@ -62,44 +52,24 @@ class ReachPose(Objective):
         weight: factor of this term.
     """
 
-    target: Any
-    orientation: Any = (1.0, 0.0, 0.0, 0.0)
+    reads = ("position", "rotation")
+
+    target: Any = tunable(3)
+    orientation: Any = tunable(4, default=(1.0, 0.0, 0.0, 0.0))
     link: str | None = None
-    size: float = 0.1
+    size: float = tunable(default=0.1, least=0.0)
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every number."""
-        self._set(
-            target=array("ReachPose.target", self.target, (3,)),
-            orientation=array("ReachPose.orientation", self.orientation, (4,)),
-            size=number("ReachPose.size", self.size, least=0.0),
-            weight=number("ReachPose.weight", self.weight),
-        )
+        super().__post_init__()
         number("the length of ReachPose.orientation", np.linalg.norm(self.orientation), above=0.0)
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another kind of scene or an absent link."""
         check_link("ReachPose", self.link, scene)
 
-    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
-        """Parameters by name."""
-        return {
-            "target": self.target,
-            "orientation": self.orientation,
-            "size": np.array(self.size),
-            "weight": np.array(self.weight),
-        }
-
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at the last row."""
-        goal = _Posing(
-            target=fields.number(f"{prefix}.target", 1, 3),
-            turn=fields.number(f"{prefix}.orientation", 1, 4),
-            size=fields.number(f"{prefix}.size", 1),
-            weight=fields.number(f"{prefix}.weight", 1),
-            position=model.array("position", "ReachPose"),
-            rotation=model.array("rotation", "ReachPose"),
-            link=link_of(model, self.link),
-        )
+        goal = self.record(fields, model, prefix, link=link_of(model, self.link))
         return Part(final=(Stage(pose, (goal, fields.loss), 1),))

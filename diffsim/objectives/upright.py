@@ -3,27 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.numbers import constant, tunable
 from diffsim.objectives.base import Objective
-from diffsim.objectives.links import check_span, link_of, steps_from
-from diffsim.spec import array, number
+from diffsim.objectives.links import check_span, span
 
 __all__ = ["Upright"]
-
-
-@dataclass(frozen=True)
-class _Standing:
-    axis: Any  # (env, 0)
-    least: Any  # (env, 0) cosine of the angle to the vertical that is upright enough
-    weight: Any  # (env, 0)
-    rotation: Any  # (env, row, link) to the world
-    link: int
-    first: int
-    share: float
 
 
 @ti.func
@@ -49,39 +37,19 @@ class Upright(Objective):
         weight: factor of this term.
     """
 
-    link: str | None = None
-    axis: Any = (0.0, 0.0, 1.0)
-    least: float = 1.0
-    after: float = 0.0
-    weight: float = 1.0
+    reads = "rotation"
 
-    def __post_init__(self) -> None:
-        """Check every number."""
-        self._set(
-            axis=array("Upright.axis", self.axis, (3,)),
-            least=number("Upright.least", self.least, least=-1.0, most=1.0),
-            after=number("Upright.after", self.after, least=0.0),
-            weight=number("Upright.weight", self.weight),
-        )
+    link: str | None = None
+    axis: Any = tunable(3, default=(0.0, 0.0, 1.0))
+    least: float = tunable(default=1.0, least=-1.0, most=1.0)
+    after: float = constant(0.0, least=0.0)
+    weight: float = 1.0
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError for another kind of scene, an absent link, or if nothing of the rollout counts."""
         check_span("Upright", self.link, self.after, scene, steps)
 
-    def numbers(self, scene: Any) -> dict[str, np.ndarray]:
-        """Parameters by name."""
-        return {"axis": self.axis, "least": np.array(self.least), "weight": np.array(self.weight)}
-
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """One stage, at every step."""
-        first, share = steps_from(model, self.after)
-        goal = _Standing(
-            axis=fields.number(f"{prefix}.axis", 1, 3),
-            least=fields.number(f"{prefix}.least", 1),
-            weight=fields.number(f"{prefix}.weight", 1),
-            rotation=model.array("rotation", "Upright"),
-            link=link_of(model, self.link),
-            first=first,
-            share=share,
-        )
+        goal = self.record(fields, model, prefix, **span(model, self.link, self.after))
         return Part(step=(Stage(tilt, (goal, fields.loss), 1),))

@@ -9,7 +9,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.spec import array, number
 
-__all__ = ["ROUNDING", "actuators_of", "first", "flag", "optional", "sequence", "unit_vector"]
+__all__ = ["ROUNDING", "first", "flag", "optional", "sequence", "unit_vector"]
 
 ROUNDING = 1.0e-6
 """Relative, some ten roundings of single precision: what is off by that much lies where it should."""
@@ -18,20 +18,6 @@ ROUNDING = 1.0e-6
 def first(bad: np.ndarray) -> list[int]:
     """The first index where ``bad`` is true, or none."""
     return np.flatnonzero(bad)[:1].tolist()
-
-
-def actuators_of(owner: str, scene: Any) -> int:
-    """How many actuators a scene has.
-
-    Raises:
-        InputError: it does not say, so nothing in it can be driven.
-    """
-    if not hasattr(scene, "actuators"):
-        names, kind = ", ".join(scene.numbers()), type(scene).__name__
-        raise InputError(
-            f"{owner} drives actuators, but a {kind} has none; it has {names}, which can be tuned without a controller"
-        )
-    return len(scene.actuators)
 
 
 def flag(owner: str, value: Any) -> bool:

@@ -1,5 +1,6 @@
 """The optimisation loop, on NumPy arrays only: optimizers, schedules, `tune`, and the files of a run."""
 
+from diffsim.tuning.changes import Change
 from diffsim.tuning.load import SavedRun, load_history, load_params, load_problem, load_run, save_rollouts
 from diffsim.tuning.optimizers import SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
 from diffsim.tuning.parameter_matrix import clip_by_norm, global_norm
@@ -11,6 +12,7 @@ from diffsim.tuning.tune import tune
 __all__ = [
     "SGD",
     "Adam",
+    "Change",
     "Constant",
     "CosineDecay",
     "ExponentialDecay",

@@ -138,13 +138,14 @@ def _about_change(change: Change, iterations: int) -> list[str]:
             "millionth of itself; unless the loss does not depend on it, counted in larger units it would, e.g. "
             f"scale={{{change.name!r}: {100.0 * change.unit:.3g}}}"
         ]
-    found = []
+    size, ends = np.size(change.end), []
     for count, limit, side in zip(change.at_bounds, (change.low, change.high), ("lowest", "highest"), strict=True):
         if count:
-            size = np.size(change.end)
-            who = f"{change.name} ends" if size == 1 else f"{count} of {size} numbers of {change.name} end"
-            found.append(f"{who} at the {side} that the bounds allow, {limit:.6g}")
-    return found
+            ends.append(f"{f'{count} ' * (size > 1)}at the {side} that the bounds allow, {limit:.6g}")
+    if not ends:
+        return []
+    who = f"{change.name} ends" if size == 1 else f"of {size} numbers of {change.name} end"
+    return [f"{who} {', and '.join(ends)}"]
 
 
 def _explosion(history: Sequence[Mapping[str, Any]], steps: int | None) -> str | None:

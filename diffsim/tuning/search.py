@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import DivergenceError
-from diffsim.tunable import Tunable
+from diffsim.protocols import Tunable
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.parameter_matrix import Rows, clip_rows, row_norms
 from diffsim.tuning.smoothing import Smoothed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.gradients.estimators import GradientEstimate, Sampler
-from diffsim.tunable import Tunable
+from diffsim.protocols import Tunable
 
 __all__ = ["Smoothed"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.protocols import Tunable, units_of
 from diffsim.spec import number, whole
-from diffsim.tunable import Tunable, units_of
 from diffsim.tuning.folder import Folder
 from diffsim.tuning.loop import Callback, Loop
 from diffsim.tuning.optimizers import Adam, Optimizer

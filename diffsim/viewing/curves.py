@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import matplotlib.style
 import numpy as np
@@ -13,12 +14,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from diffsim.files import draft
+from diffsim.files import draft, write_whole
+from diffsim.tuning import load_history
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.style import STYLE
 
-__all__ = ["History", "best_iteration", "dress", "paint_curve", "plot_comparison", "plot_loss", "written_figure"]
+__all__ = [
+    "History",
+    "Picture",
+    "best_iteration",
+    "dress",
+    "paint_curve",
+    "plot_comparison",
+    "plot_loss",
+    "written_figure",
+]
 
 # One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
 # "gradient_norm".
@@ -71,12 +82,21 @@ def _draw_losses(axes: Any, history: History, width: float) -> None:
 @contextmanager
 def written_figure(path: Path, size: tuple[int, int]) -> Iterator[Figure]:
     """A figure of that size [pixels], written to ``path`` in the end, whole or not at all."""
+    held = io.BytesIO()
+    with drawn_figure(held, size, path.suffix[1:].lower() or "png") as figure:
+        yield figure
+    with draft(path) as beside:
+        beside.write_bytes(held.getvalue())
+
+
+@contextmanager
+def drawn_figure(file: io.BytesIO, size: tuple[int, int], kind: str = "png") -> Iterator[Figure]:
+    """A figure of that size [pixels], drawn into ``file`` in the end."""
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=STYLE.sky, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        with draft(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower() or "png")
+        figure.savefig(file, format=kind)
 
 
 def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
@@ -161,33 +181,75 @@ def paint_curve(canvas: Canvas, viewport: Viewport, history: History, shown: Seq
         canvas.draw(axes)
 
 
-def plot_loss(history: History, path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
-    """Write loss and best so far over the iterations, and the gradient's norm on an axis of its own, as PNG.
+class Picture:
+    """A picture that is not in a file: a notebook shows it, `save` writes it."""
+
+    def __init__(self, png: bytes):
+        self._png = png
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks."""
+        return self._png
+
+    def save(self, path: str | Path) -> Path:
+        """Write it; returns the path."""
+        write_whole(Path(path), self._png)
+        return Path(path)
+
+
+def history_of(run: Any) -> History:
+    """The records of a `Result`, of what `load_run` gave, or of a run's folder; a history is given back as it is."""
+    if isinstance(run, (str, Path)):
+        return load_history(run)
+    found: History = getattr(run, "history", run)
+    return found
+
+
+@overload
+def plot_loss(history: Any, path: str | Path, *, size: tuple[int, int] = ...) -> Path: ...
+
+
+@overload
+def plot_loss(history: Any, path: None = None, *, size: tuple[int, int] = ...) -> Picture: ...
+
+
+def plot_loss(history: Any, path: str | Path | None = None, *, size: tuple[int, int] = (960, 540)) -> Path | Picture:
+    """Draw loss and best so far over the iterations, and the gradient's norm on an axis of its own, as PNG.
 
     Args:
-        history: one mapping per iteration: ``iteration``, ``loss`` (None or NaN where a step was rejected),
-            ``best`` and ``gradient_norm``.
-        path: of the picture; folders are made as needed.
+        history: a `Result`, what `load_run` gave, or a run's folder; or one mapping per iteration: ``iteration``,
+            ``loss`` (None or NaN where a step was rejected), ``best`` and ``gradient_norm``.
+        path: of the picture; folders are made as needed. None writes none: a notebook shows what is returned.
         size: (width, height) [pixels].
 
     Returns:
-        The path.
+        The path; without one a picture with ``save(path)``.
     """
+    history = history_of(history)
+    if path is None:
+        held = io.BytesIO()
+        with drawn_figure(held, size) as figure:
+            _draw_history(figure, history)
+        return Picture(held.getvalue())
     with written_figure(Path(path), size) as figure:
-        axes = figure.add_subplot()
-        dress(axes, 9.0)
-        _draw_losses(axes, history, 1.2)
-        lines, labels = axes.get_legend_handles_labels()
-        at, _, _, slope = _curves(history)
-        if np.any(slope > 0.0):
-            right = axes.twinx()
-            positive = np.where(slope > 0.0, slope, np.nan)
-            lines += right.plot(at, positive, color=STYLE.gradient, linewidth=0.9, alpha=0.8)
-            labels += ["gradient norm"]
-            right.set_yscale("log")
-            right.set_ylabel("gradient norm", color=STYLE.gradient, fontsize=9.0)
-            right.tick_params(colors=STYLE.gradient, labelsize=9.0, which="both")
-            right.spines[:].set_visible(False)
-        if len(at):
-            axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
+        _draw_history(figure, history)
     return Path(path)
+
+
+def _draw_history(figure: Figure, history: History) -> None:
+    axes = figure.add_subplot()
+    dress(axes, 9.0)
+    _draw_losses(axes, history, 1.2)
+    lines, labels = axes.get_legend_handles_labels()
+    at, _, _, slope = _curves(history)
+    if np.any(slope > 0.0):
+        right = axes.twinx()
+        positive = np.where(slope > 0.0, slope, np.nan)
+        lines += right.plot(at, positive, color=STYLE.gradient, linewidth=0.9, alpha=0.8)
+        labels += ["gradient norm"]
+        right.set_yscale("log")
+        right.set_ylabel("gradient norm", color=STYLE.gradient, fontsize=9.0)
+        right.tick_params(colors=STYLE.gradient, labelsize=9.0, which="both")
+        right.spines[:].set_visible(False)
+    if len(at):
+        axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)

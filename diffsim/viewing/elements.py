@@ -317,7 +317,7 @@ class Arrows(Element):
 
     Attributes:
         tails: (rows, k, d) or (k, d) where they begin [m].
-        ways: likewise, from there to the tip [m]; `diffsim.viewing.forces.arrow_ways` makes lengths of forces.
+        ways: likewise, from there to the tip [m]; `arrow_ways` makes lengths of forces.
         colour: of all.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from diffsim.viewing.canvas import Canvas
@@ -9,7 +11,7 @@ from diffsim.viewing.colours import Driven, Scale, Values
 from diffsim.viewing.look import Field, Look
 from diffsim.viewing.style import STYLE
 
-__all__ = ["paint_scale", "scales_of"]
+__all__ = ["paint_scales", "scales_of"]
 
 
 def scales_of(look: Look) -> list[Scale]:
@@ -28,13 +30,24 @@ def scales_of(look: Look) -> list[Scale]:
     return list(found)
 
 
-def paint_scale(canvas: Canvas, corner: tuple[float, float], scale: Scale) -> None:
-    """The colours from low to high between two words, left of a corner [pixels]."""
+def paint_scales(canvas: Canvas, corner: tuple[float, float], scales: Sequence[Scale]) -> None:
+    """Colours from low to high between two words, a line for each scale: up and left of a corner [pixels]."""
+    size = STYLE.small_size * canvas.unit
+    # One room for all words on the right, so that the colours stand below each other.
+    room = max((_room(canvas, scale, size) for scale in scales), default=0.0)
+    for k, scale in enumerate(scales):
+        _paint_scale(canvas, (corner[0], corner[1] + 1.7 * k * size), scale, room)
+
+
+def _room(canvas: Canvas, scale: Scale, size: float) -> float:
+    high = scale.ends[1]
+    return max(canvas.width_of(high, size) + 0.8 * size, 5.6 * size if len(high) > 6 else 0.0)
+
+
+def _paint_scale(canvas: Canvas, corner: tuple[float, float], scale: Scale, room: float) -> None:
     size, (low, high) = STYLE.small_size * canvas.unit, scale.ends
     right, y = corner
-    # Words of this length leave the same room, so that the scales of several lines stand below each other.
-    room = canvas.width_of(high, size) + 0.8 * size
-    left = right - max(room, 5.6 * size if len(high) > 6 else 0.0)
+    left = right - room
     canvas.text(high, (right, y), size=size, colour=STYLE.quiet, anchor="rs")
     across = np.linspace(left - 5.0 * size, left, 33)
     level = np.full_like(across, y + 0.35 * size)

@@ -33,6 +33,7 @@ from diffsim.viewing.elements import (
     Triangles,
     dimension_of,
 )
+from diffsim.viewing.forces import arrow_ways
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import shaped
@@ -58,6 +59,7 @@ __all__ = [
     "Sites",
     "Triangles",
     "Values",
+    "arrow_ways",
     "body_colours",
 ]
 

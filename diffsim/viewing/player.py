@@ -24,6 +24,7 @@ from diffsim.viewing.packing import Channel
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.player_elements import FINE, Elements, plain_scale
 from diffsim.viewing.scenery import floor_of, goals_of
+from diffsim.viewing.shaped import tame
 from diffsim.viewing.sight import Sight
 from diffsim.viewing.view import track_of
 
@@ -37,7 +38,7 @@ RATE, SHORT = 30.0, 240
 
 # What an iteration shows may be this many times as large as what the first, the best and the last show, or it has no
 # say in where the camera is: it diverged. Those themselves may be so many times as large as the median.
-ABSURD, LOST = 2.0, 10.0
+ABSURD, BEYOND = 2.0, 10.0
 
 
 class Recording(NamedTuple):
@@ -132,8 +133,7 @@ def _actuation(rollout: Rollout) -> Channel:
     asked = rollout.arrays.get("actuation")
     if asked is None or asked.ndim != 2 or not asked.size:
         return Channel(np.zeros((rows, 0)), 1.0)
-    values = np.array(asked, dtype=float)[np.minimum(np.arange(rows), len(asked) - 1)]
-    values[~(np.abs(values) < 1e100)] = np.nan
+    values = tame(asked)[np.minimum(np.arange(rows), len(asked) - 1)]
     fine = np.abs(values[np.isfinite(values)])
     share = ASKED if values.shape[1] <= MANY else ASKED_MANY
     return Channel(values, share * (float(np.quantile(fine, 0.999)) if len(fine) else 1.0) or 1.0)
@@ -153,7 +153,7 @@ def _common_box(boxes: list[np.ndarray], telling: Sequence[int]) -> list[list[fl
     """What one camera shows of all: the telling ones, and others that are no absurdity beside them."""
     sizes = np.array([np.ptp(box, axis=0).max() for box in boxes])
     usual = float(np.median(sizes))
-    chosen = [boxes[k] for k in telling if sizes[k] <= LOST * usual] or [boxes[int(np.abs(sizes - usual).argmin())]]
+    chosen = [boxes[k] for k in telling if sizes[k] <= BEYOND * usual] or [boxes[int(np.abs(sizes - usual).argmin())]]
     union = np.concatenate(chosen)
     most = ABSURD * float(np.ptp(union, axis=0).max())
     others = [box for box in boxes if np.ptp(np.concatenate([box, union]), axis=0).max() <= most]

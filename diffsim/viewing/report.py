@@ -23,12 +23,14 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.files import write_whole
 from diffsim.rollout import Rollout
+from diffsim.tuning import Result, SavedRun, load_run
+from diffsim.tuning.load import load_about
 from diffsim.viewing.curves import best_iteration as best_of
 from diffsim.viewing.packing import pack, packed_json
 from diffsim.viewing.player import RATE, Recording, frame_rows, recordings
 from diffsim.viewing.sight import why_empty
 from diffsim.viewing.style import DARK, STYLE
-from diffsim.viewing.tables import facts, short, sizes, tables, title_of, words_of
+from diffsim.viewing.tables import changed, facts, short, sizes, tables, title_of, words_of
 
 __all__ = ["result_html", "rollout_html", "write_report"]
 
@@ -65,17 +67,23 @@ History = Sequence[Mapping[str, Any]]
 
 
 def write_report(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Result | SavedRun,
+    run: str | os.PathLike[str] | Result | SavedRun | None = None,
     *,
-    rollouts: Sequence[tuple[int, Rollout]],
-    history: History,
-    about: Mapping[str, Any],
+    rollouts: Sequence[tuple[int, Rollout]] | None = None,
+    history: History | None = None,
+    about: Mapping[str, Any] | None = None,
     best_iteration: int | None = None,
 ) -> Path:
     """Write a report of an optimisation: one HTML file below 2 MB that opens offline.
 
+    ``write_report("outputs/worm")``, ``write_report(run)`` and ``write_report(result)`` write ``report.html`` into the
+    folder of the run; ``write_report("worm.html", result)`` elsewhere. What is given besides takes the place of what
+    the run says: a `Result` has no trajectories, so without ``rollouts`` there is no player.
+
     Args:
-        path: of the file; folders are made as needed. It is written beside and renamed.
+        path: of the file; folders are made as needed. It is written beside and renamed. Or a run: see above.
+        run: a `Result`, what `load_run` gave, or the folder of a run.
         rollouts: pairs (iteration, rollout), of one environment each (of several the first is shown). If there are
             more than fit, frames are left out, then iterations; never the first, the best and the last.
         history: one mapping per iteration: ``iteration``, ``loss`` (None or NaN where a step was rejected), ``best``
@@ -87,7 +95,11 @@ def write_report(
     Returns:
         The path.
     """
-    path = Path(path)
+    path, known = _told(path, run, asked=history is None)
+    rollouts = known["rollouts"] if rollouts is None else rollouts
+    history = known["history"] if history is None else history
+    about = known["about"] if about is None else about
+    best_iteration = known["best_iteration"] if best_iteration is None else best_iteration
     if path.is_dir():
         raise InputError(f"path is {str(path)!r}, which is a folder; give the file a name, e.g. report.html")
     if best_iteration is None:
@@ -117,6 +129,31 @@ def write_report(
     return path
 
 
+def _told(path: Any, run: Any, *, asked: bool) -> tuple[Path, dict[str, Any]]:
+    """Where a report goes, and what a run says of itself; nothing is asked of a folder if the history is given."""
+    if run is None and (isinstance(path, (Result, SavedRun)) or (asked and Path(path, "problem.json").exists())):
+        run, path = path, None
+    found: dict[str, Any] = {"rollouts": (), "history": (), "about": {}, "best_iteration": None}
+    if run is not None:
+        run = run if isinstance(run, (Result, SavedRun)) else load_run(run)
+        found.update(history=run.history, best_iteration=run.best_iteration)
+        more = {"changes": run.changes, "findings": run.findings}
+        if isinstance(run, SavedRun):
+            found.update(rollouts=list(run.rollouts.items()), about={**run.about, **more})
+        else:
+            kept = run.folder is not None and (run.folder / "problem.json").exists()
+            found["about"] = {**(load_about(run.folder) if kept else {}), **more, "stopped": run.stopped}
+    if path is None:
+        if run.folder is None:
+            raise InputError("this result has no folder of a run; give a path: write_report('report.html', result)")
+        path = run.folder / "report.html"
+    elif run is None and asked:
+        raise InputError(
+            f"write_report({str(path)!r}) is given no run and no history: add a Result, a run's folder, ..."
+        )
+    return Path(path), found
+
+
 def rollout_html(rollout: Rollout) -> str:
     """A small player of a rollout for a notebook: an ``iframe`` with all that it needs inside."""
     found = recordings([rollout.env(0)])
@@ -134,7 +171,9 @@ def result_html(result: Any) -> str:
         "best loss": f"{short(result.best_loss, 6)} at iteration {result.best_iteration}",
         "iterations": str(len(result.history)),
         "stopped": result.stopped,
-        "tuned": sizes(result.best_params),
+        "tuned": "" if result.changes else sizes(result.best_params),
+        **dict(changed({"changes": result.changes, "findings": ()})),
+        "to be known": "; ".join(result.findings),
         "not saved": result.unsaved or "",
     }
     lines = "".join(

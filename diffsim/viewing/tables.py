@@ -14,7 +14,7 @@ import numpy as np
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
 
-__all__ = ["command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
+__all__ = ["changed", "command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
 
 # Parts of a scene that are counted.
 COUNTED = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "sites", "actuators")
@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 
 def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
     """Settings, environment and command, as HTML."""
-    parts = [_table("Problem", _settings(about, rollout)), _table("Tuned", _changes(about)), _table("Run", _run(about))]
+    parts = [_table("Problem", _settings(about, rollout)), _table("Run", _run(about)), _table("Tuned", changed(about))]
     command = command_of(about)
     if command:
         parts.append(
@@ -138,15 +138,16 @@ def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
     return f'<div class="tables">{"".join(parts)}</div>'
 
 
-def _changes(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def changed(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What became of each parameter, and what should be known of the run; nothing where it does not say it."""
     found = []
     for change in about.get("changes") or ():
         words = change.words()
-        shape = "" if words["shape"] == "a number" else f" ({words['shape']} numbers)"
+        shape = "" if words["shape"] == "a number" else f" ({words['shape'].replace('x', '×')} numbers)"
+        unit = "" if words["unit"] == "1" else f", counted in {words['unit']}"
         limits = f", bounds {words['bounds']}" if words["bounds"] else ""
         told = f"{words['start']} → {words['end']}{shape}, moved by {words['moved by']}{limits}"
-        found.append((words["parameter"], f"{told}, counted in {words['unit']}".replace("-", "−")))
+        found.append((words["parameter"], f"{told}{unit}".replace("-", "−")))
     return found + [("note", words) for words in about.get("findings") or ()]
 
 

@@ -1,18 +1,15 @@
-"""What must be measured in a process of its own: peak memory, and the time of a first gradient.
+"""What must be measured in a process of its own: peak memory.
 
 `measure` starts ``python -m tests.benchmarks.alone TASK ARGUMENTS`` with a folder for Taichi's offline cache, and
 returns what the process prints: one line of JSON, the last.
 """
 
+import json
+import os
+import subprocess
+import sys
 import time
-
-BEGAN = time.perf_counter()
-
-import json  # noqa: E402 (the clock runs before anything is imported)
-import os  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
 __all__ = ["measure"]
 
@@ -54,24 +51,6 @@ def peak_memory() -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def first_gradient(which: str) -> dict[str, float]:
-    """Seconds until a first gradient, from before the imports, and parts of them."""
-    import diffsim as ds
-
-    from .robots import problem_of_robot
-    from .walker import lattice
-    from .walker_problem import problem_of
-
-    problem = problem_of(lattice(12, 2)) if which == "walker" else problem_of_robot(which)
-    imported = time.perf_counter()
-    with ds.Simulation(problem) as simulation:
-        params = simulation.params(seed=0)
-        made = time.perf_counter()
-        simulation.value_and_grad(params)
-        ready = time.perf_counter()
-    return {"imports": imported - BEGAN, "make": made - imported, "call": ready - made, "all": ready - BEGAN}
-
-
 if __name__ == "__main__":
-    tasks = {"memory": memory, "first_gradient": first_gradient}
+    tasks = {"memory": memory}
     print(json.dumps(tasks[sys.argv[1]](*sys.argv[2:])))

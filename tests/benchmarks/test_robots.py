@@ -48,7 +48,7 @@ def chain_xml(links: int = LINKS) -> str:
 def loaded(name: str, **changes: Any) -> ds.Articulated:
     if name == "chain":
         return ds.load_mjcf(chain_xml(), **changes)
-    return ds.load_mjcf(FILES.format(name), ignore=("tendon", "contact"), **changes)
+    return ds.load_mjcf(FILES.format(name), ignore=("tendon", "contact"), integrator="euler", **changes)
 
 
 def compiled(name: str, *, contacts: bool) -> Any:
@@ -222,7 +222,7 @@ def test_cold_compile_and_from_the_cache(name: str, tmp_path: Any, monkeypatch: 
 
     code = (
         "import time, warnings; warnings.simplefilter('ignore'); import diffsim as ds\n"
-        f"robot = ds.load_mjcf({FILES.format(name)!r}, ignore=('tendon', 'contact'))\n"
+        f"robot = ds.load_mjcf({FILES.format(name)!r}, ignore=('tendon', 'contact'), integrator='euler')\n"
         "problem = ds.Problem(robot, ds.OpenLoop(), ds.Travel(), steps=100, tune=('controller.*',))\n"
         "began = time.perf_counter(); simulation = ds.Simulation(problem)\n"
         "simulation.value_and_grad(simulation.params(), finite=False); print(time.perf_counter() - began)\n"

@@ -1,5 +1,6 @@
 """The commands about scenes and finished runs: run, list, render, show, compare."""
 
+import csv
 import json
 import os
 import subprocess
@@ -252,9 +253,62 @@ def test_compare_puts_the_best_first(worm, capfd):
     assert found[0]["best_loss"] <= found[1]["best_loss"]
 
 
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_export_writes_tables(worm, capfd):
+    run = ds.load_run(worm)
+    assert call("export", worm, "--csv") == 0
+    written = capfd.readouterr().out.split()
+    assert sorted(os.path.basename(path) for path in written) == sorted(os.listdir(f"{worm}/csv"))
+    titles, *rows = table(f"{worm}/csv/history.csv")
+    assert titles[:3] == ["iteration", "loss", "best"]
+    assert [float(row[1]) for row in rows] == [record["loss"] for record in run.history]
+    titles, *rows = table(f"{worm}/csv/parameters.csv")
+    assert titles == ["parameter", "index", "start", "best", "lowest", "highest"]
+    found = [row for row in rows if row[0] == "controller.phase"]
+    assert [float(row[3]) for row in found] == run.params["controller.phase"].tolist()
+    assert [float(row[2]) for row in found] == run.start_params["controller.phase"].tolist()
+    assert [row[1] for row in found] == [str(k) for k in range(len(found))]
+    assert found[0][4:] == ["", ""]  # no bounds
+    titles, *rows = table(f"{worm}/csv/best_position.csv")
+    best = run.rollouts[run.best_iteration]
+    assert titles[:4] == ["time", "position_0_x", "position_0_y", "position_1_x"]
+    numbers = np.array(rows, float)
+    assert np.array_equal(numbers[:, 0], best.time)
+    assert np.array_equal(numbers[:, 1:].reshape(best.position.shape), best.position)
+    titles, *rows = table(f"{worm}/csv/best_actuation.csv")
+    assert len(rows) == 30  # one less than there are positions
+    assert [row[0] for row in table(f"{worm}/csv/best_energy.csv")][:2] == ["time", "0.0"]
+
+
+def test_export_simulates_where_no_trajectory_was_saved_and_goes_elsewhere(worm, capfd):
+    best = ds.load_run(worm).rollouts[ds.load_run(worm).best_iteration]
+    os.remove(f"{worm}/rollouts.npz")
+    assert call("export", worm, "--csv", "--output", "tables") == 0
+    assert not os.path.exists(f"{worm}/csv")
+    numbers = np.array(table("tables/best_position.csv")[1:], float)
+    assert np.allclose(numbers[:, 1:].reshape(best.position.shape), best.position, rtol=0, atol=1e-6)
+
+
+def test_export_of_copies_and_rejected_steps_has_a_column_for_each_and_gaps(capfd):
+    assert call("run", "mine/worm.py", "--no-video", "--iterations", 3, "--starts", 2, "--output", "two") == 0
+    with open("two/history.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    lines[1]["losses"][1] = None  # as of a copy whose step was rejected
+    with open("two/history.jsonl", "w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    assert call("export", "two", "--csv") == 0
+    titles, *rows = table("two/csv/history.csv")
+    assert [row[titles.index("losses_1")] for row in rows][1] == ""
+    assert float(rows[0][titles.index("losses_0")]) == lines[0]["losses"][0]
+
+
 def test_a_folder_that_is_no_run_is_said(capfd):
     os.mkdir("empty")
-    for command in ("show", "compare", "render"):
+    for command in ("show", "compare", "render", "export"):
         assert call(command, "empty") == 2
         assert "InputError: empty holds no problem.json; it was not written by a run" in capfd.readouterr().err
 
@@ -266,7 +320,19 @@ def test_what_no_command_knows_is_refused(worm, capfd):
 
 
 def test_each_command_has_help_with_an_example(capfd):
-    for command in ("run", "check", "health", "estimate", "render", "list", "show", "compare", "bench", "info"):
+    for command in (
+        "run",
+        "check",
+        "health",
+        "estimate",
+        "render",
+        "list",
+        "show",
+        "compare",
+        "export",
+        "bench",
+        "info",
+    ):
         assert call(command, "--help") == 0
         out = capfd.readouterr().out
         assert f"example:\n  diffsim {command} " in out or f"example:\n  diffsim {command}\n" in out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.engine import fields
+from diffsim.engine import assembly, fields
 from diffsim.engine.fields import Fields
 
 SCENE = ds.MassSpring(
@@ -48,7 +48,7 @@ def test_a_cpu_without_kernels_is_a_gpu_with_kernels(monkeypatch, settings):
     def of_a_gpu(numbers, tuned, *, serial, **options):
         return Fields(numbers, tuned, serial=False, **options)
 
-    monkeypatch.setattr(fields, "Fields", of_a_gpu)
+    monkeypatch.setattr(assembly, "Fields", of_a_gpu)
     with ds.Simulation(PROBLEM, executor="fused", **settings) as sim:
         by_kernels = everything(sim)
     assert by_numpy.keys() == by_kernels.keys()

@@ -484,7 +484,43 @@ TABLE = """\
 parameter       first   std error      zeroth   std error       mixed
 phase       3.000e+00   1.000e-01   4.000e+00   2.000e-01   3.200e+00
 w1          5.000e+00   5.000e-01   0.000e+00   0.000e+00   4.000e+00
-alpha 0.800, first and zeroth 12.5 degrees apart, smoothed loss -0.25, 16 samples, 1 left out"""
+alpha 0.800, first and zeroth 12.5 degrees apart, smoothed loss -0.25, 16 samples, 1 left out
+disagrees: the averaged gradient is not the slope that the losses show, because of jumps or chaos; tune with \
+estimator="mixed" or "zeroth", with windows, or over a shorter time"""
+
+
+def test_the_verdict_on_losses_whose_slope_is_known():
+    smooth = estimate_gradient(bowl(16), sigma=0.05, rounds=8)
+    assert (smooth.verdict, smooth.exit_status) == ("agrees", 0)
+    few = [estimate_gradient(bowl(8), sigma=0.05, rounds=2, seed=seed).verdict for seed in range(300)]
+    assert few.count("disagrees") <= 6  # of 300; three were seen
+    jumps = estimate_gradient(step(200), sigma=0.2, rounds=10, seed=3)
+    assert (jumps.verdict, jumps.exit_status) == ("disagrees", 1)
+    assert str(jumps).splitlines()[-1].startswith("disagrees: the averaged gradient is not the slope that the losses")
+    flat = Line(lambda x: 1e-3 * x + np.sin(1e9 * x), lambda x: 1e-3 + 1e9 * np.cos(1e9 * x), 16)
+    noisy = estimate_gradient(flat, sigma=0.2, rounds=4)
+    assert (noisy.verdict, noisy.exit_status) == ("too noisy", 3)
+    alone = estimate_gradient(bowl(16), sigma=0.05, estimator="zeroth")
+    assert (alone.verdict, alone.exit_status) == ("not compared", 3)
+    assert alone.to_dict()["verdict"] == "not compared"
+
+
+def test_sigma_is_counted_in_the_scales():
+    class Stiff(Copies):
+        def params(self, seed=0):
+            return {"scene.stiffness": np.full(self.envs, 3000.0), "scene.mass": np.full((self.envs, 2), 0.5)}
+
+    def loss(params):
+        return params["scene.stiffness"] ** 2
+
+    sim = Stiff(None, None, 8, **{"scene.mass": (0.0, 4.0)})
+    sim.value = loss
+    found = estimate_gradient(sim, sigma=0.01, estimator="zeroth")
+    assert found.sigma == pytest.approx({"scene.stiffness": 30.0, "scene.mass": 0.04})
+    found = estimate_gradient(sim, sigma=0.01, estimator="zeroth", scale={"*": 2.0})
+    assert found.sigma == pytest.approx({"scene.stiffness": 0.02, "scene.mass": 0.02})
+    with pytest.raises(InputError, match=r"estimate_gradient\(scale\) names 'mass', but the parameters are scene"):
+        estimate_gradient(sim, scale={"mass": 2.0})
 
 
 def test_the_table_and_json():
@@ -508,10 +544,13 @@ def test_the_table_and_json():
         best_params={"phase": np.array(1.0), "w1": np.array([1.0, 2.0])},
     )
     assert str(found) == TABLE
+    page = found._repr_html_()
+    assert "<th>w1</th><td>5.000e+00</td><td>5.000e-01</td>" in page
+    assert "<p>disagrees: the averaged gradient is not the slope" in page
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert read["gradient"] == {"phase": 3.2, "w1": [0.0, 4.0]}
     assert (read["centre"], read["radius"], read["best_copy"]) == (None, None, 3)
-    assert read.keys() == {field.name for field in dataclasses.fields(found)}
+    assert read.keys() == {field.name for field in dataclasses.fields(found)} | {"verdict", "advice", "exit_status"}
     assert repr(found) == "GradientEstimate(mixed, loss=-0.25, alpha=0.8, angle=12.5, samples=16, dropped=1)"
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.loss = 0.0

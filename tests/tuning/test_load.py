@@ -177,7 +177,7 @@ def test_trajectories_of_an_earlier_run_are_not_shown(made, tmp_path):
     folder, *_ = made
     copy(folder, tmp_path)
     about = json.loads((tmp_path / "problem.json").read_text())
-    ds.tune(Flat(), iterations=2, progress=False, run=ds.Run(tmp_path))
+    ds.tune(Flat(), iterations=2, progress=False, run=ds.Run(tmp_path, overwrite=True))
     run = ds.load_run(tmp_path)
     assert run.about["run"] != about["run"]
     assert run.rollouts == {}

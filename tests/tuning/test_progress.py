@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,6 +124,69 @@ def test_which_progress(monkeypatch):
     assert isinstance(progress_for(None, 3), Bar)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(progress_for(None, 3), Lines)
+
+
+class Shown:
+    """A notebook's output: every state of every bar."""
+
+    def __init__(self):
+        self.bars = []
+
+    def display(self, bundle, *, raw, display_id):
+        assert raw
+        assert display_id
+        self.bars.append([bundle])
+        return self
+
+    def update(self, bundle, *, raw):
+        assert raw
+        self.bars[-1].append(bundle)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Stands for IPython with a kernel."""
+    shown = Shown()
+    ipython, display = ModuleType("IPython"), ModuleType("IPython.display")
+    ipython.get_ipython = lambda: SimpleNamespace(kernel=object())
+    display.display = shown.display
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return shown
+
+
+def test_a_notebook_has_one_bar(notebook, capsys):
+    tune(Cliff(2.0), optimizer=SGD(0.3), iterations=30)
+    assert capsys.readouterr() == ("", "")
+    (states,) = notebook.bars
+    assert states[0]["text/plain"] == "compiling"
+    last = states[-1]
+    assert last["text/plain"].startswith("30/30  loss ")
+    assert last["text/html"].startswith('<progress value="1.0000" max="1"></progress> <code>30/30  loss ')
+    lines = last["text/plain"].splitlines()
+    assert "stopped: all 30 iterations are done" in lines
+    assert any(line.startswith("warning: iteration 2 rejected") for line in lines)
+    assert "steps were rejected" in lines[-1]
+
+
+def test_ipython_in_a_terminal_is_a_terminal(notebook, monkeypatch):
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", SimpleNamespace)
+    assert isinstance(progress_for(None, 3), Lines)
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
+    assert isinstance(progress_for(None, 3), Lines)
+
+
+def test_a_progress_of_ones_own(capsys):
+    class Own(Silent):
+        seen = ()
+
+        def close(self, stopped, findings=()):
+            self.seen = (stopped, findings)
+
+    own = Own()
+    tune(Cliff(), optimizer=SGD(0.1), iterations=3, progress=own)
+    assert own.seen == ("all 3 iterations are done", ())
+    assert capsys.readouterr() == ("", "")
 
 
 def test_no_color_is_respected(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 import diffsim as ds
 from diffsim.errors import InputError
-from diffsim.tunable import units_of
+from diffsim.protocols import units_of
 from diffsim.tuning import SGD, Adam, Run, load_run, tune
 from diffsim.tuning.changes import changes_of, findings
 
@@ -153,6 +153,22 @@ def test_the_start_of_the_best_copy_is_told():
     assert change.start.tolist() == [2.0, 0.0]
     assert change.moved == pytest.approx(0.1)
     assert change.words()["end"] == "0.1 to 1.9"
+
+
+def test_numbers_of_an_array_at_their_bounds_are_counted():
+    class Many(Springs):
+        def params(self, seed=0):
+            return {"controller.a": np.zeros(5)}
+
+        def value_and_grad(self, params):
+            a = params["controller.a"] - np.array([-9.0, -9.0, 0.5, 9.0, 0.0])
+            return float((a**2).sum()), {"controller.a": 2.0 * a}
+
+    (said,) = quiet(Many(controller__a=(-1.0, 2.0))).findings
+    assert said == (
+        "of 5 numbers of controller.a end 2 at the lowest that the bounds allow, -1, and 1 at the highest that the "
+        "bounds allow, 2"
+    )
 
 
 def record(k, **more):

@@ -1,10 +1,13 @@
 """Rollouts made by hand: no simulation, so that what must be seen in a picture is known."""
 
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from diffsim import physics
 from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
@@ -13,6 +16,22 @@ from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
+from diffsim.spec import Spec
+from diffsim.viewing.look import (
+    Areas,
+    Arrows,
+    Bodies,
+    Driven,
+    Field,
+    Fixed,
+    Floor,
+    Look,
+    Part,
+    Points,
+    Scale,
+    Segments,
+    Values,
+)
 
 
 def box(dimension=2, ground=True, **changes):
@@ -150,6 +169,80 @@ def robot(steps=60, distance=0.6):
     return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=-0.4)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Zoo(Spec):
+    """A scene that exists only here, of as many dimensions as it says; see `zoo`."""
+
+    kind: ClassVar[str] = "scene"
+    dimension: int = 2
+    dt: float = 0.02
+
+    def numbers(self):
+        return {}
+
+
+@contextmanager
+def zoo(steps=50):
+    """Rollouts in the plane and in space that show of every element what worlds of the package do not show."""
+    before = dict(physics._REGISTRY)
+    physics.register(
+        Zoo, lambda *_: None, look=lambda rollout: {2: _plane, 3: _space}[rollout.problem.scene.dimension]()
+    )
+    try:
+        time = 0.02 * np.arange(steps + 1)
+        asked = {"actuation": np.sin(4.0 * time[:-1, None] + np.arange(2))}
+        yield [Rollout(Problem(Zoo(d), steps=steps), {}, time, asked) for d in (2, 3)]
+    finally:
+        physics._REGISTRY.clear()
+        physics._REGISTRY.update(before)
+
+
+def _plane(steps=50):
+    """Smoke around a stone, water with a boat on it, particles, a net with muscles, an arrow."""
+    t = np.linspace(0.0, 1.0, steps + 1)[:, None]
+    x, y = np.meshgrid((np.arange(24) + 0.5) / 16, 0.5 + (np.arange(16) + 0.5) / 16, indexing="ij")
+    smoke = np.exp(-((x - 0.3 - t[..., None]) ** 2 + (y - 1.0) ** 2) / 0.06)
+    across = np.linspace(0.0, 3.0, 40)
+    top = np.stack([np.broadcast_to(across, (steps + 1, 40)), 0.3 + 0.05 * np.sin(6.0 * across - 9.0 * t)], axis=2)
+    water = np.concatenate([top, np.broadcast_to([(3.0, 0.0), (0.0, 0.0)], (steps + 1, 2, 2))], axis=1)
+    hull = [(-0.15, 0.0), (0.15, 0.0), (0.25, 0.12), (-0.25, 0.12)]
+    boat = Part("polygon", corners=hull, fill="pinned", edge="point")
+    mast = Part("box", (0.02, 0.2), at=(0.0, 0.3), turn=0.2, fill="point", edge="point")
+    afloat = np.stack([np.full(steps + 1, 1.0), top[:, 13, 1]], axis=1)[:, None]
+    fall = np.stack(np.meshgrid(np.linspace(1.7, 2.0, 25), np.linspace(0.6, 1.5, 25)), axis=-1).reshape(1, -1, 2)
+    fall = fall - [0.0, 0.3] * t[..., None]
+    net = Points([(2.3, 0.6), (2.8, 0.6), (2.8, 1.2), (2.3, 1.2)], colour=["pinned", "point", "goal", "contact"])
+    ends = [(0, 1), (1, 2), (2, 3), (3, 0)]
+    return Look(
+        [
+            Field(smoke, (0.0, 0.5), (1.5, 1.5), Scale(0.0, 1.0, ("sky", "text"), words=("clear", "smoke"))),
+            Fixed([Part("disc", 0.15, at=(0.9, 0.95))]),
+            Areas(water[:, None], "#9cc3e8"),
+            Bodies(afloat, 0.1 * np.sin(9.0 * t), [boat, mast]),
+            Points(fall, radius=0.012, colour=Values(fall[..., 1], Scale(0.3, 1.5, ("goal", "contracted"), unit="m"))),
+            Segments(net, ends, driven=Driven([0, 1], [0, 1])),
+            net,
+            Arrows([(2.55, 0.9)], 0.2 * np.stack([np.cos(6 * t), np.sin(6 * t)], axis=2), "extended"),
+        ],
+        Floor((0.0, 1.0), 0.0),
+    )
+
+
+def _space(steps=50):
+    """Balls in the colours of their height around a wall, on a floor without shadows; a body in that of a number."""
+    t = np.linspace(0.0, 1.0, steps + 1)[:, None, None]
+    places = np.random.default_rng(0).uniform((-0.5, -0.5, 0.3), (0.5, 0.5, 1.3), (600, 3)) - 0.3 * t * (0.0, 0.0, 1.0)
+    ball = Part("sphere", 0.15, at=(0.0, 0.0, 0.0))
+    return Look(
+        [
+            Fixed([Part("box", (0.25, 0.05, 0.3), at=(0.0, 0.0, 0.3), fill=(0.8, 0.3, 0.2), edge="point")]),
+            Bodies([(0.3, -0.4, 0.15)], np.eye(3)[None], [ball], Values(t[..., 0], Scale(0, 1, ("goal", "contact")))),
+            Points(places, radius=0.02, colour=Values(places[..., 2], Scale(0, 1.2, ("extended", "pinned"), unit="m"))),
+        ],
+        Floor((0.0, 0.0, 1.0), 0.0, shadows=False),
+    )
+
+
 def learned(count, rollout, **changes):
     """What `write_report` takes of a run of so many iterations, each of which ends with this rollout."""
     history = [
@@ -185,6 +278,6 @@ def make():
         pass
 
     made = Make()
-    for function in (box, travelling, machine, robot, learned):
+    for function in (box, travelling, machine, robot, zoo, learned):
         setattr(made, function.__name__, function)
     return made

@@ -1,14 +1,9 @@
 """Properties of pictures: what is where, in which colour."""
 
-import ast
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from diffsim import viewing
 from diffsim.errors import InputError
 from diffsim.physics.mass_spring.look import triangles
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
@@ -34,30 +29,6 @@ SIZE = (256, 256)
 def like(picture, colour, tolerance=12):
     """(height, width) where a picture has a colour, to within what blending at edges leaves of it."""
     return (np.abs(picture.astype(int) - 255 * rgba(colour)[:3]) <= tolerance).all(axis=2)
-
-
-def imported(source):
-    """Names of the modules that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        yield from (alias.name for alias in node.names) if isinstance(node, ast.Import) else ()
-        yield from (node.module,) if isinstance(node, ast.ImportFrom) else ()
-
-
-def test_viewing_imports_nothing_that_imports_taichi_and_no_kind_of_world():
-    plain = re.compile(r"diffsim\.(viewing|errors|files|spec|problem|rollout)\b|diffsim\.physics$|(?!diffsim|taichi)")
-    sources = list(Path(viewing.__file__).parent.rglob("*.py"))
-    assert len(sources) > 5
-    for source in sources:
-        assert [name for name in imported(source) if not plain.match(name)] == [], source
-
-
-def test_looks_import_neither_taichi_nor_other_kinds_of_worlds():
-    looks = list((Path(viewing.__file__).parents[1] / "physics").glob("*/look.py"))
-    assert len(looks) >= 3
-    for look in looks:
-        own = rf"diffsim\.physics\.{look.parent.name}\.(?!stages)"
-        plain = re.compile(rf"diffsim\.(viewing|errors|rollout)\b|{own}|(?!diffsim|taichi)")
-        assert [name for name in imported(look) if not plain.match(name)] == [], look
 
 
 # The camera

@@ -60,7 +60,9 @@ def reports(make, tmp_path_factory):
         "robot": make.learned(5, make.robot()),
         "runner": make.learned(5, make.robot(distance=30.0)),
     }
-    return {name: write_report(folder / f"{name}.html", **given) for name, given in kinds.items()}
+    with make.zoo() as (plane, space):
+        kinds.update(plane=make.learned(2, plane), space=make.learned(2, space))
+        return {name: write_report(folder / f"{name}.html", **given) for name, given in kinds.items()}
 
 
 @pytest.fixture(scope="module")
@@ -396,7 +398,16 @@ def test_a_notebook_shows_a_rollout(visit, make, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "dark"), [("square", False), ("cube", False), ("machine", False), ("robot", False), ("runner", True)]
+    ("name", "dark"),
+    [
+        ("square", False),
+        ("cube", False),
+        ("machine", False),
+        ("robot", False),
+        ("runner", True),
+        ("plane", False),
+        ("space", True),
+    ],
 )
 def test_the_picture_is_as_it_was_looked_at(visit, name, dark):
     page = visit(name, (760, 700), dark=dark)

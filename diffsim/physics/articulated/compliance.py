@@ -2,19 +2,21 @@
 
 The law, at a spot with depth d (positive where shapes overlap), which grows at the rate d', and a slip velocity u:
 
-    delta = d + h d'                                     the depth at the end of the substep, if nothing pushed
-    f = max(0, k phi(delta) + c phi'(delta) d')          along the normal; never pulls
+    f = max(0, k phi(d) + c phi'(d) d')                  along the normal; never pulls
     phi(x) = x^2 / (2 w) for 0 < x < w, x - w/2 beyond   the spring sets in over a depth of w
     t = -mu f u / sqrt(u^2 + s^2)                        Coulomb's friction, regularised: s is the slip speed
+
+The f of a substep is the mean over the way that d goes in it: see `within_step`.
 
 What is at rest on a floor has a depth of f / k + w / 2, or sqrt(2 w f / k) if that is less than w. On a slope of an
 angle a with tan(a) < mu it creeps with s tan(a) / sqrt(mu^2 - tan(a)^2).
 
 At planes the law is linearly implicit (a Rosenbrock-Euler step: Hairer & Wanner 1996, Solving Ordinary Differential
-Equations II, section IV.7): with K the derivative of the force with respect to the velocity, of the normal
-phi'(delta) (c + h k), the link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff
-contacts and friction that holds are stable at any step. Of friction, K is mu f / sqrt(u^2 + s^2) less m / (4 h), m the
-mass of the link, where that is positive: a slope without this share would take the slide itself for stiff and slow it.
+Equations II, section IV.7): with K the derivative of the force with respect to the velocity after the substep, the
+link's spatial inertia is larger by h J^T K J in the articulated-body algorithm. So stiff contacts and friction that
+holds are stable at any step. Of friction, K is what makes it take the slip that it can, and all of it at most, given
+the mass m that the slip is taken from: mu f / sqrt(u^2 + s^2) / r - m / h, r the share that is taken
+(`within_step.stopped`). While it slides that is nothing.
 
 K is multiplied with how the velocity changes at the point where it touches. That point of a ball moves with the ball's
 centre, so it is a + w x v, a the spatial acceleration there, w the angular velocity, v the velocity of the centre. (A
@@ -24,24 +26,25 @@ it is v^2 / R upwards.) Where the normal turns, as on an edge, see `touching_pai
 Links push each other explicitly (see `touching_pairs`), with a stiffness and damping that a substep can follow.
 """
 
+import math
 from typing import Any
 
 import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics import contact
+from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
 from diffsim.physics.articulated.touch import Touch
+from diffsim.physics.articulated.within_step import pushed, softened, stiffness_share, stopped
 
 __all__ = [
     "TINY",
     "feel",
     "prepare",
     "press",
-    "pressed",
     "push",
-    "softened",
     "yield_to",
     "yielded",
 ]
@@ -49,24 +52,11 @@ __all__ = [
 TINY = 1.0e-12
 """Added to a squared distance [m^2]: the direction between points in one place stays finite."""
 
+LEAST = math.exp(-2.0)
+"""Restitution of critical damping."""
+
 UNLIMITED = 1.0e30
 """More than any damping."""
-
-
-# The law
-
-
-@ti.func
-def softened(depth, width):
-    """phi': share of the stiffness at a depth, which is positive."""
-    return ti.min(depth / width, 1.0)
-
-
-@ti.func
-def pressed(depth, width, share, rate, stiffness, damping):
-    """Normal force at a depth, which is positive, without its cut at zero."""
-    spring = 0.5 * share * share * width + ti.max(depth - width, 0.0)
-    return stiffness * spring + damping * share * rate
 
 
 # Before the first step
@@ -114,14 +104,37 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
     both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)
     gain = both / (moving * (one + other + TINY) + 1.0 - moving)
+    gain[1] *= damped_by(ti.max(touch.restitution[env, a], touch.restitution[env, b]))
     mass = ti.min(
         felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
         felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,
     )
-    touch.lightest[env, spot] = mass
+    held = felt_mass(touch, tree, env, b, 1.0)
+    extent = ti.cast(touch.geom_size[env, b][1] > 0.0, touch.real)
+    held = ti.max(held, 0.25 * extent * tree.mass[env, touch.body[b]])
+    touch.grasp[env, spot] = moving * 0.25 * mass + (1.0 - moving) * held + TINY
+    # Against what is not pushed a link is heavy without limit.
+    inverse = (1.0 - flat_a) / pushed_mass(touch, tree, env, a) + (1.0 - flat_b) / pushed_mass(touch, tree, env, b)
+    touch.heft[env, spot] = 1.0 / (inverse + TINY)
     # Of two that move it is explicit: no stiffer than a substep can follow.
     most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
-    touch.gain[env, spot] = ti.min(gain, most + UNLIMITED * (1.0 - moving))
+    gain = ti.min(gain, most + UNLIMITED * (1.0 - moving))
+    touch.gain[env, spot] = gain
+    touch.stiff[env, spot] = stiffness_share(gain[0], gain[1], touch.heft[env, spot], tree.dt)
+
+
+@ti.func
+def damped_by(restitution):
+    """Damping, over critical damping, at which a spring and damper that never pulls throws back with a restitution.
+
+    With z = cos(a) it is e = exp(-2 a / tan(a)) (Schwager & Poschel 2007, Granular Matter 9, equations 20 to 22): four
+    steps of Newton's for a.
+    """
+    wanted = -0.5 * ti.log(ti.max(restitution, ti.static(LEAST)))
+    a = ti.static(0.5 * math.pi) * ti.sqrt(1.0 - ti.min(wanted, 1.0 - 1.0e-6))
+    for _ in ti.static(range(4)):
+        a -= (a * ti.cos(a) - wanted * ti.sin(a)) / ((1.0 - wanted) * ti.cos(a) - a * ti.sin(a))
+    return ti.select(restitution > ti.static(LEAST), ti.cos(a), 1.0)
 
 
 @ti.func
@@ -134,6 +147,21 @@ def felt_mass(touch: ti.template(), tree: ti.template(), env, geom, moving):
     out = touch.geom_position[env, geom] - tree.centre[env, link]
     lever = out.dot(out) + size.dot(size)
     return mass / (1.0 + 3.0 * moving * mass * lever / (moments.sum() + TINY))
+
+
+@ti.func
+def pushed_mass(touch: ti.template(), tree: ti.template(), env, geom):
+    """What a geom's link, all by itself, has as a mass where it is pushed along the normal [kg].
+
+    Of a sphere that goes through its middle; of a capsule it may be at an end, of a box at a corner.
+    """
+    link = touch.body[geom]
+    mass = tree.mass[env, link]
+    size = touch.geom_size[env, geom]
+    out = touch.geom_position[env, geom] - tree.centre[env, link]
+    half = ti.cast(touch.round[geom] == 0, touch.real) * (size[0] * size[0] + size[2] * size[2]) + size[1] * size[1]
+    lever = out.dot(out) + half
+    return mass / (1.0 + 3.0 * mass * lever / (tree.inertia[env, link].sum() + TINY)) + TINY
 
 
 # Spots over planes
@@ -171,7 +199,35 @@ def press(
     depth = reach + touch.height[env, spot] - normal.dot(place)
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
-    push(touch, tree, work, env, row, store, spot, at, arm, normal, depth, velocity, carried, 1.0, 1.0, at, arm, False)
+    if starts(tree, part) == 1:
+        push(
+            touch,
+            tree,
+            work,
+            env,
+            row,
+            store,
+            spot,
+            at,
+            arm,
+            normal,
+            depth,
+            velocity,
+            carried,
+            1.0,
+            1.0,
+            at,
+            arm,
+            False,
+        )
+    if ti.static(tree.turns > 1):
+        if starts(tree, part) == 0:
+            first = first_of(tree, part)
+            begun = touch.arm[env, row, first * touch.spots + spot]
+            moved = motion.position[env, row, part * tree.frames + tree.root[last]]
+            held = begun + motion.position[env, row, first * tree.frames + tree.root[last]] - moved
+            total = touch.settled[env, row, first * touch.spots + spot]
+            work.force[env, row, at] += -spatial(held.cross(total), total)
 
 
 @ti.func
@@ -214,20 +270,23 @@ def push(
         pair: whether that gets a force.
     """
     rate = -normal.dot(velocity)
-    depth = overlap + tree.dt * rate
-    if depth > 0.0:
+    if overlap + tree.dt * ti.abs(rate) > 0.0:
         gain = strength * touch.gain[env, spot]
-        width = touch.depth[env, 0]
-        share = softened(depth, width)
-        force = pressed(depth, width, share, rate, gain[0], gain[1])
+        law = pushed(
+            overlap, rate, tree.dt, gain[0], gain[1], touch.depth[env, 0], touch.stiff[env, spot], tree.turns > 1
+        )
+        # Of two that move nothing is implicit but what the damper does to them alone.
+        taken = (1.0 - fixed) * tree.dt * law[1] / touch.heft[env, spot]
+        force = law[0] - law[3] * taken / (1.0 + taken)
         if force > 0.0:
             contact.mark(touch.contact, env, row, store, contact.MEETS)
             slip = velocity + rate * normal
             slow = touch.slip_speed[env, 0]
-            limit = 0.25 * touch.lightest[env, spot] / tree.dt
+            limit = touch.grasp[env, spot] / tree.dt
             hold = touch.grip[env, spot] * force / ti.sqrt(slip.dot(slip) + slow * slow)
-            along = fixed * share * (gain[1] + tree.dt * gain[0])
-            across = fixed * ti.max(hold - limit, 0.0)
+            along = fixed * law[1]
+            most = hold / limit + TINY
+            across = fixed * limit * (most / stopped(most, law[2] / (law[0] + TINY)) - 1.0)
             total = force * normal - ti.min(hold, limit + UNLIMITED * fixed) * slip
             total -= tree.dt * (across * carried + ((along - across) * normal.dot(carried)) * normal)
             touch.press[env, row, store] = total
@@ -262,7 +321,10 @@ def yield_to(
     arm = touch.arm[env, row, store]
     change = work.acceleration[env, row, part * tree.chains + last]
     total = yielded(touch, tree, env, row, store, arm, touch.normal[env, spot], change)
-    touch.force[env, row, spot] += total / tree.substeps
+    if starts(tree, part) == 1:
+        touch.force[env, row, spot] += (tree.turns / tree.substeps) * total
+    if ti.static(tree.turns > 1):
+        touch.settled[env, row, store] = total
     if part == 0:
         touch.point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
 

@@ -83,7 +83,9 @@ class Tree:
     joints: int
     freedoms: int
     coordinates: int
-    substeps: int
+    substeps: int  # evaluations of the accelerations in a row, each with slots of its own
+    turns: int  # of these in a step of the physics: 4 with Runge and Kutta's, else 1
+    servos: bool  # whether what an actuator loses per velocity is implicit
     bodies: int  # links that have a mass and move
     quaternions: int
     scalars: bool  # whether there are hinges, slides or welds
@@ -124,8 +126,10 @@ class Working:
     effort: Any  # u = torque - S . p^A
     torque: Any  # of springs, limits and actuators
     stiffening: Any  # what implicit limits add to D
+    held: Any  # of limits, without their implicit part; None but with Runge and Kutta's
     acceleration: Any  # spatial acceleration
     rate: Any  # acceleration of the velocity
+    spin: Any  # (env, row, substep quaternion) angular velocity that a turn of Runge and Kutta's counts with
 
 
 def _frames(scene: Articulated) -> dict[str, list[int]]:
@@ -241,7 +245,9 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         joints=joints,
         freedoms=nv,
         coordinates=scene.coordinates,
-        substeps=scene.substeps,
+        substeps=scene.evaluations,
+        turns=scene.evaluations // scene.substeps,
+        servos=scene.integrator == "implicitfast",
         bodies=len(heavy),
         quaternions=len(freedoms["turning"]),
         scalars=bool(present & {"hinge", "slide"}) or any(not link.joints for link in scene.links),
@@ -257,7 +263,7 @@ _OTHERS = ("parent", "base", "root", "carrier", "turning", "spinning")
 def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[str], touching: int) -> Motion:
     """Declare the trajectory."""
     observed, sensed = "observation" in reads, "actuator_state" in reads
-    slots, muscles = scene.substeps, len(scene.actuators)
+    slots, muscles = scene.evaluations, len(scene.actuators)
     rows = fields.trajectory
     nq, nv = scene.coordinates, scene.freedoms
     position, velocity = rows("joint_position", nq, state=True), rows("joint_velocity", nv, state=True)
@@ -280,7 +286,9 @@ def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[s
 
 def working_of(scene: Articulated, fields: Fields) -> Working:
     """Declare what stages hand to each other."""
-    slots, room = scene.substeps, scene.freedoms + 1  # one more for the world
+    slots, room = scene.evaluations, scene.freedoms + 1  # one more for the world
+
+    quaternions = sum(joint.motion in ("ball", "free") for joint in scene.joints)
 
     def rows(name: str, width: int = 0, *, accumulates: bool = False) -> Any:
         return fields.trajectory(name, slots * room, width, accumulates=accumulates, recorded=False)
@@ -296,6 +304,10 @@ def working_of(scene: Articulated, fields: Fields) -> Working:
         column=rows("column", 6),
         pivot=rows("pivot"),
         effort=rows("effort"),
+        held=rows("limit_torque", accumulates=True) if scene.integrator == "rk4" else None,
         acceleration=rows("spatial_acceleration", 6),
         rate=rows("joint_acceleration"),
+        spin=fields.trajectory("turning", slots * quaternions, 3, recorded=False)
+        if scene.integrator == "rk4" and quaternions
+        else None,
     )

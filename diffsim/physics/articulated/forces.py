@@ -8,9 +8,10 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated.compliance import pressed, softened
+from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import rotation_vector, unit
 from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
 __all__ = ["muscles_of", "passive_of", "prepare", "stages"]
 
@@ -36,6 +37,9 @@ class Passive:
     range: Any  # lowest and highest position
     limit_stiffness: Any
     limit_damping: Any
+    owner: Any  # (joint,) its link
+    slides: Any  # (joint,) 1 if it is a slide
+    stiff: Any  # (env, joint) how much of its limit is Euler's implicit step
     counts: tuple[int, int, int, int]  # of the first four
 
 
@@ -92,6 +96,16 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         range=number("joint_limits", 2) if scene.limited else None,
         limit_stiffness=number("limit_stiffness") if scene.limited else None,
         limit_damping=number("limit_damping") if scene.limited else None,
+        owner=fields.integers(np.array([k for k, link in enumerate(scene.links) for _ in link.joints])),
+        slides=fields.integers(np.array([joint.motion == "slide" for joint in joints])),
+        stiff=fields.derived(
+            len(joints),
+            of=[
+                f"scene.{name}" for name in ("limit_stiffness", "limit_damping", "mass", "inertia", "centre", "anchor")
+            ],
+        )
+        if scene.limited
+        else None,
         counts=(len(springs), len(limits), len(ball_springs), len(ball_limits)),
     )
 
@@ -147,35 +161,50 @@ def push_back(
     position = motion.now_position[env, row, part * tree.coordinates + joints.coordinate[joint]]
     at = part * tree.chains + joints.freedom[joint]
     velocity = motion.now_velocity[env, row, part * tree.freedoms + joints.freedom[joint]]
-    ahead = position + tree.dt * velocity
-    low = joints.range[env, joint][0] - ahead
-    high = ahead - joints.range[env, joint][1]
-    if low > 0.0:
-        resist(joints, tree, work, env, row, at, joint, low, -velocity, 1.0)
-    if high > 0.0:
-        resist(joints, tree, work, env, row, at, joint, high, velocity, -1.0)
+    low = joints.range[env, joint][0] - position
+    high = position - joints.range[env, joint][1]
+    if ti.max(low, high) + tree.dt * ti.abs(velocity) > 0.0:
+        sign = 1.0 - 2.0 * ti.cast(high > low, tree.real)  # which way the nearer one pushes
+        if starts(tree, part) == 1:
+            law = resisted(joints, tree, env, joint, ti.max(low, high), -sign * velocity)
+            work.torque[env, row, at] += sign * law[0]
+            work.stiffening[env, row, at] += tree.dt * law[1]
+            if ti.static(tree.turns > 1):
+                work.held[env, row, at] += sign * law[0]
+    if ti.static(tree.turns > 1):
+        if starts(tree, part) == 0:
+            hold_limit(tree, work, env, row, part, joints.freedom[joint])
 
 
 @ti.func
-def resist(
-    joints: ti.template(),
-    tree: ti.template(),
-    work: ti.template(),
-    env,
-    row,
-    at,
-    joint,
-    depth,
-    rate,
-    sign: ti.template(),
-):
+def hold_limit(tree: ti.template(), work: ti.template(), env, row, part, freedom):
+    """What a limit gave in the first evaluation of a step, in the others."""
+    start = first_of(tree, part) * tree.chains + freedom
+    given = work.held[env, row, start] - work.stiffening[env, row, start] * work.rate[env, row, start]
+    work.torque[env, row, part * tree.chains + freedom] += given
+
+
+@ti.func
+def resisted(joints: ti.template(), tree: ti.template(), env, joint, depth, rate):
+    """Force of a limit, and its K: see `within_step`."""
     stiffness = joints.limit_stiffness[env, joint]
     damping = joints.limit_damping[env, joint]
-    share = softened(depth, LIMIT_DEPTH)
-    force = pressed(depth, LIMIT_DEPTH, share, rate, stiffness, damping)
-    if force > 0.0:
-        work.torque[env, row, at] += sign * force
-        work.stiffening[env, row, at] += tree.dt * share * (damping + tree.dt * stiffness)
+    return pushed(depth, rate, tree.dt, stiffness, damping, LIMIT_DEPTH, joints.stiff[env, joint], tree.turns > 1)
+
+
+@ti.func
+def weigh_limit(joints: ti.template(), tree: ti.template(), env, row, step, joint):
+    """How stiff a limit is for its own link: what hangs on that makes it heavier, what it hangs on lighter."""
+    link = joints.owner[joint]
+    mass = tree.mass[env, link]
+    axis = tree.axis[env, joint]
+    arm = axis.cross(tree.centre[env, link] - tree.anchor[env, joint])
+    turned = tree.inertia[env, link].sum() / 3.0 + mass * arm.dot(arm) / axis.dot(axis)
+    slides = ti.cast(joints.slides[joint] == 1, tree.real)
+    moved = slides * mass + (1.0 - slides) * turned + tree.armature[env, joints.freedom[joint]]
+    joints.stiff[env, joint] = stiffness_share(
+        joints.limit_stiffness[env, joint], joints.limit_damping[env, joint], moved, tree.dt
+    )
 
 
 @ti.func
@@ -212,16 +241,18 @@ def bend_back(
     angle = ti.sqrt(bent.dot(bent) + 1.0e-20)
     axis = bent / angle
     rate = axis.dot(spin)
-    depth = angle + tree.dt * rate - joints.range[env, joint][1]
-    if depth > 0.0:
-        stiffness = joints.limit_stiffness[env, joint]
-        damping = joints.limit_damping[env, joint]
-        share = softened(depth, LIMIT_DEPTH)
-        force = pressed(depth, LIMIT_DEPTH, share, rate, stiffness, damping)
-        if force > 0.0:
+    depth = angle - joints.range[env, joint][1]
+    if depth + tree.dt * ti.abs(rate) > 0.0 and starts(tree, part) == 1:
+        law = resisted(joints, tree, env, joint, depth, rate)
+        for c in ti.static(range(3)):
+            work.torque[env, row, at + c] += -law[0] * axis[c]
+            work.stiffening[env, row, at + c] += tree.dt * law[1]
+            if ti.static(tree.turns > 1):
+                work.held[env, row, at + c] += -law[0] * axis[c]
+    if ti.static(tree.turns > 1):
+        if starts(tree, part) == 0:
             for c in ti.static(range(3)):
-                work.torque[env, row, at + c] += -force * axis[c]
-                work.stiffening[env, row, at + c] += tree.dt * share * (damping + tree.dt * stiffness)
+                hold_limit(tree, work, env, row, part, joints.freedom[joint] + c)
 
 
 @ti.func
@@ -259,11 +290,15 @@ def drive(
     driven = muscles.gain[env, k] * (control[0] + share * control[1])
     force = driven + bias[0] + bias[1] * position + bias[2] * velocity
     work.torque[env, row, part * tree.chains + muscles.freedom[k]] += gear * ti.min(ends[1], ti.max(ends[0], force))
+    if ti.static(tree.servos):
+        free = ti.cast(force > ends[0], tree.real) * ti.cast(force < ends[1], tree.real)
+        work.stiffening[env, row, part * tree.chains + muscles.freedom[k]] += -tree.dt * free * gear * gear * bias[2]
 
 
-def prepare(muscles: Muscles) -> tuple[Stage, ...]:
+def prepare(joints: Passive, muscles: Muscles, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
-    return (Stage(span, (muscles,), muscles.count),)
+    limited = tree.joints if joints.limit_stiffness is not None else 0
+    return (Stage(span, (muscles,), muscles.count), Stage(weigh_limit, (joints, tree), limited))
 
 
 def stages(joints: Passive, muscles: Muscles, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:

@@ -173,6 +173,9 @@ class Geom(Spec):
         stiffness: of the contact [N/m]; None follows from the mass that stands on it: the time constant is 0.02 s. Two
             geoms are springs in series. A plane, and what does not move, takes that of what touches it.
         damping: of the contact [N s/m]; None is critical damping of the link's mass.
+        restitution: how fast what lands on its middle leaves, over how fast it came, from 0 to 1: the contact is damped
+            by that much less. 0 leaves the damping as it is, and as critical damping has e^-2 = 0.135 by itself, less
+            changes nothing. At a contact the larger one counts.
         margin: distance at which it touches already [m].
         contype: bits of what it is.
         conaffinity: bits of what it touches.
@@ -189,6 +192,7 @@ class Geom(Spec):
     friction: float = 1.0
     stiffness: float | None = None
     damping: float | None = None
+    restitution: float = 0.0
     margin: float = 0.0
     contype: int = 1
     conaffinity: int = 1
@@ -217,6 +221,7 @@ class Geom(Spec):
             friction=number(f"{owner}friction", self.friction, least=0.0),
             stiffness=optional(f"{owner}stiffness", self.stiffness, above=0.0),
             damping=optional(f"{owner}damping", self.damping, least=0.0),
+            restitution=number(f"{owner}restitution", self.restitution, least=0.0, most=1.0),
             margin=number(f"{owner}margin", self.margin, least=0.0),
             contype=whole(f"{owner}contype", self.contype, least=0),
             conaffinity=whole(f"{owner}conaffinity", self.conaffinity, least=0),

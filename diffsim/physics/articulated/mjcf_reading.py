@@ -26,13 +26,17 @@ class Reading:
         given = self.mujoco.mj_id2name(self.model, getattr(self.mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), int(index))
         return given or f"{kind}_{index}"
 
+    @property
+    def integrator(self) -> str:
+        """As the file has it."""
+        return INTEGRATORS[int(self.model.opt.integrator)]
+
     def replaced(self) -> list[str]:
         """What is simulated in another way than the file asks for, in words."""
-        model, found = self.model, []
-        integrator = INTEGRATORS[min(int(model.opt.integrator), len(INTEGRATORS) - 1)]
-        if integrator != "Euler":
-            found.append(f"the integrator {integrator}, replaced by Euler's")
-        if self._disabled("EULERDAMP"):
+        found = []
+        if self.integrator == "implicit":
+            found.append("the integrator implicit, replaced by implicitfast: Coriolis' forces are not implicit")
+        if self._disabled("EULERDAMP") and self.integrator == "Euler":
             found.append("the flag eulerdamp='disable': damping is implicit")
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
         if seen:

@@ -154,6 +154,7 @@ def numbers(scene: Tree, time_constant: float) -> dict[str, np.ndarray]:
         "geom_size": size,
         "geom_margin": np.array([geom.margin for _, geom in geoms]),
         "friction": np.array([geom.friction for _, geom in geoms]),
+        "restitution": np.array([geom.restitution for _, geom in geoms]),
         "contact_stiffness": stiffness,
         "contact_damping": damping,
     }
@@ -166,6 +167,7 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
         "geom_orientation": "orientation",
         "geom_margin": "margin",
         "friction": "friction",
+        "restitution": "restitution",
     }
     found = []
     for k, (owner, geom) in enumerate(scene.all_geoms):

@@ -18,9 +18,11 @@ from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site,
 from diffsim.physics.articulated.mechanics import mechanics
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.checks import flag, sequence
-from diffsim.spec import Spec, array, number, whole
+from diffsim.spec import Spec, array, choices, number, whole
 
 __all__ = ["Articulated"]
+
+INTEGRATORS = ("euler", "implicitfast", "rk4")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +49,7 @@ class Articulated(Tree, Spec):
         touch_depth: over which the stiffness of a contact sets in, so that its force is smooth [m].
         unobserved: names of hinges and slides whose position a controller does not see, like that along which a robot
             runs. Of a free joint, the horizontal place never is.
+        integrator: of the physics: "euler", "implicitfast" or "rk4", MuJoCo's of these names (see docs/articulated.md).
         substeps: steps of the physics per step of the rollout.
         dt: step of the rollout [s]: of the controller, the objective and what is recorded.
 
@@ -74,6 +77,7 @@ class Articulated(Tree, Spec):
     slip_speed: float = 1.0e-3
     touch_depth: float = 1.0e-3
     unobserved: Any = ()
+    integrator: str = "euler"
     substeps: int = 1
     dt: float = 1.0e-3
 
@@ -89,6 +93,7 @@ class Articulated(Tree, Spec):
             limits=flag("Articulated.limits", self.limits),
             slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
             touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
+            integrator=choices("Articulated.integrator", self.integrator, INTEGRATORS),
             substeps=whole("Articulated.substeps", self.substeps),
             dt=number("Articulated.dt", self.dt, above=0.0),
         )
@@ -211,6 +216,11 @@ class Articulated(Tree, Spec):
         return found
 
     # What follows from it
+
+    @property
+    def evaluations(self) -> int:
+        """How often accelerations are worked out in a step of the rollout."""
+        return self.substeps * (4 if self.integrator == "rk4" else 1)
 
     @cached_property
     def touching(self) -> tuple[tuple[int, int], ...]:

@@ -8,7 +8,9 @@ a joint of several velocities is a chain of single ones without mass between the
 
 Joint damping is implicit as in MuJoCo's Euler (Todorov 2014, ICRA, and its documentation, "Numerical integration"): the
 algorithm's diagonal holds the armature and h times the damping, and so for limits; contacts add to the inertia of the
-link likewise (see `compliance`).
+link likewise (see `compliance`). With "implicitfast" so does what servos lose per velocity. With "rk4" four evaluations
+are Runge and Kutta's classical ones, and damping is not implicit; what contacts and limits give in the first of them is
+held in the others.
 """
 
 import taichi as ti
@@ -26,7 +28,8 @@ from diffsim.physics.articulated.fields import (
     tree_of,
     working_of,
 )
-from diffsim.physics.articulated.rotation import about, columns, nine, turned, unit, unpacked
+from diffsim.physics.articulated.integration import accelerate, enter_position, enter_velocity, four, turn_on
+from diffsim.physics.articulated.rotation import about, columns, nine, unit, unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, crossed, inertia_at, less_outer, linear, spatial, times
 from diffsim.physics.articulated.touch import touch_of
@@ -45,7 +48,9 @@ def start_position(tree: ti.template(), motion: ti.template(), env, row, step, k
 @ti.func
 def start_velocity(tree: ti.template(), motion: ti.template(), env, row, step, k):
     motion.joint_velocity[env, 0, k] = tree.initial_velocity[env, k]
-    tree.added[env, k] = tree.armature[env, k] + tree.dt * tree.damping[env, k]
+    tree.added[env, k] = tree.armature[env, k]
+    if ti.static(tree.turns == 1):
+        tree.added[env, k] = tree.armature[env, k] + tree.dt * tree.damping[env, k]
 
 
 @ti.func
@@ -86,33 +91,6 @@ def total_mass(tree: ti.template(), env, row, step, element):
 @ti.func
 def share_mass(tree: ti.template(), env, row, step, link):
     tree.share[env, link] = tree.mass[env, link] / tree.total[env, 0]
-
-
-# State: with several substeps, of each of them beside the rows
-
-
-@ti.func
-def set_next(
-    tree: ti.template(), state: ti.template(), now: ti.template(), count: ti.template(), env, row, part, k, value
-):
-    """Set number k of a state of ``count`` for the next substep; after the last one, for the next row."""
-    if ti.static(tree.substeps == 1):
-        state[env, row + 1, k] = value
-    else:
-        if part + 1 < tree.substeps:
-            now[env, row, (part + 1) * count + k] = value
-        else:
-            state[env, row + 1, k] = value
-
-
-@ti.func
-def enter_position(tree: ti.template(), motion: ti.template(), env, row, step, k):
-    motion.now_position[env, row, k] = motion.joint_position[env, row, k]
-
-
-@ti.func
-def enter_velocity(tree: ti.template(), motion: ti.template(), env, row, step, k):
-    motion.now_velocity[env, row, k] = motion.joint_velocity[env, row, k]
 
 
 # Kinematics
@@ -167,12 +145,6 @@ def place_frame(tree: ti.template(), motion: ti.template(), env, row, part, k):
             motion.position[env, row, at] = (
                 motion.position[env, row, before] + parent @ tree.offset[env, k] + frame @ shift - moved @ anchor
             )
-
-
-@ti.func
-def four(position: ti.template(), env, row, first):
-    """A quaternion of the joints' position."""
-    return ti.Vector([position[env, row, first + c] for c in ti.static(range(4))])
 
 
 @ti.func
@@ -284,44 +256,6 @@ def eliminate(tree: ti.template(), motion: ti.template(), work: ti.template(), e
     )
 
 
-@ti.func
-def accelerate(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element):
-    """Acceleration of a velocity, given that of the one before it (equations 7.42 to 7.45), and the state after."""
-    part = element // tree.freedoms
-    k = element - part * tree.freedoms
-    at = part * tree.chains + k
-    carried = work.acceleration[env, row, part * tree.chains + tree.parent[k]] + work.bias[env, row, at]
-    rate = (work.effort[env, row, at] - work.column[env, row, at].dot(carried)) / work.pivot[env, row, at]
-    work.rate[env, row, at] = rate
-    work.acceleration[env, row, at] = carried + rate * work.axis[env, row, at]
-    velocity = motion.now_velocity[env, row, part * tree.freedoms + k] + tree.dt * rate
-    set_next(tree, motion.joint_velocity, motion.now_velocity, tree.freedoms, env, row, part, k, velocity)
-    coordinate = tree.freedom_coordinate[k]
-    if coordinate >= 0:
-        moved = motion.now_position[env, row, part * tree.coordinates + coordinate] + tree.dt * velocity
-        set_next(tree, motion.joint_position, motion.now_position, tree.coordinates, env, row, part, coordinate, moved)
-
-
-@ti.func
-def turn_on(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element):
-    """Turn a quaternion by its new angular velocity."""
-    part = element // tree.quaternions
-    which = element - part * tree.quaternions
-    at = tree.turning[which]
-    first = tree.spinning[which]
-    spin = ti.Vector(
-        [
-            motion.now_velocity[env, row, part * tree.freedoms + first + c]
-            + tree.dt * work.rate[env, row, part * tree.chains + first + c]
-            for c in ti.static(range(3))
-        ]
-    )
-    quaternion = four(motion.now_position, env, row, part * tree.coordinates + at)
-    after = turned(quaternion, spin, tree.dt)
-    for c in ti.static(range(4)):
-        set_next(tree, motion.joint_position, motion.now_position, tree.coordinates, env, row, part, at + c, after[c])
-
-
 # Putting it together
 
 
@@ -340,7 +274,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
-    several = scene.substeps > 1
+    several = scene.evaluations > 1
     prepare = (
         Stage(start_position, (tree, motion), nq),
         Stage(start_velocity, (tree, motion), nv),
@@ -349,13 +283,13 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(orient, (tree,), tree.links),
         Stage(total_mass, (tree,), int("centre" in reads)),
         Stage(share_mass, (tree,), tree.links if "centre" in reads else 0),
-        *forces.prepare(muscles),
+        *forces.prepare(joints, muscles, tree),
         *compliance.prepare(touch, tree),
     )
     place = (
         Stage(enter_position, (tree, motion), nq * several),
         Stage(enter_velocity, (tree, motion), nv * several),
-        Stage(stand, (tree, motion, work), scene.substeps),
+        Stage(stand, (tree, motion, work), scene.evaluations),
         Stage(place_first, (tree, motion), frames, ordered=True),
         Stage(carry_first, (tree, motion, work), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),
@@ -388,5 +322,5 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
             joint.name: scene.coordinate("joint", joint.name) for joint in scene.joints if joint.freedoms == 1
         },
         sense=senses.stages(scene, fields, reads, tree, motion, work, muscles, touch),
-        step=(Passes((*physics, *following), scene.substeps),) if several else physics,
+        step=(Passes((*physics, *following), scene.evaluations),) if several else physics,
     )

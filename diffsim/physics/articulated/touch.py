@@ -36,6 +36,7 @@ class Touch:
     geom_size: Any  # [m]
     geom_margin: Any  # [m]
     friction: Any
+    restitution: Any
     stiffness: Any  # [N/m]
     damping: Any  # [N s/m]
     slip_speed: Any  # (env, 0) [m/s]
@@ -49,7 +50,9 @@ class Touch:
     margin: Any  # (env, spot) [m]
     pointed: Any  # (spot,) 1 if the first geom is a sphere
     gain: Any  # (env, spot) stiffness and damping
-    lightest: Any  # (env, spot) mass of the lighter link of a pair [kg]
+    heft: Any  # (env, spot) mass that is pushed along the normal, if it were free [kg]
+    stiff: Any  # (env, spot) how much of it is Euler's implicit step
+    grasp: Any  # (env, spot) mass that slip is taken from: of the lighter link, or that which moves [kg]
     centre: Any  # (env, row, geom) of something round [m], substep after substep
     axis: Any  # (env, row, geom) from there to an end of a capsule [m]
     press: Any  # (env, row, spot) force without its implicit part [N], substep after substep
@@ -59,6 +62,7 @@ class Touch:
     toward: Any  # (env, row, pair) normal, from the first geom to the second
     place_of: Any  # (env, row, pair) of the contact [m]
     bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
+    settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
     force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
     point: Any  # (env, row, spot) in the first substep [m]
     contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
@@ -106,7 +110,9 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     def rows(name: str, elements: int, width: int, **options: Any) -> Any:
         return fields.trajectory(name, elements, width, **options) if spots else None
 
-    slots = scene.substeps
+    slots = scene.evaluations
+    springs = ("contact_stiffness", "contact_damping", "restitution")
+    weights = ("mass", "inertia", "centre", "geom_position", "geom_size")
     return Touch(
         first=fields.integers(firsts),
         second=fields.integers(seconds),
@@ -126,6 +132,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         geom_size=number("geom_size", 3),
         geom_margin=number("geom_margin"),
         friction=number("friction"),
+        restitution=number("restitution"),
         stiffness=number("contact_stiffness"),
         damping=number("contact_damping"),
         slip_speed=number("slip_speed", elements=1),
@@ -138,10 +145,10 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         grip=derived(0, "friction"),
         margin=derived(0, "geom_margin"),
         pointed=fields.integers((shapes[firsts] == SHAPES.index("sphere")).astype(int) if count else firsts),
-        gain=derived(
-            2, "contact_stiffness", "contact_damping", "mass", "inertia", "centre", "geom_position", "geom_size"
-        ),
-        lightest=derived(0, "mass", "inertia", "centre", "geom_position", "geom_size"),
+        gain=derived(2, *springs, *weights),
+        heft=derived(0, *weights),
+        stiff=derived(0, *springs, *weights),
+        grasp=derived(0, *weights),
         centre=rows("contact_centre", slots * len(geoms), 3, recorded=False),
         axis=rows("contact_axis", slots * len(geoms), 3, recorded=False),
         press=rows("contact_press", slots * count, 3, recorded=False),
@@ -151,6 +158,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         toward=rows("pair_normal", slots * couples, 3, recorded=False),
         place_of=rows("pair_point", slots * couples, 3, recorded=False),
         bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
+        settled=rows("contact_settled", slots * count, 3, recorded=False) if scene.integrator == "rk4" else None,
         force=rows("contact_force", count, 3, accumulates=True, per_step=True),
         point=rows("contact_point", count, 3, per_step=True),
         contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,

@@ -9,8 +9,9 @@ import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated.compliance import TINY, press, push, yield_to, yielded
+from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
-from diffsim.physics.articulated.spatial import angular, linear
+from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
 
 __all__ = ["record", "stages"]
@@ -123,7 +124,7 @@ def nearer(t, centre, axis, half):
 def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
     """A point of a sphere or capsule, and a box: an end, or the point between that is nearest.
 
-    The point between fades out towards the ends, which are spots of their own.
+    The point between fades out within a radius of the ends, which are spots of their own.
     """
     part = element // touch.boxes
     pair = touch.rounds + element - part * touch.boxes
@@ -145,7 +146,8 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
         between = (1.0 - end * end) * (1.0 - ti.cast(touch.pointed[spot], touch.real))
         first = nearer(nearer(0.0, centre, axis, half), centre, axis, half)
         t = end + between * nearer(nearer(first, centre, axis, half), centre, axis, half)
-        strength = 1.0 - between * t * t * (2.0 - t * t)
+        inside = ti.min((1.0 - ti.abs(t)) * ti.sqrt(axis.dot(axis) + TINY) / touch.geom_size[env, a][0], 1.0)
+        strength = 1.0 - between * (1.0 - inside * inside * (3.0 - 2.0 * inside))
         place = centre + t * axis
         face = into(place, half)
         apart = place - face
@@ -235,26 +237,36 @@ def push_apart(
     carried = ti.Vector([0.0, 0.0, 0.0])
     if ti.static(touch.held):
         carried = carry_over(touch, env, row, element, speed, arm, normal)
-    push(
-        touch,
-        tree,
-        work,
-        env,
-        row,
-        store,
-        spot,
-        at,
-        arm,
-        normal,
-        overlap[0],
-        velocity,
-        carried,
-        overlap[1],
-        fixed,
-        other,
-        other_arm,
-        True,
-    )
+    if starts(tree, part) == 1:
+        push(
+            touch,
+            tree,
+            work,
+            env,
+            row,
+            store,
+            spot,
+            at,
+            arm,
+            normal,
+            overlap[0],
+            velocity,
+            carried,
+            overlap[1],
+            fixed,
+            other,
+            other_arm,
+            True,
+        )
+    if ti.static(tree.turns > 1):
+        if starts(tree, part) == 0:
+            first = first_of(tree, part)
+            total = touch.settled[env, row, first * touch.spots + spot]
+            begun = touch.place_of[env, row, first * touch.couples + pair]
+            mine = begun - motion.position[env, row, part * tree.frames + touch.root[b]]
+            its = begun - motion.position[env, row, part * tree.frames + touch.root[a]]
+            work.force[env, row, at] += -spatial(mine.cross(total), total)
+            work.force[env, row, other] += spatial(its.cross(total), total)
 
 
 @ti.func
@@ -271,7 +283,10 @@ def yield_apart(
     change = work.acceleration[env, row, part * tree.chains + touch.carrier[b]]
     normal = sign * touch.toward[env, row, element]
     total = yielded(touch, tree, env, row, store, touch.arm[env, row, store], normal, change)
-    touch.force[env, row, spot] += (sign / tree.substeps) * total
+    if starts(tree, part) == 1:
+        touch.force[env, row, spot] += (sign * tree.turns / tree.substeps) * total
+    if ti.static(tree.turns > 1):
+        touch.settled[env, row, store] = total
     if part == 0:
         touch.point[env, row, spot] = touch.place_of[env, row, element]
 

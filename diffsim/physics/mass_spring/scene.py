@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.numbers import constant, numbers_of, tunable
+from diffsim.physics.base import Scene
 from diffsim.physics.checks import ROUNDING, first, flag, unit_vector
 from diffsim.physics.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
 from diffsim.spec import Spec, array, number
@@ -54,7 +56,7 @@ def _friction(value: Any) -> float:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MassSpring(Spec):
+class MassSpring(Scene):
     """Points and springs in two or three dimensions; n points, s springs, dimension d.
 
     A spring pulls its ends together with ``stiffness * (length - target)`` newtons, where
@@ -81,61 +83,41 @@ class MassSpring(Spec):
         InputError: naming the element, what was given and what is allowed.
     """
 
-    kind: ClassVar[str] = "scene"
     derives: ClassVar[tuple[str, ...]] = MECHANICS
 
-    points: Any
+    points: Any = tunable("n", "d", name="initial_position")
     springs: Any = ()
-    stiffness: Any = 1.0e4
-    rest_length: Any = None
-    spring_damping: Any = 0.0
-    actuation: Any = 0.0
-    mass: Any = 1.0
-    damping: float = 0.0
-    gravity: Any = None
-    force: Any = None
-    initial_velocity: Any = None
+    stiffness: Any = tunable("s", default=1.0e4, least=0.0)
+    rest_length: Any = tunable("s", default=None, least=0.0)
+    spring_damping: Any = tunable("s", default=0.0, least=0.0)
+    actuation: Any = tunable("s", default=0.0)
+    mass: Any = tunable("n", default=1.0, above=0.0)
+    damping: float = tunable(default=0.0, least=0.0)
+    gravity: Any = tunable("d", default=None)
+    force: Any = tunable("n", "d", default=None)
+    initial_velocity: Any = tunable("n", "d", default=None)
     ground: Ground | None = None
     fixed: Any = ()
-    dt: float = 1.0e-3
+    dt: float = constant(1.0e-3, above=0.0)
 
     def __post_init__(self) -> None:
         """Check every number, once, before anything is simulated."""
         points = array("MassSpring.points", self.points, ("n", 2), ("n", 3))
         n, d = points.shape
         springs = _checked_springs(self.springs, n)
-        s = len(springs)
         distances = np.linalg.norm(points[springs[:, 0]] - points[springs[:, 1]], axis=1)
         if self.rest_length is None:
             _check_lengths(springs, distances)
         down = np.zeros(d)
         down[-1] = -9.81
-        per_spring, per_point = ((), (s,)), ((d,), (n, d))
-        self._set(
-            points=points,
-            springs=springs,
-            stiffness=array("MassSpring.stiffness", self.stiffness, *per_spring, least=0.0),
-            rest_length=array(
-                "MassSpring.rest_length",
-                distances if self.rest_length is None else self.rest_length,
-                *per_spring,
-                least=0.0,
-            ),
-            spring_damping=array("MassSpring.spring_damping", self.spring_damping, *per_spring, least=0.0),
-            actuation=array("MassSpring.actuation", self.actuation, *per_spring),
-            mass=array("MassSpring.mass", self.mass, (), (n,), above=0.0),
-            damping=number("MassSpring.damping", self.damping, least=0.0),
-            gravity=array("MassSpring.gravity", down if self.gravity is None else self.gravity, (d,)),
-            force=array("MassSpring.force", np.zeros(d) if self.force is None else self.force, *per_point),
-            initial_velocity=array(
-                "MassSpring.initial_velocity",
-                np.zeros(d) if self.initial_velocity is None else self.initial_velocity,
-                *per_point,
-            ),
-            ground=_checked_ground(self.ground, points),
-            fixed=_checked_fixed(self.fixed, n),
-            dt=number("MassSpring.dt", self.dt, above=0.0),
-        )
+        self._set(springs=springs)
+        usual = {"rest_length": distances, "gravity": down, "force": np.zeros(d), "initial_velocity": np.zeros(d)}
+        self._set(**{name: value for name, value in usual.items() if getattr(self, name) is None})
+        super().__post_init__()
+        self._set(ground=_checked_ground(self.ground, self.points), fixed=_checked_fixed(self.fixed, n))
+
+    def _given_lengths(self) -> dict[str, int]:
+        return {"s": len(self.springs)}
 
     @property
     def dimension(self) -> int:
@@ -158,18 +140,8 @@ class MassSpring(Spec):
 
     def numbers(self) -> dict[str, np.ndarray]:
         """Everything numeric that can be tuned, by its parameter's name without the leading ``scene.``."""
-        found = {
-            "initial_position": self.points,
-            "initial_velocity": self.initial_velocity,
-            "stiffness": self.stiffness,
-            "rest_length": self.rest_length,
-            "spring_damping": self.spring_damping,
-            "actuation": self.actuation,
-            "mass": self.mass,
-            "damping": np.array(self.damping),
-            "gravity": self.gravity,
-            "force": self.force,
-        }
+        known = numbers_of(self)
+        found = {"initial_position": known["initial_position"], "initial_velocity": known["initial_velocity"], **known}
         if self.ground is not None:
             found["ground_height"] = np.array(self.ground.height)
             found["restitution"] = np.array(self.ground.restitution)

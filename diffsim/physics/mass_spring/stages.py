@@ -30,42 +30,6 @@ VELOCITY_SCALE = 0.05
 
 
 @dataclass(frozen=True)
-class Points:
-    """The scene: fields (env, element) and constants."""
-
-    first: Any  # (spring,) point at one end
-    second: Any  # (spring,) point at the other end
-    muscles: Any  # (actuator,) spring that is driven
-    passive: Any  # (k,) springs that are not
-    mobile: Any  # (k,) points that move
-    fixed: Any  # (k,) points that do not
-    initial_position: Any  # (env, point) [m]
-    initial_velocity: Any  # (env, point) [m/s]
-    stiffness: Any  # (env, spring) [N/m]
-    rest_length: Any  # (env, spring) [m]
-    spring_damping: Any  # (env, spring) [N s/m]
-    actuation: Any  # (env, spring) relative change of the rest length at an actuation of 1
-    mass: Any  # (env, point) [kg]
-    damping: Any  # (env, 0) [1/s]
-    gravity: Any  # (env, 0) [m/s^2]
-    force: Any  # (env, point) external [N]
-    ground_height: Any  # (env, 0) [m]
-    friction: Any  # (env, 0) Coulomb's coefficient
-    restitution: Any  # (env, 0)
-    inverse_mass: Any  # (env, point) [1/kg]
-    keep: Any  # (env, 0) share of a velocity that is left after a step
-    dt: float  # [s]
-    share: float  # 1 / number of points
-    normal: tuple[float, ...]  # of the ground
-    grounded: bool  # whether there is a ground
-    sticky: bool  # whether its friction is infinite
-    bouncy: bool  # whether it has restitution
-    timed: bool  # whether impacts are taken when they happen, not at the start of their step
-    dashpots: bool  # whether springs have damping
-    pushed: bool  # whether there are external forces
-
-
-@dataclass(frozen=True)
 class Motion:
     """The trajectory: fields (env, row, element)."""
 
@@ -319,47 +283,31 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
     )
 
 
-def _points(scene: MassSpring, fields: Fields) -> Points:
-    n, s, d = len(scene.points), len(scene.springs), scene.dimension
-    ground, tuned = scene.ground, fields.tuned
-
-    def number(name: str, elements: int, width: int = 0) -> Any:
-        return fields.number(f"scene.{name}", elements, width)
-
-    mobile = np.setdiff1d(np.arange(n), scene.fixed)
-    passive = np.setdiff1d(np.arange(s), scene.actuators)
+def _points(scene: MassSpring, fields: Fields) -> Any:
+    """The scene: its numbers (env, element), as they are declared, and what follows from them."""
+    s, ground, tuned = len(scene.springs), scene.ground, fields.tuned
     sticky = ground is not None and not np.isfinite(ground.friction)
-    return Points(
-        first=fields.integers(scene.springs[:, 0]),
-        second=fields.integers(scene.springs[:, 1]),
-        muscles=fields.integers(scene.actuators),
-        passive=fields.integers(passive),
-        mobile=fields.integers(mobile),
-        fixed=fields.integers(scene.fixed),
-        initial_position=number("initial_position", n, d),
-        initial_velocity=number("initial_velocity", n, d),
-        stiffness=number("stiffness", s),
-        rest_length=number("rest_length", s),
-        spring_damping=number("spring_damping", s),
-        actuation=number("actuation", s),
-        mass=number("mass", n),
-        damping=number("damping", 1),
-        gravity=number("gravity", 1, d),
-        force=number("force", n, d),
-        ground_height=number("ground_height", 1) if ground else None,
-        friction=number("friction", 1) if ground and not sticky else None,
-        restitution=number("restitution", 1) if ground else None,
-        inverse_mass=fields.derived(n, of=["scene.mass"]),
-        keep=fields.derived(1, of=["scene.damping"]),
-        dt=scene.dt,
-        share=1.0 / n,
-        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * d,
+    return fields.record(
+        scene,
+        first=fields.integers(scene.springs[:, 0]),  # (spring,) point at one end
+        second=fields.integers(scene.springs[:, 1]),  # (spring,) point at the other end
+        muscles=fields.integers(scene.actuators),  # (actuator,) spring that is driven
+        passive=fields.integers(np.setdiff1d(np.arange(s), scene.actuators)),  # (k,) springs that are not
+        mobile=fields.integers(np.setdiff1d(np.arange(len(scene.points)), scene.fixed)),  # (k,) points that move
+        fixed=fields.integers(scene.fixed),  # (k,) points that do not
+        ground_height=fields.number("scene.ground_height", 1) if ground else None,  # (env, 0) [m]
+        friction=fields.number("scene.friction", 1) if ground and not sticky else None,  # (env, 0)
+        restitution=fields.number("scene.restitution", 1) if ground else None,  # (env, 0)
+        inverse_mass=fields.derived(len(scene.points), of=["scene.mass"]),  # (env, point) [1/kg]
+        keep=fields.derived(1, of=["scene.damping"]),  # (env, 0) share of a velocity that is left after a step
+        share=1.0 / len(scene.points),
+        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * scene.dimension,  # of the ground
         grounded=ground is not None,
-        sticky=sticky,
+        sticky=sticky,  # its friction is infinite
         bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),
-        timed=ground is None or ground.time_of_impact,
-        dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,
-        pushed=bool(np.any(scene.force)) or "scene.force" in tuned,
+        timed=ground is None or ground.time_of_impact,  # impacts are taken when they happen, not at their step's start
+        dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,  # springs have damping
+        pushed=bool(np.any(scene.force)) or "scene.force" in tuned,  # there are external forces
     )
 
 

@@ -149,7 +149,7 @@ def prepare_contact(
                 loose_a * out[2] * side[2] + loose_b * out[3] * side[3],
                 friction,
                 restitution,
-                ti.max(pushed(motion, env, row, a, speed_a), pushed(motion, env, row, b, speed_b)),
+                ti.max(pushed(motion, env, row, a, speed_a, out, 2), pushed(motion, env, row, b, speed_b, out, 3)),
             ]
         )
         place = motion.position[env, row, a] + seen[0] * ti.Vector([speed_a[0], speed_a[1]])
@@ -157,10 +157,19 @@ def prepare_contact(
 
 
 @ti.func
-def pushed(motion: ti.template(), env: ti.template(), row: ti.template(), place: ti.template(), speed: ti.template()):
-    """How much forces change the velocity of a body in this step [m/s]."""
+def pushed(
+    motion: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    place: ti.template(),
+    speed: ti.template(),
+    out: ti.template(),
+    lever: ti.template(),
+):
+    """How much forces change the speed of a body along the normal, where it touches, in this step [m/s]."""
     before = motion.velocity[env, row, place]
-    return contact.size(ti.Vector([speed[0] - before[0], speed[1] - before[1]]))
+    turns = speed[2] - motion.angular_velocity[env, row, place]
+    return ti.abs(out[0] * (speed[0] - before[0]) + out[1] * (speed[1] - before[1]) + out[lever] * turns)
 
 
 @ti.func

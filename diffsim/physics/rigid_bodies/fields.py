@@ -7,6 +7,7 @@ import numpy as np
 
 from diffsim.engine.fields import Fields
 from diffsim.physics.rigid_bodies.bodies import Disc
+from diffsim.physics.rigid_bodies.declared import Numbers
 from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Weld
 from diffsim.physics.rigid_bodies.records import Bodies, Courses, Joints, Motion, Springs, Touch
 from diffsim.physics.rigid_bodies.scene import RigidBodies
@@ -38,38 +39,6 @@ USUAL = 6
 """Points of contact for each body that there is room for beyond that: six discs of one size fit around one."""
 
 
-class _Numbers:
-    """Declares the fields of numbers that only some elements have: the others have 0."""
-
-    def __init__(self, scene: RigidBodies, fields: Fields):
-        self._scene, self._fields, self._known = scene, fields, scene.numbers()
-
-    def all(self, name: str, elements: int, width: int = 0) -> Any:
-        """Of a number that every element has, or that all share."""
-        return self._fields.number(f"scene.{name}", elements, width)
-
-    def some(self, name: str, elements: int, width: int = 0, *, members: Sequence[int] | None = None) -> Any:
-        """Of a number whose rows belong to these elements, by default to its members."""
-        rows = self._scene.members(name) if members is None else np.asarray(members, dtype=np.int64)
-        return self._spread(name, elements, width, np.arange(len(rows) * max(width, 1)), rows)
-
-    def shared(self, name: str, elements: int) -> Any:
-        """Of a number of the whole scene, for its members."""
-        return self._spread(name, elements, 0, 0, self._scene.members(name))
-
-    def end(self, name: str, elements: int, side: int) -> Any:
-        """Of an array of anchors, those of the first bodies or those of the second."""
-        index = np.arange(4 * elements).reshape(elements, 2, 2)[:, side]
-        return self._fields.number(f"scene.{name}", elements, 2, index) if elements else self._fields.zeros(1, 2)
-
-    def _spread(self, name: str, elements: int, width: int, entries: Any, rows: np.ndarray) -> Any:
-        if name not in self._known:
-            return self._fields.zeros(elements, width)
-        index = np.full((elements, width) if width else (elements,), -1)
-        index[rows] = np.reshape(entries, index[rows].shape) if np.ndim(entries) else entries
-        return self._fields.number(f"scene.{name}", elements, width, index)
-
-
 def bodies_of(scene: RigidBodies, fields: Fields) -> Bodies:
     """Bodies and obstacles of a scene."""
     n, m = len(scene.bodies), len(scene.obstacles)
@@ -81,7 +50,7 @@ def bodies_of(scene: RigidBodies, fields: Fields) -> Bodies:
     sides = np.concatenate([_sides(scene, shape, shape in given) for shape in range(shapes)])
     own = [scene.members(name) for name in ("obstacle_friction", "obstacle_restitution")]
     material = [3] * n + [int(k in own[0]) + 2 * int(k in own[1]) for k in range(n, shapes)]
-    number = _Numbers(scene, fields)
+    number = Numbers(scene, fields)
     mass = [f"scene.{name}" for name in ("density", "body_density", "mass")]
     size = [f"scene.{name}" for name in ("half_size", "half_length", "radius", "vertices")]
     friction = [f"scene.{name}" for name in ("friction", "body_friction", "obstacle_friction")]
@@ -180,7 +149,7 @@ def motion_of(scene: RigidBodies, fields: Fields, reads: frozenset[str]) -> Moti
 
 def springs_of(scene: RigidBodies, fields: Fields) -> Springs:
     """Its springs."""
-    s, world, number = len(scene.springs), len(scene.shapes), _Numbers(scene, fields)
+    s, world, number = len(scene.springs), len(scene.shapes), Numbers(scene, fields)
     every = range(s)
     driven_ones = scene.driven_springs
     return Springs(
@@ -215,7 +184,7 @@ def driven(scene: RigidBodies, kind: int) -> np.ndarray:
 
 def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
     """Its joints."""
-    j, world, number, passes = len(scene.joints), len(scene.shapes), _Numbers(scene, fields), scene.iterations
+    j, world, number, passes = len(scene.joints), len(scene.shapes), Numbers(scene, fields), scene.iterations
     pins, welds, sliders, ropes = (joints_of_kind(scene, kind) for kind in range(4))
     held = np.setdiff1d(np.arange(j), ropes)
     kinds = np.array([KINDS.index(type(joint)) for joint in scene.joints])

@@ -41,10 +41,10 @@ PUSH = 0.2
 several contacts of a body each push it (Box2D's value)."""
 
 PASSED_ON = 10.0
-"""A contact bounces if bodies approach each other faster at the start of a step than forces push them in it, or if what
-others pass on to it is faster by this factor. Forces pass through a pile as impulses do; if each contact in it bounced
-from that, it would not learn what it has to carry, and the pile would sink into itself. A pile ten bodies high is at
-rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
+"""A contact bounces if bodies approach each other faster at the start of a step than forces push them in it, along its
+normal, or if what others pass on to it is faster by this factor. Forces pass through a pile as impulses do; if each
+contact in it bounced from that, it would not learn what it has to carry, and the pile would sink into itself. A pile
+ten bodies high is at rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
 
 ROUNDED = 1.0e-5
 """Relative rounding of sums of impulses, in float32."""

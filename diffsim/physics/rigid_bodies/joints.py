@@ -17,7 +17,19 @@ from diffsim.physics.checks import ROUNDING, flag
 from diffsim.physics.rigid_bodies.bodies import Element, Shape, slack
 from diffsim.spec import array, number, whole
 
-__all__ = ["Connection", "Pin", "PlanarJoint", "Rope", "Slider", "Spring", "Weld", "in_world", "owners_of"]
+__all__ = [
+    "Connection",
+    "Pin",
+    "PlanarJoint",
+    "Rope",
+    "Slider",
+    "Spring",
+    "Weld",
+    "body_given",
+    "in_world",
+    "owners_of",
+    "pair_given",
+]
 
 _WORLD = Shape(np.zeros(2))
 
@@ -43,13 +55,7 @@ class Connection(Element):
             InputError: naming ``owner``, its attribute, what was given and what is allowed; and if it does not fit the
                 initial pose.
         """
-        n = len(bodies)
-        if self.first is None:
-            raise InputError(f"{owner}.first is None, but it must be a body; the world can only be second")
-        first = _body(f"{owner}.first", self.first, n)
-        second = None if self.second is None else _body(f"{owner}.second", self.second, n)
-        if first == second:
-            raise InputError(f"{owner} joins body {first} to itself, but it takes two bodies, or None for the world")
+        first, second = pair_given(owner, self.first, self.second, len(bodies))
         return replace(self, first=first, second=second)._placed(owner, bodies)
 
     def _placed(self, owner: str, bodies: Sequence[Shape]) -> Any:
@@ -69,7 +75,7 @@ class Connection(Element):
         return float(np.linalg.norm(end - start))
 
 
-def owners_of(links: Sequence[Connection], n: int) -> np.ndarray:
+def owners_of(links: Sequence[Any], n: int) -> np.ndarray:
     """(k, 2) whose anchors k links have, in a scene of n bodies: the number of a body, n for the world."""
     found = [(link.first, n if link.second is None else link.second) for link in links]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
@@ -91,7 +97,27 @@ def in_world(position: np.ndarray, angle: np.ndarray, owners: np.ndarray, points
     return position + np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
-def _body(owner: str, value: Any, n: int) -> int:
+def pair_given(owner: str, first: Any, second: Any, n: int) -> tuple[int, int | None]:
+    """Two bodies of n, or one and None for the world.
+
+    Raises:
+        InputError: naming ``owner``, what was given and what is allowed.
+    """
+    if first is None:
+        raise InputError(f"{owner}.first is None, but it must be a body; the world can only be second")
+    one = body_given(f"{owner}.first", first, n)
+    other = None if second is None else body_given(f"{owner}.second", second, n)
+    if one == other:
+        raise InputError(f"{owner} joins body {one} to itself, but it takes two bodies, or None for the world")
+    return one, other
+
+
+def body_given(owner: str, value: Any, n: int) -> int:
+    """The index of one of n bodies.
+
+    Raises:
+        InputError: naming ``owner``, what was given and what is allowed.
+    """
     index = whole(owner, value, least=None)
     if not 0 <= index < n:
         raise InputError(f"{owner} is {index}, but the scene has {n} bodies (0 to {n - 1})")

@@ -7,7 +7,7 @@ Vertices of all shapes stand in one list; face f of a shape goes from its vertex
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Bodies", "Courses", "Joints", "Motion", "Springs", "Touch"]
+__all__ = ["Bodies", "Courses", "Drives", "Joints", "Motion", "Pushes", "Springs", "Touch"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Touch:
     law: Any  # gap at the start of the step as it is seen from the impact [m], what forces add to the normal speed in
     # this step, normal speed at its start before forces [m/s], effective mass along the normal and along the tangent
     # [kg], speed along either for an impulse along the other [1/kg], friction, restitution, how much forces change the
-    # velocity of either body in this step, whichever is more [m/s]
+    # speed of either body along the normal in this step, whichever is more [m/s]
     point: Any  # where [m]
     impulse: Any  # (env, row, pass * contacts + contact) before each pass and after the last: normal and tangential
     # [N s], time of impact [s], normal and tangential of bounces [N s]
@@ -203,3 +203,38 @@ class Springs:
     actuation: Any  # (env, spring) relative change of the rest length at an actuation of 1
     muscles: Any  # (k,) springs that are driven
     passive: Any  # (k,) springs that are not
+
+
+@dataclass(frozen=True)
+class Drives:
+    """Torsion springs and thrusters."""
+
+    twist_first: Any  # (torsion spring,) place
+    twist_second: Any  # (torsion spring,) place
+    twist_stiffness: Any  # (env, torsion spring) [N m/rad]
+    rest_angle: Any  # (env, torsion spring) [rad]
+    twist_damping: Any  # (env, torsion spring) [N m s/rad]
+    twist_actuation: Any  # (env, torsion spring) change of the rest angle at an actuation of 1 [rad]
+    twist_actuator: Any  # (torsion spring,) its actuator, or -1
+    thrust_body: Any  # (thruster,)
+    thrust: Any  # (env, thruster) at an actuation of 1 [N]
+    thrust_point: Any  # (env, thruster) in the frame of the body [m]
+    thrust_angle: Any  # (env, thruster) [rad]
+    thrust_turns: Any  # (thruster,) 1 if its direction turns with the body
+    thrust_first: int  # the first actuator that is a thruster
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """One recorded push, and the samples of all."""
+
+    forces: Any  # (env, sample) of all pushes, one after the other [N]
+    point: Any  # (env, push) in the frame of the body [m]
+    index: int  # which push
+    body: int
+    first: int  # its first sample
+    samples: int
+    start: float  # time of the first [s]
+    every: float  # [s]
+    dt: float  # [s]
+    real: Any  # type of the fields

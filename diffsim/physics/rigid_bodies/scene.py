@@ -11,8 +11,10 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.physics.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
 from diffsim.physics.rigid_bodies.bodies import Body, Box, Capsule, Disc, HalfPlane, Polygon, Segment, Shape
+from diffsim.physics.rigid_bodies.drives import Push, Thruster, TorsionSpring
 from diffsim.physics.rigid_bodies.joints import Connection, Pin, Rope, Slider, Spring, Weld, in_world, owners_of
 from diffsim.physics.rigid_bodies.masses import mass_and_inertia
+from diffsim.physics.rigid_bodies.numbers import NUMBERS, OF_MASS, ROWS, Kept
 from diffsim.physics.rigid_bodies.overlap import check_apart
 from diffsim.spec import Spec, array, number, whole
 
@@ -33,19 +35,26 @@ class Elements(NamedTuple):
     obstacles: tuple[Shape, ...]
     joints: tuple[Connection, ...]
     springs: tuple[Spring, ...]
+    torsion_springs: tuple[TorsionSpring, ...]
+    thrusters: tuple[Thruster, ...]
+    pushes: tuple[Push, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RigidBodies(Spec):
     """Rigid bodies in the plane; n bodies, m obstacles, j joints, s springs.
 
-    Actuators are first the springs with an actuation, then the pins and sliders with a motor, each in their order.
+    Actuators are first the springs with an actuation, then the pins and sliders with a motor, the torsion springs with
+    an actuation and the thrusters, each in their order.
 
     Attributes:
         bodies: n of `Box`, `Disc`, `Capsule` and `Polygon`.
         obstacles: m of `HalfPlane`, `Segment` and the above; they do not move.
         joints: j of `Pin`, `Weld`, `Slider` and `Rope`.
         springs: s of `Spring`.
+        torsion_springs: any number of `TorsionSpring`.
+        thrusters: any number of `Thruster`.
+        pushes: any number of `Push`.
         gravity: (2,) [m/s^2].
         damping: velocities and angular velocities decay as exp(-damping * t) [1/s].
         friction: Coulomb's coefficient of bodies without one of their own. At a contact of two their geometric mean
@@ -77,6 +86,9 @@ class RigidBodies(Spec):
     dt: float = 1.0e-3
     iterations: int = 8
     contacts: int | None = None
+    torsion_springs: Any = ()
+    thrusters: Any = ()
+    pushes: Any = ()
 
     def __post_init__(self) -> None:
         """Check every element, find what is left to the initial pose, and whether that pose is possible."""
@@ -86,6 +98,9 @@ class RigidBodies(Spec):
             obstacles=_checked_obstacles(self.obstacles),
             joints=_checked_links("joints", self.joints, _JOINTS, bodies),
             springs=_checked_links("springs", self.springs, (Spring,), bodies),
+            torsion_springs=_checked_links("torsion_springs", self.torsion_springs, (TorsionSpring,), bodies),
+            thrusters=_checked_links("thrusters", self.thrusters, (Thruster,), bodies),
+            pushes=_checked_links("pushes", self.pushes, (Push,), bodies),
             gravity=array("RigidBodies.gravity", self.gravity, (2,)),
             damping=number("RigidBodies.damping", self.damping, least=0.0),
             friction=number("RigidBodies.friction", self.friction, least=0.0),
@@ -150,9 +165,15 @@ class RigidBodies(Spec):
         return self.members("motor")
 
     @property
+    def driven_torsion_springs(self) -> np.ndarray:
+        """(k,) the torsion springs that a controller drives: those whose actuation is not zero."""
+        return np.flatnonzero([spring.actuation != 0.0 for spring in self.torsion_springs])
+
+    @property
     def actuators(self) -> np.ndarray:
-        """(k,) 0 to k - 1: `driven_springs`, then `driven_joints`."""
-        return np.arange(len(self.driven_springs) + len(self.driven_joints))
+        """(k,) 0 to k - 1: `driven_springs`, `driven_joints`, `driven_torsion_springs`, then all thrusters."""
+        driven = len(self.driven_springs) + len(self.driven_joints) + len(self.driven_torsion_springs)
+        return np.arange(driven + len(self.thrusters))
 
     @property
     def observations(self) -> int:
@@ -165,11 +186,11 @@ class RigidBodies(Spec):
         What only some elements have, or are given, has a row for each of these; `members` says which they are.
         """
         found = {}
-        for name, kept in _NUMBERS.items():
+        for name, kept in NUMBERS.items():
             if kept.of == "scene":
                 found[name] = np.array(getattr(self, kept.attribute))
             elif rows := [getattr(element, kept.attribute) for element in self._holders(kept).values()]:
-                found[name] = np.concatenate(rows) if name == "vertices" else np.array(rows)
+                found[name] = np.concatenate(rows) if name in ROWS else np.array(rows)
         if not self.members("density").size:
             del found["density"]
         return found
@@ -183,28 +204,26 @@ class RigidBodies(Spec):
         Raises:
             InputError: if no scene has a number of that name.
         """
-        if name not in _NUMBERS:
-            raise InputError(f"no scene of rigid bodies has a number {name!r}; known are {', '.join(_NUMBERS)}")
-        kept = _NUMBERS[name]
+        if name not in NUMBERS:
+            raise InputError(f"no scene of rigid bodies has a number {name!r}; known are {', '.join(NUMBERS)}")
+        kept = NUMBERS[name]
         if kept.of == "scene":
             own = ("density", "mass") if name == "density" else (name,)
             found = [k for k, body in enumerate(self.bodies) if all(getattr(body, a, None) is None for a in own)]
-        elif name == "vertices":
-            found = [k for k, shape in self._holders(kept).items() for _ in shape.vertices]
+        elif name in ROWS:
+            found = [k for k, element in self._holders(kept).items() for _ in getattr(element, kept.attribute)]
         else:
             found = list(self._holders(kept))
         return np.array(found, dtype=np.int64)
 
-    def _holders(self, kept: _Kept) -> dict[int, Any]:
+    def _holders(self, kept: Kept) -> dict[int, Any]:
         """The elements that have a number, by their index."""
         n = len(self.bodies)
         elements = {
             "bodies": enumerate(self.bodies),
             "obstacles": enumerate(self.obstacles, start=n),
             "shapes": enumerate(self.shapes),
-            "joints": enumerate(self.joints),
-            "springs": enumerate(self.springs),
-        }[kept.of]
+        }.get(kept.of, enumerate(getattr(self, kept.of, ())))
         found = {k: element for k, element in elements if getattr(element, kept.attribute, None) is not None}
         if kept.positive:
             return {k: element for k, element in found.items() if getattr(element, kept.attribute) > 0.0}
@@ -220,33 +239,35 @@ class RigidBodies(Spec):
         for name, value in numbers.items():
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
-            above = 0.0 if _NUMBERS[name].positive else None
+            above = 0.0 if NUMBERS[name].positive else None
             given[name] = array(f"RigidBodies.{name}", value, known[name].shape, above=above)
         own: dict[str, Any] = {
-            _NUMBERS[name].attribute: value for name, value in given.items() if _NUMBERS[name].of == "scene"
+            NUMBERS[name].attribute: value for name, value in given.items() if NUMBERS[name].of == "scene"
         }
         return replace(self, **self.elements(given)._asdict(), **own)
 
     def elements(self, numbers: dict[str, np.ndarray]) -> Elements:
-        """Bodies, obstacles, joints and springs with other numbers, named as in `numbers` and of its shapes.
+        """Bodies, obstacles and all else with other numbers, named as in `numbers` and of its shapes.
 
         They are what a rollout with these numbers is about. Unlike in `with_numbers` nothing is checked: a scene would
         refuse a pin, say, whose anchors have moved apart.
         """
-        new: dict[str, Any] = {"shapes": [*self.shapes], "joints": [*self.joints], "springs": [*self.springs]}
+        names = Elements._fields[2:]
+        new: dict[str, Any] = {"shapes": [*self.shapes], **{name: [*getattr(self, name)] for name in names}}
         for name, value in numbers.items():
-            kept = _NUMBERS[name]
+            kept = NUMBERS[name]
             if kept.of == "scene":
                 continue
             holders = self._holders(kept)
             rows: Sequence[np.ndarray] = value  # type: ignore[assignment]
-            if name == "vertices":
-                rows = np.split(value, np.cumsum([len(shape.vertices) for shape in holders.values()])[:-1])
+            if name in ROWS:
+                lengths = [len(getattr(element, kept.attribute)) for element in holders.values()]
+                rows = np.split(value, np.cumsum(lengths)[:-1])
             elements = new[kept.of if kept.of in new else "shapes"]
             for k, row in zip(holders, rows, strict=True):
                 elements[k] = replace(elements[k], **{kept.attribute: row})
         shapes, n = new["shapes"], len(self.bodies)
-        return Elements(*map(tuple, (shapes[:n], shapes[n:], new["joints"], new["springs"])))
+        return Elements(*map(tuple, (shapes[:n], shapes[n:], *(new[name] for name in names))))
 
     def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Energy and momentum in each row of a rollout: see `diffsim.physics.mechanics.mechanics`.
@@ -268,7 +289,9 @@ class RigidBodies(Spec):
 
             stiffness, rest, change = (numbers[name] for name in ("stiffness", "rest_length", "actuation"))
             stored += spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.driven_springs)
-        mass, inertia = self._masses({name: numbers[name] for name in _OF_MASS if name in numbers})
+        if self.torsion_springs:
+            stored += self._torsion_energy(numbers, angle, actuation_of(arrays))
+        mass, inertia = self._masses({name: numbers[name] for name in OF_MASS if name in numbers})
         return mechanics(
             mass,
             position,
@@ -279,6 +302,17 @@ class RigidBodies(Spec):
             angular_velocity=arrays["angular_velocity"],
         )
 
+    def _torsion_energy(self, numbers: dict[str, np.ndarray], angle: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """(E, rows) energy of the torsion springs, as in `spring_energy`."""
+        pairs, driven = owners_of(self.torsion_springs, len(self.bodies)), self.driven_torsion_springs
+        with_world = np.concatenate([angle, np.zeros_like(angle[..., :1])], axis=-1)
+        off = with_world[..., pairs[:, 1]] - with_world[..., pairs[:, 0]] - numbers["rest_angle"][:, None]
+        first = len(self.driven_springs) + len(self.driven_joints)
+        steps = np.minimum(np.arange(off.shape[1]), asked.shape[1] - 1)
+        change = numbers["torsion_actuation"][:, None, driven]
+        off[..., driven] -= change * asked[:, steps, first : first + len(driven)]
+        return np.asarray(0.5 * (numbers["torsion_stiffness"][:, None] * off**2).sum(axis=2))
+
     def _masses(self, numbers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """(E, n) masses [kg] and moments of inertia [kg m^2] with these numbers, each with a leading axis."""
         found = []
@@ -287,56 +321,6 @@ class RigidBodies(Spec):
             found.append(mass_and_inertia(self.elements(own).bodies, float(own.get("density", self.density))))
         mass, inertia = np.stack(found, axis=1)
         return mass, inertia
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Where a number is kept: in an attribute of the scene, or of those of its elements that have it."""
-
-    of: str  # "scene", "bodies", "obstacles", "shapes" (both), "joints" or "springs"
-    attribute: str
-    positive: bool = False  # whether elements where it is 0 count as being without
-
-
-_NUMBERS = {
-    "initial_position": _Kept("bodies", "position"),
-    "initial_angle": _Kept("bodies", "angle"),
-    "initial_velocity": _Kept("bodies", "velocity"),
-    "initial_angular_velocity": _Kept("bodies", "angular_velocity"),
-    "density": _Kept("scene", "density"),
-    "body_density": _Kept("bodies", "density"),
-    "mass": _Kept("bodies", "mass"),
-    "inertia": _Kept("bodies", "inertia"),
-    "half_size": _Kept("shapes", "half_size"),
-    "half_length": _Kept("shapes", "half_length"),
-    "radius": _Kept("shapes", "radius"),
-    "vertices": _Kept("shapes", "vertices"),
-    "friction": _Kept("scene", "friction"),
-    "body_friction": _Kept("bodies", "friction"),
-    "restitution": _Kept("scene", "restitution"),
-    "body_restitution": _Kept("bodies", "restitution"),
-    "obstacle_position": _Kept("obstacles", "position"),
-    "obstacle_angle": _Kept("obstacles", "angle"),
-    "obstacle_friction": _Kept("obstacles", "friction"),
-    "obstacle_restitution": _Kept("obstacles", "restitution"),
-    "gravity": _Kept("scene", "gravity"),
-    "damping": _Kept("scene", "damping"),
-    "joint_anchor": _Kept("joints", "anchors"),
-    "joint_angle": _Kept("joints", "angle"),
-    "slider_axis": _Kept("joints", "axis_angle"),
-    "rope_length": _Kept("joints", "length"),
-    "motor": _Kept("joints", "motor", positive=True),
-    "joint_damping": _Kept("joints", "damping", positive=True),
-    "spring_anchor": _Kept("springs", "anchors"),
-    "stiffness": _Kept("springs", "stiffness"),
-    "rest_length": _Kept("springs", "rest_length"),
-    "spring_damping": _Kept("springs", "damping"),
-    "actuation": _Kept("springs", "actuation"),
-}
-"""By name, in the order of `RigidBodies.numbers`."""
-
-_OF_MASS = ("density", "body_density", "mass", "inertia", "half_size", "half_length", "radius", "vertices")
-"""The numbers that masses and moments of inertia follow from."""
 
 
 def _kind(shape: Shape) -> int:

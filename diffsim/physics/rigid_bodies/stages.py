@@ -16,10 +16,11 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.rigid_bodies import impulses, joint_impulses
+from diffsim.physics.rigid_bodies import drive_forces, impulses, joint_impulses
 from diffsim.physics.rigid_bodies import joint_forces as links
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
+from diffsim.physics.rigid_bodies.drive_fields import drives_of, pushes_of
 from diffsim.physics.rigid_bodies.fields import (
     PIN,
     SLIDER,
@@ -283,6 +284,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     n, m, passes = len(scene.bodies), len(scene.obstacles), scene.iterations
     bodies, motion = bodies_of(scene, fields), motion_of(scene, fields, reads)
     springs, joints = springs_of(scene, fields), joints_of(scene, fields)
+    drives, pushes = drives_of(scene, fields), pushes_of(scene, fields)
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
@@ -317,6 +319,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
             Stage(links.muscle_state, (springs, motion), muscles),
             Stage(links.pin_state, (joints, motion), turning),
             Stage(links.slider_state, (joints, motion), sliding),
+            Stage(drive_forces.torsion_state, (drives, motion), len(scene.torsion_springs)),
+            Stage(drive_forces.thruster_state, (drives, motion), len(scene.thrusters)),
         ]
     solver = (bodies, courses, joints)
     step: list[Stage | Passes] = [
@@ -325,6 +329,9 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(links.spring_force, (springs, motion), passive),
         Stage(links.pin_torque, (joints, motion), turning),
         Stage(links.slider_force, (joints, motion), sliding),
+        Stage(drive_forces.torsion_torque, (drives, motion), len(scene.torsion_springs)),
+        Stage(drive_forces.thruster_force, (drives, motion), len(scene.thrusters)),
+        *(Stage(drive_forces.push_force, (push, motion), 1) for push in pushes),
         Stage(predict, (bodies, motion, courses), n),
         Stage(hold, (bodies, motion, courses), m + 1),
         Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),

@@ -1,5 +1,7 @@
 // Triangles, segments and points: in space the far ones first, and paler; see diffsim/viewing/painting/points.py.
 
+const MANY = 400; // of more points each colour is painted at once, and haze has fewer shades
+
 function paintNets(canvas, view, still, poses, hides) {
   const widths = new Map(); // of segments between the points of a channel
   for (const { element } of poses.segments || []) {
@@ -18,7 +20,10 @@ function paintNets(canvas, view, still, poses, hides) {
     else if (kind === "segments") group.found = segmentsOf(canvas, view, pose, at, widths.get(element.places));
     else group.found = pointsOf(canvas, view, pose, at, widths.get(element.places));
     group.found = group.found.filter((stroke) => stroke.colour && fine(...stroke.ends));
-    if (view.flat) putStrokes(canvas, group.found);
+    if (!view.flat) continue;
+    const many = kind === "points" && group.found.length > MANY;
+    if (many) group.found.sort((a, b) => (a.colour < b.colour ? -1 : a.colour > b.colour ? 1 : 0));
+    putStrokes(canvas, group.found);
   }
   if (view.flat) return;
   const seen = strokes.flatMap((group) => group.found).filter((stroke) => !(hides && stroke.ends.every((p) => hides(p))));
@@ -85,6 +90,10 @@ function putStrokes(canvas, strokes) {
     for (; k < strokes.length && strokes[k].ends.length === 1 && strokes[k].colour === colour; k++) {
       const [x, y] = strokes[k].ends[0];
       const r = Math.max(0.5 * strokes[k].width, 0);
+      if (r < 1.6) {
+        context.rect(x - 0.89 * r, y - 0.89 * r, 1.78 * r, 1.78 * r); // too small to tell, and of the same area
+        continue;
+      }
       context.moveTo(x + r, y);
       context.arc(x, y, r, 0, 2 * Math.PI);
     }
@@ -100,10 +109,19 @@ function byDepth(strokes) {
   if (!strokes.length) return;
   const high = strokes[strokes.length - 1].near;
   const span = high - strokes[0].near || 1;
+  const flesh = named("flesh");
+  const known = new Map();
   for (const stroke of strokes) {
     const haze = 0.62 * Math.min(Math.max((high - stroke.near) / span, 0), 1);
-    stroke.colour = mix(stroke.colour, named("flesh"), haze);
     stroke.width *= 1 - 0.35 * haze;
+    if (strokes.length <= MANY) {
+      stroke.colour = mix(stroke.colour, flesh, haze);
+      continue;
+    }
+    const shade = Math.round(40 * haze);
+    const key = `${stroke.colour}${shade}`;
+    if (!known.has(key)) known.set(key, mix(stroke.colour, flesh, shade / 40));
+    stroke.colour = known.get(key);
   }
 }
 

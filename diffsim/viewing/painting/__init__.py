@@ -5,7 +5,7 @@ from __future__ import annotations
 from diffsim.rollout import Rollout
 from diffsim.viewing.camera import Camera
 from diffsim.viewing.canvas import Canvas
-from diffsim.viewing.legend import paint_scale, scales_of
+from diffsim.viewing.legend import paint_scales, scales_of
 from diffsim.viewing.look import Areas, Arrows, Bodies, Field, Fixed, Joints
 from diffsim.viewing.painting.actuation import Actuation
 from diffsim.viewing.painting.arrows import paint_arrows
@@ -17,7 +17,6 @@ from diffsim.viewing.painting.solid_bodies import SolidBodies, paint_planes
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.sight import Sight
 from diffsim.viewing.solids import Layers
-from diffsim.viewing.style import STYLE
 
 __all__ = ["Painter"]
 
@@ -84,7 +83,4 @@ class Painter:
 
     def paint_legend(self, canvas: Canvas, corner: tuple[float, float]) -> None:
         """Say what the colours mean, up and left of a corner [pixels]; small, or nothing at all."""
-        x, y = corner
-        for scale in self._scales:
-            paint_scale(canvas, (x, y), scale)
-            y += 1.7 * STYLE.small_size * canvas.unit
+        paint_scales(canvas, corner, self._scales)

@@ -38,12 +38,16 @@ class FlatBodies:
             np.array([getattr(part, name) for part in bodies.parts]).reshape(-1, 4) for name in ("fill", "edge")
         )
         self._outlines = Outlines(counts)
+        self._known: tuple[int, np.ndarray] | None = None
         planes = [plane for plane in (look.ground, *look.walls) if plane is not None]
         self._shady = [(plane, [each for each in planes if each is not plane]) for plane in planes if plane.shadows]
 
     def _corners(self, row: int) -> np.ndarray:
-        places, turns = row_of(self._bodies.places, row), row_of(self._bodies.turns, row)
-        return in_world(places, turns, self._owners, self._local)
+        """(v, 2) of all parts at a row [m]; kept, as shadows ask for them, too."""
+        if self._known is None or self._known[0] != row:
+            places, turns = row_of(self._bodies.places, row), row_of(self._bodies.turns, row)
+            self._known = row, in_world(places, turns, self._owners, self._local)
+        return self._known[1]
 
     def paint_shadows(self, canvas: Canvas, camera: Camera, row: int) -> None:
         """Below those near the ground; where others are in the way there are none."""

@@ -63,16 +63,17 @@ class Twins:
         model: the one in MuJoCo.
     """
 
-    def __init__(self, name, tune=()):
+    def __init__(self, name, tune=(), integrator="euler"):
         import mujoco
 
         self.mujoco = mujoco
         if name == "medley":
-            self.scene = ds.load_mjcf(MEDLEY, contacts=False)
+            self.scene = ds.load_mjcf(MEDLEY, contacts=False, integrator=integrator)
             self.model = gym.without_contacts(mujoco.MjModel.from_xml_string(MEDLEY))
         else:
-            self.scene = gym.load(name, contacts=False, limits=False)
+            self.scene = gym.load(name, contacts=False, limits=False, integrator=integrator)
             self.model = gym.without_contacts(gym.peer(name))
+        self.model.opt.integrator = {"euler": 0, "rk4": 1, "implicitfast": 3}[integrator]
         problem = ds.Problem(
             self.scene, ds.OpenLoop(), steps=STEPS, tune=("scene.initial_*", "controller.values", *tune)
         )

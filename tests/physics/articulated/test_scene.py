@@ -292,7 +292,7 @@ def test_what_there_is_not_has_no_numbers():
     bare, names = scene(), set(ROBOT.numbers())
     limits, drives = {"joint_limits", "limit_stiffness", "limit_damping"}, {"gear", "gain", "bias", "control_range"}
     touch = {"friction", "contact_stiffness", "contact_damping", "slip_speed", "touch_depth", "geom_size"}
-    touch |= {"geom_position", "geom_orientation", "geom_margin"}
+    touch |= {"geom_position", "geom_orientation", "geom_margin", "restitution"}
     rest = {"force_range", "site_position"}
     assert names - set(bare.numbers()) == limits | drives | touch | rest
     assert names - set(replace(ROBOT, limits=False).numbers()) == limits

@@ -1,0 +1,83 @@
+"""One case of `test_ready`, in a process of its own: ``python ready.py CASE``, with a copy of diffsim first on the
+path. It prints a line of JSON; it uses nothing that the old copy does not have.
+"""
+
+import time
+
+CPU, WALL = time.process_time(), time.perf_counter()
+
+import importlib.util  # noqa: E402 (the clock runs before anything is imported)
+import json  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import diffsim as ds  # noqa: E402
+
+CASES = Path(__file__).with_name("cases")
+TREE = Path(ds.__file__).parents[1]
+
+
+def scene_script(name):
+    """The problem of scenes/``name``.py of this copy."""
+    spec = importlib.util.spec_from_file_location(name, TREE / "scenes" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.problem()
+
+
+def quadruped(hidden=32):
+    scene = ds.load_mjcf(CASES / "quadruped.xml")
+    return ds.Problem(scene, ds.MLP(hidden=hidden), ds.Travel(), steps=200, tune=("controller.*",))
+
+
+def first_gradient(problem, **settings):
+    """CPU and wall seconds from the problem to the first gradient."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    simulation = ds.Simulation(problem, **settings)
+    simulation.value_and_grad(simulation.params(0), finite=False)
+    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+
+
+def seconds(problem, others=(), **settings):
+    """Of the first problem, from before the imports, and of each that follows in the same process."""
+    first_gradient(problem, **settings)
+    found = {"cpu": time.process_time() - CPU, "wall": time.perf_counter() - WALL}
+    return {**found, "others": {name: first_gradient(*other) for name, *other in others}}
+
+
+def changed(problem, **changes):
+    """The same problem with another controller, objective or other settings."""
+    parts = {"controller": problem.controller, "objective": problem.objective, "steps": problem.steps}
+    tune = ("controller.*",) if "controller" in changes else problem.tune
+    parts.update(changes)
+    return ds.Problem(problem.scene, parts["controller"], parts["objective"], steps=parts["steps"], tune=tune)
+
+
+def run(case):
+    if case == "quadruped":
+        made = quadruped()
+        return seconds(made, [("hidden 32 to 48", quadruped(48))], adjoint=ds.Truncated(25))
+    if case == "arm":  # two hinges from a URDF, identified from a log
+        import numpy as np
+
+        scene = ds.load_urdf(CASES / "arm.urdf", gravity=(0.0, 0.0, -9.81))
+        log = np.loadtxt(CASES / "angles.csv", delimiter=",", skiprows=1)
+        joints = len(scene.actuators) or log.shape[1] - 1
+        goal = ds.TrackJoints(log[:, -joints:], steps=np.arange(len(log)))
+        problem = ds.Problem(scene, None, goal, steps=len(log) - 1, tune=("scene.damping",))
+        with ds.Simulation(problem) as simulation:
+            ds.tune(simulation, optimizer=ds.Adam(0.01), iterations=100, progress=False)
+        return {"cpu": time.process_time() - CPU, "wall": time.perf_counter() - WALL, "others": {}}
+    problem = scene_script(case)
+    others = []
+    if case == "mass_spring_walker":
+        lighter = 0.5 * problem.objective
+        others = [("half the objective's weight", changed(problem, objective=lighter))]
+    if case == "half_cheetah":
+        wider = ds.MLP(hidden=48, sines=6, frequency=12.0)
+        others = [("hidden 32 to 48", changed(problem, controller=wider)), ("200 steps", changed(problem, steps=200))]
+    return seconds(problem, others)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(sys.argv[1])))

@@ -1,0 +1,97 @@
+"""What a notebook has is enough: a result, a loaded run or a folder; and what reports look like in it."""
+
+from __future__ import annotations
+
+import pytest
+
+import diffsim as ds
+from diffsim.gradients.report import GradientReport, ParameterCheck
+from diffsim.notebook import table_html
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A result with a folder, which holds trajectories."""
+    body = ds.grid((1, 1), spacing=0.1, origin=(0.0, 0.2))
+    scene = ds.MassSpring(body.points, body.springs, stiffness=100.0, initial_velocity=(1.0, 0.0), dt=0.01)
+    problem = ds.Problem(scene, None, ds.ReachTarget((1.0, 0.0)), steps=5, tune=("scene.initial_velocity",))
+    folder = tmp_path_factory.mktemp("runs") / "throw"
+    with ds.Simulation(problem) as sim:
+        result = ds.tune(sim, iterations=5, progress=False, run=ds.Run(folder))
+        ds.save_rollouts(folder, [(i, sim.rollout(params)) for i, params in result.snapshots])
+        health, check = ds.gradient_health(sim), ds.check_gradients(sim, raises=False)
+    return result, folder, health, check
+
+
+def png(data):
+    return data[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_losses_are_drawn_of_whatever_a_notebook_has(made, tmp_path):
+    result, folder, *_ = made
+    before = sorted(path.name for path in folder.iterdir())
+    pictures = [ds.plot_loss(given) for given in (result, ds.load_run(folder), folder, str(folder), result.history)]
+    assert all(png(picture._repr_png_()) for picture in pictures)
+    assert len({picture._repr_png_() for picture in pictures}) == 1
+    assert sorted(path.name for path in folder.iterdir()) == before
+    saved = pictures[0].save(tmp_path / "new" / "loss.png")
+    assert saved.read_bytes() == ds.plot_loss(folder, tmp_path / "loss.png").read_bytes()
+
+
+def test_reports_are_written_of_whatever_a_notebook_has(made, tmp_path):
+    result, folder, *_ = made
+    report = folder / "report.html"
+    for arguments in ((folder,), (str(folder),), (ds.load_run(folder),), (result,), (tmp_path / "there.html", result)):
+        report.unlink(missing_ok=True)
+        path = ds.write_report(*arguments)
+        assert path == (arguments[0] if len(arguments) > 1 else report)
+        page = path.read_text(encoding="utf-8")
+        assert "scene.initial_velocity" in page
+        assert f"{result.best_loss:.4g}".replace("-", "−") in page
+    assert "all 5 iterations are done" in page
+
+
+def test_a_report_says_what_became_of_each_number(made, tmp_path):
+    _, folder, *_ = made
+    page = ds.write_report(tmp_path / "report.html", folder).read_text(encoding="utf-8")
+    assert "<h2>Tuned</h2>" in page
+    assert "moved by" in page
+
+
+def test_a_report_of_nothing_is_refused(made, tmp_path):
+    result, *_ = made
+    with pytest.raises(ds.InputError, match=r"report.html'\) is given no run and no history"):
+        ds.write_report(tmp_path / "report.html")
+    alone = ds.Result(**{**vars(result), "folder": None})
+    with pytest.raises(ds.InputError, match=r"no folder of a run; give a path"):
+        ds.write_report(alone)
+    assert ds.write_report(tmp_path / "alone.html", alone).exists()
+
+
+def test_reports_of_gradients_are_tables(made):
+    _, _, health, check = made
+    page = health._repr_html_()
+    assert "<th>precision</th><th>env</th>" in page
+    assert "<tr><th>healthy</th><td>nothing was found</td></tr>" in page
+    page = check._repr_html_()
+    assert "<th>parameter</th>" in page
+    assert "<td>agrees</td>" in page
+    row = ParameterCheck("a<b", None, 0, 1.0, 2.0, 1e-9, 1e-3, "disagrees", note="of <i>")
+    page = GradientReport((row,), 1e-6)._repr_html_()
+    assert "<td>DISAGREES</td>" in page
+    assert "<th>a&lt;b</th>" in page
+    assert "<p>a&lt;b: of &lt;i&gt;</p>" in page
+
+
+def test_a_result_shows_what_became_of_each_number(made):
+    result, *_ = made
+    assert "moved by" in result._repr_html_()
+
+
+def test_a_table_escapes_everything():
+    page = table_html(("<a>",), [("<b>",)], caption="<c>", after="<d>\n\n<e>")
+    assert page == (
+        "<div><p><b>&lt;c&gt;</b></p><table><thead><tr><th>&lt;a&gt;</th></tr></thead><tr><th>&lt;b&gt;</th></tr></table>"
+        "<p>&lt;d&gt;</p><p>&lt;e&gt;</p></div>"
+    )
+    assert "table" not in table_html((), [])
