@@ -377,7 +377,7 @@ class Simulation:
 
     def __del__(self) -> None:
         """Close it with its last reference, unless Python itself is ending."""
-        if not sys.is_finalizing():
+        if sys is not None and not sys.is_finalizing():  # modules are taken apart as Python ends
             self.close()
 
     def __repr__(self) -> str:

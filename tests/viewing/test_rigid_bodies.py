@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment
+from diffsim.physics.rigid_bodies.drives import Push, Thruster, TorsionSpring
 from diffsim.physics.rigid_bodies.joints import Pin, Rope, Slider, Spring, Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
@@ -13,7 +14,7 @@ from diffsim.viewing.camera import Viewport
 from diffsim.viewing.canvas import Canvas, Outlines
 from diffsim.viewing.colours import MUSCLE
 from diffsim.viewing.frames import Panel
-from diffsim.viewing.look import Joints
+from diffsim.viewing.look import Arrows, Joints
 from diffsim.viewing.painting.actuation import Actuation
 from diffsim.viewing.painting.joints import FlatJoints
 from diffsim.viewing.parts import Part, outline
@@ -456,3 +457,33 @@ def test_outlines_are_painted_in_their_order():
     assert picture[63 - 30, 30].tolist() == [0, 0, 255]
     canvas.outlines(Outlines([]), np.zeros((0, 4)), np.zeros((0, 4)), 1.0)
     np.testing.assert_array_equal(canvas.picture(), picture)
+
+
+# Drives
+
+
+def test_thrusters_and_pushes_are_arrows_where_they_act():
+    scene = RigidBodies(
+        [Box((0.0, 1.0), (0.4, 0.1)), Disc((1.0, 1.0), 0.2)],
+        thrusters=[
+            Thruster(0, thrust=2.0, point=(0.3, 0.0), angle=0.5 * np.pi),
+            Thruster(0, thrust=2.0, angle=0.0, turns=False),
+        ],
+        pushes=[Push(1, [[0.0, 0.0], [0.0, 4.0]], every=0.02, start=0.01, point=(0.1, 0.0))],
+        torsion_springs=[TorsionSpring(0, None, stiffness=1.0, actuation=0.3)],
+        dt=0.01,
+    )
+    # The torsion spring is the first actuator, then the thrusters. The box stands upright.
+    asked = np.tile([0.7, 0.5, -1.0], (4, 1))
+    made = rollout(scene, angle=np.tile([0.5 * np.pi, 0.0], (5, 1)), actuation=asked)
+    (arrows,) = look_of(made).of(Arrows)
+    np.testing.assert_allclose(arrows.tails[0], [[0.0, 1.3], [0.0, 1.0], [1.1, 1.0]], atol=1e-12)
+    sizes = np.linalg.norm(arrows.ways, axis=2)
+    unit = arrows.ways / sizes[..., None]
+    np.testing.assert_allclose(unit[:, 0], np.tile([-1.0, 0.0], (4, 1)), atol=1e-12)  # turned with the box
+    np.testing.assert_allclose(unit[:, 1], np.tile([-1.0, 0.0], (4, 1)), atol=1e-12)  # asked for backwards
+    np.testing.assert_allclose(sizes[:, 1], 2.0 * sizes[:, 0])
+    # Samples are 0.01 and 0.03 s after the start: nothing, nothing, half of it, all of it.
+    assert np.isnan(sizes[:2, 2]).all()
+    np.testing.assert_allclose(sizes[2, 2], sizes[2, 1])
+    np.testing.assert_allclose(unit[2:, 2], np.tile([0.0, 1.0], (2, 1)))

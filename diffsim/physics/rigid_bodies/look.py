@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from diffsim.physics.rigid_bodies.bodies import HalfPlane, Shape
-from diffsim.physics.rigid_bodies.joints import Connection, Pin, Rope, Slider, Spring, Weld
+from diffsim.physics.rigid_bodies.joints import Connection, Pin, Rope, Slider, Spring, Weld, in_world
 from diffsim.physics.rigid_bodies.scene import Elements
 from diffsim.rollout import Rollout
 from diffsim.viewing.colours import MOTOR, MUSCLE, Colour, Driven, body_colours
@@ -42,7 +42,8 @@ def look(rollout: Rollout) -> Look:
         joints = [_joint(link) for link in links]
         down = gravity / np.linalg.norm(gravity) if gravity.any() else (0.0, -1.0)
         found.append(Joints(bodies, joints, _driven(scene, elements), down))
-    found += _contacts(rollout, bodies, float(np.median([part.reach for part in parts])) if parts else 1.0)
+    size = float(np.median([part.reach for part in parts])) if parts else 1.0
+    found += _drives(rollout, elements, size) + _contacts(rollout, bodies, size)
     return Look(found, ground=ground, walls=planes, reach=_reach(rollout, parts, obstacles, links))
 
 
@@ -91,6 +92,26 @@ def _driven(scene: object, elements: Elements) -> list[Driven]:
     if len(motors):
         found.append(Driven(motors, len(muscles) + np.arange(len(motors)), 1.0, MOTOR))
     return found
+
+
+def _drives(rollout: Rollout, elements: Elements, size: float) -> list[Arrows]:
+    """The forces of thrusters and of recorded pushes, where they act."""
+    place, angle = tame(rollout["position"]), tame(rollout["angle"])
+    time = rollout.time[:-1]
+    points, forces = [], []
+    asked = rollout["actuation"] if elements.thrusters else np.zeros((len(time), 0))
+    for thruster, share in zip(elements.thrusters, asked.T[asked.shape[1] - len(elements.thrusters) :], strict=True):
+        turned = angle[:-1, thruster.body] * thruster.turns + thruster.angle
+        forces.append((thruster.thrust * share)[:, None] * np.stack([np.cos(turned), np.sin(turned)], axis=1))
+        points.append(in_world(place[:-1], angle[:-1], np.array([thruster.body]), thruster.point[None])[:, 0])
+    for push in elements.pushes:
+        moments = push.start + push.every * np.arange(len(push.forces))
+        inside = (time >= moments[0]) & (time <= moments[-1])
+        forces.append(np.stack([np.interp(time, moments, part) * inside for part in push.forces.T], axis=1))
+        points.append(in_world(place[:-1], angle[:-1], np.array([push.body]), push.point[None])[:, 0])
+    if not points:
+        return []
+    return [Arrows(np.stack(points, axis=1), arrow_ways(np.stack(forces, axis=1), 2.0 * size))]
 
 
 def _reach(rollout: Rollout, parts: list[Part], obstacles: list[Part], links: tuple[Connection, ...]) -> float:
