@@ -8,7 +8,7 @@ import pytest
 import taichi as ti
 
 import diffsim as ds
-from diffsim.engine import devices, executors
+from diffsim.engine import assembly, devices, executors
 
 STEPS = 12
 
@@ -137,7 +137,7 @@ def test_memory_is_counted_before_it_is_taken(monkeypatch):
         counts.append(fields.row_bytes * (rows + 1) + fields.other_bytes)
 
     with monkeypatch.context() as during:
-        during.setattr(devices, "check_memory", count)
+        during.setattr(assembly, "check_memory", count)
         with ds.Simulation(PROBLEM, envs=3) as sim:
             parts = [part for array in sim._fields._arrays for part in (array, array.grad) if part is not None]
             taken = sum(part.view.nbytes for part in parts)
