@@ -43,8 +43,7 @@ class Fields:
         envs: number of environments.
         precision: "f32" or "f64".
         serial: the device is a CPU, whose memory Python can reach.
-        record_all: a rollout reports every trajectory field, and models declare those that only explain, like
-            ``contact``.
+        record_all: a rollout reports every trajectory field, and there are those that only explain, like ``contact``.
     """
 
     def __init__(
