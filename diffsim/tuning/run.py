@@ -174,8 +174,7 @@ class Run:
         except FileNotFoundError:
             return None
         given = json.loads(_json(_about(problem, seed, settings, options)))
-        kept = Problem.from_dict(with_used_bounds(self.folder, about["problem"]))
-        about = {**about, "problem": json.loads(_json(kept.to_dict()))}  # with what is new since then, at its default
+        about = {**about, "problem": _as_now(with_used_bounds(self.folder, about["problem"]))}
         found = difference(about, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
@@ -343,6 +342,15 @@ def _about(problem: Problem, seed: int, settings: Any, options: Any) -> dict[str
         "settings": dict(settings or {}),
         "simulation": Spec.to_plain(dict(options or {})),
     }
+
+
+def _as_now(problem: dict[str, Any]) -> dict[str, Any]:
+    """A problem as an earlier version wrote it, with what is new since then at its default."""
+    try:
+        found: dict[str, Any] = json.loads(_json(Problem.from_dict(problem).to_dict()))
+    except (InputError, TypeError):  # nothing that this version can make; the difference will be named
+        return problem
+    return found
 
 
 def _json(about: Mapping[str, Any]) -> bytes:
