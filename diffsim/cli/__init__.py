@@ -1,6 +1,16 @@
 """Command lines: the one that all scene scripts share, and ``diffsim``."""
 
+from typing import Any
+
 from diffsim.cli.main import main
-from diffsim.cli.scene import scene_main
 
 __all__ = ["main", "scene_main"]
+
+
+def __getattr__(name: str) -> Any:
+    """What scripts use is imported when one does: a command's help needs no tuner."""
+    if name != "scene_main":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from diffsim.cli.scene import scene_main
+
+    return scene_main

@@ -9,7 +9,6 @@ import numpy as np
 from rich.console import Console
 
 import diffsim as ds
-from diffsim.tuning.load import load_about
 
 __all__ = ["leave_pictures", "shown_in_video"]
 
@@ -31,6 +30,8 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
         OSError: if one of them cannot be written, or the folder holds another run, because this one's files could not
             be written.
     """
+    from diffsim.tuning.load import load_about
+
     folder = run.folder
     if not run.holds:
         raise OSError(f"{folder} does not hold this run, so its pictures are left out")

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+import diffsim as ds
 from diffsim.cli.flags import Commands
 from diffsim.cli.lookup import find_run
 from diffsim.cli.runs import add_scene, simulated
 from diffsim.files import draft
 from diffsim.rollout import Rollout
-from diffsim.tuning import SavedRun
 
 __all__ = ["add_commands"]
 
@@ -65,7 +65,7 @@ def export(given: argparse.Namespace) -> int:
 Table = tuple[list[str], Iterator[list[Any]]]
 
 
-def _history(run: SavedRun) -> Table:
+def _history(run: ds.SavedRun) -> Table:
     """Records in rows; what is a list has a column for each of its entries."""
     names: dict[str, int] = {}
     for record in run.history:
@@ -85,7 +85,7 @@ def _history(run: SavedRun) -> Table:
     return titles, rows()
 
 
-def _parameters(run: SavedRun) -> Table:
+def _parameters(run: ds.SavedRun) -> Table:
     def rows() -> Iterator[list[Any]]:
         for name, value in run.params.items():
             start = np.broadcast_to(run.start_params.get(name, np.nan), value.shape)

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import diffsim as ds
 from diffsim.cli.flags import add_problem_flags
 from diffsim.errors import InputError, UnknownClassError
 from diffsim.problem import Problem
-from diffsim.tuning import SavedRun, load_problem, load_run
-from diffsim.tuning.load import load_about
 
 __all__ = ["about_scene", "find_problem", "find_run", "find_scene", "has_main_line", "load_script", "scene_files"]
 
@@ -81,7 +80,7 @@ def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
             raise InputError(f"{path} takes no flags of its own, but {' '.join(flags)} was given")
         if path.is_dir() and not (path / "problem.json").exists():
             raise InputError(f"{path} holds no problem.json; it was not written by a run")
-        return load_problem(path)
+        return ds.load_problem(path)
     made = getattr(load_script(path), "problem", None)
     if not callable(made):
         raise InputError(f"{path} has no function `problem`, which a scene script needs")
@@ -94,7 +93,7 @@ def find_problem(path: Path, flags: Sequence[str] = ()) -> Problem:
     return found
 
 
-def find_run(folder: Path, script: Path | None = None) -> SavedRun:
+def find_run(folder: Path, script: Path | None = None) -> ds.SavedRun:
     """The run in a folder.
 
     Args:
@@ -107,8 +106,10 @@ def find_run(folder: Path, script: Path | None = None) -> SavedRun:
     if script is not None:
         load_script(find_scene(script))
     try:
-        return load_run(folder)
+        return ds.load_run(folder)
     except UnknownClassError as error:
+        from diffsim.tuning.load import load_about
+
         made = load_about(folder).get("environment", {}).get("script")
         raise InputError(
             f"{str(error).partition(':')[0]}; on the command line give --scene FILE, which defines it"

@@ -18,7 +18,6 @@ from diffsim.cli.lookup import find_problem
 from diffsim.cli.table import print_facts
 from diffsim.errors import MissingExtraError
 from diffsim.simulation import Simulation
-from diffsim.tuning.environment import version
 
 __all__ = ["ShowVersion", "add_commands"]
 
@@ -65,6 +64,8 @@ class ShowVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Print and leave."""
+        from diffsim.tuning.environment import version
+
         print(f"diffsim {version('diffsim')}")
         parser.exit()
 
@@ -110,6 +111,7 @@ def _seconds(run: Callable[[Any], Any], params: Any) -> float:
 def info(given: argparse.Namespace) -> int:
     """What there is."""
     from diffsim.engine import runtime
+    from diffsim.tuning.environment import version
     from diffsim.viewing import find_encoder
 
     cache = runtime.cache_folder()

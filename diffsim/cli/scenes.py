@@ -9,7 +9,6 @@ import runpy
 import sys
 from pathlib import Path
 
-from diffsim.cli import scene
 from diffsim.cli.flags import Commands
 from diffsim.cli.lookup import about_scene, find_scene, has_main_line, scene_files
 from diffsim.cli.table import print_table
@@ -47,6 +46,8 @@ def add_commands(commands: Commands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run a scene script as Python would, with its flags."""
+    from diffsim.cli import scene  # with the tuner, which help needs not
+
     path = find_scene(given.scene)
     before = sys.argv, list(sys.path)
     scene.started.clear()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from diffsim.tuning.changes import Change
+import diffsim as ds
 
 __all__ = ["print_changes", "print_facts", "print_table", "sparkline"]
 
@@ -40,7 +40,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
         print("  ".join(words).rstrip())
 
 
-def print_changes(changes: Sequence[Change]) -> None:
+def print_changes(changes: Sequence[ds.Change]) -> None:
     """Print what became of each parameter, a line each."""
     rows = [change.words() for change in changes]
     titles = [title for title in rows[0] if title != "bounds" or any(row["bounds"] for row in rows)]
