@@ -104,7 +104,10 @@ class Array:
 
     def fill(self, value: float) -> None:
         """Set every component of every element."""
-        self.field.fill(value)
+        if self.view is not None:
+            self.view[...] = value
+        else:
+            self.field.fill(value)
 
     def forget(self) -> None:
         """Its memory is given back."""

@@ -70,6 +70,11 @@ class Assisted:
         self._norms: np.ndarray | None = None  # of the last gradient, if the helper had it
 
     @property
+    def own(self) -> Trajectory:
+        """What runs in this process."""
+        return self._own
+
+    @property
     def starts(self) -> list[int]:
         """See `Trajectory`."""
         return self._own.starts

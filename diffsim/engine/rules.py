@@ -271,7 +271,32 @@ class _Reader(ast.NodeVisitor):
         return isinstance(node, ast.Name) and node.id in self._locals and node.id not in self._static
 
     def _written(self, node: ast.Subscript, slot: ast.Subscript) -> _Slot:
-        return self.source.text(slot), "" if node is slot else self.source.text(node.slice)
+        entry = f"{self.source.text(slot.value)}[{self._index(slot.slice)}]"
+        return entry, "" if node is slot else self._index(node.slice)
+
+    def _index(self, node: ast.expr) -> str:
+        """What is written there, with sums in one order: ``0 + row`` is ``row``, ``1 + row`` is ``row+1``."""
+        if isinstance(node, ast.Tuple):
+            return ",".join(map(self._index, node.elts))
+        if not isinstance(node, (ast.BinOp, ast.UnaryOp)):
+            return self.source.text(node)
+        often: Counter[str] = Counter()
+        number = self._add_up(node, 1, often)
+        terms = [f"{times:+d}*{term}" for term, times in sorted(often.items()) if times]
+        plain = len(terms) == 1 and not number and terms[0].startswith("+1*")
+        return terms[0][3:] if plain else "".join(terms) + (f"{number:+d}" if terms else str(number))
+
+    def _add_up(self, node: ast.expr, sign: int, often: "Counter[str]") -> int:
+        """Count the terms of a sum, and return its whole number."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            other = sign if isinstance(node.op, ast.Add) else -sign
+            return self._add_up(node.left, sign, often) + self._add_up(node.right, other, often)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return self._add_up(node.operand, -sign, often)
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            return sign * node.value
+        often[self.source.text(node)] += sign
+        return 0
 
     def _forget(self, names: set[str]) -> None:
         """Names stand for something else from here on, so what was read is another slot."""

@@ -59,6 +59,11 @@ class Trajectory:
         return self._fields.envs
 
     @property
+    def own(self) -> "Trajectory":
+        """Itself: what runs in this process."""
+        return self
+
+    @property
     def starts(self) -> list[int]:
         """First step of every segment."""
         return [first for first, _ in self._segments]

@@ -14,6 +14,7 @@ from diffsim.errors import DivergenceError, GradientError
 from diffsim.events import contact_name
 from diffsim.gradients.differences import STEPS, Judgement, judge
 from diffsim.gradients.report import ALL, GradientReport, ParameterCheck
+from diffsim.gradients.stale import stale_reads
 from diffsim.spec import whole
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def check_gradients(
     between them; then only steps within which none does are used, if they suffice. Environments with parameters of
     their own are judged one by one. A gradient by `Truncated` windows is not that of the loss and disagrees.
 
+    Before all that, the point is run twice, with other numbers in the memory of the rollout: a loss that depends on
+    what was there before is read from rows that no stage has written (`GradientReport.stale`).
+
     Args:
         simulation: of any precision; one in float32 is made again in float64 for the check.
         params: where to check; None is ``simulation.params(seed)``.
@@ -65,7 +69,7 @@ def check_gradients(
         The report; ``print(report)`` shows a table.
 
     Raises:
-        GradientError: holding the table.
+        GradientError: holding the table; or two rollouts of the same parameters differ.
         DivergenceError: the loss at ``params`` is not finite.
         InputError: as the simulation's own, about ``params``.
     """
@@ -75,8 +79,11 @@ def check_gradients(
         exact = simulation
         if simulation.precision != "f64":
             exact = stack.enter_context(simulation.again(precision="f64"))
+        stale = stale_reads(exact, params)
         checks = _check(exact, params, tolerance, directions, np.random.default_rng(seed), stack)
-    report = GradientReport(tuple(checks), tolerance)
+    report = GradientReport(tuple(checks), tolerance, stale)
+    if raises and stale:
+        raise GradientError(f"{stale}\n{report}")
     if raises and report.exit_status == 1:
         raise GradientError(f"the gradient disagrees with differences\n{report}")
     return report

@@ -56,28 +56,34 @@ class GradientReport:
     Attributes:
         checks: by parameter, direction and environment; at last those of all parameters together, if there are several.
         tolerance: relative difference that passes.
+        stale: that two rollouts of the same parameters differ, in words; empty if they do not.
     """
 
     checks: tuple[ParameterCheck, ...]
     tolerance: float
+    stale: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether everything agrees."""
-        return all(check.verdict == "agrees" for check in self.checks)
+        """Whether everything agrees, and does so again."""
+        return not self.stale and all(check.verdict == "agrees" for check in self.checks)
 
     @property
     def exit_status(self) -> int:
         """For a command: 0 if everything agrees, 1 if anything disagrees, 3 if something could not be judged."""
         if self.passed:
             return 0
-        return 1 if any(check.verdict == "disagrees" for check in self.checks) else 3
+        return 1 if self.stale or any(check.verdict == "disagrees" for check in self.checks) else 3
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain lists, numbers and strings; numbers that are not finite are None, as in a history."""
         checks = [{**asdict(check), "error": check.error} for check in self.checks]
         about = {"tolerance": self.tolerance, "passed": self.passed, "exit_status": self.exit_status}
-        return {**about, "checks": [{key: _plain(value) for key, value in check.items()} for check in checks]}
+        return {
+            **about,
+            "stale": self.stale,
+            "checks": [{key: _plain(value) for key, value in check.items()} for check in checks],
+        }
 
     def __str__(self) -> str:
         """The table. Environments and directions have a column if there are several."""
@@ -94,14 +100,15 @@ class GradientReport:
             found.append(line)
             if check.note:
                 found.append(f"    {check.note}")
-        return "\n".join(found)
+        return "\n".join([*found, *([f"DISAGREES  {self.stale}"] if self.stale else [])])
 
     def _repr_html_(self) -> str:
         """The table, for notebooks."""
         columns = self._columns()
         rows = list(zip(*(words for _, _, words in columns), strict=True))
-        notes = "\n".join(f"{check.name}: {check.note}" for check in self.checks if check.note)
-        return table_html([title for title, _, _ in columns], rows, after=notes)
+        notes = [f"{check.name}: {check.note}" for check in self.checks if check.note]
+        after = "\n".join([*notes, *([self.stale] if self.stale else [])])
+        return table_html([title for title, _, _ in columns], rows, after=after)
 
     def _columns(self) -> list[tuple[str, str, list[str]]]:
         """Title, side and words of each."""

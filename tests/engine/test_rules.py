@@ -130,6 +130,17 @@ def updated(r: ti.template(), env, row, step, k):
 
 
 @ti.func
+def updated_by_another_name(r: ti.template(), env, row, step, k):
+    r.y[env, 0 + row, k] = 2.0 * r.y[env, row, k]  # refused
+
+
+@ti.func
+def next_row_in_another_order(r: ti.template(), env, row, step, k):
+    square = r.y[env, row + 1, k] * r.y[env, row + 1, k]
+    r.y[env, 1 + row, k - 0] += square  # refused
+
+
+@ti.func
 def halved(r: ti.template(), env, row, step, k):
     r.y[env, row, k] /= 2.0  # refused
 
@@ -349,6 +360,8 @@ BAD = [
     until,
     return_from_a_branch,
     updated,
+    updated_by_another_name,
+    next_row_in_another_order,
     halved,
     component_scaled,
     read_in_a_branch,

@@ -277,7 +277,8 @@ class MadeUp:
         self.envs, self.shared, self.precision, self.record = envs, shared, precision, record
         self.problem = SimpleNamespace(steps=5, scene=ds.MassSpring(points=[[0.0, 1.0]]))
         self.made, self.rollouts, self.values, self.elements = [], 0, 0, 2
-        self._fields = SimpleNamespace(recorded=lambda: {"contact": (self.elements,), "position": (3, 2)})
+        shapes = {"contact": (self.elements,), "position": (3, 2)}
+        self._fields = SimpleNamespace(recorded=lambda: shapes, trajectories=())  # no rows
 
     def params(self, seed=0):
         return {"p": self.start if self.shared else np.stack([self.start] * self.envs)}
