@@ -84,7 +84,7 @@ def make(
     if executor == "fused":
         return _fused(prepare, step, final, fields, serial)
     before, during, after = _present(prepare, step, final)
-    return _wide(before, during, after, fields, 1 if serial else _UNROLL)
+    return _wide(before, during, after, fields, serial)
 
 
 def _present(*lists: Steps | Sequence[Stage]) -> list[list[Any]]:
@@ -233,7 +233,8 @@ def _pieces(count: int, every: int) -> list[tuple[int, int]]:
     return [(row, min(every, count - row)) for row in range(0, max(count, 1), every)]
 
 
-def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], fields: Any, unroll: int) -> Any:
+def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], fields: Any, serial: bool) -> Any:
+    unroll = 1 if serial else _UNROLL
     envs, loss, total, finished = fields.envs, fields.loss, fields.total, fields.finished
     # What runs in one thread for a while has marks of its own; of the others there is one for each launch.
     parts: dict[str, list[Any]] = {"before": prepare, "during": step, "after": final}
@@ -285,6 +286,7 @@ def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], 
     def tick(mark: ti.template(), row: ti.template()):
         """A mark of all environments."""
         if ti.static(_compiles(mark)):
+            ti.loop_config(serialize=serial)  # on a CPU a parallel loop takes as long as a small stage
             for env in range(envs):
                 mark.function(*mark.records, env, row, 0, 0)
 
