@@ -77,7 +77,7 @@ class Fields:
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
-        self._decided = 0  # whole numbers in a row
+        self._decided = 0  # words of four bytes in a row
         self.limits: Any = None
         self.witness: Witness | None = None  # of the kernels that are made for these fields
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
@@ -106,6 +106,16 @@ class Fields:
         """
         self._decided += max(elements, 1)
         return self._whole((self.envs, ROWS, max(elements, 1)))
+
+    def decision_numbers(self, elements: int) -> Any:
+        """The same for numbers: (env, row, element), kept likewise and without a gradient.
+
+        What such a stage found by iteration gets its gradient from a stage that improves on it once: with ``guess`` and
+        ``inverse`` decided, ``x = guess + inverse * (b - A * guess)`` has the value and the derivative of the solution
+        of ``A x = b``.
+        """
+        self._decided += max(elements, 1) * (2 if self.real == ti.f64 else 1)
+        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False)
 
     def scratch(self, elements: int) -> Any:
         """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""

@@ -114,7 +114,8 @@ class _Kernel:
 
     def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
         given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
-        return Structure([self._fields.clock, *given], names, fixed, self._stored, self._fields.beds.place_of)
+        known = [self._fields.clock, *given, *(stage.upto for stage in self._group.stages)]
+        return Structure(known, names, fixed, self._stored, self._fields.beds.place_of)
 
     @property
     def reversible(self) -> bool:
@@ -178,7 +179,12 @@ class _Kernel:
                 stages[k].function(*records, env, clock[0], clock[1], at)
 
             if stages[k].differentiable or not reverse:
-                loop(elements[k], on)
+                loop(elements[k] if stages[k].upto is None else upto(k, env), on)
+
+        def upto(k: int, env: Any) -> Any:
+            binding = Binding(pools, numbers[_FIXED + len(stages) :])
+            row = self._structure.bound(0, binding)[0]
+            return self._structure.bound(1 + len(stages) + k, binding)[env, row, 0]
 
         def turns(env: Any) -> None:
             def choose(now: Any) -> None:

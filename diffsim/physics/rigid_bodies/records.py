@@ -7,7 +7,7 @@ Vertices of all shapes stand in one list; face f of a shape goes from its vertex
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Bodies", "Courses", "Drives", "Joints", "Motion", "Pushes", "Springs", "Touch"]
+__all__ = ["Bodies", "Courses", "Drives", "Impacts", "JointSystem", "Joints", "Motion", "Pushes", "Springs", "Touch"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,9 @@ class Courses:
     side of each constraint and pass.
     """
 
+    free: Any  # (env, row, place) speed after forces, as if there were no joints [m/s, m/s, rad/s]
+    held: Any  # (env, row, place) how joints change it
+    start: Any  # (env, row, place) both: speed without contacts; the same field as `free` if there are no joints
     shift: Any  # (env, row, slot) [m, m, rad]
     speed: Any  # (env, row, slot) [m/s, m/s, rad/s]
     before: Any  # (env, row, 2 * constraint + side) see `slot`
@@ -187,6 +190,67 @@ class Joints:
     rows: int  # of the joint that has most
     joints: int
     passes: int
+
+
+@dataclass(frozen=True)
+class JointSystem:
+    """All rows of all joints but ropes, as one system of linear equations: see `rigid_bodies.joint_system`."""
+
+    matrix: Any  # (env, row, entry) rows' inverse masses, and what elimination makes of them [1/kg]
+    total: Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]
+    joint: Any  # (k,) of each row
+    which: Any  # (k,) of the joint's rows
+    place: Any  # (k,) where it is in `Joints.row`
+    left: Any  # (entry,) row
+    right: Any  # (entry,) row
+    shared: Any  # (2 * entry + k) bodies that both rows hold
+    sides: Any  # (4 * entry + 2 * k + side) which side of the left and of the right row
+    updates: Any  # (4 * k + part) steps of the elimination
+    solves: Any  # (4 * k + part) steps of a solution
+    rows: int
+    entries: int
+    changes: int  # steps of the elimination
+    steps: int  # of a solution
+    soft: float  # added to the diagonal, relative
+
+
+@dataclass(frozen=True)
+class Impacts:
+    """Impacts of a step that are solved together: fields (env, row, k) unless said otherwise; see `rigid_bodies.impacts`.
+
+    Those of two passes stand one after the other, (env, row, pass * room + k): what was guessed, what is right.
+    """
+
+    count: Any  # (env, row, 0)
+    contact: Any  # which contact
+    slot: Any  # (env, row, contact) k, or -1
+    slides: Any  # -1 or 1 along the tangent, 0 if it sticks
+    unknowns: Any  # (env, row, 0)
+    unknown: Any  # (env, row, i) those that give: 2 * k for along the normal, and 2 * k + 1 of what sticks
+    guess: Any  # (env, row, i) [N s]
+    inverse: Any  # (env, row, unknowns * i + j) [kg]
+    pairs: Any  # (env, row, 0) of unknowns
+    joined: Any  # (env, row, 0) rows of joints, or 0 if nothing hits
+    solves: Any  # (env, row, 0) steps of a solution, or 0 if nothing hits
+    goal: Any  # speed along the normal after it [m/s], or 0 if it stays; time [s]
+    impulse: Any  # (env, row, 2 * (pass * room + k) + axis) [N s]
+    lack: Any  # (env, row, 2 * k + axis) of the speeds along them, after the first pass [m/s]
+    kicked: Any  # (env, row, pass * places + place) change of speed and displacement by contacts
+    held: Any  # likewise, by joints
+    total: Any  # (env, row, 2 * pass * rows + k) sums as in `JointSystem.total`, of speed and displacement
+    jointed: Any  # (place,) 1 if it is a body in a joint
+    begun: Any  # scratch: (env, k) contacts that begin
+    change: Any  # scratch: (env, place)
+    thought: Any  # scratch: (env, k) as `JointSystem.total`
+    mass: Any  # scratch: (env, 2 * room * u + v) inverse masses with joints held; u and v are 2 * k + axis
+    wanted: Any  # scratch: (env, u) change of speed
+    tried: Any  # scratch: (env, u) impulse
+    beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
+    table: Any  # scratch: (env, 4 * room * i + column)
+    room: int
+    places: int
+    soft: float  # added to the diagonal, relative
+    still: float  # [m/s] when sweeps end
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ Per step, with h the time step:
 Angles do not wrap.
 """
 
+from typing import Any
+
 import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.rigid_bodies import drive_forces, impulses, joint_impulses
+from diffsim.physics.rigid_bodies import drive_forces, impacts, impulses, joint_impulses, joint_system
 from diffsim.physics.rigid_bodies import joint_forces as links
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
@@ -34,7 +36,9 @@ from diffsim.physics.rigid_bodies.fields import (
     springs_of,
     touch_of,
 )
+from diffsim.physics.rigid_bodies.impact_fields import impacts_of, system_of
 from diffsim.physics.rigid_bodies.scene import RigidBodies
+from diffsim.physics.rigid_bodies.simultaneous import choose, decide
 
 __all__ = ["build"]
 
@@ -237,20 +241,25 @@ def predict(bodies: ti.template(), motion: ti.template(), courses: ti.template()
         bodies.keep[env, 0] * motion.angular_velocity[env, row, body]
         + bodies.dt * bodies.inverse_inertia[env, body] * motion.torque[env, row, body]
     )
-    courses.shift[env, row, body] = ti.Vector([0.0, 0.0, 0.0])
-    courses.speed[env, row, body] = ti.Vector([velocity[0], velocity[1], spin])
+    courses.free[env, row, body] = ti.Vector([velocity[0], velocity[1], spin])
 
 
 @ti.func
 def hold(bodies: ti.template(), motion: ti.template(), courses: ti.template(), env, row, step, k):
     """What does not move."""
     place = bodies.bodies + k
-    courses.shift[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
-    courses.speed[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
+    courses.free[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
     motion.position[env, row + 1, place] = motion.position[env, row, place]
     motion.velocity[env, row + 1, place] = ti.Vector([0.0, 0.0])
     motion.angle[env, row + 1, place] = motion.angle[env, row, place]
     motion.angular_velocity[env, row + 1, place] = 0.0
+
+
+@ti.func
+def begin(courses: ti.template(), env, row, step, place):
+    """The course with which the solver begins, where no impacts are solved together before."""
+    courses.speed[env, row, place] = courses.start[env, row, place]
+    courses.shift[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
 
 
 @ti.func
@@ -272,6 +281,44 @@ def advance(
 # Putting it together
 
 
+def _answering(bodies: Any, joints: Any, courses: Any, system: Any, places: int) -> list[Stage]:
+    """What all joints answer to forces, at once."""
+    return [
+        Stage(joint_system.couple, (bodies, joints, system), system.entries),
+        Stage(joint_system.eliminate, (system,), system.changes, ordered=True),
+        Stage(joint_system.miss_aim, (joints, courses, system), system.rows),
+        Stage(joint_system.substitute, (system,), system.steps, ordered=True),
+        Stage(joint_system.hold_speeds, (bodies, joints, courses, system), system.rows),
+        Stage(joint_system.settle, (courses,), places if system.rows else 0),
+    ]
+
+
+def _hitting(
+    bodies: Any, joints: Any, courses: Any, touch: Any, system: Any, hits: Any, places: int
+) -> list[Stage | Passes]:
+    """What begins in a step and is solved together."""
+    if not hits.room:
+        return [Stage(begin, (courses,), places)]
+    many, joined = hits.count, hits.joined
+    return [
+        Stage(choose, (bodies, courses, touch, hits), 1, differentiable=False),
+        Stage(impacts.aim_impact, (bodies, courses, touch, hits), hits.room, upto=many),
+        Stage(decide, (bodies, joints, courses, touch, system, hits), 1, differentiable=False),
+        Passes(
+            (
+                Stage(impacts.give, (hits,), 4 * hits.room * hits.room, upto=hits.pairs),
+                Stage(impacts.kick, (bodies, touch, hits), hits.room, upto=many),
+                Stage(impacts.answer_rows, (joints, system, hits), system.rows, upto=joined),
+                Stage(impacts.substitute_impacts, (system, hits), system.steps, upto=hits.solves),
+                Stage(impacts.hold_bodies, (bodies, joints, system, hits), system.rows, upto=joined),
+                Stage(impacts.miss_goal, (courses, touch, hits), hits.room, upto=many),
+            ),
+            2,
+        ),
+        Stage(impacts.depart, (courses, hits), places),
+    ]
+
+
 def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str]) -> Model:
     """Declare the fields of a scene and list its stages.
 
@@ -287,6 +334,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     drives, pushes = drives_of(scene, fields), pushes_of(scene, fields)
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
+    system = system_of(scene, fields)
+    hits = impacts_of(scene, fields, system, touch.contacts)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
     contacts = touch.contacts if len(scene.pairs) else 0
     centred = bool(reads & {"centre", "observation"})
@@ -334,21 +383,25 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         *(Stage(drive_forces.push_force, (push, motion), 1) for push in pushes),
         Stage(predict, (bodies, motion, courses), n),
         Stage(hold, (bodies, motion, courses), m + 1),
-        Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
-        Stage(face_contact, (bodies, motion, courses, touch), contacts),
-        Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0),
-        Stage(prepare_contact, (bodies, motion, courses, touch), contacts),
         Stage(links.hold_pin, (bodies, joints, motion, courses), pins),
         Stage(links.hold_weld, (bodies, joints, motion, courses), welds),
         Stage(links.hold_slider, (bodies, joints, motion, courses), sliders),
+        *_answering(bodies, joints, courses, system, places),
         Stage(links.hold_rope, (bodies, joints, motion, courses), ropes),
+        Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
+        Stage(face_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
+        Stage(
+            point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count
+        ),
+        Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
+        *_hitting(bodies, joints, courses, touch, system, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
-        Stage(impulses.recall_contact, (touch,), contacts),
+        Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Passes(
             (
                 Stage(joint_impulses.solve_joint, solver, joints.holds),
                 Stage(joint_impulses.solve_rope, solver, joints.ropes),
-                Stage(impulses.solve_contact, (bodies, courses, touch), contacts),
+                Stage(impulses.solve_contact, (bodies, courses, touch), contacts, upto=touch.count),
             ),
             passes + 1,
         ),
