@@ -32,6 +32,7 @@ class Source:
         name: of the function.
         file: where it is.
         body: its statements.
+        lines: of its text, without their common indent.
         arguments: their names.
         by_value: those that are computed numbers or vectors; the others are ``ti.template()``.
 
@@ -45,7 +46,7 @@ class Source:
         code = self._function.__code__
         self.name, self.file = self._function.__name__, code.co_filename
         try:
-            self._lines, tree = _definition(code) or _taichis(self._function)
+            self.lines, tree = _definition(code) or _taichis(self._function)
         except (OSError, SyntaxError) as error:
             raise InputError(
                 f"the source of the stage function {self.name} cannot be read, so it can neither be checked nor "
@@ -59,12 +60,12 @@ class Source:
 
     def place(self, node: ast.stmt | ast.expr) -> str:
         """Where a part of it begins: file, line, function and what stands there."""
-        text = self._lines[node.lineno - 1].strip()
+        text = self.lines[node.lineno - 1].strip()
         return f"{self.file}, line {self._first + node.lineno - 1}, in {self.name}: {text}"
 
     def text(self, node: ast.expr) -> str:
         """What is written there, without spaces."""
-        lines = [line.encode() for line in self._lines[node.lineno - 1 : node.end_lineno]]  # columns count bytes
+        lines = [line.encode() for line in self.lines[node.lineno - 1 : node.end_lineno]]  # columns count bytes
         lines[-1] = lines[-1][: node.end_col_offset]
         lines[0] = lines[0][node.col_offset :]
         return b"".join(lines).decode().replace(" ", "").replace("\n", "")
