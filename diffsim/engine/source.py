@@ -17,6 +17,9 @@ from diffsim.errors import InputError
 
 __all__ = ["Source", "is_func"]
 
+_known: dict[int, tuple[CodeType, list[str], ast.FunctionDef]] = {}
+"""What was read before, by the place of the function's code; nobody changes the trees."""
+
 _CLOSING = 30  # most lines, without code in them, that close brackets at the end of a function
 
 
@@ -46,7 +49,10 @@ class Source:
         code = self._function.__code__
         self.name, self.file = self._function.__name__, code.co_filename
         try:
-            self.lines, tree = _definition(code) or _taichis(self._function)
+            known = _known.get(id(code))
+            if known is None or known[0] is not code:
+                known = _known[id(code)] = (code, *(_definition(code) or _taichis(self._function)))
+            _, self.lines, tree = known
         except (OSError, SyntaxError) as error:
             raise InputError(
                 f"the source of the stage function {self.name} cannot be read, so it can neither be checked nor "
