@@ -1,15 +1,17 @@
 """Fields of the joints as one system, and of impacts that are solved together."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.runtime import REAL
 from diffsim.physics.rigid_bodies.elimination import eliminate_rows
 from diffsim.physics.rigid_bodies.joints import Rope, Weld
-from diffsim.physics.rigid_bodies.records import Impacts, JointSystem
+from diffsim.physics.rigid_bodies.records import Impacts, Joints, JointSystem
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 
-__all__ = ["impacts_of", "system_of"]
+__all__ = ["impacts_of", "room_of", "system_of"]
 
 HIDDEN = {"recorded": False, "per_step": True}
 ADDED = {**HIDDEN, "accumulates": True}
@@ -18,17 +20,18 @@ FEW, MOST = 6, 24
 """So many impacts are solved together at least and at most, if there may be as many; two for each body."""
 
 
-def system_of(scene: RigidBodies, fields: Fields) -> JointSystem:
-    """Its joints but ropes."""
+def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> tuple[JointSystem, JointSystem]:
+    """Its joints but ropes, as they are at the start of a step, and at the time of an impact if there is room for any."""
     n, world = len(scene.bodies), len(scene.shapes)
     first = [joint.first for joint in scene.joints]
     second = [world if joint.second is None else joint.second for joint in scene.joints]
     rows = [0 if isinstance(joint, Rope) else 3 if isinstance(joint, Weld) else 2 for joint in scene.joints]
     found = eliminate_rows(first, second, rows, n, world)
-    whole = fields.integers
-    return JointSystem(
+    whole, many = fields.integers, len(found.joint)
+    now = JointSystem(
+        row=joints.row,
         matrix=fields.trajectory("joint_matrix", len(found.left), **ADDED),
-        total=fields.trajectory("joint_total", 2 * len(found.joint), **ADDED),
+        total=fields.trajectory("joint_total", 2 * many, **ADDED),
         joint=whole(found.joint),
         which=whole(found.which),
         place=whole(3 * found.joint + found.which),
@@ -38,12 +41,20 @@ def system_of(scene: RigidBodies, fields: Fields) -> JointSystem:
         sides=whole(found.sides),
         updates=whole(found.updates),
         solves=whole(found.solves),
-        rows=len(found.joint),
+        rows=many,
         entries=len(found.left),
         changes=len(found.updates),
         steps=len(found.solves),
         soft=1.0e-10 if fields.real == REAL["f64"] else 1.0e-5,
     )
+    then = replace(
+        now,
+        row=fields.trajectory("impact_row", many if room else 0, 4, **HIDDEN),
+        matrix=fields.trajectory("impact_matrix", len(found.left) if room else 0, **ADDED),
+        total=fields.trajectory("impact_total", 4 * many if room else 0, 2, **ADDED),
+        place=whole(np.arange(many)),
+    )
+    return now, then
 
 
 def room_of(scene: RigidBodies, contacts: int) -> int:
@@ -54,14 +65,23 @@ def room_of(scene: RigidBodies, contacts: int) -> int:
     return min(most, MOST, max(FEW, 2 * len(scene.bodies)))
 
 
-def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int) -> Impacts:
-    """Impacts that are solved together, of a scene with room for so many contacts."""
-    room, places = room_of(scene, contacts), len(scene.shapes) + 1
-    rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
-    jointed = np.zeros(places)
+def assemblies_of(scene: RigidBodies) -> np.ndarray:
+    """(places,) which bodies joints hold together, by number; -1 for all others."""
+    found = np.full(len(scene.shapes) + 1, -1)
     for joint in scene.joints:
         if not isinstance(joint, Rope):
-            jointed[[end for end in (joint.first, joint.second) if end is not None]] = 1
+            ends = [end for end in (joint.first, joint.second) if end is not None]
+            known = {int(found[end]) for end in ends} - {-1}
+            number = min(known) if known else int(found.max()) + 1
+            found[ends] = number
+            found[np.isin(found, list(known))] = number
+    return found
+
+
+def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int, room: int) -> Impacts:
+    """Impacts that are solved together, so many of them, of a scene with room for so many contacts."""
+    places = len(scene.shapes) + 1
+    rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
     exact = fields.real == REAL["f64"]
     return Impacts(
         count=decide(1),
@@ -72,6 +92,9 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         unknown=decide(2 * room),
         pairs=decide(1),
         joined=decide(1),
+        entries=decide(1),
+        changes=decide(1),
+        asked=decide(system.rows),
         solves=decide(1),
         guess=fields.decision_numbers(2 * room),
         inverse=fields.decision_numbers(4 * room * room),
@@ -80,8 +103,7 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         lack=rows("impact_lack", 2 * room, **HIDDEN),
         kicked=rows("impact_kicked", 2 * places if room else 0, 6, **ADDED),
         held=rows("impact_held", 2 * places if room else 0, 6, **ADDED),
-        total=rows("impact_total", 4 * system.rows if room else 0, 2, **ADDED),
-        jointed=fields.integers(jointed),
+        assembly=fields.integers(assemblies_of(scene)),
         begun=fields.scratch(contacts),
         change=think(places, 3),
         thought=think(2 * system.rows),

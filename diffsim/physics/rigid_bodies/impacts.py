@@ -18,6 +18,7 @@ do the joints' answers to it.
 import taichi as ti
 
 from diffsim.physics import contact
+from diffsim.physics.rigid_bodies.contact_geometry import advanced
 from diffsim.physics.rigid_bodies.impulses import row_speed
 from diffsim.physics.rigid_bodies.joint_system import factor_of
 
@@ -31,6 +32,7 @@ __all__ = [
     "miss_goal",
     "recall_contact",
     "substitute_impacts",
+    "turn_row",
 ]
 
 
@@ -51,6 +53,37 @@ def aim_impact(
         up = contact.rebound(speed, law[1], impact / dt, law[7])
         leaves = contact.leaves(up, law[1], law[7])
         hits.goal[env, row, k] = ti.Vector([ti.select(leaves, up, 0.0), impact])
+
+
+@ti.func
+def turn_row(
+    joints: ti.template(), courses: ti.template(), system: ti.template(), hits: ti.template(), env, row, step, k
+):
+    """A row of a joint as it is at the impact that it answers to: both bodies have turned by then.
+
+    What joints answered at the start of the step would be off by as much as they turn, in every step, however short.
+    """
+    if hits.count[env, row, 0] > 0:
+        joint = system.joint[k]
+        kind = joints.kind[joint]
+        which = system.which[k]
+        asked = hits.asked[env, row, k]
+        time = ti.select(asked < 0, 0.0, hits.goal[env, row, ti.max(asked, 0)][1])
+        one = joints.row[env, row, 3 * joint]
+        two = joints.row[env, row, 3 * joint + 1]
+        own = joints.row[env, row, 3 * joint + which]
+        angle_a = time * courses.start[env, row, joints.first[joint]][2]
+        angle_b = time * courses.start[env, row, joints.second[joint]][2]
+        arm_a = advanced(ti.Vector([two[2], -one[2]]), angle_a)
+        arm_b = advanced(ti.Vector([two[3], -one[3]]), angle_b)
+        across = advanced(ti.Vector([one[0], one[1]]), angle_a)
+        slid = time * joints.error[env, row, joint][2]
+        straight = ti.select(
+            which == 0, ti.Vector([1.0, 0.0, -arm_a[1], -arm_b[1]]), ti.Vector([0.0, 1.0, arm_a[0], arm_b[0]])
+        )
+        beside = ti.Vector([across[0], across[1], one[2] + slid, one[3]])
+        slides = kind == 2 and which == 0
+        system.row[env, row, k] = ti.select(slides, beside, ti.select(kind != 2 and which < 2, straight, own))
 
 
 # Pass 0 gives what was guessed, and sees what that lacks; pass 1 gives what is right
@@ -125,10 +158,10 @@ def answer_rows(joints: ti.template(), system: ti.template(), hits: ti.template(
         turn = element // system.rows
         k = element - turn * system.rows
         joint = system.joint[k]
-        one = joints.row[env, row, system.place[k]]
+        one = system.row[env, row, k]
         a = hits.kicked[env, row, turn * hits.places + joints.first[joint]]
         b = hits.kicked[env, row, turn * hits.places + joints.second[joint]]
-        hits.total[env, row, 2 * turn * system.rows + k] += -row_change(one, a, b)
+        system.total[env, row, 2 * turn * system.rows + k] += -row_change(one, a, b)
 
 
 @ti.func
@@ -138,8 +171,8 @@ def substitute_impacts(system: ti.template(), hits: ti.template(), env, row, ste
         turn = element // system.steps
         k = element - turn * system.steps
         base = 2 * turn * system.rows
-        source = hits.total[env, row, base + system.solves[4 * k + 1]]
-        hits.total[env, row, base + system.solves[4 * k]] += factor_of(system, env, row, k) * source
+        source = system.total[env, row, base + system.solves[4 * k + 1]]
+        system.total[env, row, base + system.solves[4 * k]] += factor_of(system, env, row, k) * source
 
 
 @ti.func
@@ -151,8 +184,8 @@ def hold_bodies(
         turn = element // system.rows
         k = element - turn * system.rows
         joint = system.joint[k]
-        one = joints.row[env, row, system.place[k]]
-        found = hits.total[env, row, (2 * turn + 1) * system.rows + k]
+        one = system.row[env, row, k]
+        found = system.total[env, row, (2 * turn + 1) * system.rows + k]
         a = joints.first[joint]
         b = joints.second[joint]
         hits.held[env, row, turn * hits.places + a] += held(bodies, env, a, -1.0, one, one[2], found)

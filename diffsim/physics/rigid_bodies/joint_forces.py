@@ -8,9 +8,10 @@ speed that keeps it to second order, from the motion before impulses.
 
 import taichi as ti
 
+from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.collision import cross, rotated, turned
 from diffsim.physics.rigid_bodies.contact_geometry import advanced, speed_at
-from diffsim.physics.rigid_bodies.impulses import PUSH
+from diffsim.physics.rigid_bodies.impulses import PUSH, row_speed
 
 __all__ = [
     "hold_pin",
@@ -248,10 +249,11 @@ def hold_slider(
     joints.row[env, row, 3 * joint + 1] = two
     bent = motion.angle[env, row, b] - motion.angle[env, row, a] - joints.angle[env, joint]
     beside = across.dot(apart)
-    joints.error[env, row, joint] = ti.Vector([beside, bent, 0.0])
     # The second derivative of the way beside the axis, which turns with the first body.
     spin = courses.free[env, row, a][2]
     slip = speed_at(courses.free[env, row, b], arm_b) - speed_at(courses.free[env, row, a], arm_a)
+    # The third, how fast it slides, is for rows at the time of an impact.
+    joints.error[env, row, joint] = ti.Vector([beside, bent, axis.dot(slip)])
     curve = across.dot(centripetal(joints, courses, env, row, joint, arm_a, arm_b))
     curves = curve - spin * spin * beside - 2.0 * spin * axis.dot(slip)
     aim = -0.5 * bodies.dt * curves - PUSH / bodies.dt * beside

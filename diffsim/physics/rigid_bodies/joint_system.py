@@ -22,10 +22,10 @@ def lever(row: ti.template(), side):
 
 
 @ti.func
-def couple(bodies: ti.template(), joints: ti.template(), system: ti.template(), env, row, step, entry):
+def couple(bodies: ti.template(), system: ti.template(), env, row, step, entry):
     """An entry of J M^-1 J^T [1/kg]: over the bodies that both rows hold."""
-    left = joints.row[env, row, system.place[system.left[entry]]]
-    right = joints.row[env, row, system.place[system.right[entry]]]
+    left = system.row[env, row, system.place[system.left[entry]]]
+    right = system.row[env, row, system.place[system.right[entry]]]
     straight = left[0] * right[0] + left[1] * right[1]
     found = ti.Vector([0.0, 0.0])
     for k in ti.static(range(2)):
@@ -68,7 +68,7 @@ def substitute(system: ti.template(), env, row, step, k):
 def miss_aim(joints: ti.template(), courses: ti.template(), system: ti.template(), env, row, step, k):
     """What a row lacks after forces, of the speed that keeps its joint closed to the end of the step."""
     joint = system.joint[k]
-    one = joints.row[env, row, system.place[k]]
+    one = system.row[env, row, system.place[k]]
     aim = joints.aim[env, row, joint]
     which = system.which[k]
     wanted = ti.select(which == 0, aim[0], ti.select(which == 1, aim[1], aim[2]))
@@ -90,7 +90,7 @@ def hold_speeds(
 ):
     """Give both bodies of a row what it answers to forces."""
     joint = system.joint[k]
-    one = joints.row[env, row, system.place[k]]
+    one = system.row[env, row, system.place[k]]
     impulse = system.total[env, row, system.rows + k]
     a = joints.first[joint]
     b = joints.second[joint]

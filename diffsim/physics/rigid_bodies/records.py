@@ -173,7 +173,7 @@ class Joints:
     actuator: Any  # (joint,) its actuator, or -1
     kind: Any  # (joint,) PIN, WELD, SLIDER or ROPE
     row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
-    error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]
+    error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]; third of a slider: its speed [m/s]
     aim: Any  # (env, row, joint) speed along the rows that keeps the joint closed to the end of the step
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
     impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
@@ -196,11 +196,13 @@ class Joints:
 class JointSystem:
     """All rows of all joints but ropes, as one system of linear equations: see `rigid_bodies.joint_system`."""
 
+    row: Any  # (env, row, place) direction x, y, lever of the first and of the second
     matrix: Any  # (env, row, entry) rows' inverse masses, and what elimination makes of them [1/kg]
-    total: Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]
+    total: Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]; of
+    # impacts (env, row, 2 * pass * rows + k), for speeds and displacements
     joint: Any  # (k,) of each row
     which: Any  # (k,) of the joint's rows
-    place: Any  # (k,) where it is in `Joints.row`
+    place: Any  # (k,) where it is in `row`
     left: Any  # (entry,) row
     right: Any  # (entry,) row
     shared: Any  # (2 * entry + k) bodies that both rows hold
@@ -231,14 +233,16 @@ class Impacts:
     inverse: Any  # (env, row, unknowns * i + j) [kg]
     pairs: Any  # (env, row, 0) of unknowns
     joined: Any  # (env, row, 0) rows of joints, or 0 if nothing hits
+    entries: Any  # (env, row, 0) of their matrix, or 0 if nothing hits
+    changes: Any  # (env, row, 0) steps of its elimination, or 0 if nothing hits
+    asked: Any  # (env, row, row of a joint) the first impact on what the joint holds together, or -1
     solves: Any  # (env, row, 0) steps of a solution, or 0 if nothing hits
     goal: Any  # speed along the normal after it [m/s], or 0 if it stays; time [s]
     impulse: Any  # (env, row, 2 * (pass * room + k) + axis) [N s]
     lack: Any  # (env, row, 2 * k + axis) of the speeds along them, after the first pass [m/s]
     kicked: Any  # (env, row, pass * places + place) change of speed and displacement by contacts
     held: Any  # likewise, by joints
-    total: Any  # (env, row, 2 * pass * rows + k) sums as in `JointSystem.total`, of speed and displacement
-    jointed: Any  # (place,) 1 if it is a body in a joint
+    assembly: Any  # (place,) number of what joints hold together, -1 for what is in no joint
     begun: Any  # scratch: (env, k) contacts that begin
     change: Any  # scratch: (env, place)
     thought: Any  # scratch: (env, k) as `JointSystem.total`

@@ -29,8 +29,10 @@ def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), 
 @ti.func
 def choose(
     bodies: ti.template(),
+    joints: ti.template(),
     courses: ti.template(),
     touch: ti.template(),
+    system: ti.template(),
     hits: ti.template(),
     env,
     row,
@@ -52,7 +54,7 @@ def choose(
         m = hits.begun[env, one]
         a = touch.first[env, row, m]
         b = touch.second[env, row, m]
-        chosen = hits.jointed[a] + hits.jointed[b] > 0
+        chosen = ti.max(hits.assembly[a], hits.assembly[b]) >= 0
         for other in range(found):
             if other != one and ti.min(touch.law[env, row, m][7], touch.law[env, row, hits.begun[env, other]][7]) > 0.0:
                 c = touch.first[env, row, hits.begun[env, other]]
@@ -63,6 +65,18 @@ def choose(
             hits.contact[env, row, kept] = m
             kept += 1
     hits.count[env, row, 0] = kept
+    some = ti.cast(kept > 0, ti.i32)
+    hits.joined[env, row, 0] = some * system.rows
+    hits.entries[env, row, 0] = some * system.entries
+    hits.changes[env, row, 0] = some * system.changes
+    hits.solves[env, row, 0] = some * system.steps
+    for k in range(some * system.rows):
+        own = ti.max(hits.assembly[joints.first[system.joint[k]]], hits.assembly[joints.second[system.joint[k]]])
+        hits.asked[env, row, k] = -1
+        for back in range(kept):
+            m = hits.contact[env, row, kept - 1 - back]
+            if own == hits.assembly[touch.first[env, row, m]] or own == hits.assembly[touch.second[env, row, m]]:
+                hits.asked[env, row, k] = kept - 1 - back
 
 
 @ti.func
@@ -97,7 +111,7 @@ def answers(
         joint = system.joint[k]
         a = hits.change[env, joints.first[joint]]
         b = hits.change[env, joints.second[joint]]
-        hits.thought[env, k] = -row_speed(joints.row[env, row, system.place[k]], a, b)
+        hits.thought[env, k] = -row_speed(system.row[env, row, k], a, b)
         hits.thought[env, system.rows + k] = 0.0
     for k in range(system.steps):
         entry = system.solves[4 * k + 2]
@@ -107,7 +121,7 @@ def answers(
         hits.thought[env, system.solves[4 * k]] += factor * hits.thought[env, system.solves[4 * k + 1]]
     for k in range(system.rows):
         joint = system.joint[k]
-        held = hits.thought[env, system.rows + k] * joints.row[env, row, system.place[k]]
+        held = hits.thought[env, system.rows + k] * system.row[env, row, k]
         push(bodies, hits, env, joints.first[joint], joints.second[joint], held)
     for u in range(2 * known):
         m = hits.contact[env, row, u // 2]
@@ -234,5 +248,3 @@ def decide(
                 touch.warm[env, row, hits.contact[env, row, k]] = -1  # what it gave is no impulse of the step before
     hits.unknowns[env, row, 0] = n
     hits.pairs[env, row, 0] = n * n
-    hits.joined[env, row, 0] = ti.select(known > 0, system.rows, 0)
-    hits.solves[env, row, 0] = ti.select(known > 0, system.steps, 0)

@@ -36,7 +36,7 @@ from diffsim.physics.rigid_bodies.fields import (
     springs_of,
     touch_of,
 )
-from diffsim.physics.rigid_bodies.impact_fields import impacts_of, system_of
+from diffsim.physics.rigid_bodies.impact_fields import impacts_of, room_of, system_of
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.physics.rigid_bodies.simultaneous import choose, decide
 
@@ -284,7 +284,7 @@ def advance(
 def _answering(bodies: Any, joints: Any, courses: Any, system: Any, places: int) -> list[Stage]:
     """What all joints answer to forces, at once."""
     return [
-        Stage(joint_system.couple, (bodies, joints, system), system.entries),
+        Stage(joint_system.couple, (bodies, system), system.entries),
         Stage(joint_system.eliminate, (system,), system.changes, ordered=True),
         Stage(joint_system.miss_aim, (joints, courses, system), system.rows),
         Stage(joint_system.substitute, (system,), system.steps, ordered=True),
@@ -301,8 +301,11 @@ def _hitting(
         return [Stage(begin, (courses,), places)]
     many, joined = hits.count, hits.joined
     return [
-        Stage(choose, (bodies, courses, touch, hits), 1, differentiable=False),
+        Stage(choose, (bodies, joints, courses, touch, system, hits), 1, differentiable=False),
         Stage(impacts.aim_impact, (bodies, courses, touch, hits), hits.room, upto=many),
+        Stage(impacts.turn_row, (joints, courses, system, hits), system.rows, upto=joined),
+        Stage(joint_system.couple, (bodies, system), system.entries, upto=hits.entries),
+        Stage(joint_system.eliminate, (system,), system.changes, ordered=True, upto=hits.changes),
         Stage(decide, (bodies, joints, courses, touch, system, hits), 1, differentiable=False),
         Passes(
             (
@@ -334,8 +337,9 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     drives, pushes = drives_of(scene, fields), pushes_of(scene, fields)
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
-    system = system_of(scene, fields)
-    hits = impacts_of(scene, fields, system, touch.contacts)
+    room = room_of(scene, touch.contacts)
+    system, then = system_of(scene, fields, joints, room)
+    hits = impacts_of(scene, fields, system, touch.contacts, room)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
     contacts = touch.contacts if len(scene.pairs) else 0
     centred = bool(reads & {"centre", "observation"})
@@ -394,7 +398,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
             point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count
         ),
         Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
-        *_hitting(bodies, joints, courses, touch, system, hits, places),
+        *_hitting(bodies, joints, courses, touch, then, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
         Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Passes(
