@@ -1,8 +1,8 @@
 """The order in which the rows of all joints are eliminated, and what that takes: found once, with NumPy.
 
 Rows that hold the same moving body are coupled. Gauss elimination of a symmetric matrix, L D L^T, adds a coupling
-between each two rows that the eliminated one was coupled with; rows with the fewest couplings go first, so that a chain or
-a tree of bodies has next to none (Davis 2006, "Direct Methods for Sparse Linear Systems", chapters 4 and 7).
+between each two rows that the eliminated one was coupled with; rows with the fewest couplings go first, so that a
+chain or a tree of bodies has next to none (Davis 2006, "Direct Methods for Sparse Linear Systems", chapters 4 and 7).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Elimination", "eliminate_rows"]
 
 @dataclass(frozen=True)
 class Elimination:
-    """What the stages of `diffsim.physics.rigid_bodies.joint_system` go through, n rows and m entries below the diagonal.
+    """What the stages of `diffsim.physics.rigid_bodies.joint_system` go through: n rows, m entries of their matrix.
 
     Attributes:
         joint: (n,) the joint of each row, in the order of elimination.

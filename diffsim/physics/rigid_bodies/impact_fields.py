@@ -21,7 +21,7 @@ FEW, MOST = 6, 24
 
 
 def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> tuple[JointSystem, JointSystem]:
-    """Its joints but ropes, as they are at the start of a step, and at the time of an impact if there is room for any."""
+    """Its joints but ropes, at the start of a step and, if there is room for impacts, at the time of one."""
     n, world = len(scene.bodies), len(scene.shapes)
     first = [joint.first for joint in scene.joints]
     second = [world if joint.second is None else joint.second for joint in scene.joints]
@@ -105,6 +105,7 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         held=rows("impact_held", 2 * places if room else 0, 6, **ADDED),
         assembly=fields.integers(assemblies_of(scene)),
         begun=fields.scratch(contacts),
+        leans=fields.scratch(len(scene.bodies) + 1),
         change=think(places, 3),
         thought=think(2 * system.rows),
         mass=think(4 * room * room),
@@ -114,6 +115,6 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         table=think(8 * room * room),
         room=room,
         places=places,
-        soft=1.0e-6 if exact else 1.0e-4,
+        soft=1.0e-9 if exact else 1.0e-4,
         still=1.0e-13 if exact else 1.0e-7,
     )

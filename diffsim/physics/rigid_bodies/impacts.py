@@ -8,7 +8,7 @@ or a joint has a part, get impulses x with
 
 where A is the inverse mass that they feel with all joints held (``J`` their rows, the joints' answer eliminated), and b
 is what each lacks of its speed after the impact: Newton's law, with all of them at one time (Brogliato 2016,
-"Nonsmooth Mechanics", section 5.3). Without friction this conserves energy if the restitution is 1, and joints do no work.
+"Nonsmooth Mechanics", section 5.3). Without friction this conserves energy if the restitution is 1; joints do no work.
 
 A stage that is not differentiable finds which of them give, which slide, the solution, and the inverse for these
 (`decide`); then ``x + inverse (b - A x)`` has its value and its derivative. Each acts at its own time of impact, and so
@@ -145,9 +145,7 @@ def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, 
 def row_change(row: ti.template(), first: ti.template(), second: ti.template()):
     """Along a row: change of the speed, and of the displacement."""
     speed = row_speed(row, first, second)
-    shift = (
-        row[0] * (second[3] - first[3]) + row[1] * (second[4] - first[4]) + row[3] * second[5] - row[2] * first[5]
-    )
+    shift = row[0] * (second[3] - first[3]) + row[1] * (second[4] - first[4]) + row[3] * second[5] - row[2] * first[5]
     return ti.Vector([speed, shift])
 
 

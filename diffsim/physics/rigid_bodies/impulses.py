@@ -143,8 +143,8 @@ def within(wanted, most):
 def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, element):
     """Make the speeds of one contact right: it bounces, or it does not go deeper; and friction.
 
-    Pass 0 gives the impulse of the last step instead, if there is one. Straight-line code: every case is computed and one is selected,
-    since each branch would have to write all results.
+    Pass 0 gives the impulse of the last step instead, if there is one. Straight-line code: every case is computed and
+    one is selected, since each branch would have to write all results.
     """
     turn = element // touch.contacts
     m = element - turn * touch.contacts

@@ -15,6 +15,7 @@ from diffsim.physics.rigid_bodies.impulses import row_speed
 
 __all__ = ["answer", "couple", "eliminate", "hold_speeds", "miss_aim", "settle", "substitute"]
 
+
 @ti.func
 def lever(row: ti.template(), side):
     """The lever of one side's body in a row."""

@@ -173,7 +173,9 @@ class Joints:
     actuator: Any  # (joint,) its actuator, or -1
     kind: Any  # (joint,) PIN, WELD, SLIDER or ROPE
     row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
-    error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]; third of a slider: its speed [m/s]
+    error: (
+        Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]; third of a slider: its speed [m/s]
+    )
     aim: Any  # (env, row, joint) speed along the rows that keeps the joint closed to the end of the step
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
     impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
@@ -198,7 +200,9 @@ class JointSystem:
 
     row: Any  # (env, row, place) direction x, y, lever of the first and of the second
     matrix: Any  # (env, row, entry) rows' inverse masses, and what elimination makes of them [1/kg]
-    total: Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]; of
+    total: (
+        Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]; of
+    )
     # impacts (env, row, 2 * pass * rows + k), for speeds and displacements
     joint: Any  # (k,) of each row
     which: Any  # (k,) of the joint's rows
@@ -218,7 +222,7 @@ class JointSystem:
 
 @dataclass(frozen=True)
 class Impacts:
-    """Impacts of a step that are solved together: fields (env, row, k) unless said otherwise; see `rigid_bodies.impacts`.
+    """Impacts of a step that are solved together, see `rigid_bodies.impacts`: fields (env, row, k) unless said otherwise.
 
     Those of two passes stand one after the other, (env, row, pass * room + k): what was guessed, what is right.
     """
@@ -244,6 +248,7 @@ class Impacts:
     held: Any  # likewise, by joints
     assembly: Any  # (place,) number of what joints hold together, -1 for what is in no joint
     begun: Any  # scratch: (env, k) contacts that begin
+    leans: Any  # scratch: (env, place) 1 if a body leans on something
     change: Any  # scratch: (env, place)
     thought: Any  # scratch: (env, k) as `JointSystem.total`
     mass: Any  # scratch: (env, 2 * room * u + v) inverse masses with joints held; u and v are 2 * k + axis

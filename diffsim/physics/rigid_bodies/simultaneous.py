@@ -12,18 +12,24 @@ SWEEPS = 1000
 
 
 @ti.func
+def held(touch: ti.template(), env, row, m):
+    """Whether a contact gave something at the end of the step before: bodies lean on each other there."""
+    old = touch.warm[env, row, m]
+    found = False
+    if old >= 0:
+        found = touch.carried[env, row, old][0] > 0.0
+    return found
+
+
+@ti.func
 def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m):
-    """Whether a contact begins in this step: it was not held before, and bodies come faster than forces push them."""
+    """Whether a contact begins in this step, if nothing was held: bodies come faster than forces push them."""
     law = touch.law[env, row, m]
     a = courses.start[env, row, touch.first[env, row, m]]
     b = courses.start[env, row, touch.second[env, row, m]]
     speed = row_speed(touch.out[env, row, m], a, b)
-    old = touch.warm[env, row, m]
-    held = 0.0
-    if old >= 0:
-        held = touch.carried[env, row, old][0]
     hits = ti.max(-law[2], -speed / PASSED_ON) > law[8]
-    return contact.meets(law[0], speed, bodies.dt) and hits and held <= 0.0
+    return contact.meets(law[0], speed, bodies.dt) and hits
 
 
 @ti.func
@@ -41,14 +47,22 @@ def choose(
 ):
     """List the impacts that are solved together: of what joints hold, and those that bounce off one body.
 
-    What only lands the solver finds as well, together with what it lands on.
+    What lands without a bounce, or bounces off what leans on others, is for the solver, which finds it together with
+    what carries it: a pile would sink into itself where impacts are solved as if there was nothing below.
     """
     found = 0
+    for body in range(bodies.bodies):
+        hits.leans[env, body] = 0
     for m in range(touch.count[env, row, 0]):
         hits.slot[env, row, m] = -1
-        if begins(bodies, courses, touch, env, row, m):
+        if held(touch, env, row, m):
+            for side in range(2):
+                place = ti.select(side == 0, touch.first[env, row, m], touch.second[env, row, m])
+                hits.leans[env, ti.min(place, bodies.bodies)] = 1
+        elif begins(bodies, courses, touch, env, row, m):
             hits.begun[env, found] = m
             found += 1
+    hits.leans[env, bodies.bodies] = 0
     kept = 0
     for one in range(found):
         m = hits.begun[env, one]
@@ -59,8 +73,9 @@ def choose(
             if other != one and ti.min(touch.law[env, row, m][7], touch.law[env, row, hits.begun[env, other]][7]) > 0.0:
                 c = touch.first[env, row, hits.begun[env, other]]
                 d = touch.second[env, row, hits.begun[env, other]]
-                chosen = chosen or ((a == c or a == d) and a < bodies.bodies)
-                chosen = chosen or ((b == c or b == d) and b < bodies.bodies)
+                free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
+                chosen = chosen or (free and (a == c or a == d) and a < bodies.bodies)
+                chosen = chosen or (free and (b == c or b == d) and b < bodies.bodies)
         if chosen and kept < hits.room:
             hits.contact[env, row, kept] = m
             kept += 1
@@ -170,7 +185,7 @@ def sweep(touch: ti.template(), hits: ti.template(), env, row, known):
 
 @ti.func
 def sort(hits: ti.template(), env, row, known):
-    """Say of each impact which way it slides, and list the unknowns that are left: of what gives, and of what sticks."""
+    """Say which way each impact slides, and list the unknowns: of what gives, and of what sticks."""
     n = 0
     for u in range(2 * known):
         gives = hits.tried[env, u - u % 2] > 0.0

@@ -11,14 +11,12 @@ Per step, with h the time step:
 Angles do not wrap.
 """
 
-from typing import Any
-
 import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.rigid_bodies import drive_forces, impacts, impulses, joint_impulses, joint_system
+from diffsim.physics.rigid_bodies import drive_forces, impacts, impulses, joint_impulses
 from diffsim.physics.rigid_bodies import joint_forces as links
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
@@ -37,8 +35,8 @@ from diffsim.physics.rigid_bodies.fields import (
     touch_of,
 )
 from diffsim.physics.rigid_bodies.impact_fields import impacts_of, room_of, system_of
+from diffsim.physics.rigid_bodies.impact_stages import answering, hitting
 from diffsim.physics.rigid_bodies.scene import RigidBodies
-from diffsim.physics.rigid_bodies.simultaneous import choose, decide
 
 __all__ = ["build"]
 
@@ -256,13 +254,6 @@ def hold(bodies: ti.template(), motion: ti.template(), courses: ti.template(), e
 
 
 @ti.func
-def begin(courses: ti.template(), env, row, step, place):
-    """The course with which the solver begins, where no impacts are solved together before."""
-    courses.speed[env, row, place] = courses.start[env, row, place]
-    courses.shift[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
-
-
-@ti.func
 def advance(
     bodies: ti.template(), motion: ti.template(), courses: ti.template(), passes: ti.template(), env, row, step, body
 ):
@@ -279,47 +270,6 @@ def advance(
 
 
 # Putting it together
-
-
-def _answering(bodies: Any, joints: Any, courses: Any, system: Any, places: int) -> list[Stage]:
-    """What all joints answer to forces, at once."""
-    return [
-        Stage(joint_system.couple, (bodies, system), system.entries),
-        Stage(joint_system.eliminate, (system,), system.changes, ordered=True),
-        Stage(joint_system.miss_aim, (joints, courses, system), system.rows),
-        Stage(joint_system.substitute, (system,), system.steps, ordered=True),
-        Stage(joint_system.hold_speeds, (bodies, joints, courses, system), system.rows),
-        Stage(joint_system.settle, (courses,), places if system.rows else 0),
-    ]
-
-
-def _hitting(
-    bodies: Any, joints: Any, courses: Any, touch: Any, system: Any, hits: Any, places: int
-) -> list[Stage | Passes]:
-    """What begins in a step and is solved together."""
-    if not hits.room:
-        return [Stage(begin, (courses,), places)]
-    many, joined = hits.count, hits.joined
-    return [
-        Stage(choose, (bodies, joints, courses, touch, system, hits), 1, differentiable=False),
-        Stage(impacts.aim_impact, (bodies, courses, touch, hits), hits.room, upto=many),
-        Stage(impacts.turn_row, (joints, courses, system, hits), system.rows, upto=joined),
-        Stage(joint_system.couple, (bodies, system), system.entries, upto=hits.entries),
-        Stage(joint_system.eliminate, (system,), system.changes, ordered=True, upto=hits.changes),
-        Stage(decide, (bodies, joints, courses, touch, system, hits), 1, differentiable=False),
-        Passes(
-            (
-                Stage(impacts.give, (hits,), 4 * hits.room * hits.room, upto=hits.pairs),
-                Stage(impacts.kick, (bodies, touch, hits), hits.room, upto=many),
-                Stage(impacts.answer_rows, (joints, system, hits), system.rows, upto=joined),
-                Stage(impacts.substitute_impacts, (system, hits), system.steps, upto=hits.solves),
-                Stage(impacts.hold_bodies, (bodies, joints, system, hits), system.rows, upto=joined),
-                Stage(impacts.miss_goal, (courses, touch, hits), hits.room, upto=many),
-            ),
-            2,
-        ),
-        Stage(impacts.depart, (courses, hits), places),
-    ]
 
 
 def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str]) -> Model:
@@ -390,15 +340,13 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(links.hold_pin, (bodies, joints, motion, courses), pins),
         Stage(links.hold_weld, (bodies, joints, motion, courses), welds),
         Stage(links.hold_slider, (bodies, joints, motion, courses), sliders),
-        *_answering(bodies, joints, courses, system, places),
+        *answering(bodies, joints, courses, system, places),
         Stage(links.hold_rope, (bodies, joints, motion, courses), ropes),
         Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
         Stage(face_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
-        Stage(
-            point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count
-        ),
+        Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count),
         Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
-        *_hitting(bodies, joints, courses, touch, then, hits, places),
+        *hitting(bodies, joints, courses, touch, then, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
         Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Passes(

@@ -1,4 +1,4 @@
-"""Impacts of what joints hold, of what lands flat, and ropes that go taut: against closed forms, over a landing's phases."""
+"""Impacts of what joints hold, flat landings, ropes that go taut: closed forms, over the phases of an impact."""
 
 from dataclasses import replace
 
@@ -84,8 +84,8 @@ def flying(bodies, joints, restitution, envs=1, **settings):
 
 @pytest.mark.parametrize("restitution", [1.0, 0.6, 0.0])
 def test_a_welded_dumbbell_bounces_as_one_body(restitution):
-    # Two discs, the second 0.6 m to the right and 0.2 m higher: the first hits, with the mass that a point 0.3 m beside the
-    # middle of one body has.
+    # Two discs, the second 0.6 m to the right and 0.2 m higher: the first hits, with the mass of a point 0.3 m beside
+    # the middle of one body.
     discs = [ds.Disc((x, y), 0.1, mass=1.0, inertia=0.005, velocity=(0.0, -1.0)) for x, y in ((-0.3, 0.3), (0.3, 0.5))]
     with flying(discs, [ds.Weld(0, 1, at=(0.0, 0.4))], restitution, len(PHASES)) as sim:
         params = sim.params()
@@ -176,3 +176,54 @@ def test_a_rope_that_goes_taut_takes_its_direction_then():
         cotangent[:, -1, 0] = np.stack([-place[:, 1], place[:, 0]], axis=1) / (place**2).sum(axis=1)[:, None]
         grad = pull({"position": cotangent})["scene.initial_position"]
         np.testing.assert_allclose(grad[:, 0, 0], slope, atol=0.02)
+
+
+# Gradients
+
+
+def landing():
+    """Pins, a weld and a slider between bodies that hit a slope with friction, two corners of one in one step."""
+    bodies = [
+        ds.Box((0.0, 0.213), (0.12, 0.04), velocity=(0.3, -1.0), group=0),
+        ds.Capsule((0.24, 0.26), 0.1, 0.03, angle=0.3, velocity=(0.3, -1.1), angular_velocity=1.0, group=0),
+        ds.Box((-0.3, 0.3), (0.06, 0.05), angle=0.2, velocity=(0.1, -1.4), restitution=0.1, group=0),
+        ds.Disc((-0.45, 0.24), 0.05, velocity=(0.1, -1.5), group=0),
+        ds.Box((0.02, 0.35), (0.05, 0.05), mass=0.2, velocity=(0.2, -1.0), group=0),
+        ds.Box((0.7, 0.195), (0.1, 0.04), angle=0.02, velocity=(0.4, -0.5), group=0),
+    ]
+    scene = ds.RigidBodies(
+        bodies,
+        [ds.HalfPlane((0.0, 0.13), angle=0.02, friction=0.4, restitution=0.5)],
+        joints=[
+            ds.Pin(0, 1, at=(0.14, 0.23)),
+            ds.Weld(2, 3, at=(-0.38, 0.27)),
+            ds.Slider(0, 4, at=(0.0, 0.3), axis=(0.2, 1.0)),
+        ],
+        gravity=(0.1, -9.7),
+        density=20.0,
+        friction=0.3,
+        restitution=0.6,
+        dt=0.01,
+    )
+    goal = ds.Travel(point=1) + ds.Travel(point=3, weight=0.7) + ds.Travel(point=5, direction=(0.3, 1.0), weight=0.5)
+    tune = ("scene.initial_*", "scene.friction", "scene.restitution", "scene.density", "scene.gravity")
+    return ds.Problem(scene, objective=goal, steps=12, tune=tune)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.bench) for name in ("fused", "wide")]
+
+
+@pytest.mark.parametrize("executor", ["staged", *SLOW])
+def test_gradients_through_joined_impacts_are_those_of_differences(executor):
+    problem = landing()
+    with ds.Simulation(problem, precision="f64", executor=executor) as sim:
+        rollout = sim.rollout(sim.params())
+        assert (rollout.contact_force[..., 0] > 0.0).any(axis=1).sum() >= 3
+        report = ds.check_gradients(sim)
+        assert {row.verdict for row in report.checks} == {"agrees"}, report
+        loss, grad = sim.value_and_grad(sim.params())
+    with ds.Simulation(problem, precision="f64", executor=executor, adjoint=ds.Checkpointed(every=5)) as sim:
+        again, other = sim.value_and_grad(sim.params())
+    assert again == loss
+    for name, value in grad.items():
+        np.testing.assert_array_equal(other[name], value)
