@@ -38,7 +38,7 @@ def add_commands(commands: Commands) -> None:
         kinds.add_argument(f"--{kind}", action="store_const", dest="kind", const=kind, default="mp4", help=about)
     made.add_argument("--output", type=Path, metavar="FILE", help="default: in the folder of the run")
     made.add_argument("--size", type=_size, metavar="WxH", help="pixels, e.g. 640x480")
-    made.add_argument("--speed", type=float, default=1.0, help="seconds per second of video: %(default)g")
+    made.add_argument("--speed", type=float, help="seconds per second of video: 1, or less for three seconds of it")
     made.add_argument("--time", type=float, metavar="S", help="moment that a picture shows; default: the last")
     add_scene(made)
     about = "print what a run found, and with which settings"
