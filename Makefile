@@ -75,7 +75,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 	touch $@
 
 .venv/ready: .venv/demo
-	$(INSTALL) ".[video,robots,completion,test,docs,dev]"
+	$(INSTALL) ".[video,robots,fast,completion,test,docs,dev]"
 	touch $@
 
 .venv/bench: .venv/ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -128,6 +128,21 @@ class Rollout(Mapping[str, np.ndarray]):
     def numbers(self) -> dict[str, np.ndarray]:
         """All numbers of the problem, as they were: tuned ones with the values of the parameters."""
         return self.problem.filled(self.params)
+
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """What each term of the objective came to, as `diffsim.objectives.Term`: its name, its loss, and in words.
+
+        Of one environment; empty with several of them, or without an objective.
+        """
+        if self.problem.objective is None or not isinstance(self.loss, (int, float)) or self.envs > 1:
+            return ()
+        return tuple(self.problem.objective.terms_of(self.loss, self.numbers, self))
+
+    @property
+    def words(self) -> str:
+        """The loss in words, by term, with units: "travelled 0.50 m, effort 0.13 s"; empty where there are none."""
+        return ", ".join(term.words for term in self.terms if term.words)
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""

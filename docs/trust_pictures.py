@@ -35,7 +35,11 @@ def ball(time_of_impact: bool, steps: int = 280, time: float = 0.7) -> ds.Proble
     ground = ds.Ground(restitution=0.8, friction=0.0, time_of_impact=time_of_impact)
     scene = ds.MassSpring(points=[[0.0, 1.0]], ground=ground, dt=time / steps)
     return ds.Problem(
-        scene, None, ds.Travel(point=0, direction=(0.0, -1.0)), steps=steps, tune=("scene.initial_position",)
+        scene,
+        None,
+        ds.Travel(point=0, direction=(0.0, -1.0), origin=(0.0, 0.0)),
+        steps=steps,
+        tune=("scene.initial_position",),
     )
 
 
@@ -95,7 +99,9 @@ def growth() -> None:
 def chaos() -> None:
     """The loss of robot A along a line, near and far, and what the estimators make of its slope."""
     problem = walker("A")
-    problem = replace(problem, controller=ds.Sine(amplitude=0.7, frequency=20.0), tune=("controller.*",))
+    problem = replace(
+        problem, controller=ds.Sine(amplitude=0.7, frequency=20.0, saturate=False), tune=("controller.*",)
+    )
     with ds.Simulation(problem, adjoint=ds.Truncated(100)) as sim:
         centre = ds.tune(sim, optimizer=ds.Adam(0.02), clip=1.0, iterations=30, progress=False).best_params
     with ds.Simulation(problem, envs=64, shared=False) as sim:

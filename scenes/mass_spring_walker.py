@@ -31,7 +31,8 @@ def problem(robot: str = "C") -> ds.Problem:
     )
     controller = ds.MLP(hidden=32, goal=(0.9, 0.2), frequency=20.0)
     weights = ("controller.w*", "controller.b*")
-    return ds.Problem(scene, controller, ds.Travel(point=0), steps=682, tune=weights)
+    goal = ds.Travel(point=0, origin=(0.0, 0.0))  # minus the head's x, as the paper's scripts have it
+    return ds.Problem(scene, controller, goal, steps=682, tune=weights)
 
 
 if __name__ == "__main__":

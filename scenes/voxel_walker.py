@@ -25,8 +25,7 @@ def problem() -> ds.Problem:
         dt=0.004,
     )
     gait = ds.Sine(amplitude=0.3, frequency=15.0)
-    start = body.points.mean(axis=0)
-    return ds.Problem(scene, gait, ds.Travel(origin=start), steps=700, bounds={"controller.amplitude": (-1, 1)})
+    return ds.Problem(scene, gait, ds.Travel(), steps=700, bounds={"controller.amplitude": (-1, 1)})
 
 
 if __name__ == "__main__":

@@ -518,7 +518,7 @@ def test_pullback_by_the_objectives_own_derivative_is_the_gradient(bench):
     effort, travel = bench.problem.objective.terms
     actuation = 2.0 * effort.weight * bench.problem.scene.dt * rollout.actuation
     position = np.zeros_like(rollout.position)
-    position[-1, travel.point, 0] = -travel.weight
+    position[-1, travel.point, 0], position[0, travel.point, 0] = -travel.weight, travel.weight
     pulled = pullback({"actuation": actuation, "position": position})
     _, grad = bench().value_and_grad(bench.params)
     for name in [name for name in grad if name.startswith("objective.")]:

@@ -38,12 +38,16 @@ def centre(rollout):
     return rollout.position[-1].mean(axis=0)
 
 
+def gone(rollout):
+    return rollout.position[-1] - rollout.position[0]
+
+
 FORMULAS = {
-    "travel": (ds.Travel(), 2, lambda r: -centre(r)[0]),
+    "travel": (ds.Travel(), 2, lambda r: -gone(r).mean(axis=0)[0]),
     "travel of a point": (
         ds.Travel(direction=(3.0, -4.0), point=2, weight=0.5),
         2,
-        lambda r: -0.5 * (r.position[-1, 2] @ [3.0, -4.0]),
+        lambda r: -0.5 * (gone(r)[2] @ [3.0, -4.0]),
     ),
     "travel from an origin": (
         ds.Travel(direction=(0.0, 1.0, 2.0), origin=(5.0, 6.0, 7.0)),
@@ -61,10 +65,10 @@ FORMULAS = {
         ds.Travel(weight=2.0) + 0.1 * (ds.Effort() + ds.ReachTarget((0.0, 0.0), point=1)) + ds.Travel(point=0) * -3,
         2,
         lambda r: (
-            -2.0 * centre(r)[0]
+            -2.0 * gone(r).mean(axis=0)[0]
             + 0.1 * DT * np.sum(r.actuation**2)
             + 0.1 * np.sum(r.position[-1, 1] ** 2)
-            + 3.0 * r.position[-1, 0, 0]
+            + 3.0 * gone(r)[0, 0]
         ),
     ),
 }
@@ -74,7 +78,55 @@ FORMULAS = {
 def test_values(case):
     objective, dimension, formula = FORMULAS[case]
     loss, rollout = measured(objective, dimension)
-    assert loss == pytest.approx(formula(rollout), rel=ROUNDING)
+    # A way is a difference of coordinates of order one, so its rounding is of that order.
+    assert loss == pytest.approx(formula(rollout), rel=ROUNDING, abs=ROUNDING)
+
+
+@pytest.mark.parametrize("case", FORMULAS)
+def test_terms_add_up_to_the_loss_and_say_it_in_words(case):
+    """They are worked out in NumPy from the trajectory, each on its own."""
+    objective, dimension, _ = FORMULAS[case]
+    loss, rollout = measured(objective, dimension)
+    assert sum(term.loss for term in rollout.terms) == pytest.approx(loss, rel=ROUNDING, abs=ROUNDING)
+    assert [term.name for term in rollout.terms] == [name for name, _, _ in objective._placed()]
+    assert all(term.words for term in rollout.terms)
+    assert rollout.words == ", ".join(term.words for term in rollout.terms)
+
+
+def test_what_stays_where_it_is_has_travelled_nothing():
+    rest = ds.MassSpring([[3.0, 4.0], [5.0, 4.0]], gravity=(0.0, 0.0))
+    with ds.Simulation(ds.Problem(rest, objective=ds.Travel(), steps=5, tune=("scene.mass",)), precision="f64") as sim:
+        assert sim.value(sim.params()) == 0.0
+        assert sim.rollout(sim.params()).words == "travelled 0.00 m"
+
+
+def test_travel_from_a_start_that_is_tuned_is_the_same_from_everywhere():
+    """Shifting a body that flies freely shifts start and end alike: no slope. From an origin of its own the slope is
+    that of the end: -1 along the direction for each of n points, shared among them."""
+    free = ds.MassSpring([[0.0, 1.0], [1.0, 1.0]], initial_velocity=(2.0, 0.0), gravity=(0.0, 0.0))
+    for origin, slope in ((None, 0.0), ((0.0, 0.0), -0.5)):
+        goal = ds.Travel(origin=origin)
+        with ds.Simulation(
+            ds.Problem(free, objective=goal, steps=5, tune=("scene.initial_position",)), precision="f64"
+        ) as sim:
+            _, grad = sim.value_and_grad(sim.params())
+        np.testing.assert_allclose(grad["scene.initial_position"], [[slope, 0.0]] * 2, rtol=0, atol=ROUNDING)
+
+
+def test_words_of_each():
+    said = [
+        (ds.Travel(), (-0.5, "travelled 0.50 m")),
+        (ds.Travel(direction=(3.0, 4.0)), (-2.5, "travelled 0.50 m")),
+        (ds.Travel(origin=(1.0, 0.0)), (-0.5, "0.50 m from its origin")),
+        (ds.ReachTarget((1.0, 0.0)), (0.04, "0.2 m from the target")),
+        (ds.Effort(3.0), (0.125, "effort 0.125 s")),
+        (ds.MatchTrajectory(samples(2, 3)), (0.01, "0.1 m from what was measured (root mean square)")),
+    ]
+    for objective, (value, words) in said:
+        numbers = {f"objective.{name}": number for name, number in objective.numbers(scene()).items()}
+        (term,) = objective.terms_of(objective.weight * value, numbers)
+        assert term.words == words
+        assert term.loss == pytest.approx(objective.weight * value)
 
 
 def samples(rows, columns, dimension=2, missing=()):

@@ -38,7 +38,7 @@ def add_commands(commands: Commands) -> None:
         kinds.add_argument(f"--{kind}", action="store_const", dest="kind", const=kind, default="mp4", help=about)
     made.add_argument("--output", type=Path, metavar="FILE", help="default: in the folder of the run")
     made.add_argument("--size", type=_size, metavar="WxH", help="pixels, e.g. 640x480")
-    made.add_argument("--speed", type=float, default=1.0, help="seconds per second of video: %(default)g")
+    made.add_argument("--speed", type=float, help="seconds per second of video: 1, or less for three seconds of it")
     made.add_argument("--time", type=float, metavar="S", help="moment that a picture shows; default: the last")
     add_scene(made)
     about = "print what a run found, and with which settings"
@@ -142,6 +142,7 @@ def _summary(run: ds.SavedRun) -> dict[str, Any]:
         "first_loss": first,
         "best_loss": run.best_loss,
         "best_iteration": run.best_iteration,
+        "words": run.words,
         "rejected": sum("rejected" in record for record in run.history),
         "seconds": run.history[-1]["seconds"],
         "seed": run.about.get("seed"),
@@ -170,6 +171,8 @@ def show(given: argparse.Namespace) -> int:
             ("steps", f"{found['steps']} of {found['dt']:g} s"),
             ("loss at start", _loss(found["first_loss"])),
             ("best loss", f"{_loss(found['best_loss'])} at iteration {found['best_iteration']}"),
+            *([("found", found["words"])] if found["words"] else []),
+            *_by_term(run),
             ("curve", sparkline([record["loss"] for record in run.history])),
             ("iterations", f"{found['iterations']} in {found['seconds']:.1f} s, {found['rejected']} rejected"),
             *(("note", words) for words in found["findings"]),
@@ -197,6 +200,12 @@ def show(given: argparse.Namespace) -> int:
     print()
     print_table(("file", "kB"), [(name, f"{size / 1000:.1f}") for name, size in files.items()], numbers=("kB",))
     return 0
+
+
+def _by_term(run: ds.SavedRun) -> list[tuple[str, str]]:
+    """What each of several terms adds to the best loss, where its trajectory was saved."""
+    terms = run.rollouts[run.best_iteration].terms if run.best_iteration in run.rollouts else ()
+    return [("of that", f"{term.loss:.6g} {term.name}") for term in terms] if len(terms) > 1 else []
 
 
 def _spread(value: np.ndarray) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _tune(
             files += leave_pictures(simulation, result, run, video=not given.no_video)
         except Exception as error:  # whatever it is, the search took longer than a picture: say what it found
             unsaved.append(f"a picture: {error}")
-        _summary(result)
+        _summary(result, _words(simulation, result))
         try:
             if report is not None:
                 report(simulation, result)
@@ -197,9 +197,17 @@ def _again(folder: Path | None) -> str:
     return command_of({"environment": {"command": [*words, "--resume"]}}) or ""
 
 
-def _summary(result: Result) -> None:
+def _words(simulation: Simulation, result: Result) -> list[str]:
+    """What was found, and what it was at the start, in words; nothing where an objective says nothing."""
+    shown = [simulation.rollout(params, finite=False).words for params in (result.best_params, result.snapshots[0][1])]
+    return [shown[0], f"{shown[1]} at the start"] if all(shown) else []
+
+
+def _summary(result: Result, words: Sequence[str]) -> None:
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
     print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
+    if words:
+        print(f"found    {words[0]}; {words[1]}")
     seconds = result.history[-1]["seconds"]
     print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
     print(f"stopped  {result.stopped}")

@@ -7,9 +7,11 @@ import numpy as np
 import taichi as ti
 
 from diffsim.controllers.base import actuators_of
+from diffsim.controllers.saturation import saturated, saturates
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
+from diffsim.physics.checks import flag
 from diffsim.spec import Spec, array, whole
 
 __all__ = ["OpenLoop"]
@@ -23,11 +25,16 @@ class Schedule:
     actuators: int
     knots: int
     intervals: int  # between the first and the last step
+    limited: bool  # between -1 and 1
 
 
 @ti.func
 def scheduled_actuation(schedule: ti.template(), out: ti.template(), env, row, step, actuator):
-    out[env, row, actuator] = schedule.values[env, step * schedule.actuators + actuator]
+    asked = schedule.values[env, step * schedule.actuators + actuator]
+    if ti.static(schedule.limited):
+        out[env, row, actuator] = saturated(asked)
+    else:
+        out[env, row, actuator] = asked
 
 
 @ti.func
@@ -37,7 +44,10 @@ def interpolated_actuation(schedule: ti.template(), out: ti.template(), env, row
     along = (step * (schedule.knots - 1) - left * schedule.intervals) / schedule.intervals
     a = schedule.values[env, left * schedule.actuators + actuator]
     b = schedule.values[env, (left + 1) * schedule.actuators + actuator]
-    out[env, row, actuator] = a + along * (b - a)
+    if ti.static(schedule.limited):
+        out[env, row, actuator] = saturated(a + along * (b - a))
+    else:
+        out[env, row, actuator] = a + along * (b - a)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +57,9 @@ class OpenLoop(Spec):
     Attributes:
         values: () or (k,) the same at all times, or (steps, k), with knots (knots, k); None draws small random ones.
         knots: number of knots, at least 2; None is a value for each step.
+        saturate: whether the actuation stays between -1 and 1: beyond 0.8 in size a value bends towards 1, and keeps a
+            gradient. False applies values as they are, whatever they are: say it of what was recorded. It does nothing
+            where actuators have limits of their own (robots), nor as the target of a `PD`.
     """
 
     kind: ClassVar[str] = "controller"
@@ -54,9 +67,11 @@ class OpenLoop(Spec):
 
     values: Any = None
     knots: int | None = None
+    saturate: bool = True
 
     def __post_init__(self) -> None:
         """Check what can be checked without the scene."""
+        self._set(saturate=flag("OpenLoop.saturate", self.saturate))
         if self.knots is not None:
             self._set(knots=whole("OpenLoop.knots", self.knots, least=2))
         if self.values is not None:
@@ -85,7 +100,8 @@ class OpenLoop(Spec):
         """Declare fields and list stages; ``out`` is what to write, the model's actuation if None."""
         k, times = model.actuators, self._times(model.steps)
         values = fields.number(f"{prefix}.values", times * k, index=np.arange(times * k))
-        schedule = Schedule(values, k, times, max(model.steps - 1, 1))
+        limited = out is None and saturates(self.saturate, model)
+        schedule = Schedule(values, k, times, max(model.steps - 1, 1), limited)
         stage = scheduled_actuation if self.knots is None else interpolated_actuation
         out = model.array("actuation", "OpenLoop", "writes") if out is None else out
         return Part(step=(Stage(stage, (schedule, out), k),))

@@ -8,11 +8,13 @@ import taichi as ti
 
 from diffsim.controllers.base import Controller
 from diffsim.controllers.open_loop import OpenLoop
+from diffsim.controllers.saturation import saturated, saturates
 from diffsim.controllers.sine import Sine
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Rows, Stage
 from diffsim.errors import InputError
 from diffsim.numbers import tunable
+from diffsim.physics.checks import flag
 
 __all__ = ["PD"]
 
@@ -21,7 +23,11 @@ __all__ = ["PD"]
 def pd_actuation(gains: ti.template(), out: ti.template(), env, row, step, actuator):
     error = gains.target[env, row, actuator] - gains.actuator_position[env, row, actuator]
     rate = gains.actuator_velocity[env, row, actuator]
-    out[env, row, actuator] = gains.kp[env, actuator] * error - gains.kd[env, actuator] * rate
+    asked = gains.kp[env, actuator] * error - gains.kd[env, actuator] * rate
+    if ti.static(gains.limited):
+        out[env, row, actuator] = saturated(asked)
+    else:
+        out[env, row, actuator] = asked
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +41,8 @@ class PD(Controller):
         target: a `Sine` or an `OpenLoop` that gives the target.
         kp: () or (k,) actuation per unit of the coordinate; a single number stays one shared parameter.
         kd: () or (k,) the same per unit per second [s].
+        saturate: whether the actuation stays between -1 and 1: beyond 0.8 in size it bends towards 1, and what is
+            asked for keeps a gradient. It does nothing where actuators have limits of their own (robots).
     """
 
     reads = "actuator_state"
@@ -42,12 +50,14 @@ class PD(Controller):
     target: Any = field(default_factory=Sine)
     kp: Any = tunable("k", default=1.0)
     kd: Any = tunable("k", default=0.0)
+    saturate: bool = True
 
     def __post_init__(self) -> None:
         """Check the gains and the target's class."""
         if not isinstance(self.target, (Sine, OpenLoop)):
             raise InputError(f"PD.target is {self.target!r}, but a Sine or an OpenLoop is needed")
         super().__post_init__()
+        self._set(saturate=flag("PD.saturate", self.saturate))
 
     def check(self, scene: Any, steps: int) -> None:
         """Raise InputError if the scene has another number of actuators."""
@@ -62,7 +72,8 @@ class PD(Controller):
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """The target's stages, and one that closes the loop."""
         k = model.actuators
-        gains = self.record(fields, model, prefix, target=Rows(k, per_step=True))
+        limited = saturates(self.saturate, model)
+        gains = self.record(fields, model, prefix, limited=limited, target=Rows(k, per_step=True))
         part = self.target.build(fields, model, gains.target, f"{prefix}.target")
         last = Stage(pd_actuation, (gains, model.array("actuation", "PD", "writes")), k)
         return Part(part.prepare, (*part.step, last))

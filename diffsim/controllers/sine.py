@@ -7,9 +7,11 @@ import numpy as np
 import taichi as ti
 
 from diffsim.controllers.base import Controller
+from diffsim.controllers.saturation import saturated, saturates
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import tunable
+from diffsim.physics.checks import flag
 
 __all__ = ["Sine"]
 
@@ -25,7 +27,11 @@ class Clock:
 @ti.func
 def own_wave(wave: ti.template(), out: ti.template(), env, row, step, actuator):
     angle = wave.frequency[env, actuator] * (wave.dt * step) + wave.phase[env, actuator]
-    out[env, row, actuator] = wave.amplitude[env, actuator] * ti.sin(angle) + wave.offset[env, actuator]
+    asked = wave.amplitude[env, actuator] * ti.sin(angle) + wave.offset[env, actuator]
+    if ti.static(wave.limited):
+        out[env, row, actuator] = saturated(asked)
+    else:
+        out[env, row, actuator] = asked
 
 
 @ti.func
@@ -44,7 +50,10 @@ def turn_clock(wave: ti.template(), clock: ti.template(), env, row, step, elemen
 @ti.func
 def shared_wave(wave: ti.template(), clock: ti.template(), out: ti.template(), env, row, step, actuator):
     swing = clock.parts[env, actuator].dot(clock.hand[env, row, 0])
-    out[env, row, actuator] = swing + wave.offset[env, actuator]
+    if ti.static(wave.limited):
+        out[env, row, actuator] = saturated(swing + wave.offset[env, actuator])
+    else:
+        out[env, row, actuator] = swing + wave.offset[env, actuator]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,19 +65,29 @@ class Sine(Controller):
         phase: () or (k,) [rad]; None draws each actuator's own, uniformly from -pi to pi.
         offset: () or (k,); None is 0 for each actuator.
         frequency: () or (k,) [rad/s]; a single number stays one parameter, shared by all actuators.
+        saturate: whether the actuation stays between -1 and 1: beyond 0.8 in size it bends towards 1, and what is
+            asked for keeps a gradient. False gives what is asked for, whatever it is. It does nothing where actuators
+            have limits of their own (robots), nor as the target of a `PD`.
     """
 
     amplitude: Any = tunable("k", default=None, start=lambda rng, shape: np.full(shape, 0.5))
     phase: Any = tunable("k", default=None, start=lambda rng, shape: rng.uniform(-np.pi, np.pi, shape))
     offset: Any = tunable("k", default=None, start=lambda rng, shape: np.zeros(shape))
     frequency: Any = tunable("k", default=10.0)
+    saturate: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        super().__post_init__()
+        self._set(saturate=flag("Sine.saturate", self.saturate))
 
     def build(  # type: ignore[override]
         self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller"
     ) -> Part:
         """Declare fields and list stages; ``out`` is what to write, the model's actuation if None."""
         k, shared = model.actuators, self.frequency.shape == ()
-        wave = self.record(fields, model, prefix)
+        limited = out is None and saturates(self.saturate, model)
+        wave = self.record(fields, model, prefix, limited=limited)
         out = model.array("actuation", "Sine", "writes") if out is None else out
         if not shared:
             return Part(step=(Stage(own_wave, (wave, out), k),))

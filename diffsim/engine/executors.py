@@ -104,6 +104,11 @@ def _compiles(stage: Stage) -> bool:
     return stage.differentiable or _forward()
 
 
+def _all_of_it(stage: Stage) -> bool:
+    """Whether all its elements act in every row."""
+    return stage.upto is None
+
+
 def _first() -> int:
     """The first turn: the mark of the reverse pass is the first, that of the rollout the last; each passes by one."""
     return int(_forward())
@@ -114,31 +119,40 @@ def _last(turns: int) -> int:
 
 
 @ti.func
+def _in_pass(own: ti.template(), turn: ti.template()):
+    """The first element of a stage in the pass to which a turn belongs."""
+    return (turn - ti.static(own.first)) // ti.static(own.stride) * ti.static(own.stage.elements)
+
+
+@ti.func
 def _act(turns: ti.template(), turn: ti.template(), env: ti.template(), row: ti.template(), at: ti.template()):
     """Run the stage whose turn it is. Arguments are templates: they must not become statements beside the loops."""
     for k in ti.static(range(len(turns))):
         if ti.static(_compiles(turns[k].stage)):
             if ti.static(turns[k].passes == 1):
                 if turn == ti.static(turns[k].first):
-                    for element in range(ti.static(turns[k].stage.elements)):
-                        turns[k].stage.function(*turns[k].stage.records, env, row, at, element)
+                    if ti.static(_all_of_it(turns[k].stage)):
+                        for element in range(ti.static(turns[k].stage.elements)):
+                            turns[k].stage.function(*turns[k].stage.records, env, row, at, element)
+                    else:
+                        for element in range(turns[k].stage.upto[env, row, 0]):
+                            turns[k].stage.function(*turns[k].stage.records, env, row, at, element)
             else:
                 if (
                     turn >= ti.static(turns[k].first)
                     and turn <= ti.static(turns[k].last)
                     and (turn - ti.static(turns[k].first)) % ti.static(turns[k].stride) == 0
                 ):
-                    for element in range(ti.static(turns[k].stage.elements)):
-                        turns[k].stage.function(
-                            *turns[k].stage.records,
-                            env,
-                            row,
-                            at,
-                            (turn - ti.static(turns[k].first))
-                            // ti.static(turns[k].stride)
-                            * ti.static(turns[k].stage.elements)
-                            + element,
-                        )
+                    if ti.static(_all_of_it(turns[k].stage)):
+                        for element in range(ti.static(turns[k].stage.elements)):
+                            turns[k].stage.function(
+                                *turns[k].stage.records, env, row, at, _in_pass(turns[k], turn) + element
+                            )
+                    else:
+                        for element in range(turns[k].stage.upto[env, row, 0]):
+                            turns[k].stage.function(
+                                *turns[k].stage.records, env, row, at, _in_pass(turns[k], turn) + element
+                            )
 
 
 def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any, serial: bool) -> Any:

@@ -77,15 +77,14 @@ class Fields:
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
-        self._decided = 0  # whole numbers in a row
+        self._decided = 0  # words of four bytes in a row
         self.limits: Any = None
         self.witness: Witness | None = None  # of the kernels that are made for these fields
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
         self._scalars += [self.total, self.total.grad]
-        # ti.ad.Tape fills its loss with 0 and the loss's adjoint with 1, in launches of 30 to 80 us each, a tenth of a
-        # small rollout. `Kernels.start` sets the adjoint in a launch that is made anyway; the value is never read.
+        # ti.ad.Tape fills its loss with 0 and the adjoint with 1, in launches of 30 to 80 us each; `Kernels.start` does.
         self.total.fill = self.total.grad.fill = lambda value: None
 
     # Declaring
@@ -100,12 +99,14 @@ class Fields:
         return found
 
     def decision(self, elements: int) -> Any:
-        """What a stage that is not differentiable decides in a step: (env, row, element) int32.
-
-        It is kept for the reverse pass of the stages that read it in the same row.
-        """
+        """What a stage that is not differentiable decides in a step, kept for its reverse: (env, row, element) int32."""
         self._decided += max(elements, 1)
         return self._whole((self.envs, ROWS, max(elements, 1)))
+
+    def decision_numbers(self, elements: int) -> Any:
+        """The same for numbers, in the simulation's precision; docs/how_stages_work.md, "Decisions"."""
+        self._decided += max(elements, 1) * (2 if self.real == ti.f64 else 1)
+        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False)
 
     def scratch(self, elements: int) -> Any:
         """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""
@@ -249,11 +250,9 @@ class Fields:
     @property
     def other_bytes(self) -> int:
         """Memory of what has no rows [bytes]."""
-        kinds = zip(self._arrays, self._kinds, strict=True)
-        sizes = [(a.shape, max(w, 1) * (1 + grad) * (8 if real == ti.f64 else 4)) for a, (real, w, grad) in kinds]
+        both = zip(self._arrays, self._kinds, strict=True)
+        sizes = [(a.shape, max(w, 1) * (1 + grad) * (8 if real == ti.f64 else 4)) for a, (real, w, grad) in both]
         return sum(math.prod(shape) * size for shape, size in sizes if ROWS not in shape)
-
-    # Allocating and giving back
 
     def allocate(self, rows: int, segments: int, *, env_last: bool = False) -> None:
         """Take the memory and load the constants; no field can be declared after this.

@@ -17,6 +17,9 @@ from diffsim.errors import InputError
 
 __all__ = ["Source", "is_func"]
 
+_known: dict[int, tuple[CodeType, list[str], ast.FunctionDef]] = {}
+"""What was read before, by the place of the function's code; nobody changes the trees."""
+
 _CLOSING = 30  # most lines, without code in them, that close brackets at the end of a function
 
 
@@ -32,6 +35,7 @@ class Source:
         name: of the function.
         file: where it is.
         body: its statements.
+        lines: of its text, without their common indent.
         arguments: their names.
         by_value: those that are computed numbers or vectors; the others are ``ti.template()``.
 
@@ -45,7 +49,10 @@ class Source:
         code = self._function.__code__
         self.name, self.file = self._function.__name__, code.co_filename
         try:
-            self._lines, tree = _definition(code) or _taichis(self._function)
+            known = _known.get(id(code))
+            if known is None or known[0] is not code:
+                known = _known[id(code)] = (code, *(_definition(code) or _taichis(self._function)))
+            _, self.lines, tree = known
         except (OSError, SyntaxError) as error:
             raise InputError(
                 f"the source of the stage function {self.name} cannot be read, so it can neither be checked nor "
@@ -59,12 +66,12 @@ class Source:
 
     def place(self, node: ast.stmt | ast.expr) -> str:
         """Where a part of it begins: file, line, function and what stands there."""
-        text = self._lines[node.lineno - 1].strip()
+        text = self.lines[node.lineno - 1].strip()
         return f"{self.file}, line {self._first + node.lineno - 1}, in {self.name}: {text}"
 
     def text(self, node: ast.expr) -> str:
         """What is written there, without spaces."""
-        lines = [line.encode() for line in self._lines[node.lineno - 1 : node.end_lineno]]  # columns count bytes
+        lines = [line.encode() for line in self.lines[node.lineno - 1 : node.end_lineno]]  # columns count bytes
         lines[-1] = lines[-1][: node.end_col_offset]
         lines[0] = lines[0][node.col_offset :]
         return b"".join(lines).decode().replace(" ", "").replace("\n", "")

@@ -15,6 +15,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
+from diffsim.engine import native
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
@@ -35,11 +36,11 @@ class _Known:
 
     def __init__(self) -> None:
         self._program: Any = None
-        self._found: dict[Any, Compiled] = {}
+        self._found: dict[Any, Compiled | native.Native] = {}
         self.unreadable: set[Any] = set()
         """Keys of kernels that Taichi cannot read unless it knows all whole numbers."""
 
-    def __call__(self, key: Any, make: Callable[[], Compiled]) -> Compiled:
+    def __call__(self, key: Any, make: Callable[[], Compiled | native.Native]) -> Compiled | native.Native:
         """The kernel of this key, made if it is not known."""
         program = impl.get_runtime().prog
         if program is not self._program:
@@ -114,14 +115,15 @@ class _Kernel:
 
     def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
         given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
-        return Structure([self._fields.clock, *given], names, fixed, self._stored, self._fields.beds.place_of)
+        known = [self._fields.clock, *given, *(stage.upto for stage in self._group.stages)]
+        return Structure(known, names, fixed, self._stored, self._fields.beds.place_of)
 
     @property
     def reversible(self) -> bool:
         """Whether there is anything to differentiate."""
         return self._group.differentiable and any(pool.gradient for pool in self._pools)
 
-    def launch(self, turn: int, *, reverse: bool) -> Launch:
+    def launch(self, turn: int, *, reverse: bool) -> Launch | native.Call:
         """A launch, in pass ``turn``."""
         compiled = self._compiled(reverse) or self._with_constants(reverse)
         group, beds = self._group, self._fields.beds
@@ -129,7 +131,7 @@ class _Kernel:
         memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
         return compiled.launch(memory, [*own, *self._structure.integers])
 
-    def _compiled(self, reverse: bool) -> Compiled | None:
+    def _compiled(self, reverse: bool) -> Compiled | native.Native | None:
         """The kernel with whole numbers as arguments; None if some must be constants after all."""
         key = self._key(reverse)
         if key in _known.unreadable:
@@ -140,10 +142,18 @@ class _Kernel:
             _known.unreadable.add(key)
             return None
 
-    def _with_constants(self, reverse: bool) -> Compiled:
+    def _with_constants(self, reverse: bool) -> Compiled | native.Native:
         """The kernel with all of them as constants; what is wrong with it now is the stage's."""
+        name = self._name(reverse)
         self._structure = self._abstract(None, None)
-        return self._kernel(reverse)
+        compiled = self._kernel(reverse)
+        if name is not None:
+            native.keep_unreadable(name)
+        return compiled
+
+    def _name(self, reverse: bool) -> str | None:
+        """Of the kernel in the cache on disk."""
+        return native.name_of(self._key(reverse)) if native.available() else None
 
     def _key(self, reverse: bool) -> Any:
         group, structure = self._group, self._structure
@@ -155,11 +165,14 @@ class _Kernel:
     def _pools(self) -> tuple[Pool, ...]:
         return tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools)
 
-    def _kernel(self, reverse: bool) -> Compiled:
+    def _kernel(self, reverse: bool) -> Compiled | native.Native:
         pools, integers = self._pools, _FIXED + len(self._group.stages) + len(self._structure.integers)
 
-        def make() -> Compiled:
+        def read() -> Compiled:
             return kernel(pools, integers, lambda *given: self._body(*given, reverse=reverse), reverse=reverse)
+
+        def make() -> Compiled | native.Native:
+            return native.kernel(self._name(reverse), pools, integers, read) if native.available() else read()
 
         return _known(self._key(reverse), make)
 
@@ -178,7 +191,12 @@ class _Kernel:
                 stages[k].function(*records, env, clock[0], clock[1], at)
 
             if stages[k].differentiable or not reverse:
-                loop(elements[k], on)
+                loop(elements[k] if stages[k].upto is None else upto(k, env), on)
+
+        def upto(k: int, env: Any) -> Any:
+            binding = Binding(pools, numbers[_FIXED + len(stages) :])
+            row = self._structure.bound(0, binding)[0]
+            return self._structure.bound(1 + len(stages) + k, binding)[env, row, 0]
 
         def turns(env: Any) -> None:
             def choose(now: Any) -> None:
@@ -221,19 +239,43 @@ class _Part:
             if group not in kernels:
                 kernels[group] = _Kernel(group, fields)
             self._launched.append((kernels[group], turn))
-        self._ready: dict[bool, list[Launch]] = {}
+        self._ready: dict[bool, _Run] = {}
         work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
 
-    def launches(self, *, reverse: bool) -> list[Launch]:
-        """In the order in which they are made; compiled when they are first asked for."""
+    def run(self, *, reverse: bool) -> "_Run":
+        """What makes the launches, in their order; compiled when it is first asked for."""
         if reverse not in self._ready:
             chosen = [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
             found = []
             for own, turn in chosen:
                 with self._work.one():
                     found.append(own.launch(turn, reverse=reverse))
-            self._ready[reverse] = found
+            self._ready[reverse] = _loop(found)
         return self._ready[reverse]
+
+
+_Run = Callable[[np.ndarray, int, int, int, int], None]
+"""``run(clock, row, step, rows, by)``: launches in so many steps; the next one is at ``row + by``, ``step + by``."""
+
+
+def _loop(launches: list[Launch | native.Call]) -> _Run:
+    calls = [one for one in launches if isinstance(one, native.Call)]
+    if len(calls) == len(launches):
+        return native.Loop(calls)
+    program = impl.get_runtime().prog
+    single = [native.Loop([one]) if isinstance(one, native.Call) else None for one in launches]
+
+    def run(clock: np.ndarray, row: int, step: int, rows: int, by: int) -> None:
+        for _ in range(rows):
+            clock[0], clock[1] = row, step
+            for launch, own in zip(launches, single, strict=True):
+                if own is not None:
+                    own(clock, row, step, 1, by)
+                elif isinstance(launch, tuple):
+                    program.launch_kernel(*launch)
+            row, step = row + by, step + by
+
+    return run
 
 
 def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
@@ -242,31 +284,24 @@ def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     before, during, after = (_Part(stages, fields, work) for stages in (prepare, step, final))
     real = np.float32 if fields.real == ti.f32 else np.float64
 
-    def at(row: int, step: int, launches: list[Launch]) -> None:
-        clock = fields.clock.view
-        clock[0], clock[1] = row, step
-        launch = impl.get_runtime().prog.launch_kernel
-        for data, context in launches:
-            launch(data, context)
-
     def forward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
+        clock = fields.clock.view
         if begins:
-            at(0, first, before.launches(reverse=False))
-        launches = during.launches(reverse=False) if moves else []
-        for row in range(count * moves):
-            at(row, first + row, launches)
+            before.run(reverse=False)(clock, 0, first, 1, 1)
+        if moves:
+            during.run(reverse=False)(clock, 0, first, count, 1)
         if ends:
-            at(count, first + count, after.launches(reverse=False))
+            after.run(reverse=False)(clock, count, first + count, 1, 1)
 
     def backward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
+        clock = fields.clock.view
         if ends:
             fields.loss.grad.view[:] += real(weight) * fields.total.grad.view[0]
-            at(count, first + count, after.launches(reverse=True))
-        launches = during.launches(reverse=True) if moves else []
-        for row in reversed(range(count * moves)):
-            at(row, first + row, launches)
+            after.run(reverse=True)(clock, count, first + count, 1, 1)
+        if moves:
+            during.run(reverse=True)(clock, count - 1, first + count - 1, count, -1)
         if begins:
-            at(0, first, before.launches(reverse=True))
+            before.run(reverse=True)(clock, 0, first, 1, 1)
 
     taped = ti.ad.grad_replaced(forward)
     ti.ad.grad_for(taped)(backward)

@@ -31,6 +31,8 @@ class Stage:
             forward only and may do what Taichi cannot differentiate (loops, ``while``, counters). It writes nothing
             but fields of `Fields.decision` and `Fields.scratch`, and what it decided is still there when the stages
             that read it are reversed.
+        upto: a field of `Fields.decision` whose first number in this row says how many of the elements act, or None: a
+            list of varying length then costs what is in it. In `wide` all run, so the function must look as well.
 
     Raises:
         InputError: Taichi would get the gradient of this function wrong; which line, why, and what to write instead.
@@ -41,6 +43,7 @@ class Stage:
     elements: int
     ordered: bool = False
     differentiable: bool = True
+    upto: Any = None
 
     def __post_init__(self) -> None:
         """Read the function, and count the elements of a grid."""

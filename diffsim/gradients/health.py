@@ -199,9 +199,15 @@ def _horizon(at: np.ndarray, norms: np.ndarray, factor: float, digits: float, st
 
 
 def _zeros(norms: np.ndarray, digits: float) -> int:
-    """At how many steps from the start on the adjoint is zero, or what rounding left of zero."""
+    """At how many steps from the start on the adjoint is zero, or what rounding left of zero.
+
+    The first step counts as the second does: where the loss looks at the start itself, as `Travel` does, its own
+    part would hide that nothing comes back to it.
+    """
     later = np.fmax.accumulate(norms[::-1])[::-1]
     there = np.flatnonzero(~(norms <= ROUNDINGS * 10.0**-digits * later))
+    if len(norms) > 2 and len(there) and there[0] == 0 and (len(there) == 1 or there[1] > 1):
+        there = there[1:]
     return int(there[0]) if len(there) else len(norms)
 
 

@@ -1,8 +1,9 @@
 """What all objectives have in common, and their sum."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import taichi as ti
@@ -15,7 +16,21 @@ from diffsim.errors import InputError
 from diffsim.numbers import Declared, Number, check_lengths, declared_of, lengths_of, numbers_of
 from diffsim.spec import choices, number, whole
 
-__all__ = ["Objective", "Sum", "check_point", "index_of", "point_given"]
+__all__ = ["Objective", "Sum", "Term", "check_point", "index_of", "place_of", "point_given"]
+
+
+class Term(NamedTuple):
+    """What one term of an objective came to.
+
+    Attributes:
+        name: as in the parameters: "travel", "effort", "travel_2".
+        loss: its part of the loss, the weight included; nan where it is not known.
+        words: the same in words, with units: "travelled 0.50 m".
+    """
+
+    name: str
+    loss: float
+    words: str
 
 
 @ti.func
@@ -81,6 +96,50 @@ class Objective(Declared):
         lengths = {"d": model.dimension} if model.dimension else {}
         return fields.record(self, prefix, lengths=lengths, **arrays, **more)
 
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """Its value before the weight, worked out in NumPy; None (unless a class says more) where it cannot be.
+
+        A sum tells its terms apart by it; of one term that cannot tell, it is what the others leave of the loss.
+
+        Args:
+            rollout: of one environment.
+            numbers: its own, by their short names: ``numbers["weight"]``.
+        """
+        return None
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """A value before the weight in words, with its unit; a class says how."""
+        return f"{type(self).__name__} {value:.4g}"
+
+    def terms_of(self, loss: float, numbers: Mapping[str, np.ndarray], rollout: Any = None) -> tuple[Term, ...]:
+        """What each term came to, in words.
+
+        Args:
+            loss: of all terms together.
+            numbers: of the problem, by their full names, with the values that they had.
+            rollout: of one environment, by which terms are told apart; None will do for a single term.
+        """
+        named = [(name, term, _own(numbers, prefix)) for name, prefix, term in self._placed()]
+        found = [None if rollout is None else term.measure(rollout, own) for _, term, own in named]
+        parts = [
+            math.nan if value is None else float(own["weight"]) * value
+            for value, (_, _, own) in zip(found, named, strict=True)
+        ]
+        unknown = [k for k, value in enumerate(found) if value is None]
+        if len(unknown) == 1:
+            (k,) = unknown
+            parts[k] = float(loss) - sum(part for j, part in enumerate(parts) if j != k)
+            weight = float(named[k][2]["weight"])
+            found[k] = parts[k] / weight if weight else None
+        return tuple(
+            Term(name, part, "" if value is None or not math.isfinite(value) else term.words(value, own))
+            for (name, term, own), part, value in zip(named, parts, found, strict=True)
+        )
+
+    def _placed(self) -> list[tuple[str, str, "Objective"]]:
+        """Name, prefix of the parameters, and the term itself."""
+        return [(type(self).__name__.lower(), "objective.", self)]
+
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """Declare fields and list the stages that add to ``fields.loss[env]``."""
         kind = type(self)
@@ -119,6 +178,10 @@ class Objective(Declared):
     __rmul__ = __mul__
 
 
+def _own(numbers: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in numbers.items() if name.startswith(prefix)}
+
+
 def _terms(objective: Objective) -> tuple[Objective, ...]:
     return objective.terms if isinstance(objective, Sum) else (objective,)
 
@@ -145,6 +208,9 @@ class Sum(Objective):
                 name, again = f"{base}_{again}", again + 1
             named.append((name, term))
         return named
+
+    def _placed(self) -> list[tuple[str, str, Objective]]:
+        return [(name, f"objective.{name}.", term) for name, term in self._named()]
 
     @property
     def reads(self) -> frozenset[str]:
@@ -195,6 +261,28 @@ def index_of(owner: str, model: Model, point: int | str | None) -> int:
     if point is not None and point >= model.places:
         raise InputError(f"{owner}.point is {point}, but a {model.kind} has {model.places} (0 to {model.places - 1})")
     return point or 0
+
+
+def place_of(rollout: Any, point: int | str | None) -> np.ndarray | None:
+    """(rows, d) where a point, body, link or site is in each row [m]; None where a rollout does not tell.
+
+    Args:
+        rollout: of one environment.
+        point: as of `index_of`; None is the centre, which a rollout tells of a scene that has a method ``centre``.
+    """
+    scene = rollout.problem.scene
+    if point is None:
+        if "centre" in rollout.arrays:
+            return np.asarray(rollout.arrays["centre"][:, 0])
+        return np.asarray(scene.centre(rollout.arrays)) if hasattr(scene, "centre") else None
+    if "position" not in rollout.arrays:
+        return None
+    at: Any = point
+    if isinstance(point, str):
+        if point not in (names := tuple(getattr(scene, "places", ()))):
+            return None
+        at = names.index(point)
+    return np.asarray(rollout.arrays["position"][:, at])
 
 
 def check_point(owner: str, point: int | str | None, scene: Any) -> None:

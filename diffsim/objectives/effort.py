@@ -1,8 +1,10 @@
 """Use little actuation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
@@ -40,3 +42,11 @@ class Effort(Objective):
         """One stage, at every step."""
         goal = self.record(fields, model, prefix, dt=model.dt)
         return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The integral."""
+        return float(rollout.problem.scene.dt * np.sum(np.square(rollout.arrays["actuation"])))
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How much was asked for."""
+        return f"effort {value:.3g} s"

@@ -1,15 +1,17 @@
 """Run fast, or at a speed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import constant, tunable
 from diffsim.objectives.base import Objective
-from diffsim.objectives.links import check_span, span
+from diffsim.objectives.links import check_span, counted, span
 
 __all__ = ["ForwardVelocity"]
 
@@ -54,3 +56,15 @@ class ForwardVelocity(Objective):
         here = span(model, self.link, self.after)
         goal = self.record(fields, model, prefix, aimed=self.speed is not None, **here)
         return Part(step=(Stage(run, (goal, fields.loss), 1),))
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """Minus the mean velocity, or the mean square of what is off."""
+        along = counted(rollout, "velocity", self.link, self.after) @ numbers["direction"]
+        return float(-along.mean() if self.speed is None else np.square(along - numbers["speed"]).mean())
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How fast it was."""
+        if self.speed is not None:
+            return f"{max(value, 0.0) ** 0.5:.2f} m/s off {float(numbers['speed']):.3g} m/s (root mean square)"
+        length = float(np.linalg.norm(numbers["direction"])) or 1.0
+        return f"{-value / length:.2f} m/s forwards on average"

@@ -1,15 +1,17 @@
 """Stay above a height."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import constant, tunable
 from diffsim.objectives.base import Objective
-from diffsim.objectives.links import check_span, span
+from diffsim.objectives.links import check_span, counted, span
 
 __all__ = ["Height"]
 
@@ -54,3 +56,17 @@ class Height(Objective):
         here = span(model, self.link, self.after)
         goal = self.record(fields, model, prefix, aimed=self.least is not None, **here)
         return Part(step=(Stage(rise, (goal, fields.loss), 1),))
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """Minus the mean height, or the mean square of what is missing."""
+        height = counted(rollout, "position", self.link, self.after)[:, 2]
+        if self.least is None:
+            return -float(height.mean())
+        return float(np.square(np.maximum(numbers["least"] - height, 0.0)).mean())
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How high it was."""
+        if self.least is None:
+            return f"{-value:.2f} m high on average"
+        least = f"{float(numbers['least']):.3g} m"
+        return f"{max(value, 0.0) ** 0.5:.2g} m below {least} (root mean square)" if value > 0.0 else f"above {least}"

@@ -7,7 +7,7 @@ import numpy as np
 from diffsim.engine.stages import Model
 from diffsim.errors import InputError
 
-__all__ = ["check_link", "check_robot", "check_span", "link_of", "span"]
+__all__ = ["check_link", "check_robot", "check_span", "counted", "link_of", "span"]
 
 
 def check_robot(owner: str, scene: Any) -> None:
@@ -40,3 +40,11 @@ def span(model: Model, link: str | None, after: float) -> dict[str, Any]:
     """For a record: the index of the ``link``, the ``first`` step that counts, the ``share`` of each in a mean."""
     first = int(np.ceil(after / model.dt - 1e-9))
     return {"link": link_of(model, link), "first": first, "share": 1.0 / (model.steps - first)}
+
+
+def counted(rollout: Any, name: str, link: str | None, after: float) -> np.ndarray:
+    """(steps that count, width) of an array of links, what `span` lets count."""
+    problem = rollout.problem
+    at = 0 if link is None else [each.name for each in problem.scene.links].index(link)
+    first = int(np.ceil(after / problem.scene.dt - 1e-9))
+    return np.asarray(rollout.arrays[name][first : problem.steps, at])

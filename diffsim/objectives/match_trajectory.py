@@ -1,5 +1,6 @@
 """Follow measured positions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,3 +116,13 @@ class MatchTrajectory(Objective):
         )
         stages = (Stage(mismatch, (goal, fields.loss), k),)
         return Part(step=stages, final=stages)
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The mean squared distance."""
+        apart = rollout.arrays["position"][np.ix_(self.steps, self.points)] - numbers["positions"]
+        present = ~np.isnan(self.positions).any(axis=2)
+        return float(np.sum(np.square(apart[present])) / present.sum())
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How far off it was."""
+        return f"{max(value, 0.0) ** 0.5:.3g} m from what was measured (root mean square)"

@@ -1,5 +1,6 @@
 """Be somewhere with a link, turned as wanted, at the end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,3 +74,7 @@ class ReachPose(Objective):
         """One stage, at the last row."""
         goal = self.record(fields, model, prefix, link=link_of(model, self.link))
         return Part(final=(Stage(pose, (goal, fields.loss), 1),))
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How near it came."""
+        return f"{max(value, 0.0) ** 0.5:.3g} m from the pose, its turn counted"

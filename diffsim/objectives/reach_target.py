@@ -1,14 +1,16 @@
 """Be at a target at the end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model
 from diffsim.numbers import tunable
-from diffsim.objectives.base import Objective, check_point, index_of, point_given
+from diffsim.objectives.base import Objective, check_point, index_of, place_of, point_given
 
 __all__ = ["ReachTarget"]
 
@@ -53,3 +55,12 @@ class ReachTarget(Objective):
         """The squared distance."""
         apart = goal.place[env, row, goal.at] - goal.target[env, 0]
         return apart.dot(apart)
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The squared distance."""
+        place = place_of(rollout, self.point)
+        return None if place is None else float(np.sum(np.square(place[-1] - numbers["target"])))
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How near it came."""
+        return f"{max(value, 0.0) ** 0.5:.3g} m from the target"

@@ -1,5 +1,6 @@
 """Follow measured or wanted positions of joints."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,3 +102,14 @@ class TrackJoints(Objective):
         )
         stages = (Stage(track, (goal, fields.loss), k),)
         return Part(step=stages, final=stages)
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The mean squared difference."""
+        scene = rollout.problem.scene
+        at = [scene.coordinate("joint", name) for name in self._names(scene)]
+        off = rollout.arrays["joint_position"][np.ix_(self.steps, at)] - numbers["positions"]
+        return float(np.square(off).mean())
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How far off the joints were."""
+        return f"joints {max(value, 0.0) ** 0.5:.3g} rad or m off (root mean square)"

@@ -1,15 +1,17 @@
 """Stay upright."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import constant, tunable
 from diffsim.objectives.base import Objective
-from diffsim.objectives.links import check_span, span
+from diffsim.objectives.links import check_span, counted, span
 
 __all__ = ["Upright"]
 
@@ -53,3 +55,13 @@ class Upright(Objective):
         """One stage, at every step."""
         goal = self.record(fields, model, prefix, **span(model, self.link, self.after))
         return Part(step=(Stage(tilt, (goal, fields.loss), 1),))
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The mean square of what the cosine lacks."""
+        up = counted(rollout, "rotation", self.link, self.after)[:, 6:9] @ numbers["axis"]
+        return float(np.square(np.maximum(numbers["least"] - up, 0.0)).mean())
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How far from upright."""
+        short = max(value, 0.0) ** 0.5
+        return f"{short:.2g} short of upright (cosine, root mean square)" if value > 0.0 else "upright"

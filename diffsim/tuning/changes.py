@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Change", "changes_of", "findings"]
+__all__ = ["Change", "changes_of", "findings", "words_of"]
 
 STILL = 1e-6  # of a number's size: what moved by less has not been tuned
 
@@ -101,6 +101,21 @@ def changes_of(
         first, last = np.array(start[name], np.float64), np.array(value, np.float64)
         found.append(Change(name, first, last, units.get(name, 1.0), float(low), float(high)))
     return tuple(found)
+
+
+def words_of(problem: Any, loss: float, params: Mapping[str, np.ndarray]) -> str:
+    """A loss in words, with units; empty if only a trajectory could tell, or there is no objective.
+
+    Args:
+        problem: a `Problem`.
+        loss: of it.
+        params: of one copy.
+    """
+    objective: Any = getattr(problem, "objective", None)
+    if not hasattr(objective, "terms_of"):
+        return ""
+    terms = objective.terms_of(loss, problem.filled(params))
+    return str(terms[0].words) if len(terms) == 1 else ""
 
 
 def findings(

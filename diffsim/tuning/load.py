@@ -18,7 +18,8 @@ from diffsim.files import check_format, inside, packed, read_packed, with_nan, w
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec, choices, numbers_by_name
-from diffsim.tuning.changes import Change, changes_of, findings
+from diffsim.tuning.changes import Change, changes_of, findings, words_of
+from diffsim.tuning.earlier import as_now
 
 __all__ = [
     "SavedRun",
@@ -77,6 +78,13 @@ class SavedRun:
         return changes_of(self.problem, self.start_params, self.params, units)
 
     @property
+    def words(self) -> str:
+        """The best loss in words, with units; empty if only a trajectory could tell, and none was saved."""
+        if self.best_iteration in self.rollouts:
+            return self.rollouts[self.best_iteration].words
+        return words_of(self.problem, self.best_loss, self.params)
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """What should be known of it, as of `Result`."""
         steps = self.about.get("settings", {}).get("window") or self.problem.steps
@@ -104,7 +112,7 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
         if not (folder / name).exists():
             raise InputError(f"{folder} holds no {name}; it was not written by a run")
     about = load_about(folder)
-    problem = Problem.from_dict(with_used_bounds(folder, about["problem"]))
+    problem = Problem.from_dict(with_used_bounds(folder, as_now(about)))
     history = load_history(folder)
     if not history:
         raise InputError(f"{folder / 'history.jsonl'} holds no record yet")
@@ -263,7 +271,7 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         InputError: if the file is of a format that this version does not read.
         FileNotFoundError: if there is no such file.
     """
-    return Problem.from_dict(with_used_bounds(path, load_about(path)["problem"]))
+    return Problem.from_dict(with_used_bounds(path, as_now(load_about(path))))
 
 
 def with_used_bounds(path: str | os.PathLike[str], problem: dict[str, Any]) -> dict[str, Any]:

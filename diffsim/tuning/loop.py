@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.files import finite, with_nan
-from diffsim.tuning.changes import Change, changes_of, findings
+from diffsim.tuning.changes import Change, changes_of, findings, words_of
 from diffsim.tuning.folder import Folder
 from diffsim.tuning.parameter_matrix import Rows
 from diffsim.tuning.progress import Progress
@@ -226,6 +226,7 @@ class Loop:
             findings=findings,
             units=self.units,
             folder=self.folder.path,
+            words=words_of(self.search.sim.problem, loss, _one(rows, row)),
         )
 
 

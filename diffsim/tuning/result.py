@@ -48,6 +48,8 @@ class Result:
             were rejected, a gradient that explodes; empty if there is nothing.
         units: what each parameter was counted in: see ``scale`` of `tune`.
         folder: of the run; None without one.
+        words: the best loss in words, with units: "travelled 0.50 m". Of an objective of several terms only a
+            trajectory tells them apart: see `Rollout.words`.
     """
 
     best_params: dict[str, np.ndarray]
@@ -63,6 +65,7 @@ class Result:
     findings: tuple[str, ...] = ()
     units: dict[str, float] = field(default_factory=dict)
     folder: Path | None = None
+    words: str = ""
 
     def __repr__(self) -> str:
         """One line."""

@@ -24,6 +24,7 @@ from diffsim.files import FORMAT, finite, packed, sweep, write_all, write_whole
 from diffsim.physics.checks import flag
 from diffsim.problem import Problem
 from diffsim.spec import Spec, number
+from diffsim.tuning.earlier import as_now
 from diffsim.tuning.environment import environment
 from diffsim.tuning.load import load_about, read_records, with_used_bounds
 from diffsim.tuning.resuming import difference, last_state
@@ -174,7 +175,7 @@ class Run:
         except FileNotFoundError:
             return None
         given = json.loads(_json(_about(problem, seed, settings, options)))
-        about = {**about, "problem": _as_now(with_used_bounds(self.folder, about["problem"]))}
+        about = {**about, "problem": _as_now(with_used_bounds(self.folder, as_now(about)))}
         found = difference(about, given)
         if found is not None:
             raise InputError(f"{self.folder} cannot be resumed: {found}; give it another folder, or start it anew")
@@ -184,7 +185,9 @@ class Run:
         done = int(held.pop("records"))
         self._close_handle()
         self._id = about["run"]
-        self._problem = _json({**about, **given, "resumed": [*about.get("resumed", ()), environment()]})
+        self._problem = _json(
+            {**about, **given, "format": FORMAT, "resumed": [*about.get("resumed", ()), environment()]}
+        )
         self._lines = [line + b"\n" for line in lines[:done]]
         self._whole, self._length = done, sum(map(len, self._lines))
         self._changed = True

@@ -12,7 +12,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from diffsim.files import draft, write_whole
 from diffsim.tuning import load_history
@@ -34,6 +34,15 @@ __all__ = [
 # One mapping per iteration: "iteration", "loss" (None or NaN where a step was rejected), "best" and
 # "gradient_norm".
 History = Sequence[Mapping[str, Any]]
+
+# Where a legend is: in a line above the curves, which it leaves free.
+ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3, "borderaxespad": 0.2}
+
+# Values on a logarithmic axis that spread over less than this factor hold a single power of ten, or none.
+DECADES = 100.0
+
+# Below this factor 1, 2 and 5 are too few: labels are at equal distances, as on another axis.
+FEW = 5.0
 
 # Losses that are all positive and spread over more than this factor are drawn on a logarithmic axis.
 LOG_FROM = 30.0
@@ -72,7 +81,7 @@ def _draw_losses(axes: Any, history: History, width: float) -> None:
         lowest = min(fine.min(), np.nanmin(best))  # below all losses if those are means over samples
         positive = lowest > 0.0 and fine.max() > LOG_FROM * lowest
         if positive:
-            axes.set_yscale("log")
+            _logarithmic(axes, np.append(fine, lowest))
         else:
             axes.set_ylim(*_limits(fine, lowest))
     axes.set_xlim(*_padded(at, 0.02))
@@ -120,9 +129,23 @@ def plot_comparison(histories: Mapping[str, History], path: str | Path, *, size:
             known.append(best[np.isfinite(best)])
         every = np.concatenate(known) if known else np.zeros(0)
         if len(every) and every.min() > 0.0 and every.max() > LOG_FROM * every.min():
-            axes.set_yscale("log")
-        axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text)
+            _logarithmic(axes, every)
+        axes.legend(**{**ABOVE, "ncols": 1}, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
     return Path(path)
+
+
+def _logarithmic(axes: Any, values: np.ndarray) -> None:
+    """A logarithmic axis whose labels do not overlap: of decades, or of a few round numbers where there are not two.
+
+    (matplotlib labels each of 2, 3, ..., 9 times a power of ten where the axis holds no more than one such power.)
+    """
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if len(values) and values.max() < DECADES * values.min():
+        near = values.max() < FEW * values.min()
+        few = MaxNLocator(nbins=4, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1.0, 2.0, 5.0))
+        axes.yaxis.set_major_locator(few)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
 def _limits(losses: np.ndarray, low: float) -> tuple[float, float]:
@@ -162,7 +185,7 @@ def paint_curve(canvas: Canvas, viewport: Viewport, history: History, shown: Seq
         viewport.left + 6.5 * letters,
         viewport.bottom + 3.6 * letters,
         viewport.width - 8.5 * letters,
-        viewport.height - 4.6 * letters,
+        viewport.height - 5.6 * letters,
     )
     with matplotlib.style.context("default"):
         place = (box.left / width, box.bottom / height, box.width / width, box.height / height)
@@ -176,7 +199,7 @@ def paint_curve(canvas: Canvas, viewport: Viewport, history: History, shown: Seq
         style: dict[str, Any] = {"color": STYLE.contracted, "markeredgecolor": STYLE.sky, "markersize": size}
         axes.plot(at[marks], level, "o", clip_on=False, zorder=5, **style)
         if len(at):
-            axes.legend(loc="upper right", frameon=False, fontsize=letters, labelcolor=STYLE.quiet)
+            axes.legend(**ABOVE, frameon=False, fontsize=letters, labelcolor=STYLE.quiet)
         canvas.clip(None)
         canvas.draw(axes)
 
@@ -247,9 +270,9 @@ def _draw_history(figure: Figure, history: History) -> None:
         positive = np.where(slope > 0.0, slope, np.nan)
         lines += right.plot(at, positive, color=STYLE.gradient, linewidth=0.9, alpha=0.8)
         labels += ["gradient norm"]
-        right.set_yscale("log")
+        _logarithmic(right, positive[np.isfinite(positive)])
         right.set_ylabel("gradient norm", color=STYLE.gradient, fontsize=9.0)
         right.tick_params(colors=STYLE.gradient, labelsize=9.0, which="both")
         right.spines[:].set_visible(False)
     if len(at):
-        axes.legend(lines, labels, frameon=False, fontsize=9.0, labelcolor=STYLE.text)
+        axes.legend(lines, labels, **ABOVE, frameon=False, fontsize=9.0, labelcolor=STYLE.text)

@@ -31,6 +31,8 @@ MARGINS = (0.07, 0.16, 0.07, 0.14)
 # The same for one of several panels: its letters are larger against it, and have two lines.
 BESIDE = (0.07, 0.16, 0.07, 0.18)
 
+# Letters of a loss in words that have room beside a title; a longer one is told as a number.
+SHORT = 24
 
 # The same for a picture that goes along: ahead and behind it shows where the body comes from and goes to.
 ALONG = (0.12, 0.19, 0.12, 0.16)
@@ -143,7 +145,9 @@ class Panel:
             canvas.text(self._title, (x, y), size=STYLE.text_size * canvas.unit, bold=True)
         loss = self.rollout.loss
         if loss is not None and np.ndim(loss) == 0:
-            words = f"loss {float(loss):.4g}".replace("-", "−")
+            told = self.rollout.words if self._title else ""  # a frame without a title may be anybody's
+            words = told if 0 < len(told) <= SHORT else f"loss {float(loss):.4g}"
+            words = words.replace("-", "−")
             place = (2 * self._viewport.left + self._viewport.width - x, y)
             size = STYLE.text_size * canvas.unit
             canvas.text(words, place, size=size, colour=STYLE.quiet, anchor="rs")

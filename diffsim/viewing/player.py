@@ -49,12 +49,14 @@ class Recording(NamedTuple):
         channels: by name; each has a row per row of the trajectory.
         time: (rows,) [s].
         loss: None without an objective.
+        words: the loss in words, by term; empty without.
     """
 
     still: dict[str, Any]
     channels: dict[str, Channel]
     time: np.ndarray
     loss: float | None
+    words: str
 
 
 def recordings(rollouts: Sequence[Rollout], telling: Sequence[int] = (0, -1)) -> list[Recording] | None:
@@ -119,7 +121,7 @@ def _recording(rollout: Rollout, sight: Sight, follows: bool) -> Recording:
     channels["actuation"] = _actuation(rollout)
     loss = rollout.loss
     plain = float(loss) if loss is not None and np.ndim(loss) == 0 and np.isfinite(loss) else None
-    return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain)
+    return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain, rollout.words)
 
 
 def _plane(floor: Floor) -> dict[str, Any]:

@@ -111,11 +111,12 @@ def write_report(
     telling = [0, -1, *(k for k, (iteration, _) in enumerate(ordered) if iteration == best_iteration)]
     found = recordings([rollout for _, rollout in ordered], telling)
     shown = ordered[-1][1] if ordered else None
+    best = next((rollout for iteration, rollout in ordered if iteration == best_iteration), None)
     text = {
         "title": html.escape(title_of(about, shown)),
         "lead": html.escape(_lead(about, shown)),
-        "facts": facts(about, history, best_iteration),
-        "tables": tables(about, shown),
+        "facts": facts(about, history, best_iteration, best),
+        "tables": tables(about, shown, best),
         "footer": "Made by diffsim. This file is all there is: it opens offline and asks nobody for anything.",
     }
     curves = packed_json(_curves(history, {k for k, _ in ordered}))
@@ -169,6 +170,7 @@ def result_html(result: Any) -> str:
     """The curves and a table of a `diffsim.tuning.Result` for a notebook."""
     rows = {
         "best loss": f"{short(result.best_loss, 6)} at iteration {result.best_iteration}",
+        "found": result.words,
         "iterations": str(len(result.history)),
         "stopped": result.stopped,
         "tuned": "" if result.changes else sizes(result.best_params),
@@ -332,6 +334,7 @@ def _entries(
             {
                 "iteration": name,
                 "loss": recording.loss,
+                "words": recording.words,
                 "still": still,
                 "time": [float(time[0]), step, float(time[-1]), len(rows)],
                 "head": packed.head,

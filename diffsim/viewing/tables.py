@@ -93,8 +93,10 @@ def _own_words(command: Any) -> list[str]:
     return []
 
 
-def facts(about: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best: int | None) -> str:
-    """The numbers that one looks for first, as HTML."""
+def facts(
+    about: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best: int | None, rollout: Rollout | None = None
+) -> str:
+    """The numbers that one looks for first, as HTML; ``rollout`` is that of the best iteration, if it is there."""
     losses = {int(entry.get("iteration", k)): _least(entry.get("loss")) for k, entry in enumerate(history)}
     fine = {k: loss for k, loss in losses.items() if loss is not None}
     found: list[tuple[str, str, str]] = []
@@ -104,7 +106,8 @@ def facts(about: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best: 
         bests = [value for entry in history if (value := _least(entry.get("best"))) is not None]
         lowest = min([*bests, fine[at]])
         found.append(("loss at first", short(fine[first]), ""))
-        found.append(("best loss", short(lowest), f"at iteration {at}"))
+        words = rollout.words.replace("-", "−") if rollout is not None else ""
+        found.append(("best loss", short(lowest), f"at iteration {at}{words and ': '}{words}"))
     if history:
         rejected = len(history) - len(fine)
         found.append(("iterations", str(len(history)), f"{rejected} rejected" if rejected else ""))
@@ -125,9 +128,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
-    """Settings, environment and command, as HTML."""
+def tables(about: Mapping[str, Any], rollout: Rollout | None, best: Rollout | None = None) -> str:
+    """Settings, environment, what the best loss is made of, and command, as HTML."""
     parts = [_table("Problem", _settings(about, rollout)), _table("Run", _run(about)), _table("Tuned", changed(about))]
+    parts.append(_table("Best loss, by term", _by_term(best)))
     command = command_of(about)
     if command:
         parts.append(
@@ -136,6 +140,14 @@ def tables(about: Mapping[str, Any], rollout: Rollout | None) -> str:
             f'<pre id="command">{html.escape(command)}</pre></section>'
         )
     return f'<div class="tables">{"".join(parts)}</div>'
+
+
+def _by_term(best: Rollout | None) -> list[tuple[str, str]]:
+    """Of each term its part of the loss, and in words; nothing for a single term, which the loss itself tells."""
+    terms = best.terms if best is not None else ()
+    if len(terms) < 2:
+        return []
+    return [(term.name, f"{short(term.loss)}{term.words and ': '}{term.words}".replace("-", "−")) for term in terms]
 
 
 def changed(about: Mapping[str, Any]) -> list[tuple[str, str]]:

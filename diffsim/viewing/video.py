@@ -50,6 +50,9 @@ TELLING = (
 # x264's quality: 18 cannot be told from the original; 23 is its default and smears thin coloured lines.
 QUALITY = 18
 
+# A video whose speed is not given lasts at least so long [s].
+LEAST = 3.0
+
 # Share of an optimisation's picture that the loss curve takes, at the bottom.
 CURVE = 0.36
 
@@ -60,7 +63,7 @@ def render_video(
     *,
     fps: float = 30.0,
     size: tuple[int, int] = (512, 512),
-    speed: float = 1.0,
+    speed: float | None = None,
     env: int = 0,
     title: str = "",
     view: View | None = None,
@@ -73,7 +76,8 @@ def render_video(
         path: ends in .mp4 or .gif; folders are made as needed.
         fps: frames per second; a GIF has at most 50.
         size: (width, height) [pixels]; an MP4's are rounded up to even numbers.
-        speed: seconds of the rollout per second of the video; below 1 is slow motion.
+        speed: seconds of the rollout per second of the video; below 1 is slow motion. None is 1, or as slow as it takes
+            for three seconds of video.
         env: the environment to show.
         title: words above the picture.
         view: where the eye is.
@@ -84,7 +88,8 @@ def render_video(
     """
     path, program = _destination(path, encoder)
     fps, size = _fitting(path, fps, size)
-    film = film_of(rollout, size=size, fps=fps, speed=speed, env=env, title=title, view=view)
+    pace = _pace(rollout, speed)
+    film = film_of(rollout, size=size, fps=fps, speed=pace, env=env, title=title, view=view)
     return _write(film, path, program)
 
 
@@ -95,7 +100,7 @@ def render_optimisation(
     *,
     fps: float = 30.0,
     size: tuple[int, int] | None = None,
-    speed: float = 1.0,
+    speed: float | None = None,
     env: int = 0,
     view: View | None = None,
     hold: float = 0.7,
@@ -110,7 +115,7 @@ def render_optimisation(
         path: ends in .mp4 or .gif; folders are made as needed.
         fps: frames per second; a GIF has at most 50.
         size: (width, height) [pixels]; None gives each rollout 400 pixels of width.
-        speed: seconds of the rollouts per second of the video.
+        speed: seconds of the rollouts per second of the video; None as of `render_video`, by the longest of them.
         env: the environment to show.
         view: where the eye is.
         hold: for how long the last frame stays [s].
@@ -125,7 +130,7 @@ def render_optimisation(
     path, program = _destination(path, encoder)
     fps, size = _fitting(path, fps, size or (400 * max(count, 2), 540))
     longest = max((rollout for _, rollout in rollouts), key=lambda rollout: np.ptp(rollout.time))
-    times = frame_times(longest.time, fps, speed)
+    times = frame_times(longest.time, fps, _pace(longest, speed))
     times = np.concatenate([times, np.full(round(hold * fps), times[-1])])
     canvas = Canvas(size)
     panels = _panels(canvas, rollouts, history, env, view)
@@ -133,6 +138,14 @@ def render_optimisation(
     paint_curve(canvas, curve, history, [iteration for iteration, _ in rollouts])
     film = Film(canvas, panels, times, fps)
     return _write(film, path, program)
+
+
+def _pace(rollout: Rollout, speed: float | None) -> float:
+    """The speed that was given, or one that is not over before anybody has looked."""
+    span = float(np.ptp(rollout.time))
+    if speed is not None or span == 0.0:
+        return 1.0 if speed is None else speed
+    return min(1.0, span / LEAST)
 
 
 def _panels(

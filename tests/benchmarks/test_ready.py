@@ -39,7 +39,8 @@ def base():
 
 def measured(case: str, tree: Path, cache: str) -> dict | None:
     """What one process found; None if it was given up."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "TI_OFFLINE_CACHE": "1", "TI_OFFLINE_CACHE_FILE_PATH": cache}
+    path = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "TI_OFFLINE_CACHE": "1", "TI_OFFLINE_CACHE_FILE_PATH": cache}
     script = [sys.executable, str(Path(__file__).with_name("ready.py")), case]
     try:
         done = subprocess.run(

@@ -24,7 +24,7 @@ def problem_of(walker: Walker) -> ds.Problem:
     )
     return ds.Problem(
         scene,
-        controller=ds.Sine(frequency=walker.frequency),
+        controller=ds.Sine(frequency=walker.frequency, saturate=False),  # as its competitors
         objective=ds.Travel(direction=(1, 0), origin=walker.points.mean(axis=0)),
         steps=walker.steps,
         tune=NAMES,

@@ -220,6 +220,7 @@ def test_show_tells_what_the_run_is(worm, capfd):
         "controller.amplitude",
         "report.html",
         "iterations     5 in ",
+        f"found          {run.words}",
     ):
         assert words in out
     assert "\x1b" not in out
@@ -230,6 +231,8 @@ def test_show_tells_what_the_run_is(worm, capfd):
     assert found["settings"]["iterations"] == 5
     assert set(found["files"]) == set(os.listdir(worm))
     assert found["findings"] == list(run.findings)
+    assert found["words"] == run.words
+    assert run.words.startswith("travelled ")
     amplitude = next(change for change in run.changes if change.name == "controller.amplitude")
     assert found["changes"] == [change.to_dict() for change in run.changes]
     assert amplitude.moved > 1e-3

@@ -183,15 +183,19 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
     assert [record["iteration"] for record in result.history] == [0, 1, 2, 3]
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"loss     {result.history[0]['loss']:.6g} at the start, {result.best_loss:.6g} at iteration 3"
-    assert re.fullmatch(r"took     \d+\.\d s for 4 iterations, compiling included", out[1])
-    assert out[2] == "stopped  all 4 iterations are done"
+    found = [
+        (loss**0.5, words) for loss, words in ((result.best_loss, ""), (result.history[0]["loss"], " at the start"))
+    ]
+    assert out[1] == "found    " + "; ".join(f"{way:.3g} m from the target{words}" for way, words in found)
+    assert re.fullmatch(r"took     \d+\.\d s for 4 iterations, compiling included", out[2])
+    assert out[3] == "stopped  all 4 iterations are done"
     folder = os.path.join("outputs", "test_scene")
     (change,) = result.changes
-    assert out[3].split() == ["parameter", "shape", "start", "end", "moved", "by", "unit"]
-    assert out[4].split() == " ".join(word for word in change.words().values() if word).split()
-    assert out[5] == "a word of its own"
-    assert out[6] == f"files    {folder}{os.sep}problem.json"
-    assert sorted(line.split(os.sep)[-1] for line in out[6:]) == left()  # all of them
+    assert out[4].split() == ["parameter", "shape", "start", "end", "moved", "by", "unit"]
+    assert out[5].split() == " ".join(word for word in change.words().values() if word).split()
+    assert out[6] == "a word of its own"
+    assert out[7] == f"files    {folder}{os.sep}problem.json"
+    assert sorted(line.split(os.sep)[-1] for line in out[7:]) == left()  # all of them
     assert result.best_loss == ds.load_history(folder)[-1]["best"]
 
 

@@ -34,6 +34,12 @@ def run(controller, scene=None, steps=STEPS, seed=1, **changes):
         return simulation.rollout(params), {name.removeprefix("controller."): value for name, value in params.items()}
 
 
+def bent(asked):
+    """What `diffsim.controllers.saturation` says of what is asked for: as it is up to 0.8, below 1 beyond."""
+    excess = np.maximum(np.abs(asked) - 0.8, 0.0) / 0.2
+    return np.where(excess > 0.0, np.sign(asked) * (0.8 + 0.2 * excess / np.sqrt(1.0 + excess**2)), asked)
+
+
 def assert_asked(rollout, expected, tolerance=ROUNDING):
     assert rollout.actuation.shape == expected.shape
     assert np.abs(rollout.actuation - expected).max() <= tolerance
@@ -59,10 +65,9 @@ def sine(params, steps=STEPS):
 )
 def test_sine(controller):
     rollout, params = run(controller)
-    assert_asked(rollout, sine(params))
-    assert (
-        np.abs(rollout.actuation[0] - (params["amplitude"] * np.sin(params["phase"]) + params["offset"])).max() < 1e-15
-    )
+    assert_asked(rollout, bent(sine(params)))
+    first = bent(params["amplitude"] * np.sin(params["phase"]) + params["offset"])
+    assert np.abs(rollout.actuation[0] - first).max() < 1e-15
 
 
 def test_sine_draws_a_phase_for_each_actuator():
@@ -81,7 +86,7 @@ def test_sine_draws_a_phase_for_each_actuator():
 
 def test_open_loop_gives_each_step_its_value():
     values = np.random.default_rng(3).normal(size=(STEPS, 3))
-    rollout, _ = run(ds.OpenLoop(values))
+    rollout, _ = run(ds.OpenLoop(values, saturate=False))
     assert np.array_equal(rollout.actuation, values)
 
 
@@ -104,7 +109,7 @@ def test_open_loop_repeats_what_is_the_same_at_all_times():
 )
 def test_open_loop_is_linear_between_knots(knots, steps):
     values = np.random.default_rng(4).normal(size=(knots, 3))
-    rollout, _ = run(ds.OpenLoop(values, knots=knots), steps=steps)
+    rollout, _ = run(ds.OpenLoop(values, knots=knots, saturate=False), steps=steps)
     at = np.linspace(0.0, steps - 1, knots)
     expected = np.stack([np.interp(np.arange(steps), at, values[:, k]) for k in range(3)], axis=1)
     if steps == 1:
@@ -159,7 +164,7 @@ def test_pd(gains, dimension):
     position, velocity = coordinates(rollout)
     target = sine({name.removeprefix("target."): value for name, value in params.items()})
     expected = np.asarray(gains["kp"]) * (target - position[:-1]) - np.asarray(gains["kd"]) * velocity[:-1]
-    assert_asked(rollout, expected, COLLAPSE)
+    assert_asked(rollout, bent(expected), COLLAPSE)
     assert np.abs(rollout.target - target).max() <= ROUNDING
     assert np.abs(rollout.actuator_position - position).max() <= COLLAPSE
     assert np.abs(rollout.actuator_velocity - velocity).max() <= COLLAPSE
@@ -169,9 +174,58 @@ def test_pd_follows_an_open_loop():
     values = np.random.default_rng(8).normal(size=(STEPS, 3))
     rollout, params = run(ds.PD(target=ds.OpenLoop(values), kp=1.5, kd=0.1))
     position, velocity = coordinates(rollout)
-    assert_asked(rollout, 1.5 * (values - position[:-1]) - 0.1 * velocity[:-1], COLLAPSE)
+    assert_asked(rollout, bent(1.5 * (values - position[:-1]) - 0.1 * velocity[:-1]), COLLAPSE)
     assert np.array_equal(rollout.target, values)
     assert np.array_equal(params["target.values"], values)
+
+
+# Saturation
+
+ASKED = np.array([-30.0, -1.0, -0.81, -0.8, -0.5, 0.0, 0.3, 0.8, 0.9, 1.0, 1.5, 7.0])
+
+
+def test_open_loop_bends_towards_one_and_keeps_a_gradient():
+    """The slope is 1 up to the knee and (1 + e^2)^(-3/2) beyond, e the excess over 0.2: 0.35 at the limit itself."""
+    controller = ds.OpenLoop(np.repeat(ASKED[:, None], 3, axis=1))
+    problem = ds.Problem(frame(), controller, ds.Effort(), steps=len(ASKED))
+    with ds.Simulation(problem, precision="f64") as simulation:
+        _, grad = simulation.value_and_grad(simulation.params())
+        actuation = simulation.rollout(simulation.params()).actuation[:, 0]
+    assert np.abs(actuation - bent(ASKED)).max() <= ROUNDING
+    assert np.abs(actuation).max() < 1.0
+    gentle = np.abs(ASKED) <= 0.8
+    assert np.array_equal(actuation[gentle], ASKED[gentle])
+    excess = np.maximum(np.abs(ASKED) - 0.8, 0.0) / 0.2
+    expected = 2.0 * DT * bent(ASKED) * (1.0 + excess**2) ** -1.5
+    np.testing.assert_allclose(grad["controller.values"][:, 0], expected, rtol=1e-10)
+    assert np.all(grad["controller.values"][ASKED != 0.0] != 0.0)
+
+
+BEYOND = {
+    "sine": lambda **more: ds.Sine(amplitude=2.0, offset=0.5, **more),
+    "sines": lambda **more: ds.Sine(amplitude=2.0, frequency=[3.0, 4.0, 5.0], **more),
+    "open loop": lambda **more: ds.OpenLoop(1.5, **more),
+    "knots": lambda **more: ds.OpenLoop(1.5, knots=3, **more),
+    "pd": lambda **more: ds.PD(target=ds.OpenLoop(2.0), kp=3.0, **more),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_every_controller_stays_between_minus_one_and_one_unless_told_otherwise(name):
+    limited, free = run(BEYOND[name]())[0], run(BEYOND[name](saturate=False))[0]
+    assert np.abs(limited.actuation).max() < 1.0
+    assert np.abs(free.actuation).max() > 1.2
+    if name == "pd":
+        assert np.array_equal(limited.target, np.full((STEPS, 3), 2.0))  # where a joint should be is no actuation
+
+
+def test_robots_have_limits_of_their_own():
+    arm = ds.Articulated(
+        [ds.Link("arm", joints=[ds.Joint("hinge", "hinge", axis=(0.0, 1.0, 0.0))], mass=1.0, inertia=(0.1, 0.1, 0.1))],
+        [ds.Actuator("torque", "hinge")],
+        dt=DT,
+    )
+    assert np.array_equal(run(ds.OpenLoop(3.0), arm)[0].actuation, np.full((STEPS, 1), 3.0))
 
 
 # MLP
@@ -262,6 +316,9 @@ BAD = {
     "sine: a table": (lambda: ds.Sine(amplitude=np.zeros((2, 3))), "Sine.amplitude has shape (2, 3)"),
     "sine: no frequency": (lambda: ds.Sine(frequency=None), "Sine.frequency takes numbers"),
     "sine: nan": (lambda: ds.Sine(offset=[0.0, np.nan, 0.0]), "Sine.offset[1] is nan, but it must be finite"),
+    "sine: saturate": (lambda: ds.Sine(saturate="yes"), "Sine.saturate is 'yes', but it must be True or False"),
+    "open loop: saturate": (lambda: ds.OpenLoop(saturate=1.0), "OpenLoop.saturate is 1.0"),
+    "pd: saturate": (lambda: ds.PD(saturate=None), "PD.saturate is None"),
     "sine: words": (lambda: ds.Sine(phase="random"), "Sine.phase takes numbers, but 'random'"),
     "open loop: steps": (
         lambda: used(ds.OpenLoop(np.zeros((5, 3)))),

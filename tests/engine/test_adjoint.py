@@ -150,7 +150,7 @@ def from_step(first):
     count = LONG - first
     # A mean over the measurements there are: the weight makes it the same sum again.
     match = ds.MatchTrajectory(MEASURED[first:], weight=(count + 1) / (LONG + 1))
-    objective = ds.Travel(point=2, direction=(1.0, 0.4)) + 0.3 * ds.Effort() + match
+    objective = ds.Travel(point=2, direction=(1.0, 0.4), origin=(0.0, 0.0)) + 0.3 * ds.Effort() + match
     drive = ds.OpenLoop(DRIVE[first:])
     tune = ("scene.initial_position", "scene.initial_velocity", "scene.stiffness", "controller.values")
     return ds.Problem(BODY, drive, objective, steps=count, tune=tune)

@@ -6,7 +6,7 @@ import linecache
 
 import pytest
 import taichi as ti
-from taichi.lang import kernel_impl
+from taichi.lang import kernel_impl, util
 
 from diffsim.engine import frontend, runtime
 
@@ -109,3 +109,13 @@ def test_the_collector_is_as_it_was_after_a_kernel_that_does_not_compile(started
         assert gc.isenabled() == collects
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_where_a_field_was_declared_is_told_as_taichi_does():
+    def places():
+        both = util.get_traceback(), frontend._traceback()
+        return both, (util.get_traceback(2), frontend._traceback(2))
+
+    for own, other in places():  # the two calls of a pair stand in the same line
+        assert own == other
+        assert own.count("\n") > 20

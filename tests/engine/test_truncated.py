@@ -26,7 +26,7 @@ def part(count=STEPS, also=()):
     """The problem of the first ``count`` steps, with terms at the last row and at every one."""
     # A mean over the measurements there are: the weight makes it the same sum again.
     match = ds.MatchTrajectory(MEASURED[: count + 1], weight=(count + 1) / (STEPS + 1))
-    objective = ds.Travel(point=2, direction=(1.0, 0.4)) + 0.3 * ds.Effort() + match
+    objective = ds.Travel(point=2, direction=(1.0, 0.4), origin=(0.0, 0.0)) + 0.3 * ds.Effort() + match
     tune = ("scene.stiffness", "scene.gravity", "controller.values", *STATE, *also)
     return ds.Problem(SCENE, ds.OpenLoop(DRIVE[:count]), objective, steps=count, tune=tune)
 

@@ -215,7 +215,7 @@ def test_a_slope_of_a_parameter_names_it(keep):
 
 def ball(steps, **changes):
     scene = ds.MassSpring(**{"points": [[0.2, 1.0]], "initial_velocity": (0.7, 0.4), "dt": 0.02, **changes})
-    return ds.Problem(scene, None, ds.Travel(point=0), steps=steps, tune=("scene.initial_velocity",))
+    return ds.Problem(scene, None, ds.Travel(point=0, origin=(0.0, 0.0)), steps=steps, tune=("scene.initial_velocity",))
 
 
 N = 40
@@ -224,7 +224,7 @@ BALLS = ds.Problem(
         points=[[0.2, 1.0], [2.0, 30.0]], initial_velocity=(0.7, 0.4), ground=ds.Ground(height=-50.0), dt=0.02
     ),
     None,
-    ds.Travel(point=0, direction=(0.0, 1.0)),
+    ds.Travel(point=0, direction=(0.0, 1.0), origin=(0.0, 0.0)),  # the end alone: the start has a slope of its own
     steps=N,
     tune=("scene.initial_velocity", "scene.initial_position", "scene.ground_height"),
 )
@@ -292,6 +292,18 @@ def test_a_point_that_sticks_hides_what_was_before(keep):
     text = str(report)
     assert "flies" in text
     assert "lands and sticks" in text
+
+
+def test_a_start_that_counts_does_not_hide_that_the_rest_vanishes(keep):
+    """Of `Travel` without an origin the start has a slope of its own; what is between it and the landing has none."""
+    simulation = keep(replace(BALLS, objective=ds.Travel(point=0, direction=(0.0, 1.0))))
+    params = {**simulation.params(), "scene.ground_height": 0.5}
+    rollout = simulation.rollout(params)
+    report = ds.gradient_health(simulation, params)
+    landing = int(np.flatnonzero(rollout.position[:, 0, 1] <= 0.5 + 1e-6)[0]) - 1
+    assert report.passes.vanished == (landing,)
+    assert report.passes.norms[0, 0] == pytest.approx(1.0)
+    assert (report.passes.norms[0, 1 : landing + 1] == 0.0).all()
 
 
 def test_windows_do_not_change_what_is_reported(keep):

@@ -30,7 +30,7 @@ def mover():
         dt=1.0 / STEPS,
     )
     objective = ds.Effort() + 1.0e4 * ds.ReachTarget(target=(2.0, 0.0), point=1)
-    controller = ds.OpenLoop(values=np.zeros((STEPS, 1)))
+    controller = ds.OpenLoop(values=np.zeros((STEPS, 1)), saturate=False)
     with ds.Simulation(ds.Problem(scene, controller, objective, steps=STEPS), precision="f64") as sim:
         yield sim
 

@@ -108,9 +108,9 @@ def test_a_later_format_is_refused_by_its_file(made, tmp_path, monkeypatch, name
         np.savez(tmp_path / name, **{**arrays, "format": np.array(files.FORMAT + 1)})
     else:
         text = (tmp_path / name).read_text()
-        assert '"format": 1' in text
-        (tmp_path / name).write_text(text.replace('"format": 1', '"format": 2', 1))
-    with pytest.raises(ds.InputError, match=rf"{name} has format 2, but .* reads formats up to 1: it was written by a"):
+        assert '"format": 2' in text
+        (tmp_path / name).write_text(text.replace('"format": 2', '"format": 3', 1))
+    with pytest.raises(ds.InputError, match=rf"{name} has format 3, but .* reads formats up to 2: it was written by a"):
         ds.load_run(tmp_path)
 
 

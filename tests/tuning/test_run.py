@@ -17,6 +17,7 @@ import pytest
 import diffsim.files as files_module
 import diffsim.tuning.run as run_module
 from diffsim.errors import InputError
+from diffsim.files import FORMAT
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.problem import Problem
 from diffsim.tuning import SGD, Run, load_history, load_params, load_problem, tune
@@ -79,7 +80,7 @@ def test_a_run_leaves_its_problem_parameters_and_history(tmp_path, problem):
         known = ["best/scene.damping", "best_iteration", "best_loss", "format", "last/scene.damping", "run"]
         assert sorted(held.files) == [*known, "start/scene.damping"]
     about = json.loads((folder / "problem.json").read_text(), parse_constant=pytest.fail)
-    assert about["format"] == 1
+    assert about["format"] == FORMAT
     assert about["seed"] == 3
     assert about["settings"]["optimizer"] == "SGD(learning_rate=0.75, momentum=0.0, nesterov=False)"
     assert about["settings"]["clip"] == 10.0
@@ -105,7 +106,7 @@ def test_numbers_that_are_not_finite_are_null(tmp_path, problem):
     text = (tmp_path / "history.jsonl").read_text()
     wanted = '"iteration": 0, "loss": null, "losses": [1.5, null], "rejected": "the loss is nan"}\n'
     assert text.endswith(wanted)
-    assert text.startswith('{"format": 1, "run": "')
+    assert text.startswith(f'{{"format": {FORMAT}, "run": "')
     (record,) = load_history(tmp_path)
     assert math.isnan(record["loss"])
     assert record["losses"][0] == 1.5
@@ -125,7 +126,7 @@ def test_a_torn_last_line_is_left_out(tmp_path):
 
 def test_readers_say_what_they_were_given(tmp_path):
     (tmp_path / "problem.json").write_text('{"format": 99}')
-    with pytest.raises(InputError, match=r"has format 99, but .* reads formats up to 1: it was written by a later"):
+    with pytest.raises(InputError, match=r"has format 99, but .* reads formats up to 2: it was written by a later"):
         load_problem(tmp_path)
     (tmp_path / "problem.json").write_text('{"form')
     with pytest.raises(InputError, match="is not JSON"):

@@ -209,12 +209,18 @@ def test_a_run_keeps_its_units_and_its_start(tmp_path):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_stiffness_and_gait_walk_further_together_than_the_gait_alone(seed, worms):
-    """The README's worm, its optimizer, and its two lines of co-design."""
+    """The README's worm, its optimizer, and its two lines of co-design.
+
+    After 200 iterations: muscles that keep to their share learn a gait more slowly than those that had no limit, and
+    after 100 one of these seeds is still behind.
+    """
     gait, both = (
-        tune(worm, optimizer=ds.NormalisedGradientDescent(0.3), iterations=100, seed=seed, progress=False)
+        tune(worm, optimizer=ds.NormalisedGradientDescent(0.3), iterations=200, seed=seed, progress=False)
         for worm in worms
     )
     assert both.best_loss < gait.best_loss
+    for worm, result in zip(worms, (gait, both), strict=True):
+        assert np.abs(worm.rollout(result.best_params).actuation).max() < 1.0  # no muscle beyond its share
     moved = {change.name: change for change in both.changes}
     assert moved["scene.stiffness"].moved > 1000.0  # N/m, of 3000
     assert moved["controller.phase"].moved > 0.1

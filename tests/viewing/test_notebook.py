@@ -58,6 +58,30 @@ def test_a_report_says_what_became_of_each_number(made, tmp_path):
     assert "moved by" in page
 
 
+def test_losses_are_said_in_words_wherever_they_are_shown(made, tmp_path):
+    result, folder, *_ = made
+    run = ds.load_run(folder)
+    assert result.words
+    assert run.words == result.words
+    assert result.words in result._repr_html_().replace("−", "-")
+
+
+def test_a_report_says_each_term_in_words(keep, tmp_path):
+    scene = ds.MassSpring([[0.0, 0.0], [0.0, 1.0]], [[0, 1]], initial_velocity=(1.0, 0.0), gravity=(0.0, 0.0), dt=0.1)
+    goal = ds.Travel() + 2.0 * ds.ReachTarget((0.5, 1.5))
+    simulation = keep(ds.Problem(scene, None, goal, steps=5, tune=("scene.initial_velocity",)), precision="f64")
+    rollout = simulation.rollout(simulation.params())
+    assert rollout.words == "travelled 0.50 m, 1 m from the target"
+    assert [term.loss for term in rollout.terms] == pytest.approx([-0.5, 2.0])
+    history = [{"iteration": 0, "loss": rollout.loss, "best": rollout.loss, "gradient_norm": 1.0}]
+    page = ds.write_report(tmp_path / "words.html", rollouts=[(0, rollout)], history=history, about={})
+    text = page.read_text(encoding="utf-8")
+    assert "at iteration 0: travelled 0.50 m, 1 m from the target" in text
+    assert "<h2>Best loss, by term</h2>" in text
+    assert "<th>travel</th><td>−0.5: travelled 0.50 m</td>" in text
+    assert "<th>reachtarget</th><td>2: 1 m from the target</td>" in text
+
+
 def test_a_report_of_nothing_is_refused(made, tmp_path):
     result, *_ = made
     with pytest.raises(ds.InputError, match=r"report.html'\) is given no run and no history"):

@@ -74,7 +74,7 @@ def history(count=10):
 
 def test_mp4_has_the_frames_and_the_size(make, ffmpeg, tmp_path):
     rollout = make.travelling(make.box(), steps=50)  # 0.5 s
-    path = render_video(rollout, tmp_path / "new" / "a.mp4", size=SIZE, fps=20.0)
+    path = render_video(rollout, tmp_path / "new" / "a.mp4", size=SIZE, fps=20.0, speed=1.0)
     assert path == tmp_path / "new" / "a.mp4"
     pictures = decoded(ffmpeg, path, SIZE)
     assert len(pictures) == 11
@@ -86,7 +86,7 @@ def test_mp4_has_the_frames_and_the_size(make, ffmpeg, tmp_path):
 
 
 def test_mp4_is_what_every_player_reads(make, ffmpeg, tmp_path):
-    path = render_video(make.travelling(make.box(), steps=50), tmp_path / "a.mp4", size=SIZE, fps=25.0)
+    path = render_video(make.travelling(make.box(), steps=50), tmp_path / "a.mp4", size=SIZE, fps=25.0, speed=1.0)
     said = subprocess.run([ffmpeg, "-hide_banner", "-i", path], check=False, capture_output=True, text=True).stderr
     assert re.search(r"Video: h264.*yuv420p.*128x96.*25 fps", said)
     data = path.read_bytes()
@@ -94,7 +94,7 @@ def test_mp4_is_what_every_player_reads(make, ffmpeg, tmp_path):
 
 
 def test_odd_sizes_become_even(make, ffmpeg, tmp_path):
-    path = render_video(make.travelling(make.box(), steps=1), tmp_path / "a.mp4", size=(127, 95))
+    path = render_video(make.travelling(make.box(), steps=1), tmp_path / "a.mp4", size=(127, 95), speed=1.0)
     assert decoded(ffmpeg, path, (128, 96)).shape == (1, 96, 128, 3)
 
 
@@ -194,7 +194,7 @@ def local_palettes(data):
 
 def test_gif_has_one_palette_loops_and_takes_its_time(make, tmp_path):
     rollout = make.travelling(make.box(), steps=100, actuation=np.linspace(-1, 1, 100)[:, None])
-    path = render_video(rollout, tmp_path / "a.gif", size=(127, 95), fps=30.0)
+    path = render_video(rollout, tmp_path / "a.gif", size=(127, 95), fps=30.0, speed=1.0)
     frames, own = local_palettes(path.read_bytes())
     assert frames == 31
     assert own == 0
@@ -211,7 +211,7 @@ def test_gif_has_one_palette_loops_and_takes_its_time(make, tmp_path):
 
 
 def test_gif_is_not_faster_than_browsers(make, tmp_path):
-    path = render_video(make.travelling(make.box(), steps=50), tmp_path / "a.gif", size=SIZE, fps=100.0)
+    path = render_video(make.travelling(make.box(), steps=50), tmp_path / "a.gif", size=SIZE, fps=100.0, speed=1.0)
     with Image.open(path) as image:
         assert image.n_frames == 26
         assert image.info["duration"] == 20
@@ -222,7 +222,7 @@ def test_gif_is_not_faster_than_browsers(make, tmp_path):
 
 def test_optimisation_shows_all_rollouts_and_the_curve(make, ffmpeg, tmp_path):
     rollouts = [(k, make.travelling(make.box(), steps=20, distance=d)) for k, d in ((0, 0.1), (4, 0.5), (5, 1.0))]
-    path = render_optimisation(rollouts, history(), tmp_path / "o.mp4", size=(601, 300), fps=20.0, hold=0.2)
+    path = render_optimisation(rollouts, history(), tmp_path / "o.mp4", size=(601, 300), fps=20.0, hold=0.2, speed=1.0)
     pictures = decoded(ffmpeg, path, (602, 300))
     assert len(pictures) == 5 + 4
     assert np.abs(pictures[-1].astype(float) - pictures[4]).mean() < 1.0
@@ -237,7 +237,7 @@ def test_optimisation_shows_all_rollouts_and_the_curve(make, ffmpeg, tmp_path):
 @pytest.mark.parametrize(("count", "dimension"), [(1, 2), (2, 3), (4, 2)])
 def test_optimisation_of_other_numbers_of_rollouts(make, tmp_path, count, dimension):
     rollouts = [(k, make.travelling(make.box(dimension), steps=2)) for k in range(count)]
-    path = render_optimisation(rollouts, history(), tmp_path / "o.gif", fps=10.0, hold=0.0)
+    path = render_optimisation(rollouts, history(), tmp_path / "o.gif", fps=10.0, hold=0.0, speed=1.0)
     with Image.open(path) as image:
         assert image.size == (400 * max(count, 2), 540)
 
@@ -290,3 +290,14 @@ def test_plot_of_the_loss_shows_the_gradient(tmp_path):
         orange.append((np.abs(shown - 255 * rgba(STYLE.gradient)[:3]).max(axis=2) < 40).sum())
     assert orange[0] > 100
     assert orange[1] == 0
+
+
+@pytest.mark.parametrize(("steps", "seconds"), [(10, 3.0), (600, 6.0)])
+def test_a_video_without_a_speed_lasts_three_seconds_at_least(make, ffmpeg, tmp_path, steps, seconds):
+    rollout = make.travelling(make.box(), steps=steps)
+    span = float(np.ptp(rollout.time))
+    path = render_video(rollout, tmp_path / "a.mp4", size=SIZE, fps=10.0)
+    assert len(decoded(ffmpeg, path, SIZE)) == round(10.0 * max(3.0, span)) + 1
+    path = render_optimisation([(0, rollout)], history(), tmp_path / "o.mp4", size=SIZE, fps=10.0, hold=0.0)
+    assert len(decoded(ffmpeg, path, SIZE)) == round(10.0 * max(3.0, span)) + 1
+    assert max(3.0, span) == pytest.approx(seconds)

@@ -110,6 +110,7 @@ class Motion:
     actuator_velocity: Any  # (env, row, actuator)
     actuation: Any  # (env, row, actuator)
     touch: Any  # (env, row, k) whether a geom touches a plane, from 0 to 1
+    own_limits: bool = True  # actuators limit what they are asked for themselves, if at all
 
 
 @dataclass(frozen=True)

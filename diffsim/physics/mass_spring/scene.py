@@ -167,6 +167,10 @@ class MassSpring(Scene):
             values["points"] = values.pop("initial_position")
         return replace(self, **values)
 
+    def centre(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """(rows, d) mean of the points in each row of recorded arrays [m]."""
+        return np.asarray(arrays["position"].mean(axis=1))
+
     def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Energy and momentum in each row of a rollout: see `diffsim.physics.mechanics.mechanics`.
 

@@ -63,7 +63,7 @@ def fastest(bodies: ti.template(), courses: ti.template(), touch: ti.template(),
     """A bound of the speed of all places of all bodies [m/s]."""
     found = 0.0
     for body in range(bodies.bodies):
-        speed = courses.speed[env, row, body]
+        speed = courses.start[env, row, body]
         spin = ti.abs(speed[2]) * touch.reach[env, body]
         found = ti.max(found, ti.sqrt(speed[0] * speed[0] + speed[1] * speed[1]) + spin)
     return found

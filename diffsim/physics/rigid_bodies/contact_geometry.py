@@ -6,7 +6,7 @@ from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.collision import rotated
 from diffsim.physics.rigid_bodies.impulses import row_speed
 
-__all__ = ["face_contact", "point_contact", "prepare_contact", "speed_at"]
+__all__ = ["advanced", "face_contact", "point_contact", "prepare_contact", "speed_at"]
 
 
 @ti.func
@@ -39,8 +39,8 @@ def face_contact(
             tip = bodies.vertex[env, touch.corner[env, row, m]]
             turn_a = motion.rotation[env, row, a]
             turn_b = motion.rotation[env, row, b]
-            speed_a = courses.speed[env, row, a]
-            speed_b = courses.speed[env, row, b]
+            speed_a = courses.start[env, row, a]
+            speed_b = courses.start[env, row, b]
             radius = bodies.radius[env, b]
             reach = radius + bodies.radius[env, a]
             between = motion.position[env, row, b] - motion.position[env, row, a]
@@ -80,8 +80,8 @@ def point_contact(
             tip = bodies.vertex[env, touch.corner[env, row, m]]
             turn_a = motion.rotation[env, row, a]
             turn_b = motion.rotation[env, row, b]
-            speed_a = courses.speed[env, row, a]
-            speed_b = courses.speed[env, row, b]
+            speed_a = courses.start[env, row, a]
+            speed_b = courses.start[env, row, b]
             radius = bodies.radius[env, b]
             reach = radius + bodies.radius[env, a]
             between = motion.position[env, row, b] - motion.position[env, row, a]
@@ -122,8 +122,8 @@ def prepare_contact(
         seen = touch.seen[env, row, m]
         n = touch.facing_then[env, row, m]
         arm = touch.arms[env, row, m]
-        speed_a = courses.speed[env, row, a]
-        speed_b = courses.speed[env, row, b]
+        speed_a = courses.start[env, row, a]
+        speed_b = courses.start[env, row, b]
         out = ti.Vector([n[0], n[1], arm[0] * n[1] - arm[1] * n[0], arm[2] * n[1] - arm[3] * n[0]])
         side = ti.Vector([-n[1], n[0], arm[0] * n[0] + arm[1] * n[1], arm[2] * n[0] + arm[3] * n[1]])
         light = bodies.inverse_mass[env, a] + bodies.inverse_mass[env, b]

@@ -244,7 +244,13 @@ def courses_of(scene: RigidBodies, fields: Fields, contacts: int) -> Courses:
     places, constraints = len(scene.shapes) + 1, len(scene.joints) + contacts
     slots = places + (scene.iterations + 1) * 2 * constraints
     hidden = {"recorded": False, "per_step": True}
+    held = any(not isinstance(joint, Rope) for joint in scene.joints)
+    free = fields.trajectory("course_free", places, 3, **hidden)
+    joined = fields.trajectory("course_held", places if held else 0, 3, accumulates=True, **hidden)
     return Courses(
+        free=free,
+        held=joined,
+        start=fields.trajectory("course_start", places, 3, **hidden) if held else free,
         shift=fields.trajectory("course_shift", slots, 3, **hidden),
         speed=fields.trajectory("course_speed", slots, 3, **hidden),
         before=fields.decision(2 * constraints),

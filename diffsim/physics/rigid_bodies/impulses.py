@@ -26,7 +26,6 @@ __all__ = [
     "carry_contact",
     "carry_count",
     "last_slot",
-    "recall_contact",
     "row_speed",
     "slot",
     "solve_contact",
@@ -141,23 +140,11 @@ def within(wanted, most):
 
 
 @ti.func
-def recall_contact(touch: ti.template(), env, row, step, m):
-    """The impulse that a contact ended the last step with."""
-    if m < touch.count[env, row, 0]:
-        old = touch.warm[env, row, m]
-        if old >= 0:
-            carried = touch.carried[env, row, old]
-            touch.impulse[env, row, m] = ti.Vector([carried[0], carried[1], 0.0, 0.0, 0.0])
-        else:
-            touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
-
-
-@ti.func
 def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, element):
     """Make the speeds of one contact right: it bounces, or it does not go deeper; and friction.
 
-    Pass 0 gives the impulse of the last step instead. Straight-line code: every case is computed and one is selected,
-    since each branch would have to write all results.
+    Pass 0 gives the impulse of the last step instead, if there is one. Straight-line code: every case is computed and
+    one is selected, since each branch would have to write all results.
     """
     turn = element // touch.contacts
     m = element - turn * touch.contacts
@@ -182,6 +169,9 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         mass = law[3]
         couple = law[5]
         recalls = turn == 0
+        remembered = touch.warm[env, row, m] >= 0
+        first_along = ti.select(remembered, before[0], 0.0)
+        first_across = ti.select(remembered, before[1], 0.0)
         held = before[0] > 0.0
         meets = contact.meets(gap, speed, dt)
         closing = ti.min(speed, -contact.SLOWEST)
@@ -198,12 +188,12 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             # Where it gave what lets it just come down, rounding would say whether it meets.
             lacks = not held or speed + fall < -contact.STILL
             bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7]) and not recalls
-            along = ti.select(recalls, before[0], ti.select(bounces, (up - speed) * mass, rests - before[0]))
+            along = ti.select(recalls, first_along, ti.select(bounces, (up - speed) * mass, rests - before[0]))
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])
             most = law[6] * ti.select(bounces, along, rests)
             wanted = base - (slide + couple * along) * law[4]
-            across = ti.select(recalls, before[1], within(wanted, most) - base)
+            across = ti.select(recalls, first_across, within(wanted, most) - base)
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
                 [
                     ti.select(recalls or bounces, before[0], rests),
@@ -237,10 +227,10 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                 couple,
             )
         else:
-            along = ti.select(recalls, before[0], rests - before[0])
+            along = ti.select(recalls, first_along, rests - before[0])
             most = law[6] * rests
             wanted = before[1] - (slide + couple * along) * law[4]
-            across = ti.select(recalls, before[1], within(wanted, most) - before[1])
+            across = ti.select(recalls, first_across, within(wanted, most) - before[1])
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
                 [
                     ti.select(recalls, before[0], rests),

@@ -8,9 +8,10 @@ speed that keeps it to second order, from the motion before impulses.
 
 import taichi as ti
 
+from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.collision import cross, rotated, turned
-from diffsim.physics.rigid_bodies.contact_geometry import speed_at
-from diffsim.physics.rigid_bodies.impulses import PUSH
+from diffsim.physics.rigid_bodies.contact_geometry import advanced, speed_at
+from diffsim.physics.rigid_bodies.impulses import PUSH, row_speed
 
 __all__ = [
     "hold_pin",
@@ -208,8 +209,8 @@ def centripetal(
     arm_b: ti.template(),
 ):
     """Acceleration of the second anchor relative to the first, because both bodies turn [m/s^2]."""
-    spin_a = courses.speed[env, row, joints.first[joint]][2]
-    spin_b = courses.speed[env, row, joints.second[joint]][2]
+    spin_a = courses.free[env, row, joints.first[joint]][2]
+    spin_b = courses.free[env, row, joints.second[joint]][2]
     return spin_a * spin_a * arm_a - spin_b * spin_b * arm_b
 
 
@@ -248,10 +249,11 @@ def hold_slider(
     joints.row[env, row, 3 * joint + 1] = two
     bent = motion.angle[env, row, b] - motion.angle[env, row, a] - joints.angle[env, joint]
     beside = across.dot(apart)
-    joints.error[env, row, joint] = ti.Vector([beside, bent, 0.0])
     # The second derivative of the way beside the axis, which turns with the first body.
-    spin = courses.speed[env, row, a][2]
-    slip = speed_at(courses.speed[env, row, b], arm_b) - speed_at(courses.speed[env, row, a], arm_a)
+    spin = courses.free[env, row, a][2]
+    slip = speed_at(courses.free[env, row, b], arm_b) - speed_at(courses.free[env, row, a], arm_a)
+    # The third, how fast it slides, is for rows at the time of an impact.
+    joints.error[env, row, joint] = ti.Vector([beside, bent, axis.dot(slip)])
     curve = across.dot(centripetal(joints, courses, env, row, joint, arm_a, arm_b))
     curves = curve - spin * spin * beside - 2.0 * spin * axis.dot(slip)
     aim = -0.5 * bodies.dt * curves - PUSH / bodies.dt * beside
@@ -336,19 +338,42 @@ def hold_weld(
 def hold_rope(
     bodies: ti.template(), joints: ti.template(), motion: ti.template(), courses: ti.template(), env, row, step, k
 ):
-    """The anchors do not come farther apart than the rope is long."""
+    """The anchors do not come farther apart than the rope is long: as they will be when it goes taut in this step."""
     joint = joints.roped[k]
     a = joints.first[joint]
     b = joints.second[joint]
-    arm_a, arm_b, apart = anchors(joints, motion, env, row, joint)
+    arm_now, other_now, apart_now = anchors(joints, motion, env, row, joint)
+    speed_a = courses.start[env, row, a]
+    speed_b = courses.start[env, row, b]
+    slip = speed_at(speed_b, other_now) - speed_at(speed_a, arm_now)
+    time = time_taut(apart_now, slip, joints.length[env, joint], ti.static(bodies.dt))
+    arm_a = advanced(arm_now, time * speed_a[2])
+    arm_b = advanced(other_now, time * speed_b[2])
+    travel = time * ti.Vector([speed_b[0] - speed_a[0], speed_b[1] - speed_a[1]])
+    apart = apart_now + travel + arm_b - other_now - arm_a + arm_now
     length = ti.sqrt(apart.dot(apart) + SHORTEST)
     inward = -apart / length
     one = ti.Vector([inward[0], inward[1], cross(arm_a, inward), cross(arm_b, inward)])
     entry = inward.dot(velocity_at(motion, env, row, b, arm_b) - velocity_at(motion, env, row, a, arm_a))
-    slip = speed_at(courses.speed[env, row, b], arm_b) - speed_at(courses.speed[env, row, a], arm_a)
-    around = cross(inward, slip)
+    around = cross(inward, speed_at(speed_b, arm_b) - speed_at(speed_a, arm_a))
     curve = around * around / length - inward.dot(centripetal(joints, courses, env, row, joint, arm_a, arm_b))
     joints.row[env, row, 3 * joint] = one
     joints.aim[env, row, joint] = ti.Vector([0.5 * bodies.dt * curve, 0.0, 0.0])
-    joints.error[env, row, joint] = ti.Vector([joints.length[env, joint] - length, entry, 0.0])
+    gap = joints.length[env, joint] - length - time * row_speed(one, speed_a, speed_b)
+    joints.error[env, row, joint] = ti.Vector([gap, entry, 0.0])
     joints.inverse[env, row, 3 * joint] = ti.Vector([1.0 / share_of(bodies, env, a, b, one, one), 0.0, 0.0])
+
+
+@ti.func
+def time_taut(apart: ti.template(), slip: ti.template(), length, dt: ti.template()):
+    """When two points that move apart are ``length`` from each other, if in this step; else 0 [s].
+
+    The root of ``|apart + time * slip| = length``, without a difference of near numbers. Less than the skin is not
+    waited for (`contact.time_ahead`).
+    """
+    away = apart.dot(slip)
+    left = ti.max(0.0, length * length - apart.dot(apart))
+    fast = ti.max(away, length * contact.SKIN / dt)
+    time = left / (fast + ti.sqrt(fast * fast + slip.dot(slip) * left))
+    comes = dt * away > ti.max(0.5 * left, length * contact.SKIN)
+    return ti.select(comes, ti.min(time, dt), 0.0)

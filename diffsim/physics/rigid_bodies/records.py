@@ -7,7 +7,7 @@ Vertices of all shapes stand in one list; face f of a shape goes from its vertex
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Bodies", "Courses", "Drives", "Joints", "Motion", "Pushes", "Springs", "Touch"]
+__all__ = ["Bodies", "Courses", "Drives", "Impacts", "JointSystem", "Joints", "Motion", "Pushes", "Springs", "Touch"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,9 @@ class Courses:
     side of each constraint and pass.
     """
 
+    free: Any  # (env, row, place) speed after forces, as if there were no joints [m/s, m/s, rad/s]
+    held: Any  # (env, row, place) how joints change it
+    start: Any  # (env, row, place) both: speed without contacts; the same field as `free` if there are no joints
     shift: Any  # (env, row, slot) [m, m, rad]
     speed: Any  # (env, row, slot) [m/s, m/s, rad/s]
     before: Any  # (env, row, 2 * constraint + side) see `slot`
@@ -170,7 +173,9 @@ class Joints:
     actuator: Any  # (joint,) its actuator, or -1
     kind: Any  # (joint,) PIN, WELD, SLIDER or ROPE
     row: Any  # (env, row, 3 * joint + k) direction x, y, lever of the first and of the second
-    error: Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]
+    error: (
+        Any  # (env, row, joint) of the rows at the start of the step [m] or [rad]; third of a slider: its speed [m/s]
+    )
     aim: Any  # (env, row, joint) speed along the rows that keeps the joint closed to the end of the step
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
     impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
@@ -187,6 +192,74 @@ class Joints:
     rows: int  # of the joint that has most
     joints: int
     passes: int
+
+
+@dataclass(frozen=True)
+class JointSystem:
+    """All rows of all joints but ropes, as one system of linear equations: see `rigid_bodies.joint_system`."""
+
+    row: Any  # (env, row, place) direction x, y, lever of the first and of the second
+    matrix: Any  # (env, row, entry) rows' inverse masses, and what elimination makes of them [1/kg]
+    total: (
+        Any  # (env, row, k) sums on the way to what rows answer to forces, and from `rows` on these impulses [N s]; of
+    )
+    # impacts (env, row, 2 * pass * rows + k), for speeds and displacements
+    joint: Any  # (k,) of each row
+    which: Any  # (k,) of the joint's rows
+    place: Any  # (k,) where it is in `row`
+    left: Any  # (entry,) row
+    right: Any  # (entry,) row
+    shared: Any  # (2 * entry + k) bodies that both rows hold
+    sides: Any  # (4 * entry + 2 * k + side) which side of the left and of the right row
+    updates: Any  # (4 * k + part) steps of the elimination
+    solves: Any  # (4 * k + part) steps of a solution
+    rows: int
+    entries: int
+    changes: int  # steps of the elimination
+    steps: int  # of a solution
+    soft: float  # added to the diagonal, relative
+
+
+@dataclass(frozen=True)
+class Impacts:
+    """Impacts of a step that are solved together, see `rigid_bodies.impacts`: fields (env, row, k) unless said otherwise.
+
+    Those of two passes stand one after the other, (env, row, pass * room + k): what was guessed, what is right.
+    """
+
+    count: Any  # (env, row, 0)
+    contact: Any  # which contact
+    slot: Any  # (env, row, contact) k, or -1
+    slides: Any  # -1 or 1 along the tangent, 0 if it sticks
+    unknowns: Any  # (env, row, 0)
+    unknown: Any  # (env, row, i) those that give: 2 * k for along the normal, and 2 * k + 1 of what sticks
+    guess: Any  # (env, row, i) [N s]
+    inverse: Any  # (env, row, unknowns * i + j) [kg]
+    pairs: Any  # (env, row, 0) of unknowns
+    joined: Any  # (env, row, 0) rows of joints, or 0 if nothing hits
+    entries: Any  # (env, row, 0) of their matrix, or 0 if nothing hits
+    changes: Any  # (env, row, 0) steps of its elimination, or 0 if nothing hits
+    asked: Any  # (env, row, row of a joint) the first impact on what the joint holds together, or -1
+    solves: Any  # (env, row, 0) steps of a solution, or 0 if nothing hits
+    goal: Any  # speed along the normal after it [m/s], or 0 if it stays; time [s]
+    impulse: Any  # (env, row, 2 * (pass * room + k) + axis) [N s]
+    lack: Any  # (env, row, 2 * k + axis) of the speeds along them, after the first pass [m/s]
+    kicked: Any  # (env, row, pass * places + place) change of speed and displacement by contacts
+    held: Any  # likewise, by joints
+    assembly: Any  # (place,) number of what joints hold together, -1 for what is in no joint
+    begun: Any  # scratch: (env, k) contacts that begin
+    leans: Any  # scratch: (env, place) 1 if a body leans on something
+    change: Any  # scratch: (env, place)
+    thought: Any  # scratch: (env, k) as `JointSystem.total`
+    mass: Any  # scratch: (env, 2 * room * u + v) inverse masses with joints held; u and v are 2 * k + axis
+    wanted: Any  # scratch: (env, u) change of speed
+    tried: Any  # scratch: (env, u) impulse
+    beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
+    table: Any  # scratch: (env, 4 * room * i + column)
+    room: int
+    places: int
+    soft: float  # added to the diagonal, relative
+    still: float  # [m/s] when sweeps end
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.rigid_bodies import drive_forces, impulses, joint_impulses
+from diffsim.physics.rigid_bodies import drive_forces, impacts, impulses, joint_impulses
 from diffsim.physics.rigid_bodies import joint_forces as links
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
@@ -34,6 +34,8 @@ from diffsim.physics.rigid_bodies.fields import (
     springs_of,
     touch_of,
 )
+from diffsim.physics.rigid_bodies.impact_fields import impacts_of, room_of, system_of
+from diffsim.physics.rigid_bodies.impact_stages import answering, hitting
 from diffsim.physics.rigid_bodies.scene import RigidBodies
 
 __all__ = ["build"]
@@ -237,16 +239,14 @@ def predict(bodies: ti.template(), motion: ti.template(), courses: ti.template()
         bodies.keep[env, 0] * motion.angular_velocity[env, row, body]
         + bodies.dt * bodies.inverse_inertia[env, body] * motion.torque[env, row, body]
     )
-    courses.shift[env, row, body] = ti.Vector([0.0, 0.0, 0.0])
-    courses.speed[env, row, body] = ti.Vector([velocity[0], velocity[1], spin])
+    courses.free[env, row, body] = ti.Vector([velocity[0], velocity[1], spin])
 
 
 @ti.func
 def hold(bodies: ti.template(), motion: ti.template(), courses: ti.template(), env, row, step, k):
     """What does not move."""
     place = bodies.bodies + k
-    courses.shift[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
-    courses.speed[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
+    courses.free[env, row, place] = ti.Vector([0.0, 0.0, 0.0])
     motion.position[env, row + 1, place] = motion.position[env, row, place]
     motion.velocity[env, row + 1, place] = ti.Vector([0.0, 0.0])
     motion.angle[env, row + 1, place] = motion.angle[env, row, place]
@@ -287,6 +287,9 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     drives, pushes = drives_of(scene, fields), pushes_of(scene, fields)
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
+    room = room_of(scene, touch.contacts)
+    system, then = system_of(scene, fields, joints, room)
+    hits = impacts_of(scene, fields, system, touch.contacts, room)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
     contacts = touch.contacts if len(scene.pairs) else 0
     centred = bool(reads & {"centre", "observation"})
@@ -334,21 +337,23 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         *(Stage(drive_forces.push_force, (push, motion), 1) for push in pushes),
         Stage(predict, (bodies, motion, courses), n),
         Stage(hold, (bodies, motion, courses), m + 1),
-        Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
-        Stage(face_contact, (bodies, motion, courses, touch), contacts),
-        Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0),
-        Stage(prepare_contact, (bodies, motion, courses, touch), contacts),
         Stage(links.hold_pin, (bodies, joints, motion, courses), pins),
         Stage(links.hold_weld, (bodies, joints, motion, courses), welds),
         Stage(links.hold_slider, (bodies, joints, motion, courses), sliders),
+        *answering(bodies, joints, courses, system, places),
         Stage(links.hold_rope, (bodies, joints, motion, courses), ropes),
+        Stage(search, (bodies, motion, joints, courses, touch), 1, differentiable=False),
+        Stage(face_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
+        Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count),
+        Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
+        *hitting(bodies, joints, courses, touch, then, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
-        Stage(impulses.recall_contact, (touch,), contacts),
+        Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Passes(
             (
                 Stage(joint_impulses.solve_joint, solver, joints.holds),
                 Stage(joint_impulses.solve_rope, solver, joints.ropes),
-                Stage(impulses.solve_contact, (bodies, courses, touch), contacts),
+                Stage(impulses.solve_contact, (bodies, courses, touch), contacts, upto=touch.count),
             ),
             passes + 1,
         ),

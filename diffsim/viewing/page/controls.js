@@ -83,7 +83,7 @@ function caption(clip, data) {
   if (clip.iteration !== null) box.append(`iteration ${clip.iteration}${clip.iteration === data.best ? " (best)" : ""}`);
   if (clip.loss !== null) {
     const loss = document.createElement("span");
-    loss.textContent = `loss ${short(clip.loss)}`;
+    loss.textContent = `loss ${short(clip.loss)}${clip.words ? `: ${clip.words.replaceAll("-", "−")}` : ""}`;
     box.append(loss);
   }
 }

@@ -49,6 +49,7 @@ class Clip {
   constructor(entry, still, channels) {
     this.iteration = entry.iteration;
     this.loss = entry.loss;
+    this.words = entry.words;
     this.still = still;
     this.channels = channels;
     [this.start, this.step, this.end, this.rows] = entry.time;

@@ -1,0 +1,120 @@
+"""Fields of the joints as one system, and of impacts that are solved together."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.runtime import REAL
+from diffsim.physics.rigid_bodies.elimination import eliminate_rows
+from diffsim.physics.rigid_bodies.joints import Rope, Weld
+from diffsim.physics.rigid_bodies.records import Impacts, Joints, JointSystem
+from diffsim.physics.rigid_bodies.scene import RigidBodies
+
+__all__ = ["impacts_of", "room_of", "system_of"]
+
+HIDDEN = {"recorded": False, "per_step": True}
+ADDED = {**HIDDEN, "accumulates": True}
+
+FEW, MOST = 6, 24
+"""So many impacts are solved together at least and at most, if there may be as many; two for each body."""
+
+
+def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> tuple[JointSystem, JointSystem]:
+    """Its joints but ropes, at the start of a step and, if there is room for impacts, at the time of one."""
+    n, world = len(scene.bodies), len(scene.shapes)
+    first = [joint.first for joint in scene.joints]
+    second = [world if joint.second is None else joint.second for joint in scene.joints]
+    rows = [0 if isinstance(joint, Rope) else 3 if isinstance(joint, Weld) else 2 for joint in scene.joints]
+    found = eliminate_rows(first, second, rows, n, world)
+    whole, many = fields.integers, len(found.joint)
+    now = JointSystem(
+        row=joints.row,
+        matrix=fields.trajectory("joint_matrix", len(found.left), **ADDED),
+        total=fields.trajectory("joint_total", 2 * many, **ADDED),
+        joint=whole(found.joint),
+        which=whole(found.which),
+        place=whole(3 * found.joint + found.which),
+        left=whole(found.left),
+        right=whole(found.right),
+        shared=whole(found.shared),
+        sides=whole(found.sides),
+        updates=whole(found.updates),
+        solves=whole(found.solves),
+        rows=many,
+        entries=len(found.left),
+        changes=len(found.updates),
+        steps=len(found.solves),
+        soft=1.0e-10 if fields.real == REAL["f64"] else 1.0e-5,
+    )
+    then = replace(
+        now,
+        row=fields.trajectory("impact_row", many if room else 0, 4, **HIDDEN),
+        matrix=fields.trajectory("impact_matrix", len(found.left) if room else 0, **ADDED),
+        total=fields.trajectory("impact_total", 4 * many if room else 0, 2, **ADDED),
+        place=whole(np.arange(many)),
+    )
+    return now, then
+
+
+def room_of(scene: RigidBodies, contacts: int) -> int:
+    """How many impacts may be solved together: none where nothing is joined and no two contacts can be at once."""
+    most = contacts if len(scene.pairs) else 0
+    if most < 2 and not scene.joints:
+        return 0
+    return min(most, MOST, max(FEW, 2 * len(scene.bodies)))
+
+
+def assemblies_of(scene: RigidBodies) -> np.ndarray:
+    """(places,) which bodies joints hold together, by number; -1 for all others."""
+    found = np.full(len(scene.shapes) + 1, -1)
+    for joint in scene.joints:
+        if not isinstance(joint, Rope):
+            ends = [end for end in (joint.first, joint.second) if end is not None]
+            known = {int(found[end]) for end in ends} - {-1}
+            number = min(known) if known else int(found.max()) + 1
+            found[ends] = number
+            found[np.isin(found, list(known))] = number
+    return found
+
+
+def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int, room: int) -> Impacts:
+    """Impacts that are solved together, so many of them, of a scene with room for so many contacts."""
+    places = len(scene.shapes) + 1
+    rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
+    exact = fields.real == REAL["f64"]
+    return Impacts(
+        count=decide(1),
+        contact=decide(room),
+        slot=decide(contacts),
+        slides=decide(room),
+        unknowns=decide(1),
+        unknown=decide(2 * room),
+        pairs=decide(1),
+        joined=decide(1),
+        entries=decide(1),
+        changes=decide(1),
+        asked=decide(system.rows),
+        solves=decide(1),
+        guess=fields.decision_numbers(2 * room),
+        inverse=fields.decision_numbers(4 * room * room),
+        goal=rows("impact_goal", room, 2, **HIDDEN),
+        impulse=rows("impact_impulse", 4 * room, **ADDED),
+        lack=rows("impact_lack", 2 * room, **HIDDEN),
+        kicked=rows("impact_kicked", 2 * places if room else 0, 6, **ADDED),
+        held=rows("impact_held", 2 * places if room else 0, 6, **ADDED),
+        assembly=fields.integers(assemblies_of(scene)),
+        begun=fields.scratch(contacts),
+        leans=fields.scratch(len(scene.bodies) + 1),
+        change=think(places, 3),
+        thought=think(2 * system.rows),
+        mass=think(4 * room * room),
+        wanted=think(2 * room),
+        tried=think(2 * room),
+        beyond=fields.scratch(2 * room),
+        table=think(8 * room * room),
+        room=room,
+        places=places,
+        soft=1.0e-9 if exact else 1.0e-4,
+        still=1.0e-13 if exact else 1.0e-7,
+    )

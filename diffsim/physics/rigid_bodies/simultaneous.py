@@ -1,0 +1,265 @@
+"""Which impacts of a step are solved together, and a first solution: forward only. See `rigid_bodies.impacts`."""
+
+import taichi as ti
+
+from diffsim.physics import contact
+from diffsim.physics.rigid_bodies.impulses import PASSED_ON, row_speed
+
+__all__ = ["choose", "decide"]
+
+SWEEPS = 1000
+"""Most sweeps of projected Gauss-Seidel over the impacts of a step, of which there are few."""
+
+
+@ti.func
+def held(touch: ti.template(), env, row, m):
+    """Whether a contact gave something at the end of the step before: bodies lean on each other there."""
+    old = touch.warm[env, row, m]
+    found = False
+    if old >= 0:
+        found = touch.carried[env, row, old][0] > 0.0
+    return found
+
+
+@ti.func
+def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m):
+    """Whether a contact begins in this step, if nothing was held: bodies come faster than forces push them."""
+    law = touch.law[env, row, m]
+    a = courses.start[env, row, touch.first[env, row, m]]
+    b = courses.start[env, row, touch.second[env, row, m]]
+    speed = row_speed(touch.out[env, row, m], a, b)
+    hits = ti.max(-law[2], -speed / PASSED_ON) > law[8]
+    return contact.meets(law[0], speed, bodies.dt) and hits
+
+
+@ti.func
+def choose(
+    bodies: ti.template(),
+    joints: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    step,
+    element,
+):
+    """List the impacts that are solved together: of what joints hold, and those that bounce off one body.
+
+    What lands without a bounce, or bounces off what leans on others, is for the solver, which finds it together with
+    what carries it: a pile would sink into itself where impacts are solved as if there was nothing below.
+    """
+    found = 0
+    for body in range(bodies.bodies):
+        hits.leans[env, body] = 0
+    for m in range(touch.count[env, row, 0]):
+        hits.slot[env, row, m] = -1
+        if held(touch, env, row, m):
+            for side in range(2):
+                place = ti.select(side == 0, touch.first[env, row, m], touch.second[env, row, m])
+                hits.leans[env, ti.min(place, bodies.bodies)] = 1
+        elif begins(bodies, courses, touch, env, row, m):
+            hits.begun[env, found] = m
+            found += 1
+    hits.leans[env, bodies.bodies] = 0
+    kept = 0
+    for one in range(found):
+        m = hits.begun[env, one]
+        a = touch.first[env, row, m]
+        b = touch.second[env, row, m]
+        chosen = ti.max(hits.assembly[a], hits.assembly[b]) >= 0
+        for other in range(found):
+            if other != one and ti.min(touch.law[env, row, m][7], touch.law[env, row, hits.begun[env, other]][7]) > 0.0:
+                c = touch.first[env, row, hits.begun[env, other]]
+                d = touch.second[env, row, hits.begun[env, other]]
+                free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
+                chosen = chosen or (free and (a == c or a == d) and a < bodies.bodies)
+                chosen = chosen or (free and (b == c or b == d) and b < bodies.bodies)
+        if chosen and kept < hits.room:
+            hits.contact[env, row, kept] = m
+            kept += 1
+    hits.count[env, row, 0] = kept
+    some = ti.cast(kept > 0, ti.i32)
+    hits.joined[env, row, 0] = some * system.rows
+    hits.entries[env, row, 0] = some * system.entries
+    hits.changes[env, row, 0] = some * system.changes
+    hits.solves[env, row, 0] = some * system.steps
+    for k in range(some * system.rows):
+        own = ti.max(hits.assembly[joints.first[system.joint[k]]], hits.assembly[joints.second[system.joint[k]]])
+        hits.asked[env, row, k] = -1
+        for back in range(kept):
+            m = hits.contact[env, row, kept - 1 - back]
+            if own == hits.assembly[touch.first[env, row, m]] or own == hits.assembly[touch.second[env, row, m]]:
+                hits.asked[env, row, k] = kept - 1 - back
+
+
+@ti.func
+def push(bodies: ti.template(), hits: ti.template(), env, a, b, one: ti.template()):
+    """An impulse along a row, on both of its bodies."""
+    for side in range(2):
+        place = ti.select(side == 0, a, b)
+        sign = 2.0 * side - 1.0
+        light = sign * bodies.inverse_mass[env, place]
+        spin = sign * bodies.inverse_inertia[env, place] * ti.select(side == 0, one[2], one[3])
+        hits.change[env, place] += ti.Vector([light * one[0], light * one[1], spin])
+
+
+@ti.func
+def answers(
+    bodies: ti.template(),
+    joints: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    known,
+    which,
+):
+    """Column ``which`` of the inverse mass that impacts feel: even for normals, odd for tangents."""
+    for place in range(hits.places):
+        hits.change[env, place] = ti.Vector([0.0, 0.0, 0.0])
+    m = hits.contact[env, row, which // 2]
+    push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], axis(touch, env, row, m, which % 2))
+    for k in range(system.rows):
+        joint = system.joint[k]
+        a = hits.change[env, joints.first[joint]]
+        b = hits.change[env, joints.second[joint]]
+        hits.thought[env, k] = -row_speed(system.row[env, row, k], a, b)
+        hits.thought[env, system.rows + k] = 0.0
+    for k in range(system.steps):
+        entry = system.solves[4 * k + 2]
+        factor = 1.0 / system.matrix[env, row, system.solves[4 * k + 3]]
+        if entry >= 0:
+            factor *= -system.matrix[env, row, entry]
+        hits.thought[env, system.solves[4 * k]] += factor * hits.thought[env, system.solves[4 * k + 1]]
+    for k in range(system.rows):
+        joint = system.joint[k]
+        held = hits.thought[env, system.rows + k] * system.row[env, row, k]
+        push(bodies, hits, env, joints.first[joint], joints.second[joint], held)
+    for u in range(2 * known):
+        m = hits.contact[env, row, u // 2]
+        a = hits.change[env, touch.first[env, row, m]]
+        b = hits.change[env, touch.second[env, row, m]]
+        hits.mass[env, u * 2 * hits.room + which] = row_speed(axis(touch, env, row, m, u % 2), a, b)
+
+
+@ti.func
+def axis(touch: ti.template(), env, row, m, side):
+    """The row of a contact along its normal, or along its tangent."""
+    return ti.select(side == 0, touch.out[env, row, m], touch.side[env, row, m])
+
+
+@ti.func
+def want(courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, u):
+    """What an impact lacks of its speed along the normal or the tangent."""
+    m = hits.contact[env, row, u // 2]
+    a = courses.start[env, row, touch.first[env, row, m]]
+    b = courses.start[env, row, touch.second[env, row, m]]
+    goal = ti.select(u % 2 == 0, hits.goal[env, row, u // 2][0], 0.0)
+    hits.wanted[env, u] = goal - row_speed(axis(touch, env, row, m, u % 2), a, b)
+    hits.tried[env, u] = 0.0
+
+
+@ti.func
+def sweep(touch: ti.template(), hits: ti.template(), env, row, known):
+    """Projected Gauss-Seidel, once over all impacts; the largest change of a speed."""
+    largest = 0.0
+    for u in range(2 * known):
+        lack = hits.wanted[env, u]
+        first = u * 2 * hits.room
+        for v in range(2 * known):
+            lack -= hits.mass[env, first + v] * hits.tried[env, v]
+        before = hits.tried[env, u]
+        own = hits.mass[env, first + u]
+        free = before + lack / own
+        most = touch.law[env, row, hits.contact[env, row, u // 2]][6] * hits.tried[env, u - u % 2]
+        after = ti.select(u % 2 == 0, ti.max(0.0, free), ti.min(ti.max(free, -most), most))
+        hits.tried[env, u] = after
+        # What friction lacks: an impact of which it gives less than it could sticks, any other slides.
+        hits.beyond[env, u] = ti.select(ti.abs(free) < most, 0, ti.select(free > 0.0, 1, ti.select(free < 0.0, -1, 0)))
+        largest = ti.max(largest, ti.abs(after - before) * own)
+    return largest
+
+
+@ti.func
+def sort(hits: ti.template(), env, row, known):
+    """Say which way each impact slides, and list the unknowns: of what gives, and of what sticks."""
+    n = 0
+    for u in range(2 * known):
+        gives = hits.tried[env, u - u % 2] > 0.0
+        slides = hits.beyond[env, u]
+        if u % 2 == 1:
+            hits.slides[env, row, u // 2] = slides
+        if gives and (u % 2 == 0 or slides == 0):
+            hits.unknown[env, row, n] = u
+            n += 1
+    return n
+
+
+@ti.func
+def invert(touch: ti.template(), hits: ti.template(), env, row, n):
+    """Gauss-Jordan, of the system of n unknowns beside the unit matrix; and the solution."""
+    width = 4 * hits.room
+    for i in range(n):
+        for j in range(n):
+            u, v = hits.unknown[env, row, i], hits.unknown[env, row, j]
+            at = u * 2 * hits.room + v
+            found = hits.mass[env, at]
+            if v % 2 == 0:  # with what friction gives where it slides
+                friction = touch.law[env, row, hits.contact[env, row, v // 2]][6]
+                found += hits.slides[env, row, v // 2] * friction * hits.mass[env, at + 1]
+            same = ti.select(i == j, 1.0, 0.0)
+            hits.table[env, i * width + j] = found * (1.0 + same * hits.soft)
+            hits.table[env, i * width + n + j] = same
+    for p in range(n):
+        pivot = hits.table[env, p * width + p]
+        for j in range(2 * n):
+            hits.table[env, p * width + j] /= pivot
+        for i in range(n):
+            factor = hits.table[env, i * width + p]
+            if i != p:
+                for j in range(2 * n):
+                    hits.table[env, i * width + j] -= factor * hits.table[env, p * width + j]
+    for i in range(n):
+        guess = 0.0
+        for j in range(n):
+            found = hits.table[env, i * width + n + j]
+            hits.inverse[env, row, i * n + j] = found
+            guess += found * hits.wanted[env, hits.unknown[env, row, j]]
+        hits.guess[env, row, i] = guess
+
+
+@ti.func
+def decide(
+    bodies: ti.template(),
+    joints: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    step,
+    element,
+):
+    """What each impact does that is solved with others, and all their impulses."""
+    known = hits.count[env, row, 0]
+    n = 0
+    if known > 0:
+        for u in range(2 * known):
+            want(courses, touch, hits, env, row, u)
+            answers(bodies, joints, touch, system, hits, env, row, known, u)
+        turns, moves = 0, 1.0
+        while turns < SWEEPS and moves > hits.still:
+            moves = sweep(touch, hits, env, row, known)
+            turns += 1
+        n = sort(hits, env, row, known)
+        invert(touch, hits, env, row, n)
+        for k in range(known):
+            if hits.tried[env, 2 * k] > 0.0:
+                hits.slot[env, row, hits.contact[env, row, k]] = k
+                touch.warm[env, row, hits.contact[env, row, k]] = -1  # what it gave is no impulse of the step before
+    hits.unknowns[env, row, 0] = n
+    hits.pairs[env, row, 0] = n * n

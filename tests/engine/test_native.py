@@ -1,0 +1,167 @@
+"""Machine code of our own: the same bits as Taichi's, found again by its fingerprint, and only by the right one."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import taichi as ti
+
+from diffsim.engine import native, runtime
+from diffsim.engine.fingerprint import Unknown, fingerprint
+from tests.engine.test_staged import Owner
+
+pytest.importorskip("llvmlite")
+
+FACTOR = 2.0
+TABLE = np.array([1.0, 2.0])
+HELD: object = None
+
+
+def doubled(x, by=2):
+    return by * x * FACTOR
+
+
+@ti.func
+def inner(x):
+    return x * FACTOR
+
+
+@ti.func
+def outer(x):
+    return inner(x) + ti.static(doubled(3)) + TABLE[0]
+
+
+@ti.func
+def odd(x):
+    return x + ti.static(HELD.number)
+
+
+@dataclass
+class Held:
+    number: int
+
+
+class Record:
+    factor = 3.0
+
+    def number(self):
+        return self.factor
+
+
+@pytest.fixture(autouse=True)
+def started():
+    runtime.attach(owner := Owner(), "cpu")
+    yield
+    runtime.detach(owner)
+
+
+def others(x):
+    return 7 * x
+
+
+@ti.func
+def other_inner(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("FACTOR", 2.5),  # of functions that are called, in Taichi and in Python
+        ("TABLE", np.array([1.0, 2.5])),
+        ("doubled", others),
+        ("inner", other_inner),
+    ],
+)
+def test_what_a_function_refers_to_is_in_its_fingerprint(name, changed, monkeypatch):
+    before = fingerprint(outer)
+    assert fingerprint(outer) == before
+    monkeypatch.setitem(globals(), name, changed)
+    assert fingerprint(outer) != before
+    monkeypatch.undo()
+    assert fingerprint(outer) == before
+
+
+def test_defaults_methods_closures_and_settings_are_too(monkeypatch):
+    before, of_record = fingerprint(outer), fingerprint(Record())
+    monkeypatch.setattr(doubled, "__defaults__", (3,))
+    assert fingerprint(outer) != before
+    monkeypatch.setattr(Record, "factor", 4.0)
+    assert fingerprint(Record()) != of_record
+    of_record = fingerprint(Record())
+    monkeypatch.setattr(Record, "number", lambda self: 1.0)
+    assert fingerprint(Record()) != of_record
+
+    def closed(power):
+        @ti.func
+        def found(x):
+            return x**power
+
+        return found
+
+    assert fingerprint(closed(2)) == fingerprint(closed(2)) != fingerprint(closed(3))
+    with runtime.precision("f32"):
+        single = fingerprint(inner)
+    with runtime.precision("f64"):
+        assert fingerprint(inner) != single
+
+
+def test_what_cannot_be_told_has_none(monkeypatch):
+    monkeypatch.setitem(globals(), "HELD", sys)  # a module, handed around
+    with pytest.raises(Unknown):
+        fingerprint(HELD)
+    monkeypatch.setitem(globals(), "HELD", object())
+    with pytest.raises(Unknown):
+        fingerprint(odd)
+    assert native.name_of(odd) is None
+    monkeypatch.setitem(globals(), "HELD", Held(2))
+    two = fingerprint(odd)
+    monkeypatch.setitem(globals(), "HELD", Held(3))
+    assert fingerprint(odd) != two
+
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np
+import diffsim as ds
+from diffsim.engine import native, staged
+from tests.engine.test_staged import chain
+
+read = []
+own = staged.kernel
+staged.kernel = lambda *a, **k: read.append(1) or own(*a, **k)
+with ds.Simulation(chain(4), executor="staged") as simulation:
+    loss, grad = simulation.value_and_grad(simulation.params(0))
+assert all(isinstance(one, native.Native) for one in staged._known._found.values()) or not native.available()
+print(len(read), hashlib.sha256(b"".join(grad[name].tobytes() for name in sorted(grad))).hexdigest())
+"""
+
+
+def test_another_process_reads_nothing_and_damage_is_mended(tmp_path):
+    def run(**more):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "TI_OFFLINE_CACHE_FILE_PATH": str(tmp_path), "TI_OFFLINE_CACHE": "1", **more},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        count, bits = done.stdout.split()[-2:]
+        return int(count), bits
+
+    first, bits = run()
+    assert first > 0
+    files = sorted((tmp_path / "diffsim").iterdir())
+    assert len(files) >= first
+    assert run() == (0, bits)
+    files[0].write_bytes(files[0].read_bytes()[:-7])  # as of a process that was killed, or a full disk
+    files[1].write_bytes(b"")
+    files[2].write_bytes(files[3].read_bytes())  # whole, but of another kernel
+    assert run() == (3, bits)
+    assert run() == (0, bits)
+    assert run(DIFFSIM_NATIVE="0") == (first, bits)

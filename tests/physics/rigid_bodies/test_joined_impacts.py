@@ -1,0 +1,229 @@
+"""Impacts of what joints hold, flat landings, ropes that go taut: closed forms, over the phases of an impact."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+
+DT, STEPS = 2e-3, 250
+PHASES = np.linspace(0.05, 0.95, 7)  # of the step in which the impact is
+
+RODS = {
+    "box": ds.Box((0.5, 0.0), (0.5, 0.02), mass=1.0),
+    "capsule": ds.Capsule((0.4, 0.0), 0.35, 0.05, mass=2.0),
+    "triangle": ds.Polygon((0.3, 0.0), [(-0.3, -0.05), (0.6, 0.0), (-0.3, 0.05)], mass=0.7),
+}
+
+
+def held_rod(name, restitution):
+    """A rod pinned at the origin that turns at 1 rad/s, down onto a floor 0.1 m below its pin."""
+    rod = RODS[name]
+    scene = ds.RigidBodies(
+        [rod],
+        [ds.HalfPlane((0.0, -0.2))],
+        joints=[ds.Pin(0, None, at=(0.0, 0.0))],
+        gravity=(0.0, 0.0),
+        friction=0.0,
+        restitution=restitution,
+        dt=DT,
+    )
+    tune = ("scene.initial_angle", "scene.initial_position", "scene.initial_velocity", "scene.initial_angular_velocity")
+    problem = ds.Problem(scene, steps=STEPS, tune=tune)
+    return ds.Simulation(problem, precision="f64", envs=len(PHASES), shared=False)
+
+
+def turned(sim, angle):
+    """Parameters with the rod at these angles, (envs,)."""
+    params = sim.params()
+    reach = params["scene.initial_position"][0, 0, 0]
+    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    params["scene.initial_angle"][:, 0] = angle
+    params["scene.initial_position"][:, 0] = reach * direction
+    params["scene.initial_velocity"][:, 0] = reach * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
+    params["scene.initial_angular_velocity"][:, 0] = -1.0
+    return params
+
+
+@pytest.mark.parametrize("restitution", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize("name", RODS)
+def test_a_pinned_rod_bounces_with_its_restitution(name, restitution):
+    with held_rod(name, restitution) as sim:
+        start = 0.05 + PHASES * DT
+        rollout = sim.rollout(turned(sim, start))
+        # What is left is of the order of what it turns in a step, 2e-3, times what a joint closes in one.
+        np.testing.assert_allclose(rollout.angular_velocity[:, -1, 0], restitution, atol=3e-4)
+        # After the impact it turns back by restitution for each radian that it came: the same slope at each phase.
+        end = rollout.angle[:, -1, 0]
+        np.testing.assert_allclose(np.diff(end) / np.diff(start), -restitution, atol=0.01)
+        # The same slope by the reverse pass, along the way on which all starting numbers go.
+        _, pull = sim.vjp(turned(sim, start))
+        cotangent = np.zeros_like(rollout.angle)
+        cotangent[:, -1, 0] = 1.0
+        grad = pull({"angle": cotangent})
+        way = {key: (turned(sim, start + 1e-6)[key] - turned(sim, start - 1e-6)[key]) / 2e-6 for key in grad}
+        slope = sum((grad[key] * way[key]).reshape(len(PHASES), -1).sum(axis=1) for key in grad)
+        np.testing.assert_allclose(slope, -restitution, atol=0.01)
+
+
+def flying(bodies, joints, restitution, envs=1, **settings):
+    scene = ds.RigidBodies(
+        bodies,
+        [ds.HalfPlane((0.0, 0.0))],
+        joints=joints,
+        gravity=(0.0, 0.0),
+        friction=0.0,
+        restitution=restitution,
+        dt=DT,
+        **settings,
+    )
+    problem = ds.Problem(scene, steps=STEPS, tune=("scene.initial_position",))
+    return ds.Simulation(problem, precision="f64", envs=envs, shared=False)
+
+
+@pytest.mark.parametrize("restitution", [1.0, 0.6, 0.0])
+def test_a_welded_dumbbell_bounces_as_one_body(restitution):
+    # Two discs, the second 0.6 m to the right and 0.2 m higher: the first hits, with the mass of a point 0.3 m beside
+    # the middle of one body.
+    discs = [ds.Disc((x, y), 0.1, mass=1.0, inertia=0.005, velocity=(0.0, -1.0)) for x, y in ((-0.3, 0.3), (0.3, 0.5))]
+    with flying(discs, [ds.Weld(0, 1, at=(0.0, 0.4))], restitution, len(PHASES)) as sim:
+        params = sim.params()
+        params["scene.initial_position"][:, :, 1] += (PHASES * DT)[:, None]
+        rollout = sim.rollout(params)
+        hit = rollout.contact_force[..., 0, 0].argmax(axis=1)
+        inertia = 2 * 0.005 + 2 * (0.3**2 + 0.1**2)
+        impulse = (1.0 + restitution) / (0.5 + 0.3**2 / inertia)
+        np.testing.assert_allclose(rollout.contact_force[np.arange(len(PHASES)), hit, :, 0].sum(1) * DT, impulse, 1e-9)
+        after = hit + 1
+        spin = rollout.angular_velocity[np.arange(len(PHASES)), after]
+        np.testing.assert_allclose(spin, -0.3 * impulse / inertia, rtol=2e-3)
+        centre = rollout.velocity[np.arange(len(PHASES)), after].mean(axis=1)
+        np.testing.assert_allclose(centre[:, 1], -1.0 + impulse / 2.0, rtol=1e-9)
+        if restitution == 1.0:
+            np.testing.assert_allclose(rollout.energy[:, -1], rollout.energy[:, 0], rtol=1e-3)
+        # Before the second disc comes down as well, both turn about their middle at an even rate.
+        assert np.ptp(rollout.angle[np.arange(len(PHASES)), after, 0] - rollout.angle[:, 0, 0]) < 0.01
+
+
+FLAT = {
+    "box": ds.Box((0.0, 0.3), (0.2, 0.2), mass=1.0),
+    "tall box": ds.Box((0.0, 0.6), (0.05, 0.5), mass=1.0),
+    "wide box": ds.Box((0.0, 0.2), (0.6, 0.05), mass=3.0),
+    "capsule": ds.Capsule((0.0, 0.2), 0.3, 0.1, mass=1.0),
+    "triangle": ds.Polygon((0.0, 0.3), [(-0.3, -0.1), (0.3, -0.1), (0.0, 0.2)], mass=1.0),
+}
+
+
+@pytest.mark.parametrize("restitution", [1.0, 0.5])
+@pytest.mark.parametrize("name", FLAT)
+def test_what_lands_flat_does_not_spin(name, restitution):
+    body = replace(FLAT[name], velocity=(0.0, -1.0))
+    with flying([body], [], restitution, len(PHASES)) as sim:
+        params = sim.params()
+        params["scene.initial_position"][:, 0, 1] += PHASES * DT
+        rollout = sim.rollout(params)
+        np.testing.assert_allclose(rollout.angular_velocity[:, -1, 0], 0.0, atol=1e-9)
+        np.testing.assert_allclose(rollout.velocity[:, -1, 0, 1], restitution, rtol=1e-9)
+        np.testing.assert_allclose(rollout.velocity[:, -1, 0, 0], 0.0, atol=1e-9)
+        height = rollout.position[:, -1, 0, 1]
+        np.testing.assert_allclose(np.diff(height) / np.diff(PHASES * DT), -restitution, atol=1e-6)
+
+
+def test_a_disc_between_two_touching_discs_keeps_mirror_images():
+    half = np.sqrt(3.0) * 0.1
+    discs = [
+        ds.Disc((-0.1, 1.0), 0.1, mass=1.0),
+        ds.Disc((0.1, 1.0), 0.1, mass=1.0),
+        ds.Disc((0.0, 1.0 + half + 0.05), 0.1, mass=1.0, velocity=(0.0, -1.0)),
+    ]
+    with flying(discs, [], 1.0) as sim:
+        rollout = sim.rollout(sim.params())
+        left, right, top = rollout.velocity[100]
+        np.testing.assert_allclose(left * [-1.0, 1.0], right, atol=1e-9)
+        # Both contacts at once, at 30 degrees: impulses x with (2 cos^2 + 1) x = 2 cos, x = 0.4 sqrt(3).
+        np.testing.assert_allclose(top, [0.0, 0.2], atol=1e-9)
+        np.testing.assert_allclose(right, [0.2 * np.sqrt(3.0), -0.6], atol=1e-9)
+        np.testing.assert_allclose(rollout.energy[100], rollout.energy[0], rtol=1e-9)
+
+
+def test_a_rope_that_goes_taut_takes_its_direction_then():
+    # A disc flies beside its post; when the rope of 0.5 m is taut it keeps what goes around: w = v x0 / L^2.
+    disc = ds.Disc((0.2, 0.0), 0.05, mass=1.0, velocity=(0.0, 1.0))
+    rope = ds.Rope(0, None, ((0.0, 0.0), (0.0, 0.0)), 0.5)
+    scene = ds.RigidBodies([disc], joints=[rope], gravity=(0.0, 0.0), dt=DT)
+    problem = ds.Problem(scene, steps=400, tune=("scene.initial_position",))
+    with ds.Simulation(problem, precision="f64", envs=len(PHASES), shared=False) as sim:
+
+        def at(x):
+            params = sim.params()
+            params["scene.initial_position"][:, 0, 0] = x
+            params["scene.initial_position"][:, 0, 1] = PHASES * DT
+            return params
+
+        rollout = sim.rollout(at(0.2))
+        place = rollout.position[:, -1, 0]
+        angle = np.arctan2(place[:, 1], place[:, 0])
+
+        def law(x):
+            up = np.sqrt(0.25 - x * x)
+            return np.arctan2(up, x) + (0.8 - (up - PHASES * DT)) * x / 0.25
+
+        np.testing.assert_allclose(angle, law(0.2), atol=2e-3)
+        slope = (law(0.2 + 1e-6) - law(0.2 - 1e-6)) / 2e-6
+        _, pull = sim.vjp(at(0.2))
+        cotangent = np.zeros_like(rollout.position)
+        cotangent[:, -1, 0] = np.stack([-place[:, 1], place[:, 0]], axis=1) / (place**2).sum(axis=1)[:, None]
+        grad = pull({"position": cotangent})["scene.initial_position"]
+        np.testing.assert_allclose(grad[:, 0, 0], slope, atol=0.02)
+
+
+# Gradients
+
+
+def landing():
+    """Pins, a weld and a slider between bodies that hit a slope with friction, two corners of one in one step."""
+    bodies = [
+        ds.Box((0.0, 0.213), (0.12, 0.04), velocity=(0.3, -1.0), group=0),
+        ds.Capsule((0.24, 0.26), 0.1, 0.03, angle=0.3, velocity=(0.3, -1.1), angular_velocity=1.0, group=0),
+        ds.Box((-0.3, 0.3), (0.06, 0.05), angle=0.2, velocity=(0.1, -1.4), restitution=0.1, group=0),
+        ds.Disc((-0.45, 0.24), 0.05, velocity=(0.1, -1.5), group=0),
+        ds.Box((0.02, 0.35), (0.05, 0.05), mass=0.2, velocity=(0.2, -1.0), group=0),
+        ds.Box((0.7, 0.195), (0.1, 0.04), angle=0.02, velocity=(0.4, -0.5), group=0),
+    ]
+    scene = ds.RigidBodies(
+        bodies,
+        [ds.HalfPlane((0.0, 0.13), angle=0.02, friction=0.4, restitution=0.5)],
+        joints=[
+            ds.Pin(0, 1, at=(0.14, 0.23)),
+            ds.Weld(2, 3, at=(-0.38, 0.27)),
+            ds.Slider(0, 4, at=(0.0, 0.3), axis=(0.2, 1.0)),
+        ],
+        gravity=(0.1, -9.7),
+        density=20.0,
+        friction=0.3,
+        restitution=0.6,
+        dt=0.01,
+    )
+    goal = ds.Travel(point=1) + ds.Travel(point=3, weight=0.7) + ds.Travel(point=5, direction=(0.3, 1.0), weight=0.5)
+    tune = ("scene.initial_*", "scene.friction", "scene.restitution", "scene.density", "scene.gravity")
+    return ds.Problem(scene, objective=goal, steps=12, tune=tune)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.bench) for name in ("fused", "wide")]
+
+
+@pytest.mark.parametrize("executor", ["staged", *SLOW])
+def test_gradients_through_joined_impacts_are_those_of_differences(executor):
+    problem = landing()
+    with ds.Simulation(problem, precision="f64", executor=executor) as sim:
+        rollout = sim.rollout(sim.params())
+        assert (rollout.contact_force[..., 0] > 0.0).any(axis=1).sum() >= 3
+        report = ds.check_gradients(sim)
+        assert {row.verdict for row in report.checks} == {"agrees"}, report
+        loss, grad = sim.value_and_grad(sim.params())
+    with ds.Simulation(problem, precision="f64", executor=executor, adjoint=ds.Checkpointed(every=5)) as sim:
+        again, other = sim.value_and_grad(sim.params())
+    assert again == loss
+    for name, value in grad.items():
+        np.testing.assert_array_equal(other[name], value)
