@@ -48,6 +48,7 @@ class Motion:
 def start_fixed(points: ti.template(), motion: ti.template(), env, row, step, k):
     point = points.fixed[k]
     motion.position[env, 0, point] = points.initial_position[env, point]
+    motion.velocity[env, 0, point] = ti.zero(points.initial_position[env, point])
 
 
 @ti.func
@@ -128,6 +129,7 @@ def spring_force(points: ti.template(), motion: ti.template(), env, row, step, k
 def hold(points: ti.template(), motion: ti.template(), env, row, step, k):
     point = points.fixed[k]
     motion.position[env, row + 1, point] = motion.position[env, row, point]
+    motion.velocity[env, row + 1, point] = motion.velocity[env, row, point]
 
 
 @ti.func
