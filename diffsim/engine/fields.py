@@ -84,7 +84,7 @@ class Fields:
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
         self._scalars += [self.total, self.total.grad]
-        # ti.ad.Tape fills its loss with 0 and the adjoint with 1, in launches of 30 to 80 us each; `Kernels.start` does.
+        # ti.ad.Tape fills its loss with 0 and the adjoint with 1, a launch of 30 to 80 us each; `Kernels.start` does.
         self.total.fill = self.total.grad.fill = lambda value: None
 
     # Declaring
@@ -99,7 +99,7 @@ class Fields:
         return found
 
     def decision(self, elements: int) -> Any:
-        """What a stage that is not differentiable decides in a step, kept for its reverse: (env, row, element) int32."""
+        """What a stage that is not differentiable decides in a step, kept with it: (env, row, element) int32."""
         self._decided += max(elements, 1)
         return self._whole((self.envs, ROWS, max(elements, 1)))
 

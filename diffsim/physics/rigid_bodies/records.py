@@ -222,7 +222,7 @@ class JointSystem:
 
 @dataclass(frozen=True)
 class Impacts:
-    """Impacts of a step that are solved together, see `rigid_bodies.impacts`: fields (env, row, k) unless said otherwise.
+    """Impacts that are solved together, see `rigid_bodies.impacts`: fields (env, row, k) unless said otherwise.
 
     Those of two passes stand one after the other, (env, row, pass * room + k): what was guessed, what is right.
     """
