@@ -24,6 +24,12 @@ def chain(points, **changes):
     return ds.Problem(scene, ds.Sine(), ds.Travel(point=1), steps=points + 4, tune=("controller.*", "scene.stiffness"))
 
 
+@pytest.fixture
+def fresh(monkeypatch):
+    """As in a process in which nothing was compiled yet: other tests use the same chains."""
+    monkeypatch.setattr(staged, "_known", staged._Known())
+
+
 def compiled(problem, **settings):
     """How many kernels a simulation adds to those of this process, for a loss and a gradient; and the gradient."""
     with ds.Simulation(problem, executor="staged", **settings) as simulation:
@@ -32,7 +38,7 @@ def compiled(problem, **settings):
         return len(staged._known._found) - before, grad
 
 
-def test_other_sizes_find_every_kernel():
+def test_other_sizes_find_every_kernel(fresh):
     assert compiled(chain(3))[0] > 0
     for problem, settings in [
         (chain(5), {}),
@@ -47,7 +53,7 @@ def test_other_sizes_find_every_kernel():
         assert all(np.array_equal(grad[name], same[name]) for name in same)
 
 
-def test_other_features_and_precisions_do_not():
+def test_other_features_and_precisions_do_not(fresh):
     compiled(chain(3))
     assert compiled(chain(3, spring_damping=0.1))[0] > 0
     assert compiled(chain(3), precision="f64")[0] > 0

@@ -50,6 +50,11 @@ def test_the_problem_is_the_one_that_its_script_describes(folder):
     assert ds.load_run(folder).problem == ds.Problem.from_dict(then)
 
 
+MENDED = {"crank": 1e-3}
+"""Runs of what is computed better now, and by how much of a metre or radian their trajectories differ: eight passes left
+joints open by that much, which are solved at once now."""
+
+
 def test_losses_and_trajectories_are_those_that_were_written(folder, keep):
     run = ds.load_run(folder)
     assert len(run.history) == 4
@@ -58,7 +63,8 @@ def test_losses_and_trajectories_are_those_that_were_written(folder, keep):
     kept = run.rollouts[run.best_iteration]
     again = simulation.rollout(kept.params)
     for name, value in kept.arrays.items():
-        np.testing.assert_allclose(again[name], value, rtol=0, atol=ROUNDING * max(1.0, np.abs(value).max()))
+        near = MENDED.get(folder.name, ROUNDING) * max(1.0, np.abs(value).max())
+        np.testing.assert_allclose(again[name], value, rtol=0, atol=near)
 
 
 def test_it_loads_in_a_process_that_has_imported_nothing_else(folder):

@@ -91,8 +91,13 @@ def test_objectives_are_what_they_say(rollout, velocity):
     scene = rollout.problem.scene
     masses = np.array([link.mass for link in scene.links])
     centres = [
-        rollout.position[last, k] + leg_k @ link.centre
-        for k, (link, leg_k) in enumerate(zip(scene.links, rollout.rotation[last].reshape(2, 3, 3), strict=True))
+        np.array(
+            [
+                rollout.position[row, k] + turn @ link.centre
+                for k, (link, turn) in enumerate(zip(scene.links, rollout.rotation[row].reshape(2, 3, 3), strict=True))
+            ]
+        )
+        for row in (0, last)
     ]
     terms = (
         np.mean((along - 0.4) ** 2),
@@ -103,7 +108,7 @@ def test_objectives_are_what_they_say(rollout, velocity):
         0.7 * np.mean((hip - (0.1, 0.4, -0.2)) ** 2),
         5.0 * np.mean(tilt**2),
         0.1 * nose @ nose,
-        -0.2 * (masses @ np.array(centres))[0] / masses.sum(),
+        -0.2 * (masses @ (centres[1] - centres[0]))[0] / masses.sum(),
     )
     assert rollout.loss == pytest.approx(sum(terms), rel=EXACT)
 
