@@ -9,6 +9,7 @@ module that is handed around) is `Unknown`: such a kernel is read from its sourc
 import ast
 import builtins
 import dataclasses
+import dis
 import enum
 import functools
 import hashlib
@@ -36,11 +37,17 @@ _OWN = "diffsim.engine."
 
 _MADE = {
     *("__annotations__", "__dict__", "__doc__", "__module__", "__qualname__", "__slots__", "__weakref__"),
-    *("__dataclass_fields__", "__dataclass_params__", "__eq__", "__hash__", "__init__", "__match_args__", "__repr__"),
+    *("__dataclass_fields__", "__dataclass_params__", "__hash__", "__match_args__"),
     *("__delattr__", "__setattr__", "__getstate__", "__setstate__", "__replace__", "__firstlineno__"),
     *("__static_attributes__", "__abstractmethods__", "__parameters__", "__orig_bases__", "__annotate_func__"),
 }
 """Attributes of classes that no kernel asks for; `dataclasses` and Python make most of them."""
+
+_HIDING = {"open", "globals", "locals", "vars", "eval", "exec", "compile", "input", "__import__"}
+"""Built in functions by which one gets at what no name in the code tells."""
+
+_CHANGING = {"load", "loadtxt", "genfromtxt", "fromfile", "memmap", "fromregex", "DataSource"}
+"""Of NumPy, those whose results are not told by their arguments, since they read files; so are all of its `random`."""
 
 
 class Unknown(Exception):
@@ -55,7 +62,10 @@ def fingerprint(*values: Any) -> str:
     """
     walk = _Walk()
     walk.add((_versions(), _settings(), values))
-    return hashlib.sha256(b"\n".join(walk.parts)).hexdigest()
+    whole = hashlib.sha256()
+    for part in walk.parts:
+        whole.update(len(part).to_bytes(8, "little") + part)
+    return whole.hexdigest()
 
 
 @functools.cache
@@ -153,8 +163,13 @@ class _Walk:
             self._object(value)
 
     def _plain(self, value: Any) -> None:
+        kind = type(value)
         if isinstance(value, enum.Enum):
-            self._say("member", type(value).__module__, type(value).__qualname__, value.name, repr(value.value))
+            if isinstance(value.value, np.ndarray) or any(map(_is_method, vars(kind).items())):
+                raise Unknown(f"a member of {kind.__qualname__}, which is more than numbers and words")
+            self._say("member", kind.__module__, kind.__qualname__, value.name, repr(value.value))
+        elif _root(kind) not in _FIXED:
+            raise Unknown(f"an object of the class {kind.__module__}.{kind.__qualname__}")
         elif isinstance(value, (float, np.floating)):
             self._say(type(value).__name__, float(value).hex())
         else:
@@ -208,6 +223,9 @@ class _Walk:
             self.add(function.__self__)
             function = function.__func__
         root = _root(function)
+        path = f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', '')}"
+        if root == "numpy" and (path.startswith("numpy.random") or path.rpartition(".")[2] in _CHANGING):
+            raise Unknown(f"{path}, whose result may be another in each process")
         if root in _FIXED or isinstance(function, np.ufunc):
             self._say("function", getattr(function, "__module__", ""), getattr(function, "__qualname__", function))
             return
@@ -226,6 +244,13 @@ class _Walk:
             self._say("name", name)
             self.add(content)
         mentioned = sorted(_names_in(code))
+        modules = [n for n in mentioned if isinstance(function.__globals__.get(n), types.ModuleType)]
+        own = [n for n in modules if function.__globals__[n].__name__.partition(".")[0] not in _FIXED]
+        hiding = {n for n in mentioned if n not in function.__globals__} & (_HIDING | ({"getattr"} if own else set()))
+        if "numpy" in (function.__globals__[n].__name__ for n in modules):
+            hiding |= (_CHANGING | {"random"}) & set(mentioned)
+        if hiding or _imports(code):
+            raise Unknown(f"{function.__qualname__}, which calls {', '.join(hiding) or 'for an import'}")
         for name in mentioned:
             if name in function.__globals__:
                 self._mentioned(name, function.__globals__[name], mentioned, set())
@@ -246,6 +271,12 @@ class _Walk:
 
     def _code(self, code: types.CodeType) -> None:
         self._say("code", code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
+        self._say(
+            code.co_argcount,
+            code.co_kwonlyargcount,
+            code.co_posonlyargcount,
+            getattr(code, "co_exceptiontable", b"").hex(),
+        )
         self._all("constants", code.co_consts)
 
     def _class(self, kind: type) -> None:
@@ -256,7 +287,7 @@ class _Walk:
             return
         self._all("bases", kind.__bases__)
         for name, value in sorted(vars(kind).items()):
-            if name in _MADE or name.startswith("_abc_"):
+            if name in _MADE or name.startswith("_abc_") or _is_generated(name, value):
                 continue
             self._say("attribute", name)
             if isinstance(value, (staticmethod, classmethod)):
@@ -291,11 +322,17 @@ class _Walk:
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
             self.add(kind)
             self._all("fields", value)
+        elif any(base.__module__ == "builtins" for base in kind.__mro__[:-1]):
+            raise Unknown(
+                f"an object of the class {kind.__module__}.{kind.__qualname__}, which holds more than attributes"
+            )
         elif dataclasses.is_dataclass(value) or type(getattr(value, "__dict__", None)) is dict:
-            if not hasattr(value, "__dict__"):
-                state = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-            else:
-                state = vars(value)
+            state = dict(getattr(value, "__dict__", {}))
+            for base in kind.__mro__:
+                slots = vars(base).get("__slots__", ())
+                for name in (slots,) if isinstance(slots, str) else slots:
+                    if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                        state[name] = getattr(value, name)
             self.add(kind)
             self._all("state", [part for pair in sorted(state.items()) for part in pair])
         else:
@@ -308,6 +345,26 @@ def _is_type(value: Any) -> bool:
 
 def _root(value: Any) -> str:
     return (getattr(value, "__module__", None) or "").partition(".")[0]
+
+
+def _is_method(entry: tuple[str, Any]) -> bool:
+    """Whether an attribute of a class is a function of its own."""
+    name, value = entry
+    return not name.startswith("_") and isinstance(value, (types.FunctionType, property, classmethod, staticmethod))
+
+
+def _is_generated(name: str, value: Any) -> bool:
+    """Whether it is a method that `dataclasses` made: of source that is in no file, from fields that are told."""
+    if name not in ("__init__", "__eq__", "__repr__"):
+        return False
+    code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
+    return code is not None and code.co_filename == "<string>"
+
+
+def _imports(code: types.CodeType) -> bool:
+    """Whether the code, or a function inside of it, imports something when it runs."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)) or any(map(_imports, inner))
 
 
 def _names_in(code: types.CodeType) -> set[str]:

@@ -139,10 +139,12 @@ class _Llvm:
     def __init__(self) -> None:
         import llvmlite.binding as llvm
 
+        if llvm.llvm_version_info[0] != 15:  # Taichi's: another one may not read its text, or make other bits of it
+            raise RuntimeError("llvmlite 0.44 has LLVM 15")
         self._binding = llvm
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        self.processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        self.processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.llvm_version_info
         target = llvm.Target.from_default_triple()
         self._machine = target.create_target_machine(
             cpu=self.processor[0],
@@ -186,6 +188,8 @@ class _Llvm:
             self._engine.add_object_file(self._binding.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
             self._loaded[symbol] = self._engine.get_function_address(symbol)
+            if not self._loaded[symbol]:
+                raise _Odd
         return self._loaded[symbol]
 
 

@@ -51,7 +51,7 @@ def test_the_problem_is_the_one_that_its_script_describes(folder):
 
 
 MENDED = {"crank": 1e-3}
-"""Runs of what is computed better now, and by how much of a metre or radian their trajectories differ: eight passes left
+"""Runs of what is computed better now, and by how much of a metre or radian their trajectories differ: passes left
 joints open by that much, which are solved at once now."""
 
 
