@@ -60,6 +60,7 @@ _NAMES = {
     "problem": ("Problem",),
     "rollout": ("Rollout",),
     "simulation": ("Simulation",),
+    "stepper": ("Stepper",),
     "tuning": (
         "SGD",
         "Adam",

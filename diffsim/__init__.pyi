@@ -63,6 +63,7 @@ from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
 from diffsim.problem import Problem as Problem
 from diffsim.rollout import Rollout as Rollout
 from diffsim.simulation import Simulation as Simulation
+from diffsim.stepper import Stepper as Stepper
 from diffsim.tuning import SGD as SGD
 from diffsim.tuning import Adam as Adam
 from diffsim.tuning import Change as Change

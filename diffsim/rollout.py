@@ -65,6 +65,7 @@ class Rollout(Mapping[str, np.ndarray]):
         loss: the objective, one number or, if the environments have parameters of their own, (envs,); None
             without an objective.
         envs: number of environments; 1 means that arrays have no axis for them.
+        complete: whether all recorded arrays are there; else nothing is worked out from them.
     """
 
     problem: Problem
@@ -73,6 +74,7 @@ class Rollout(Mapping[str, np.ndarray]):
     arrays: dict[str, np.ndarray] = field(repr=False)
     loss: float | np.ndarray | None = None
     envs: int = 1
+    complete: bool = True
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The array of that name."""
@@ -106,7 +108,7 @@ class Rollout(Mapping[str, np.ndarray]):
     @property
     def derives(self) -> tuple[str, ...]:
         """Names of the arrays that the scene works out from recorded ones: what its ``derives`` says, if anything."""
-        return getattr(self.problem.scene, "derives", ())
+        return getattr(self.problem.scene, "derives", ()) if self.complete else ()
 
     @cached_property
     def derived(self) -> dict[str, np.ndarray]:
@@ -133,9 +135,14 @@ class Rollout(Mapping[str, np.ndarray]):
     def terms(self) -> tuple[Any, ...]:
         """What each term of the objective came to, as `diffsim.objectives.Term`: its name, its loss, and in words.
 
-        Of one environment; empty with several of them, or without an objective.
+        Of one environment; empty with several of them, without an objective, or if not all arrays are there.
         """
-        if self.problem.objective is None or not isinstance(self.loss, (int, float)) or self.envs > 1:
+        if (
+            not self.complete
+            or self.problem.objective is None
+            or not isinstance(self.loss, (int, float))
+            or self.envs > 1
+        ):
             return ()
         return tuple(self.problem.objective.terms_of(self.loss, self.numbers, self))
 
@@ -176,4 +183,5 @@ class Rollout(Mapping[str, np.ndarray]):
             time=self.time,
             arrays={name: value[index] if self.envs > 1 else value for name, value in self.arrays.items()},
             loss=self.loss[index] if isinstance(self.loss, np.ndarray) else self.loss,
+            complete=self.complete,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,30 +192,37 @@ class Simulation:
                     raise DivergenceError(message, array=name, env=0, step=-1)
         return loss, grad
 
-    def rollout(self, params: Params, *, finite: bool = True) -> Rollout:
+    def rollout(self, params: Params, *, arrays: str | Iterable[str] | None = None, finite: bool = True) -> Rollout:
         """Run and record the whole trajectory.
+
+        Args:
+            params: parameters.
+            arrays: names of those that are wanted; None takes all that are recorded. The others are not copied, and
+                nothing is worked out from them, such as ``energy``.
+            finite: whether to look for numbers that are not.
 
         Raises:
             DivergenceError: naming the first array that is not finite, its environment, step and element. Not with
                 ``finite=False``: then it is returned as it is.
         """
-        recorded = self._record(params)
+        recorded = self._record(params, arrays)
         if finite:
             recorded.check_finite()
         return recorded
 
-    def _record(self, params: Params) -> Rollout:
-        steps, arrays = self.problem.steps, {}
-        for name, shape in self._fields.recorded().items():
-            arrays[name] = np.zeros((self.envs, steps + 1, *shape))
+    def _record(self, params: Params, wanted: str | Iterable[str] | None = None) -> Rollout:
+        steps, arrays, shapes = self.problem.steps, {}, self._fields.recorded()
+        names = tuple(shapes) if wanted is None else self._known("record", wanted)
+        for name in names:
+            arrays[name] = np.zeros((self.envs, steps + 1, *shapes[name]))
 
         def keep(first: int, count: int, rows: Arrays) -> None:
             for name, value in rows.items():
                 arrays[name][:, first : first + count + 1] = value[:, : count + 1]
 
         with self._runtime.precision(self.precision):
-            losses = self._trajectory.forward(self._load(params), keep)
-        for name in self._fields.per_step():
+            losses = self._trajectory.forward(self._load(params), keep, None if wanted is None else names)
+        for name in self._fields.per_step() & arrays.keys():
             arrays[name] = arrays[name][:, :-1]
         loss: Any = None
         if self.problem.objective is not None:
@@ -229,35 +237,59 @@ class Simulation:
             arrays=arrays,
             loss=loss,
             envs=self.envs,
+            complete=len(arrays) == len(shapes),
         )
 
-    def vjp(self, params: Params) -> tuple[Rollout, Callable[[Params], Arrays]]:
+    def _known(self, verb: str, names: str | Iterable[str]) -> tuple[str, ...]:
+        """The names, each of a recorded array."""
+        found, recorded = (names,) if isinstance(names, str) else tuple(names), self._fields.recorded()
+        for name in found:
+            if name in getattr(self.problem.scene, "derives", ()):
+                raise InputError(
+                    f"{name!r} cannot be {'pulled back' if verb == 'pull back' else 'picked'}: it is worked out from "
+                    f"the recorded arrays, not recorded; give {', '.join(recorded)}, from which it follows"
+                )
+            if name not in recorded:
+                raise InputError(f"there is no array {name!r} to {verb}; there are {', '.join(recorded)}")
+        return found
+
+    def vjp(
+        self, params: Params, *, arrays: str | Iterable[str] | None = None
+    ) -> tuple[Rollout, Callable[[Params], Arrays]]:
         """A rollout, and the function that pulls cotangents of its arrays back to the parameters.
 
         ``pullback({"position": c})`` is the gradient of ``sum(c * rollout.position)``, for arrays ``c`` shaped like the
         recorded ones: a loss written in NumPy, PyTorch or JAX gets its gradient by its own derivative with respect
-        to the recorded arrays. Each call runs the rollout and its reverse again.
+        to the recorded arrays. Each call runs the rollout and its reverse again, as `pull` does.
+
+        Args:
+            params: parameters.
+            arrays: of the rollout, as of `rollout`.
         """
-        rollout = self.rollout(params)
+        rollout = self.rollout(params, arrays=arrays)
         kept = {name: np.array(value, np.float64) for name, value in params.items()}
+        return rollout, partial(self.pull, kept)
 
-        def pullback(cotangents: Params) -> Arrays:
-            full = {}
-            for name, value in cotangents.items():
-                if name in rollout.derives:
-                    raise InputError(
-                        f"{name!r} cannot be pulled back: it is worked out from the recorded arrays, not recorded; "
-                        f"give the derivatives with respect to {', '.join(rollout.arrays)} that follow from it"
-                    )
-                if name not in rollout.arrays:
-                    raise InputError(f"there is no array {name!r} to pull back; there are {', '.join(rollout.arrays)}")
-                cotangent = array(f"the cotangent of {name}", value, rollout.arrays[name].shape)
-                cotangent = cotangent if self.envs > 1 else cotangent[None]
-                short = self.problem.steps + 1 - cotangent.shape[1]
-                full[name] = np.pad(cotangent, [(0, short) if k == 1 else (0, 0) for k in range(cotangent.ndim)])
-            return self._reverse(kept, 0.0, full)[1]
+    def pull(self, params: Params, cotangents: Params) -> Arrays:
+        """The gradient of ``sum(c * rollout[name])`` over all cotangents ``c``, without recording the rollout before.
 
-        return rollout, pullback
+        Args:
+            params: parameters.
+            cotangents: arrays by name, each shaped as the rollout records it, (envs, ...) with several copies; what is
+                left out is zero.
+
+        Returns:
+            An array for each parameter, like ``params``; of each copy if they have parameters of their own.
+        """
+        shapes, per_step, full = self._fields.recorded(), self._fields.per_step(), {}
+        for name in self._known("pull back", cotangents):
+            rows = self.problem.steps + (name not in per_step)
+            lead = (self.envs,) if self.envs > 1 else ()
+            found = array(f"the cotangent of {name}", cotangents[name], (*lead, rows, *shapes[name]))
+            found = found.reshape(self.envs, rows, *shapes[name])
+            short = self.problem.steps + 1 - rows
+            full[name] = np.pad(found, [(0, short) if k == 1 else (0, 0) for k in range(found.ndim)])
+        return self._reverse(params, 0.0, full)[1]
 
     def adjoints(self, params: Params) -> tuple[np.ndarray, Arrays]:
         """The adjoint of the state along the trajectory: the gradient of the loss with respect to each earlier state.

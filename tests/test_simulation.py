@@ -396,6 +396,51 @@ def test_pullback_refuses_what_was_not_recorded(single):
         pullback({"position": np.full_like(rollout.position, np.nan)})
 
 
+def test_pull_is_the_pullback_without_a_rollout_before(single, shared, own, monkeypatch):
+    for simulation in (single, shared, own):
+        params = simulation.params(seed=2)
+        rollout, pullback = simulation.vjp(params)
+        rng = np.random.default_rng(4)
+        cotangents = {name: rng.normal(size=rollout[name].shape) for name in ("position", "actuation")}
+        wanted = pullback(cotangents)
+        with monkeypatch.context() as patch:
+            patch.setattr(simulation._trajectory, "forward", None)
+            found = simulation.pull(params, cotangents)
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(found[name], value)
+            assert np.any(value != 0.0), name
+
+
+def test_a_rollout_of_some_arrays_has_only_those(single, own):
+    for simulation in (single, own):
+        whole, some = (
+            simulation.rollout(simulation.params()),
+            simulation.rollout(simulation.params(), arrays="velocity"),
+        )
+        assert tuple(some) == ("time", "velocity")
+        assert np.all(some.loss == whole.loss)
+        np.testing.assert_array_equal(some.velocity, whole.velocity)
+        assert (whole.complete, some.complete, some.terms, some.derives) == (True, False, (), ())
+        assert some.env(0).complete is False
+        both = simulation.rollout(simulation.params(), arrays=("actuation", "position"))
+        np.testing.assert_array_equal(both.actuation, whole.actuation)
+        np.testing.assert_array_equal(both.position, whole.position)
+    rollout, pullback = single.vjp(single.params(), arrays=("position",))
+    assert tuple(rollout) == ("time", "position")
+    assert pullback({"velocity": np.ones((STEPS + 1, 3, 2))}).keys() == SHAPES.keys()
+    with pytest.raises(ds.InputError, match="there is no array 'force' to record; there are position, velocity"):
+        single.rollout(single.params(), arrays=("force",))
+    with pytest.raises(ds.InputError, match="'energy' cannot be picked: it is worked out from"):
+        single.rollout(single.params(), arrays="energy")
+
+
+def test_segments_record_some_arrays_as_well(single):
+    with single.again(adjoint=ds.Checkpointed(every=4)) as segments:
+        some = segments.rollout(segments.params(), arrays="actuation")
+    np.testing.assert_array_equal(some.actuation, single.rollout(single.params()).actuation)
+
+
 def test_pullback_is_of_the_point_where_it_was_made(single):
     params = single.params()
     rollout, pullback = single.vjp(params)

@@ -26,7 +26,9 @@ def check_precision(device: str, precision: str) -> None:
         )
 
 
-def check_memory(device: str, fields: Any, rows: int, checkpointed: bool) -> None:
+def check_memory(
+    device: str, fields: Any, rows: int, checkpointed: bool = False, *, instead: tuple[str, ...] = ()
+) -> None:
     """Raise DeviceError if the fields need more memory than there is, with the arithmetic and what helps.
 
     Args:
@@ -34,6 +36,7 @@ def check_memory(device: str, fields: Any, rows: int, checkpointed: bool) -> Non
         fields: not yet allocated.
         rows: steps that are to be kept at a time.
         checkpointed: whether those are a segment already.
+        instead: what helps besides fewer copies, if it is not fewer steps.
     """
     there = memory_of(device)
     if there is None:
@@ -44,9 +47,9 @@ def check_memory(device: str, fields: Any, rows: int, checkpointed: bool) -> Non
     each = fields.row_bytes // fields.envs
     few = int(there // max((path + rest) / fields.envs, 1.0))
     helps = [f"at most {few} copies (envs)"] if few and fields.envs > 1 else []
-    if not checkpointed and rows > 1 and rest + 3 * fields.row_bytes < there:
+    if not instead and not checkpointed and rows > 1 and rest + 3 * fields.row_bytes < there:
         helps.append(f"adjoint=Checkpointed(memory='{int(0.5e-6 * (there - rest)) or 1}MB')")
-    helps.append("fewer steps" if not checkpointed else "shorter segments")
+    helps += instead or ("fewer steps" if not checkpointed else "shorter segments",)
     raise DeviceError(
         f"this simulation needs {_words(path + rest)} on {device!r}, where there are {_words(there)}: {fields.envs} "
         f"copies x {rows + 1} rows x {_words(each)}, gradients included, and {_words(rest)} besides; use "

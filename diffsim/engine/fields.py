@@ -13,7 +13,7 @@ And whole numbers without a gradient: constants of the scene's structure, and wh
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -365,11 +365,18 @@ class Fields:
         """Names of the recorded arrays that have a value per step, and none at the last row."""
         return {r.name for r in self._recorded if r.per_step}
 
-    def read(self) -> dict[str, np.ndarray]:
-        """The rows that are in memory, of every recorded array: (envs, rows + 1, *elements, *width) float64."""
+    def read(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The rows that are in memory, of every recorded array: (envs, rows + 1, *elements, *width) float64.
+
+        With ``names`` of those only.
+        """
         flat = np.empty(self.offsets[-1])
-        self.kernels.record(flat)
-        return self._split(flat)
+        if names is None or not self._serial:
+            self.kernels.record(flat)
+        else:
+            self.kernels.record(flat, [r.name in names for r in self._recorded])
+        found = self._split(flat)
+        return found if names is None else {name: found[name] for name in names}
 
     def seed(self, cotangents: Mapping[str, np.ndarray], rows: int) -> None:
         """Set the adjoints of the first ``rows`` rows of the named arrays, shaped as `read` returns them."""

@@ -202,8 +202,7 @@ class Memory:
         if reverse:
             for run in self._sums_grad:
                 run.fill(0.0)
-            for run in self._leaves_grad:
-                run.fill(0.0)
+            self.clear_leaves()
         if stale:
             for run in self._paths_grad:
                 run.fill(0.0)
@@ -240,6 +239,11 @@ class Memory:
     def clear_sums(self) -> None:
         """See `Kernels`."""
         for run in self._sums:
+            run.fill(0.0)
+
+    def clear_leaves(self) -> None:
+        """Clear the gradients of numbers, and of what is derived from them."""
+        for run in self._leaves_grad:
             run.fill(0.0)
 
     def clear_adjoints(self) -> None:
@@ -289,9 +293,12 @@ class Memory:
         for kept, state in zip(self._adjoints, self._states_grad, strict=True):
             state[:, row] = kept
 
-    def record(self, flat: np.ndarray) -> None:
-        """See `Kernels`."""
-        for view, start in zip(self._recorded, self._fields.offsets, strict=False):
+    def record(self, flat: np.ndarray, wanted: Iterable[bool] | None = None) -> None:
+        """See `Kernels`; of arrays that are not wanted nothing is read."""
+        wanted = [True] * len(self._recorded) if wanted is None else wanted
+        for view, start, asked in zip(self._recorded, self._fields.offsets, wanted, strict=False):
+            if not asked:
+                continue
             flat[start : start + view.size].reshape(view.shape)[...] = view
 
     def seed(self, flat: np.ndarray) -> None:

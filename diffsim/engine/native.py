@@ -117,7 +117,7 @@ class Loop:
     def __init__(self, calls: Sequence[Call]):
         self._calls = list(calls)  # keeps their memory
         self._table = np.array([(call.address, call.context) for call in calls], np.uint64).reshape(-1)
-        self._drive = _llvm().drive
+        self._drive, self._place = _llvm().drive, self._table.ctypes.data
 
     def __call__(self, clock: np.ndarray, row: int, step: int, rows: int, by: int) -> None:
         """Launch them in so many steps, of which each next one's row and step are greater by ``by``.
@@ -126,7 +126,7 @@ class Loop:
         """
         while rows > 0 and self._calls:  # in pieces: between two of them Python notices Ctrl-C
             now = min(rows, _PIECE)
-            self._drive(self._table.ctypes.data, len(self._calls), clock.ctypes.data, row, step, now, by)
+            self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by)
             row, step, rows = row + by * now, step + by * now, rows - now
 
 

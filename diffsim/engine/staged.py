@@ -22,7 +22,7 @@ from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, lo
 from diffsim.engine.stages import Passes, Stage, Steps
 from diffsim.waiting import Work
 
-__all__ = ["staged"]
+__all__ = ["Launches", "staged"]
 
 _HEAVY = 600
 """Nodes of syntax trees that a kernel of several stages may have. More compile longer, fewer cost launches: about 3 us
@@ -228,8 +228,14 @@ def _union(sets: list[set[str] | None]) -> set[str] | None:
     return found
 
 
-class _Part:
-    """What is launched before, in or after the steps."""
+class Launches:
+    """Stages as launches in their order: what runs before, in or after the steps.
+
+    Args:
+        steps: the stages.
+        fields: allocated, on a CPU.
+        work: is told how many kernels there are to compile, and of each.
+    """
 
     def __init__(self, steps: Steps | Sequence[Stage], fields: Any, work: Work):
         self._work = work
@@ -281,7 +287,7 @@ def _loop(launches: list[Launch | native.Call]) -> _Run:
 def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
     """`Run` and `Finish` of these stages."""
     work = Work()
-    before, during, after = (_Part(stages, fields, work) for stages in (prepare, step, final))
+    before, during, after = (Launches(stages, fields, work) for stages in (prepare, step, final))
     real = np.float32 if fields.real == ti.f32 else np.float64
 
     def forward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:

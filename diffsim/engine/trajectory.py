@@ -6,7 +6,7 @@ and hands the adjoint of its first row to the segment before. Loss and gradient 
 that adjoint is dropped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,15 @@ class Trajectory:
         self._truncated = truncated and len(self._segments) > 1
 
     def forward(
-        self, table: np.ndarray, record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None
+        self,
+        table: np.ndarray,
+        record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None,
+        names: Collection[str] | None = None,
     ) -> np.ndarray:
         """Losses (envs,) of a rollout with the numbers of ``table``.
 
-        ``record`` is called for each segment with its first step, its number of steps and the rows in memory.
+        ``record`` is called for each segment with its first step, its number of steps and the rows in memory, of all
+        recorded arrays or those with these names.
         """
         kernels = self._fields.kernels
         kernels.start(table, 0, 0)
@@ -47,7 +51,7 @@ class Trajectory:
             self._enter(segment, save=False)
             self._forward(first, count, segment == 0, segment == len(self._segments) - 1)
             if record is not None:
-                record(first, count, self._fields.read())
+                record(first, count, self._fields.read(names))
         losses = np.empty(self._fields.envs)
         kernels.losses(losses)
         self._fields.check_limit()
