@@ -23,7 +23,7 @@ class Ticket(NamedTuple):
 
     Attributes:
         call: its number.
-        sensed: what was read of the new state, by name, each (envs, *shape) in the stepper's precision.
+        sensed: what was read of the new state, by name, each ``(envs, *shape)`` in the stepper's precision.
     """
 
     call: int
@@ -36,7 +36,7 @@ class Pulled(NamedTuple):
     Attributes:
         state: (envs, state_size).
         action: (envs, action_size).
-        numbers: by the names of the tuned numbers, (envs, *shape) float64: of each copy on its own.
+        numbers: by the names of the tuned numbers, ``(envs, *shape)`` float64: of each copy on its own.
     """
 
     state: np.ndarray
@@ -70,8 +70,8 @@ class Stepper:
             another array of the model.
         tune: names and patterns of the scene's numbers that `pull` gives cotangents of, as in `Problem`, but for
             those that only say how the scene begins.
-        numbers: values of numbers by name, (*shape) or of each copy (envs, *shape); they are tuned as well. `load`
-            changes them.
+        numbers: values of numbers by name, ``(*shape)`` or of each copy ``(envs, *shape)``; they are tuned as well.
+            `load` changes them.
         keep: calls that can be pulled.
 
     Attributes:
@@ -159,7 +159,7 @@ class Stepper:
         """Take other values of tuned numbers; calls from before can no longer be pulled.
 
         Args:
-            numbers: by name, (*shape) or of each copy (envs, *shape).
+            numbers: by name, ``(*shape)`` or of each copy ``(envs, *shape)``.
         """
         self._check()
         for name, value in numbers.items():
@@ -198,13 +198,17 @@ class Stepper:
         return found
 
     def named(self, state: np.ndarray) -> Arrays:
-        """The arrays of a state by name, (envs, *shape): views of it."""
+        """The arrays of a state by name, ``(envs, *shape)``: views of it."""
         state = self._given("state", state, self.state_size)
         shapes = self._engine.shapes
         return {name: state[:, part].reshape(self.envs, *shapes[name]) for name, part in self.layout.items()}
 
     def state_of(self, arrays: Mapping[str, Any]) -> np.ndarray:
-        """(envs, state_size) where the scene begins, but for these arrays, (*shape) or of each copy (envs, *shape)."""
+        """(envs, state_size) where the scene begins, but for these arrays.
+
+        Args:
+            arrays: by name, ``(*shape)`` or of each copy ``(envs, *shape)``.
+        """
         found = self.start()
         for name, value in arrays.items():
             if name not in self.layout:
@@ -217,7 +221,7 @@ class Stepper:
     # Calls
 
     def observe(self, state: Any, at: int = 0) -> Arrays:
-        """What `reads` names of a state, each (envs, *shape)."""
+        """What `reads` names of a state, each ``(envs, *shape)``."""
         self._ready()
         state = self._given("state", state, self.state_size)
         return self._engine.look(self.keep, state, at) if self.sensed else {}
