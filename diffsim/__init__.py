@@ -35,6 +35,7 @@ _NAMES = {
         "estimate_gradient",
         "gradient_health",
     ),
+    "identification": ("Identification", "Log", "identify", "read_log"),
     "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",

@@ -19,6 +19,10 @@ from diffsim.gradients import HealthReport as HealthReport
 from diffsim.gradients import check_gradients as check_gradients
 from diffsim.gradients import estimate_gradient as estimate_gradient
 from diffsim.gradients import gradient_health as gradient_health
+from diffsim.identification import Identification as Identification
+from diffsim.identification import Log as Log
+from diffsim.identification import identify as identify
+from diffsim.identification import read_log as read_log
 from diffsim.numbers import constant as constant
 from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort

@@ -363,6 +363,12 @@ class Simulation:
     # Another, and giving back
 
     @property
+    def recorded(self) -> dict[str, tuple[int, ...]]:
+        """Shape of a row of every array that a rollout has at all its rows, by name: not of those with one per step."""
+        per_step = self._fields.per_step()
+        return {name: shape for name, shape in self._fields.recorded().items() if name not in per_step}
+
+    @property
     def options(self) -> dict[str, Any]:
         """What ``Simulation(problem, **options)`` takes to give the same losses: plain values and arrays."""
         found = {name: getattr(self, name) for name in ("device", "precision", "envs", "shared", "executor")}

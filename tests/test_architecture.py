@@ -22,7 +22,7 @@ LAYERS = (
     ("rollout",),
     ("simulation", "stepper", "protocols"),
     ("gradients",),
-    ("tuning",),
+    ("tuning", "identification"),
     ("viewing",),
     ("cli",),
     ("__main__",),
@@ -41,6 +41,7 @@ WITHOUT_TAICHI = (
     "stepper",
     "gradients",
     "tuning",
+    "identification",
     "viewing",
     "cli",
 )

@@ -117,6 +117,14 @@ class MatchTrajectory(Objective):
         stages = (Stage(mismatch, (goal, fields.loss), k),)
         return Part(step=stages, final=stages)
 
+    def measurements(self, scene: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What was measured, for `identify`: (m,) steps, and (m,) values by what they are, NaN where there is none."""
+        named = {}
+        for k, point in enumerate(self.points.tolist()):
+            for axis in range(self.positions.shape[2]):
+                named[f"position[{point}, {axis}]"] = self.positions[:, k, axis]
+        return self.steps, named
+
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """The mean squared distance."""
         apart = rollout.arrays["position"][np.ix_(self.steps, self.points)] - numbers["positions"]

@@ -103,6 +103,10 @@ class TrackJoints(Objective):
         stages = (Stage(track, (goal, fields.loss), k),)
         return Part(step=stages, final=stages)
 
+    def measurements(self, scene: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What was measured, for `identify`: (m,) steps, and (m,) values by the names of the joints."""
+        return self.steps, {name: self.positions[:, k] for k, name in enumerate(self._names(scene))}
+
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """The mean squared difference."""
         scene = rollout.problem.scene
