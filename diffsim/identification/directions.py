@@ -1,4 +1,4 @@
-"""How well measurements tell numbers: their covariance, and in words the directions that nothing measured depends on."""
+"""How well measurements tell numbers: covariance, and in words the directions that nothing measured depends on."""
 
 from __future__ import annotations
 

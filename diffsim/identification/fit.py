@@ -23,6 +23,7 @@ __all__ = ["identify"]
 LOSSES = ("linear", "soft_l1", "huber", "cauchy")
 REWEIGHTED = 4  # times at most that noise is estimated anew and the fit repeated
 SETTLED = 0.02  # relative change of the estimated noise at which that ends
+HORIZONS = (0.06, 0.12, 0.25, 0.5)  # of the longest log
 CORRELATED = 0.5  # of neighbouring residuals: from there on they are no noise
 PULL = 1e-8  # of the largest singular value: it changes what is seen by the square of that
 LARGE = 1.5  # residuals over the noise that was given: from there on the model lacks something
@@ -234,6 +235,7 @@ class _Fit:
             spread = float(np.sqrt(np.mean(np.concatenate([each - each.mean() for each in own]) ** 2))) or 1.0
             for name in self.signals_of(kind):
                 self.noise[name], self.floor[name] = spread, 1e-9 * spread
+        self.horizon = np.inf  # only samples up to this time count [s]
         self.history: list[float] = []
         self.stopped = ""
         self._at: tuple[bytes, list[Any]] | None = None
@@ -271,25 +273,63 @@ class _Fit:
         """(m,) residuals in units of their noise, and their derivative (m, n) by the vector."""
         residuals, jacobians = [], []
         for experiment, (own, derivative) in zip(self.experiments, self.evaluate(vector), strict=True):
-            for signal, r, j in zip(experiment.signals, own, derivative, strict=True):
-                residuals.append(r / self.noise[signal.name])
-                jacobians.append(j / self.noise[signal.name])
+            for signal, times, r, j in zip(experiment.signals, experiment.times, own, derivative, strict=True):
+                early = times <= self.horizon
+                residuals.append(r[early] / self.noise[signal.name])
+                jacobians.append(j[early] / self.noise[signal.name])
         return np.concatenate(residuals), np.concatenate(jacobians)
 
     def settle(self, noise: Any) -> Vector:
-        """Solve; where the noise is not known, estimate it of each signal and solve again until it stays."""
-        vector = self.unknowns.start
-        free = np.ones(len(vector), bool)
+        """Solve; where the noise is not known, estimate it of each kind of signal and solve again until it stays."""
+        free = np.ones(len(self.unknowns), bool)
         if noise is not None:
             self.noise = _given_noise(noise, self.signals)
-            return self.solve(vector, free)
+            return self.search(free)
+        vector = self.search(free)
         for _ in range(REWEIGHTED):
-            vector = self.solve(vector, free)
             before, self.noise = self.noise, self._estimated(vector)
             alike = len(set(self.kinds.values())) == 1  # one weight for all changes nothing
             if alike or max(abs(self.noise[name] / before[name] - 1.0) for name in before) < SETTLED:
                 break
+            vector = self.solve(vector, free)
         return vector
+
+    def search(self, free: np.ndarray) -> Vector:
+        """Solve from the start; where what is left is no noise, once more by horizons that grow, and the better counts.
+
+        Over a short horizon motions cannot be out of step by a whole swing, which is what makes most false minima.
+        """
+        found = self.solve(self.unknowns.start, free)
+        if not any(alike > CORRELATED for alike in self.likeness(found).values()):
+            return found
+        loss, stopped = self.loss(found), self.stopped
+        longest = max(float(experiment.log.time[-1]) for experiment in self.experiments)
+        vector = self.unknowns.start
+        for share in HORIZONS:
+            self.horizon = share * longest
+            if self.weighted(vector)[0].size >= 2 * len(vector):
+                vector = self.solve(vector, free)
+        self.horizon = np.inf
+        vector = self.solve(vector, free)
+        if self.loss(vector) < loss:
+            return vector
+        self.stopped = stopped
+        return found
+
+    def loss(self, vector: Vector) -> float:
+        """Mean square of the residuals in units of their noise; inf if they are not finite."""
+        found = float(np.mean(self.weighted(vector)[0] ** 2))
+        return found if np.isfinite(found) else np.inf
+
+    def likeness(self, vector: Vector) -> dict[str, float]:
+        """Correlation of neighbouring residuals of each signal, the largest of all logs (Durbin & Watson, 1950)."""
+        found: dict[str, float] = {}
+        for experiment, (own, _) in zip(self.experiments, self.evaluate(vector), strict=True):
+            for signal, left in zip(experiment.signals, own, strict=True):
+                squares = float(left @ left)
+                if len(left) > 20 and squares > len(left) * self.floor[signal.name] ** 2:
+                    found[signal.name] = max(float(left[1:] @ left[:-1]) / squares, found.get(signal.name, -1.0))
+        return found
 
     def _estimated(self, vector: Vector) -> dict[str, float]:
         """Root mean square of what is left of each kind of signal, corrected for the numbers that were fitted."""
@@ -487,27 +527,19 @@ def _findings(
             over = float(np.sqrt(np.mean(left**2))) / noise
             if over > LARGE:
                 found.append(f"What is left of {name} is {over:.1f} times its noise: the model lacks something.")
-    found += _correlated(fit, fits)
+    found += _correlated(fit.likeness(vector))
     if fit.stopped.startswith("the most"):
         found.append(f"Not finished: {fit.stopped}.")
     return tuple(found)
 
 
-def _correlated(fit: _Fit, fits: tuple[Fit, ...]) -> list[str]:
-    """Signals of which what is left is no noise: neighbours are alike (Durbin & Watson, 1950)."""
-    worst: dict[str, float] = {}
-    for each in fits:
-        for name, value in each.measured.items():
-            left = each.modelled[name] - value
-            squares = float(left @ left)
-            if len(left) > 20 and squares > len(left) * fit.floor[name] ** 2:
-                alike = float(left[1:] @ left[:-1]) / squares
-                worst[name] = max(alike, worst.get(name, -1.0))
-    names = [name for name, alike in worst.items() if alike > CORRELATED]
+def _correlated(likeness: Mapping[str, float]) -> list[str]:
+    """What to say of signals of which what is left is no noise."""
+    names = [name for name, alike in likeness.items() if alike > CORRELATED]
     if not names:
         return []
-    which = names[0] if len(names) == 1 else f"{len(names)} of {len(worst)} signals, such as {names[0]},"
+    which = names[0] if len(names) == 1 else f"{len(names)} of {len(likeness)} signals, such as {names[0]},"
     return [
-        f"What is left of {which} is no noise, neighbours are alike (correlation {worst[names[0]]:.2f}): the model "
-        "lacks something, and the intervals are too narrow."
+        f"What is left of {which} is no noise, neighbours are alike (correlation {likeness[names[0]]:.2f}): the model "
+        "lacks something, or this is a false minimum and another start= is better. The intervals are too narrow."
     ]
