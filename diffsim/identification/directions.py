@@ -82,7 +82,7 @@ def precision_of(
     found[lost, :] = found[:, lost] = np.nan
     found[lost, lost] = np.inf
     covariance[np.ix_(columns, columns)] = found * np.outer(sizes[columns], sizes[columns])
-    names = [labels[k] for k in columns]
+    names = [labels[k] for k in columns.tolist()]
     untold = []
     for unseen, which in ((True, blind), (False, poor & ~blind)):
         for weights in _sparse(rows[which]):

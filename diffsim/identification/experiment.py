@@ -144,7 +144,8 @@ class Experiment:
             for j, column in enumerate(columns):
                 apart = points[2 + 2 * j, column] - points[1 + 2 * j, column]
                 up, down = (self._sensed(vector, k, rows[side + 2 * j][k]) for side in (2, 1))
-                found[:, column] = (up - down) / apart
+                with np.errstate(invalid="ignore", over="ignore"):  # of a rollout that diverged
+                    found[:, column] = (up - down) / apart
             jacobians.append(self._with_sensors(vector, k, signal, rows[0][k], found))
         return residuals, jacobians
 

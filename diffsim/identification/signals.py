@@ -202,5 +202,6 @@ class Interpolation:
         """(..., times) -> (..., count rows): what cotangents of values are as cotangents of rows."""
         found = np.zeros((*cotangents.shape[:-1], count))
         for rows, weights in zip(self._rows, self._weights, strict=True):
-            np.add.at(found, (..., rows), cotangents * weights)
+            for sample, row in enumerate(rows.tolist()):
+                found[..., row] += cotangents[..., sample] * weights[sample]
         return found

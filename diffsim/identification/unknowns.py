@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -233,7 +233,8 @@ def _sensors(logs: Sequence[Log], patterns: Sequence[str]) -> tuple[str, ...]:
     known = ["delay", *(f"{signal}.{kind}" for signal in signals for kind in SENSORS)]
     found: list[str] = []
     for pattern in patterns:
-        matching = [name for name in known if name == pattern or ("*" in pattern and fnmatchcase(name, pattern))]
+        meant = re.compile(".*".join(map(re.escape, pattern.split("*"))))  # brackets are entries
+        matching = [name for name in known if meant.fullmatch(name)]
         if not matching:
             raise InputError(f"identify: sensors names {pattern!r}, but there are {', '.join(known)}")
         found += [name for name in matching if name not in found]

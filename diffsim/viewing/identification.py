@@ -1,8 +1,9 @@
-"""What an identification found, as a page: a table, what was measured beside the model, and how numbers hang together."""
+"""What an identification found, as a page: a table, measurements beside the model, and how numbers hang together."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 from collections.abc import Callable
@@ -52,10 +53,10 @@ def report_html(found: Any, *, whole: bool) -> str:
     for what, fits in (("fitted", found.fits), ("held out", found.held_out)):
         for fit in fits[:MOST_LOGS]:
             title = f"{fit.log.name}, {what}: measured and modelled"
-            shown.append((title, _picture(lambda style, fit=fit: _draw_fit(fit, style), title, whole)))
+            shown.append((title, _picture(functools.partial(_draw_fit, fit), title, whole)))
     if 1 < len(found.labels) <= MOST_NUMBERS:
         title = "How the errors of the numbers hang together (correlation)"
-        shown.append((title, _picture(lambda style: _draw_correlation(found, style), title, whole)))
+        shown.append((title, _picture(functools.partial(_draw_correlation, found), title, whole)))
     body = "".join(f"<h2>{html.escape(title)}</h2>{part}" for title, part in shown)
     return PAGE.format(title="Identification", style=CSS, body=body) if whole else f"<div>{body}</div>"
 

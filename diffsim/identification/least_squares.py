@@ -1,0 +1,216 @@
+"""Nonlinear least squares on the residuals of experiments, each signal weighted by its noise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.identification.directions import seen
+from diffsim.identification.experiment import Experiment
+from diffsim.identification.unknowns import Unknowns
+
+__all__ = ["CORRELATED", "LeastSquares", "Vector"]
+
+REWEIGHTED = 4  # times at most that noise is estimated anew and the fit repeated
+SETTLED = 0.02  # relative change of the estimated noise at which that ends
+HORIZONS = (0.06, 0.12, 0.25, 0.5)  # of the longest log
+CORRELATED = 0.5  # of neighbouring residuals: from there on they are no noise
+PULL = 1e-8  # of the largest singular value: it changes what is seen by the square of that
+
+Vector = np.ndarray
+
+
+@dataclass
+class LeastSquares:
+    """A least-squares problem that is solved under changing weights."""
+
+    experiments: list[Experiment]
+    unknowns: Unknowns
+    solver: Any  # scipy.optimize.least_squares
+    robust: str
+    iterations: int
+    progress: bool
+
+    def __post_init__(self) -> None:
+        """Nothing evaluated yet; signals of one array and unit are taken to have one noise."""
+        self.kinds = {s.name: (s.array, s.unit) for e in self.experiments for s in e.signals}
+        self.noise, self.floor = {}, {}
+        for kind in set(self.kinds.values()):
+            own = [
+                k
+                for e in self.experiments
+                for k, s in zip(e.measured, e.signals, strict=True)
+                if self.kinds[s.name] == kind
+            ]
+            spread = float(np.sqrt(np.mean(np.concatenate([each - each.mean() for each in own]) ** 2))) or 1.0
+            for name in self.signals_of(kind):
+                self.noise[name], self.floor[name] = spread, 1e-9 * spread
+        self.horizon = np.inf  # only samples up to this time count [s]
+        self.history: list[float] = []
+        self.stopped = ""
+        self._at: tuple[bytes, list[Any]] | None = None
+
+    @property
+    def signals(self) -> list[str]:
+        """Names of all that is measured, by any log."""
+        return list(self.kinds)
+
+    def signals_of(self, kind: tuple[str, str]) -> list[str]:
+        """Names of the signals of one array and unit."""
+        return [name for name, other in self.kinds.items() if other == kind]
+
+    @property
+    def samples(self) -> int:
+        """How many there are in all."""
+        return sum(len(each) for e in self.experiments for each in e.measured)
+
+    def check_enough(self) -> None:
+        """Refuse fewer samples than numbers."""
+        if self.samples < len(self.unknowns):
+            raise InputError(
+                f"identify: {', '.join(e.log.name for e in self.experiments)} hold {self.samples} samples, but "
+                f"{len(self.unknowns)} numbers are looked for; measure longer, or look for fewer"
+            )
+
+    def evaluate(self, vector: Vector) -> list[Any]:
+        """Residuals and Jacobian of every experiment at a point; the last point is kept."""
+        key = vector.tobytes()
+        if self._at is None or self._at[0] != key:
+            self._at = key, [experiment.residuals(vector) for experiment in self.experiments]
+        return self._at[1]
+
+    def weighted(self, vector: Vector) -> tuple[np.ndarray, np.ndarray]:
+        """(m,) residuals in units of their noise, and their derivative (m, n) by the vector."""
+        residuals, jacobians = [], []
+        for experiment, (own, derivative) in zip(self.experiments, self.evaluate(vector), strict=True):
+            for signal, times, r, j in zip(experiment.signals, experiment.times, own, derivative, strict=True):
+                early = times <= self.horizon
+                residuals.append(r[early] / self.noise[signal.name])
+                jacobians.append(j[early] / self.noise[signal.name])
+        return np.concatenate(residuals), np.concatenate(jacobians)
+
+    def settle(self, noise: Any) -> Vector:
+        """Solve; where the noise is not known, estimate it of each kind of signal and solve again until it stays."""
+        free = np.ones(len(self.unknowns), bool)
+        if noise is not None:
+            self.noise = _given_noise(noise, self.signals)
+            return self.search(free)
+        vector = self.search(free)
+        for _ in range(REWEIGHTED):
+            before, self.noise = self.noise, self.estimated(vector)
+            alike = len(set(self.kinds.values())) == 1  # one weight for all changes nothing
+            if alike or max(abs(self.noise[name] / before[name] - 1.0) for name in before) < SETTLED:
+                break
+            vector = self.solve(vector, free)
+        return vector
+
+    def search(self, free: np.ndarray) -> Vector:
+        """Solve from the start; where what is left is no noise, once more by horizons that grow, and the better counts.
+
+        Over a short horizon motions cannot be out of step by a whole swing, which is what makes most false minima.
+        """
+        found = self.solve(self.unknowns.start, free)
+        if not any(alike > CORRELATED for alike in self.likeness(found).values()):
+            return found
+        loss, stopped = self.loss(found), self.stopped
+        longest = max(float(experiment.log.time[-1]) for experiment in self.experiments)
+        vector = self.unknowns.start
+        for share in HORIZONS:
+            self.horizon = share * longest
+            if self.weighted(vector)[0].size >= 2 * len(vector):
+                vector = self.solve(vector, free)
+        self.horizon = np.inf
+        vector = self.solve(vector, free)
+        if self.loss(vector) < loss:
+            return vector
+        self.stopped = stopped
+        return found
+
+    def loss(self, vector: Vector) -> float:
+        """Mean square of the residuals in units of their noise; inf if they are not finite."""
+        found = float(np.mean(self.weighted(vector)[0] ** 2))
+        return found if np.isfinite(found) else np.inf
+
+    def likeness(self, vector: Vector) -> dict[str, float]:
+        """Correlation of neighbouring residuals of each signal, the largest of all logs (Durbin & Watson, 1950)."""
+        found: dict[str, float] = {}
+        for experiment, (own, _) in zip(self.experiments, self.evaluate(vector), strict=True):
+            for signal, left in zip(experiment.signals, own, strict=True):
+                squares = float(left @ left)
+                if len(left) > 20 and squares > len(left) * self.floor[signal.name] ** 2:
+                    found[signal.name] = max(float(left[1:] @ left[:-1]) / squares, found.get(signal.name, -1.0))
+        return found
+
+    def estimated(self, vector: Vector) -> dict[str, float]:
+        """Root mean square of what is left of each kind of signal, corrected for the numbers that were fitted."""
+        left: dict[tuple[str, str], list[np.ndarray]] = {kind: [] for kind in self.kinds.values()}
+        for experiment, (own, _) in zip(self.experiments, self.evaluate(vector), strict=True):
+            for signal, r in zip(experiment.signals, own, strict=True):
+                left[self.kinds[signal.name]].append(r)
+        share = max(1.0 - len(self.unknowns) / self.samples, 1.0 / self.samples)
+        found = {kind: float(np.sqrt(np.mean(np.concatenate(each) ** 2) / share)) for kind, each in left.items()}
+        return {name: max(found[kind], self.floor[name]) for name, kind in self.kinds.items()}
+
+    def solve(self, vector: Vector, free: np.ndarray) -> Vector:
+        """The least squares from a start, of the free unknowns."""
+        units, (low, high) = self.unknowns.units, self.unknowns.bounds
+        columns = np.flatnonzero(free)
+
+        def at(x: np.ndarray) -> Vector:
+            whole_vector = np.array(vector)
+            whole_vector[columns] = np.clip(x * units[columns], low[columns], high[columns])
+            return whole_vector
+
+        first = self.weighted(vector)[0]
+        if not np.isfinite(first).all():
+            raise InputError(
+                "identify: the rollout of the start is not finite; begin with other values (start=), or a smaller dt"
+            )
+        if not len(columns):
+            return vector
+
+        # Along what nothing depends on, a weak pull towards the start keeps numbers where they were.
+        begin = vector[columns] / units[columns]
+        pull = PULL * float(np.linalg.norm(self.weighted(vector)[1][:, columns] * units[columns], 2))
+
+        def residuals(x: np.ndarray) -> np.ndarray:
+            return np.concatenate([self.weighted(at(x))[0], pull * (x - begin)])
+
+        def derivative(x: np.ndarray) -> np.ndarray:  # asked for where a step was taken
+            left, jacobian = self.weighted(at(x))
+            self._tell(left)
+            return np.concatenate([seen(jacobian[:, columns] * units[columns]), pull * np.eye(len(columns))])
+
+        found = self.solver(
+            residuals,
+            begin,
+            jac=derivative,
+            bounds=(low[columns] / units[columns], high[columns] / units[columns]),
+            loss=self.robust,
+            xtol=1e-12,
+            ftol=1e-12,
+            gtol=1e-12,
+            max_nfev=self.iterations,
+        )
+        self.stopped = "the most iterations were made" if found.status == 0 else "the squares do not fall any more"
+        return at(found.x)
+
+    def _tell(self, residuals: np.ndarray) -> None:
+        self.history.append(float(np.mean(residuals**2)))
+        if self.progress:
+            print(f"identify: iteration {len(self.history) - 1}, loss {self.history[-1]:.6g}", file=sys.stderr)
+
+
+def _given_noise(noise: Any, signals: Sequence[str]) -> dict[str, float]:
+    found = dict.fromkeys(signals, noise) if not isinstance(noise, Mapping) else dict(noise)
+    for name in (*signals, *found):
+        if name not in found or name not in signals:
+            raise InputError(f"identify: noise names {', '.join(found)}, but the signals are {', '.join(signals)}")
+        if not isinstance(found[name], (int, float)) or not 0.0 < found[name] < np.inf:
+            raise InputError(f"identify: noise of {name} is {found[name]!r}, but a number above 0 is needed")
+    return {name: float(found[name]) for name in signals}
