@@ -20,7 +20,7 @@ def log() -> ds.Log:
 def problem() -> ds.Problem:
     measured = log()
     angles = np.stack([measured.signals["shoulder"], measured.signals["elbow"]], axis=1)
-    arm = replace(ds.load_urdf(HERE / "identify_arm.urdf", dt=0.0025, contacts=False), initial_position=angles[0])
+    arm = replace(ds.load_urdf(HERE / "identify_arm.urdf", dt=0.001, contacts=False), initial_position=angles[0])
     steps = np.round(measured.time / arm.dt).astype(int)
     track = ds.TrackJoints(angles, joints=("shoulder", "elbow"), steps=steps, weight=100.0)
     return ds.Problem(arm, None, track, steps=int(steps[-1]), tune=(*TRUE, *START), bounds={"scene.damping": (0.0, 1.0)})

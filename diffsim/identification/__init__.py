@@ -3,6 +3,6 @@
 from diffsim.identification.directions import Direction
 from diffsim.identification.fit import identify
 from diffsim.identification.logs import Log, read_log
-from diffsim.identification.result import Identification
+from diffsim.identification.result import Fit, Identification
 
-__all__ = ["Direction", "Identification", "Log", "identify", "read_log"]
+__all__ = ["Direction", "Fit", "Identification", "Log", "identify", "read_log"]

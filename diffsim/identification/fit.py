@@ -100,7 +100,7 @@ def identify(
         fits = tuple(_beside(experiment, unknowns, vector) for experiment in experiments)
         held = _held_out(looked, others, measured[len(used) :], settings, unknowns, vector, fit, device)
         found = told(looked, fit, unknowns, vector, fits, held, student, noise is not None)
-        return replace(found, findings=(*found.findings, *_elsewhere(looked, used)))
+        return replace(found, findings=(*found.findings, *_elsewhere(looked, used, unknowns)))
     finally:
         for experiment in experiments:
             experiment.close()
@@ -175,8 +175,8 @@ def _position(scene: Any, signal: str) -> tuple[int, ...] | None:
     return None
 
 
-def _elsewhere(problem: Problem, logs: Sequence[Log]) -> list[str]:
-    """Logs that do not begin where the scene does, if that is not looked for."""
+def _elsewhere(problem: Problem, logs: Sequence[Log], unknowns: Unknowns) -> list[str]:
+    """Logs that do not begin where the scene does, if neither that nor an error of the sensor is looked for."""
     start = problem.numbers().get("scene.initial_position")
     found: list[str] = []
     if start is None or any(name.startswith("scene.initial_position") for name in problem.tuned):
@@ -184,7 +184,8 @@ def _elsewhere(problem: Problem, logs: Sequence[Log]) -> list[str]:
     for log in logs:
         for signal, value in log.signals.items():
             index = _position(problem.scene, signal)
-            if index is None or np.isnan(value[0]) or log.time[0] > 0.0:
+            known = index is None or np.isnan(value[0]) or log.time[0] > 0.0
+            if known or unknowns.sensor_columns(signal):
                 continue
             moved = float(np.nanmax(value) - np.nanmin(value))
             if abs(value[0] - start[index]) > 0.1 * moved and abs(value[0] - start[index]) > 3.0 * _rough(value):
