@@ -23,7 +23,8 @@ def problem() -> ds.Problem:
     arm = replace(ds.load_urdf(HERE / "identify_arm.urdf", dt=0.001, contacts=False), initial_position=angles[0])
     steps = np.round(measured.time / arm.dt).astype(int)
     track = ds.TrackJoints(angles, joints=("shoulder", "elbow"), steps=steps, weight=100.0)
-    return ds.Problem(arm, None, track, steps=int(steps[-1]), tune=(*TRUE, *START), bounds={"scene.damping": (0.0, 1.0)})
+    tune, bounds = (*TRUE, *START), {"scene.damping": (0.0, 1.0)}
+    return ds.Problem(arm, None, track, steps=int(steps[-1]), tune=tune, bounds=bounds)
 
 
 def report(simulation: ds.Simulation, result: ds.Result) -> None:

@@ -11,10 +11,14 @@ from diffsim.errors import DivergenceError, InputError
 from diffsim.identification.logs import Log
 from diffsim.identification.signals import Interpolation, Signal, actuations, signals_of
 from diffsim.identification.unknowns import Unknowns
+from diffsim.lazy import named
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
 
 __all__ = ["Experiment", "problem_of"]
+
+OPEN_LOOP = "diffsim.controllers:OpenLoop"
+"""It imports Taichi: only who simulates waits for it."""
 
 STEP = 6e-6
 """Of central differences in float64, in units of each number: the cube root of the rounding (Nocedal & Wright,
@@ -32,8 +36,6 @@ def problem_of(problem: Problem, log: Log) -> Problem:
     Raises:
         InputError: the log has inputs, and the problem a controller.
     """
-    from diffsim.controllers import OpenLoop  # Taichi: only who simulates waits for it
-
     dt = problem.scene.dt
     steps = max(int(np.ceil(log.time[-1] / dt - 1e-9)), 2)
     if not log.inputs:
@@ -44,7 +46,7 @@ def problem_of(problem: Problem, log: Log) -> Problem:
             f"{type(problem.controller).__name__}; leave one of them out"
         )
     values = actuations(log, problem.scene, dt * np.arange(steps))
-    return replace(problem, objective=None, steps=steps, controller=OpenLoop(values, saturate=False))
+    return replace(problem, objective=None, steps=steps, controller=named(OPEN_LOOP)(values, saturate=False))
 
 
 class Experiment:
