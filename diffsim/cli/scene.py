@@ -27,6 +27,7 @@ from diffsim.tuning import Adam, Result, Run, tune
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.progress import progress_for
 from diffsim.tuning.run import NUMBERS
+from diffsim.tuning.times import compiling
 
 __all__ = ["scene_main"]
 
@@ -209,7 +210,9 @@ def _summary(result: Result, words: Sequence[str]) -> None:
     if words:
         print(f"found    {words[0]}; {words[1]}")
     seconds = result.history[-1]["seconds"]
-    print(f"took     {seconds:.1f} s for {len(result.history)} iterations, compiling included")
+    times = compiling(result.history)
+    apart = "" if times is None else f": {times.compiling:.1f} s compiling, {times.tuning:.1f} s tuning"
+    print(f"took     {seconds:.1f} s for {len(result.history)} iterations{apart or ', compiling included'}")
     print(f"stopped  {result.stopped}")
     for words in result.findings:
         print(f"note     {words}")

@@ -14,7 +14,18 @@ from diffsim.errors import InputError
 from diffsim.viewing.shaped import indices, shaped
 from diffsim.viewing.style import STYLE
 
-__all__ = ["MOTOR", "MUSCLE", "Colour", "Driven", "Scale", "Values", "body_colours", "hex_of", "rgba_of"]
+__all__ = [
+    "MOTOR",
+    "MUSCLE",
+    "Colour",
+    "Driven",
+    "Scale",
+    "Values",
+    "ball_colours",
+    "body_colours",
+    "hex_of",
+    "rgba_of",
+]
 
 # A name of the style ("point", "goal"), "#rrggbb", or red, green, blue and perhaps opacity from 0 to 1.
 Colour = str | Sequence[float] | np.ndarray
@@ -49,6 +60,11 @@ def hex_of(colour: Colour) -> str:
 def body_colours(k: int) -> tuple[str, str]:
     """What fills and what outlines the k-th of several bodies: they take turns."""
     return STYLE.bodies[k % len(STYLE.bodies)]
+
+
+def ball_colours(k: int) -> tuple[str, str]:
+    """What fills and what outlines the k-th of several balls on a table."""
+    return STYLE.balls[k % len(STYLE.balls)]
 
 
 @dataclass(frozen=True)

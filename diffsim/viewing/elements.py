@@ -25,6 +25,7 @@ __all__ = [
     "Points",
     "Segments",
     "Sites",
+    "Trail",
     "Triangles",
     "dimension_of",
 ]
@@ -338,6 +339,42 @@ class Arrows(Element):
         return {"tails": self.tails, "ways": self.ways}
 
 
+@dataclass(frozen=True, eq=False)
+class Trail(Element):
+    """The way that points or bodies have gone, up to the time that is shown.
+
+    Attributes:
+        mover: the points or bodies; they are drawn themselves only if they are elements of the look, too.
+        which: (k,) indices of those that leave a trail each; None is one, of the middle of all of them.
+        colour: one, or one each.
+    """
+
+    mover: Any
+    which: Any = None
+    colour: Any = "ruler"
+
+    def __post_init__(self) -> None:
+        """Check and keep arrays."""
+        if not isinstance(self.mover, (Points, Bodies)):
+            raise InputError(f"Trail.mover is {type(self.mover).__name__}, but Points or Bodies are needed")
+        which = None
+        if self.which is not None:
+            which = indices("Trail.which", self.which, below=self.mover.places.shape[1])
+        colour = _colours("Trail", self.colour, 1 if which is None else len(which))
+        if isinstance(colour, Values):
+            raise InputError("Trail.colour is Values, but a trail has one colour for all times")
+        self._keep(which=which, colour=colour)
+
+    def ways(self) -> np.ndarray:
+        """(rows, k, d) where each has been; NaN where nothing is [m]."""
+        places: np.ndarray = self.mover.places
+        if self.which is not None:
+            return places[:, self.which]
+        there = np.isfinite(places).all(axis=2, keepdims=True)
+        count, total = there.sum(axis=1), np.where(there, places, 0.0).sum(axis=1)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)[:, None]
+
+
 def _places(owner: str, given: Any, word: str) -> np.ndarray:
     shapes = [(*rows, word, d) for d in (2, 3) for rows in (("rows",), ())]
     return shaped(owner, given, *shapes, moves=3)
@@ -383,6 +420,8 @@ def dimension_of(element: Element) -> int | None:
         return int(element.points.places.shape[2])
     if isinstance(element, (Joints, Sites)):
         return int(element.bodies.places.shape[2])
+    if isinstance(element, Trail):
+        return int(element.mover.places.shape[2])
     if isinstance(element, Fixed):
         return element.parts[0].dimension if element.parts else None
     if isinstance(element, Field):

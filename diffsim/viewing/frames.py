@@ -18,7 +18,7 @@ from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.ground import paint_passing
 from diffsim.viewing.painting import Painter
 from diffsim.viewing.planes import Floor
-from diffsim.viewing.scenery import floor_of, goals_of, paint_floor, paint_goals
+from diffsim.viewing.scenery import floor_of, goals_of, paint_goals
 from diffsim.viewing.sight import Sight, why_empty
 from diffsim.viewing.style import STYLE
 from diffsim.viewing.view import Content, View, track_of
@@ -100,7 +100,7 @@ class Panel:
             self._paint_nothing(canvas)
             self._paint_words(canvas)
         elif self.track is None:
-            paint_floor(canvas, self.camera, self._viewport, self.floor, self._shown)
+            self._painter.paint_floor(canvas, self.camera, self._viewport, self.floor, self._shown)
             self._paint_standing(canvas, self.camera)
             self._paint_words(canvas)
 
@@ -113,7 +113,7 @@ class Panel:
             if ends.shape[1] == 3:
                 paint_passing(canvas, camera, self._viewport, self.floor, ends, self.track[-1])
             else:
-                paint_floor(canvas, camera, self._viewport, self.floor, ends)
+                self._painter.paint_floor(canvas, camera, self._viewport, self.floor, ends)
         self._painter.paint_filled(canvas, camera, row)
         if self.track is not None or self._painter.covers:
             self._paint_standing(canvas, camera)

@@ -5,9 +5,9 @@ time, (rows, ...): a row for each of the rollout's times, or one less, as arrays
 one that counts for all. An array without the axis of rows does not move. Places are in metres, d is 2 or 3; what is not
 finite is not there.
 
-Whatever the order in `Look.elements`, what is filled comes first: fields and areas, then bodies with their joints, then
-triangles, segments and points, arrows at last; those of one kind as they are listed. In space what is nearer covers
-what is farther.
+Whatever the order in `Look.elements`, what is filled comes first: fields and areas, then trails, then bodies with their
+joints, then triangles, segments and points, arrows at last; those of one kind as they are listed. In space what is
+nearer covers what is farther.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from diffsim.viewing.elements import (
     Points,
     Segments,
     Sites,
+    Trail,
     Triangles,
     dimension_of,
 )
 from diffsim.viewing.forces import arrow_ways
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
+from diffsim.viewing.series import Series
 from diffsim.viewing.shaped import shaped
 
 __all__ = [
@@ -56,7 +58,9 @@ __all__ = [
     "Points",
     "Scale",
     "Segments",
+    "Series",
     "Sites",
+    "Trail",
     "Triangles",
     "Values",
     "arrow_ways",
@@ -77,6 +81,9 @@ class Look:
         roams: whether the camera goes along if it gets farther than 1.5 times its size.
         reach: what gets farther than this from where it started is not looked for [m]; None is `WILD` sizes.
         outlook: in three dimensions, azimuth and elevation of an eye that sees it well [degrees].
+        series: what a report draws over time below its player; actuation and, where the scene derives it, energy are
+            drawn without being named here.
+        table: in two dimensions, whether it is a table that is seen from above: cloth, and walls that are cushions.
     """
 
     elements: Sequence[Element]
@@ -87,6 +94,8 @@ class Look:
     roams: bool = False
     reach: float | None = None
     outlook: tuple[float, float] = (-62.0, 20.0)
+    series: Sequence[Series] = ()
+    table: bool = False
 
     def __post_init__(self) -> None:
         """Check that all of it is of one space."""
@@ -104,7 +113,11 @@ class Look:
             told = ", ".join(f"{name} {d}" for d, name in found.items())
             raise InputError(f"Look has parts of different numbers of dimensions: {told}; all must have as many")
         object.__setattr__(self, "elements", elements)
+        for k, series in enumerate(self.series):
+            if not isinstance(series, Series):
+                raise InputError(f"Look.series[{k}] is {series!r}, but a Series is needed")
         object.__setattr__(self, "walls", tuple(self.walls))
+        object.__setattr__(self, "series", tuple(self.series))
         if self.centre is not None:
             object.__setattr__(self, "centre", shaped("Look.centre", self.centre, ("rows", next(iter(found), 2))))
 

@@ -29,10 +29,12 @@ class Channel(NamedTuple):
     Attributes:
         values: (rows, ...) NaN where there is none.
         step: values are rounded to whole multiples of it, so that they are off by half of it at most.
+        peaks: whether a row that is kept stands for the largest of those up to the next one.
     """
 
     values: np.ndarray
     step: float
+    peaks: bool = False
 
 
 class Packed(NamedTuple):
@@ -50,8 +52,9 @@ class Packed(NamedTuple):
 def pack(channels: Mapping[str, Channel], rows: np.ndarray) -> Packed:
     """Some rows of channels, in this order."""
     head, parts = [], []
-    for name, (values, step) in channels.items():
-        table = np.asarray(values, dtype=float)[rows].reshape(len(rows), -1)
+    for name, (values, step, peaks) in channels.items():
+        table = np.asarray(values, dtype=float)
+        table = (np.fmax.reduceat(table, rows, axis=0) if peaks else table[rows]).reshape(len(rows), -1)
         head.append((name, table.shape[1], float(step)))
         parts.append(_bytes_of(_codes(table, step)))
     return Packed(head, _text(b"".join(parts)))

@@ -15,8 +15,11 @@ from diffsim.viewing.shaped import shaped
 __all__ = ["Part", "in_world", "outline", "quaternions", "reaches", "spread"]
 
 # How many numbers the size of a shape has, in the plane and in space.
-PLANE = {"disc": 1, "capsule": 2, "box": 2, "polygon": 0}
+PLANE = {"disc": 1, "ball": 1, "capsule": 2, "box": 2, "polygon": 0}
 SPACE = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
+
+# Those that are a circle.
+ROUNDS = ("disc", "ball")
 
 # Corners of a circle: one with a radius of 100 pixels is off by 0.2 pixels.
 ROUND = 48
@@ -27,8 +30,8 @@ class Part:
     """A shape, in the frame of a body or of the world.
 
     Attributes:
-        shape: in the plane "disc", "capsule", "box" or "polygon"; in space "sphere", "capsule", "cylinder",
-            "ellipsoid" or "box".
+        shape: in the plane "disc", "ball" (a disc that is shaded), "capsule", "box" or "polygon"; in space "sphere",
+            "capsule", "cylinder", "ellipsoid" or "box".
         size: radius of a disc or sphere; radius and half the length of a capsule (along its x axis in the plane, along
             its z axis in space) or cylinder; half the sides of a box; half the axes of an ellipsoid [m].
         corners: (k, 2) of a polygon, counter-clockwise [m].
@@ -90,7 +93,7 @@ class Part:
         if self.shape == "polygon":
             found: np.ndarray = self.corners
             return found
-        return np.zeros((1, 2)) if self.shape == "disc" else np.array([(-self.size[1], 0.0), (self.size[1], 0.0)])
+        return np.zeros((1, 2)) if self.shape in ROUNDS else np.array([(-self.size[1], 0.0), (self.size[1], 0.0)])
 
     @property
     def margin(self) -> float:

@@ -5,9 +5,12 @@ are in metres, angles in radians, quaternions w, x, y, z. A still has
 
 * ``dimension``, ``floor`` and ``walls`` (normal, height, whether solid, whether with shadows), ``goals``, ``outlook``
   (azimuth and elevation of the eye [degrees]), ``follows``, ``box`` (what the camera must show), ``legend`` (scales);
-* ``elements``, a dictionary each, with names of channels in place of what moves; see `Elements`.
+* ``elements``, a dictionary each, with names of channels in place of what moves; see `Elements`;
+* ``series``, what is drawn over time: ``name``, ``unit``, ``labels`` and the ``channel``; of very many actuators also
+  the ``order`` in which they are alike;
+* ``table``, whether it is one that is seen from above.
 
-Channels are those of the elements; ``track`` (rows, d) of the camera; and ``actuation`` (rows, k).
+Channels are those of the elements; ``track`` (rows, d) of the camera; ``actuation`` (rows, k); and those of the series.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from diffsim.viewing.packing import Channel
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.player_elements import FINE, Elements, plain_scale
 from diffsim.viewing.scenery import floor_of, goals_of
+from diffsim.viewing.series import Series, alike
 from diffsim.viewing.shaped import tame
 from diffsim.viewing.sight import Sight
 from diffsim.viewing.view import track_of
@@ -32,6 +36,9 @@ __all__ = ["Recording", "frame_rows", "recordings"]
 
 # Actuations: shares of their range; fewer where there are many.
 ASKED, ASKED_MANY, MANY = 1.0 / 2000.0, 1.0 / 250.0, 64
+
+# Of more actuators than this the rows of a picture are sorted.
+MIXED = 40
 
 # Frames per second of simulated time; and frames that a short rollout may have all the same.
 RATE, SHORT = 30.0, 240
@@ -114,11 +121,17 @@ def _recording(rollout: Rollout, sight: Sight, follows: bool) -> Recording:
         "box": numbers(extremes(shown)),
         "elements": elements.plain,
         "legend": [plain_scale(scale) for scale in scales_of(look)],
+        "table": look.table,
     }
     channels = dict(elements.channels)
     if track is not None:
         channels["track"] = Channel(track, FINE * size)
-    channels["actuation"] = _actuation(rollout)
+    channels["actuation"] = asked = _actuation(rollout)
+    still["series"] = [_asked(rollout, asked.values)] if asked.values.size else []
+    for k, series in enumerate([*look.series, *_energy(rollout)]):
+        channels[f"series{k}"] = _curves(series, len(rollout.time))
+        told = {"name": series.name, "unit": series.unit, "labels": list(series.labels)}
+        still["series"].append({**told, "channel": f"series{k}"})
     loss = rollout.loss
     plain = float(loss) if loss is not None and np.ndim(loss) == 0 and np.isfinite(loss) else None
     return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain, rollout.words)
@@ -139,6 +152,30 @@ def _actuation(rollout: Rollout) -> Channel:
     fine = np.abs(values[np.isfinite(values)])
     share = ASKED if values.shape[1] <= MANY else ASKED_MANY
     return Channel(values, share * (float(np.quantile(fine, 0.999)) if len(fine) else 1.0) or 1.0)
+
+
+def _asked(rollout: Rollout, asked: np.ndarray) -> dict[str, Any]:
+    """The series of what is asked of actuators; of many also an order in which those that act alike are near."""
+    actuators = getattr(rollout.problem.scene, "actuators", ())
+    names = [str(getattr(actuator, "name", None) or k) for k, actuator in enumerate(actuators)]
+    if len(names) != asked.shape[1]:
+        names = list(map(str, range(asked.shape[1])))
+    found: dict[str, Any] = {"name": "actuation", "unit": "", "labels": names, "channel": "actuation"}
+    if asked.shape[1] > MIXED:
+        found["order"] = alike(asked).tolist()
+    return found
+
+
+def _energy(rollout: Rollout) -> list[Series]:
+    if "energy" not in rollout.derives:
+        return []
+    return [Series("energy", "J", rollout["energy"], ("energy",))]
+
+
+def _curves(series: Series, rows: int) -> Channel:
+    values = series.values[np.minimum(np.arange(rows), len(series.values) - 1)]
+    fine = np.abs(values[np.isfinite(values)])
+    return Channel(values, ASKED * (float(np.quantile(fine, 0.999)) if len(fine) else 1.0) or 1.0, series.peaks)
 
 
 def _feet(floor: Floor, points: np.ndarray, track: np.ndarray | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from diffsim.viewing.look import (
     Points,
     Segments,
     Sites,
+    Trail,
     Triangles,
 )
 from diffsim.viewing.packing import Channel
@@ -75,6 +76,7 @@ class Elements:
             Joints: self._joints,
             Sites: self._sites,
             Arrows: self._arrows,
+            Trail: self._trail,
         }
         made: dict[str, Any] = makers[type(element)](element)
         return made
@@ -193,6 +195,10 @@ class Elements:
             "owners": sites.owners.tolist(),
             "at": sites.places.tolist(),
         }
+
+    def _trail(self, trail: Trail) -> dict[str, Any]:
+        which = None if trail.which is None else trail.which.tolist()
+        return {"places": self._places(trail.mover), "which": which, "colour": self._colour(trail.colour)}
 
     def _arrows(self, arrows: Arrows) -> dict[str, Any]:
         rows = max(len(arrows.tails), len(arrows.ways))

@@ -30,7 +30,7 @@ from diffsim.viewing.packing import pack, packed_json
 from diffsim.viewing.player import RATE, Recording, frame_rows, recordings
 from diffsim.viewing.sight import why_empty
 from diffsim.viewing.style import DARK, STYLE
-from diffsim.viewing.tables import changed, facts, short, sizes, tables, title_of, words_of
+from diffsim.viewing.tables import facts, short, sizes, tables, title_of, tuned, words_of
 
 __all__ = ["result_html", "rollout_html", "write_report"]
 
@@ -52,6 +52,7 @@ SCRIPTS = (
     "nets",
     "fields",
     "joints",
+    "trails",
     "flat",
     "solids",
     "space",
@@ -162,8 +163,9 @@ def rollout_html(rollout: Rollout) -> str:
         return f"<pre>{html.escape(repr(rollout))}</pre>"
     entries, stills, _ = _fitting([None], found, None, MOST_IN_NOTEBOOK)
     text = {"title": html.escape(type(rollout.problem.scene).__name__)}
-    traced = found[0].channels["actuation"].values.size > 0
-    return _frame(_page("rollout", text, {"iterations": entries, "stills": stills}), 690 if traced else 462)
+    charts = -(-len(found[0].still["series"]) // 2)  # two beside each other
+    height = 462 + (70 + 230 * charts if charts else 0)
+    return _frame(_page("rollout", text, {"iterations": entries, "stills": stills}), height)
 
 
 def result_html(result: Any) -> str:
@@ -174,16 +176,15 @@ def result_html(result: Any) -> str:
         "iterations": str(len(result.history)),
         "stopped": result.stopped,
         "tuned": "" if result.changes else sizes(result.best_params),
-        **dict(changed({"changes": result.changes, "findings": ()})),
-        "to be known": "; ".join(result.findings),
         "not saved": result.unsaved or "",
     }
     lines = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items() if value
     )
-    text = {"title": "Result", "tables": f'<section class="card"><table>{lines}</table></section>'}
+    table = f'<section class="card"><table>{lines}</table></section>'
+    text = {"title": "Result", "tables": tuned(result.changes, result.findings) + table}
     data = {"history": packed_json(_curves(result.history)), "best": result.best_iteration}
-    return _frame(_page("result", text, data), 680)
+    return _frame(_page("result", text, data), 700 + 34 * (len(result.changes) + 2 * len(result.findings)))
 
 
 # The page
@@ -247,7 +248,7 @@ def _twins() -> dict[str, str]:
 
 def _frame(page: str, height: int) -> str:
     return (
-        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts" title="diffsim" '
+        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads" title="diffsim" '
         f'style="width: 100%; max-width: 860px; height: {height}px; border: 0"></iframe>'
     )
 

@@ -13,7 +13,16 @@ from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.style import STYLE, rgba
 
-__all__ = ["floor_of", "goals_of", "paint_floor", "paint_goals", "paint_puddles", "paint_shadow", "round_step"]
+__all__ = [
+    "floor_of",
+    "goals_of",
+    "paint_distances",
+    "paint_floor",
+    "paint_goals",
+    "paint_puddles",
+    "paint_shadow",
+    "round_step",
+]
 
 # Pixels between distance marks with a number; narrower, the numbers touch.
 MARK_SPACING = 64.0
@@ -73,12 +82,8 @@ def paint_floor(canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor
     if len(floor.normal) == 3:
         _paint_grid(canvas, camera, viewport, floor, content)
         return
-    step = round_step(MARK_SPACING * canvas.unit / camera.scale)
-    along = floor.tangents[0]
+    along, reach, step, at = _marks(canvas, camera, floor)
     middle = floor.foot(camera.centre)
-    # Far enough to leave the picture to either side, wherever the camera stands.
-    reach = 2.0 * sum(canvas.size) / camera.scale
-    at = np.arange(np.ceil((middle @ along - reach) / step), np.floor((middle @ along + reach) / step) + 1)
     marks = middle + (at[:, None] * step - middle @ along) * along
     below = 0.0 if floor.solid else reach
     guides = np.stack([marks - below * floor.normal, marks + reach * floor.normal], axis=1)
@@ -92,6 +97,24 @@ def paint_floor(canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor
         levels = middle + np.arange(-40, 41)[:, None] * step * floor.normal
         level = np.stack([levels - reach * along, levels + reach * along], axis=1)
         canvas.strokes(camera.project(level)[0], rgba(STYLE.guide), 1.2 * canvas.unit)
+    _paint_ruler(canvas, camera, viewport, floor, marks, at * step, step)
+
+
+def _marks(canvas: Canvas, camera: Camera, floor: Floor) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """In 2D the direction of a floor, how far it is drawn, and distance marks: their step [m], and (m,) numbers."""
+    step = round_step(MARK_SPACING * canvas.unit / camera.scale)
+    along = floor.tangents[0]
+    here = float(floor.foot(camera.centre) @ along)
+    # Far enough to leave the picture to either side, wherever the camera stands.
+    reach = 2.0 * sum(canvas.size) / camera.scale
+    return along, reach, step, np.arange(np.ceil((here - reach) / step), np.floor((here + reach) / step) + 1)
+
+
+def paint_distances(canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor) -> None:
+    """In 2D numbers along the lower edge of the viewport [m], without a floor."""
+    along, _, step, at = _marks(canvas, camera, floor)
+    middle = floor.foot(camera.centre)
+    marks = middle + (at[:, None] * step - middle @ along) * along
     _paint_ruler(canvas, camera, viewport, floor, marks, at * step, step)
 
 

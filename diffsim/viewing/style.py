@@ -21,21 +21,34 @@ class Style:
     surface: str = "#a89f8d"  # the line on top of the soil
     ruler: str = "#968d7c"
     shadow: str = "#6e6657"
-    flesh: str = "#e3e8f1"  # triangles of springs, filled
-    passive: str = "#aeb4be"
+    flesh: str = "#b4c3de"  # triangles of springs, filled
+    passive: str = "#6d7688"
     contracted: str = "#d8433b"
-    resting: str = "#a79fb5"  # a muscle with nothing asked of it
+    resting: str = "#85799c"  # a muscle with nothing asked of it
     extended: str = "#2a6fc4"
     point: str = "#2d3440"
-    pinned: str = "#e09a1f"
+    pinned: str = "#b0720a"
     goal: str = "#2e9e6b"
     # Rigid bodies take turns: what fills them, what outlines them.
     bodies: tuple[tuple[str, str], ...] = (
-        ("#cddcf0", "#4a658f"),
-        ("#f1dfb9", "#93773f"),
-        ("#cfe4d2", "#4d7d5a"),
-        ("#f0d4cd", "#99605a"),
-        ("#ddd5ea", "#6d5c92"),
+        ("#a9c3e6", "#3d5a8a"),
+        ("#e6c888", "#856828"),
+        ("#a6cfae", "#3d7049"),
+        ("#e8b4a8", "#8f4f48"),
+        ("#c3b3de", "#5f4c88"),
+    )
+    # A table seen from above: what moves at the start is the cue ball.
+    felt: str = "#2f6b50"
+    cushion: str = "#1f4d39"
+    rail: str = "#e6d8bd"
+    cue: tuple[str, str] = ("#f8f4e8", "#5c584c")
+    balls: tuple[tuple[str, str], ...] = (
+        ("#f2c53d", "#7d6210"),
+        ("#f4a45e", "#80491a"),
+        ("#f2a0b0", "#803a4a"),
+        ("#9ccbf2", "#2f5878"),
+        ("#cbb6f2", "#55407d"),
+        ("#b9e08a", "#4c6a24"),
     )
     contact: str = "#8a2f7a"
     text: str = "#2d3440"
@@ -58,8 +71,8 @@ DARK = Style(
     surface="#6e6a61",
     ruler="#8d8a83",
     shadow="#000000",
-    flesh="#2b3442",
-    passive="#6d7685",
+    flesh="#3b4a63",
+    passive="#8b95a6",
     contracted="#ee5a51",
     resting="#8f87a0",
     extended="#4a90e8",
@@ -67,12 +80,15 @@ DARK = Style(
     pinned="#efb04a",
     goal="#3fbf86",
     bodies=(
-        ("#9fb6d6", "#3d5578"),
-        ("#d3bd90", "#735c2e"),
-        ("#a5c6aa", "#3f6749"),
-        ("#d6aea5", "#7d4c46"),
-        ("#b9aed0", "#564777"),
+        ("#8fb0de", "#2f4668"),
+        ("#d3b878", "#6b5423"),
+        ("#93c09a", "#345a3e"),
+        ("#dca396", "#74433c"),
+        ("#b3a2d6", "#4c3d6e"),
     ),
+    felt="#1d4434",
+    cushion="#12291f",
+    rail="#54422c",
     contact="#d676c4",
     text="#dfe3ea",
     quiet="#9aa1ae",

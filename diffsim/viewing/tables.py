@@ -13,12 +13,16 @@ import numpy as np
 
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec
+from diffsim.tuning.times import compiling
 
-__all__ = ["changed", "command_of", "facts", "short", "sizes", "tables", "title_of", "words_of"]
+__all__ = ["command_of", "facts", "short", "sizes", "tables", "title_of", "tuned", "words_of"]
 
 # Parts of a scene that are counted.
 COUNTED = ("points", "springs", "bodies", "obstacles", "joints", "links", "geoms", "sites", "actuators")
 SINGLE = {"bodies": "body"}
+
+# What columns of the table of tuned numbers are called.
+HEADS = {"shape": "numbers", "unit": "counted in"}
 
 # Fields of a scene that are told elsewhere, or are nothing to be told in a line.
 DULL = {*COUNTED, "dt", "poses", "exclude", "initial_position", "initial_velocity", "rest_length"}
@@ -112,12 +116,20 @@ def facts(
         rejected = len(history) - len(fine)
         found.append(("iterations", str(len(history)), f"{rejected} rejected" if rejected else ""))
     if isinstance(about.get("seconds"), (int, float)):
-        found.append(("wall time", duration(float(about["seconds"])), ""))
+        found.append(("wall time", duration(float(about["seconds"])), _time_apart(history)))
     rows = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)} <small>{html.escape(more)}</small></dd></div>"
         for name, value, more in found
     )
     return f'<dl class="facts">{rows}</dl>' if rows else ""
+
+
+def _time_apart(history: Sequence[Mapping[str, Any]]) -> str:
+    """Compiling apart from tuning; empty where the history does not tell."""
+    found = compiling(history)
+    if found is None:
+        return ""
+    return f"{duration(found.compiling)} compiling, {duration(found.tuning)} tuning"
 
 
 def duration(seconds: float) -> str:
@@ -130,7 +142,8 @@ def duration(seconds: float) -> str:
 
 def tables(about: Mapping[str, Any], rollout: Rollout | None, best: Rollout | None = None) -> str:
     """Settings, environment, what the best loss is made of, and command, as HTML."""
-    parts = [_table("Problem", _settings(about, rollout)), _table("Run", _run(about)), _table("Tuned", changed(about))]
+    parts = [tuned(about.get("changes") or (), about.get("findings") or ())]
+    parts += [_table("Problem", _settings(about, rollout)), _table("Run", _run(about))]
     parts.append(_table("Best loss, by term", _by_term(best)))
     command = command_of(about)
     if command:
@@ -150,17 +163,29 @@ def _by_term(best: Rollout | None) -> list[tuple[str, str]]:
     return [(term.name, f"{short(term.loss)}{term.words and ': '}{term.words}".replace("-", "−")) for term in terms]
 
 
-def changed(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What became of each parameter, and what should be known of the run; nothing where it does not say it."""
-    found = []
-    for change in about.get("changes") or ():
-        words = change.words()
-        shape = "" if words["shape"] == "a number" else f" ({words['shape'].replace('x', '×')} numbers)"
-        unit = "" if words["unit"] == "1" else f", counted in {words['unit']}"
-        limits = f", bounds {words['bounds']}" if words["bounds"] else ""
-        told = f"{words['start']} → {words['end']}{shape}, moved by {words['moved by']}{limits}"
-        found.append((words["parameter"], f"{told}{unit}".replace("-", "−")))
-    return found + [("note", words) for words in about.get("findings") or ()]
+def tuned(changes: Sequence[Any], findings: Sequence[str]) -> str:
+    """What became of each parameter as a table with a line each, and what should be known of the run; as HTML.
+
+    Args:
+        changes: as of `diffsim.Result`.
+        findings: likewise.
+    """
+    if not changes and not findings:
+        return ""
+    rows = [(change, change.words()) for change in changes]
+    names = ["parameter", "shape", "start", "end", "moved by"]
+    names += [name for name, usual in (("bounds", ""), ("unit", "1")) if any(words[name] != usual for _, words in rows)]
+    head = "".join(f"<th>{HEADS.get(name, name)}</th>" for name in names)
+    lines = []
+    for change, words in rows:
+        cells = [f"<th>{_broken(words['parameter'])}</th>"]
+        cells += [f"<td>{html.escape(words[name].replace('-', '−').replace(' x ', ' × '))}</td>" for name in names[1:]]
+        known = "still" if change.still else "limit" if any(change.at_bounds) else ""
+        lines.append(f'<tr class="{known}">{"".join(cells)}</tr>')
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if rows else ""
+    notes = "".join(f'<p class="finding">{html.escape(words.replace("-", "−"))}</p>' for words in findings)
+    scroll = f'<div class="scroll" tabindex="0">{table}</div>'  # with the keyboard, too
+    return f'<section class="card wide tuned"><h2>Tuned</h2>{scroll}{notes}</section>'
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:

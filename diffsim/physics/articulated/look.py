@@ -11,6 +11,7 @@ from diffsim.physics.articulated.links import SIZES, Geom
 from diffsim.physics.articulated.pairs import spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.series import series_of
 from diffsim.rollout import Rollout
 from diffsim.viewing.colours import MOTOR, Colour, Driven, body_colours, rgba_of
 from diffsim.viewing.extent import size_of
@@ -19,6 +20,7 @@ from diffsim.viewing.look import Arrows, Bodies, Element, Fixed, Joint, Joints, 
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import tame
+from diffsim.viewing.trails import trail_of_all
 
 __all__ = ["look", "outlook"]
 
@@ -61,9 +63,11 @@ def look(rollout: Rollout) -> Look:
         bodies,
         _joints(rollout, bodies),
         Sites(bodies, [owner for owner, _ in sites], at),
+        *trail_of_all(bodies),
         *_contacts(rollout, ARROW * size),
     ]
-    return Look(elements, ground, planes, roams=_loose(scene), outlook=outlook(scene))
+    series = series_of(rollout)
+    return Look(elements, ground, planes, roams=_loose(scene), outlook=outlook(scene), series=series)
 
 
 @dataclass(frozen=True, eq=False)

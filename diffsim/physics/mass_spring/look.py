@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.mass_spring.series import series_of
 from diffsim.rollout import Rollout
 from diffsim.viewing.colours import Driven
 from diffsim.viewing.look import Look, Points, Segments, Triangles
 from diffsim.viewing.planes import Floor
+from diffsim.viewing.trails import trail_of_all
 
 __all__ = ["look", "triangles"]
 
@@ -29,12 +31,12 @@ def look(rollout: Rollout) -> Look:
     if scene.ground is not None:
         ground = Floor(scene.ground.normal, float(numbers.get("scene.ground_height", 0.0)))
     if not len(springs):
-        return Look([points], ground=ground, reach=FARTHEST)
+        return Look([points], ground=ground, reach=FARTHEST, series=series_of(rollout))
     muscles = np.flatnonzero(np.broadcast_to(scene.actuation, len(springs)))
     gain = np.broadcast_to(numbers["scene.actuation"], len(springs))[muscles]
     driven = Driven(muscles, np.arange(len(muscles)), gain / (np.abs(gain).max(initial=0.0) or 1.0))
     nets = [Triangles(points, triangles(springs)), Segments(points, springs, driven=driven), points]
-    return Look(nets, ground=ground)
+    return Look([*trail_of_all(points), *nets], ground=ground, series=series_of(rollout))
 
 
 def triangles(springs: np.ndarray) -> np.ndarray:

@@ -7,13 +7,16 @@ import numpy as np
 from diffsim.physics.rigid_bodies.bodies import HalfPlane, Shape
 from diffsim.physics.rigid_bodies.joints import Connection, Pin, Rope, Slider, Spring, Weld, in_world
 from diffsim.physics.rigid_bodies.scene import Elements
+from diffsim.physics.rigid_bodies.series import series_of
 from diffsim.rollout import Rollout
-from diffsim.viewing.colours import MOTOR, MUSCLE, Colour, Driven, body_colours
+from diffsim.viewing.colours import MOTOR, MUSCLE, Colour, Driven, ball_colours, body_colours
 from diffsim.viewing.forces import arrow_ways
-from diffsim.viewing.look import Arrows, Bodies, Fixed, Joint, Joints, Look
+from diffsim.viewing.look import Arrows, Bodies, Fixed, Joint, Joints, Look, Trail
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import WILD, tame
+from diffsim.viewing.style import STYLE
+from diffsim.viewing.trails import trail_of_all, trails_of_each
 
 __all__ = ["look"]
 
@@ -28,29 +31,51 @@ def look(rollout: Rollout) -> Look:
     scene = rollout.problem.scene
     numbers = {name: rollout.numbers[f"scene.{name}"] for name in scene.numbers()}
     elements, gravity = scene.elements(numbers), numbers["gravity"]
-    families = _families(len(elements.bodies), elements.joints)
-    parts = [_part(body, *body_colours(families[k]), k) for k, body in enumerate(elements.bodies)]
-    bodies = Bodies(rollout["position"], rollout["angle"], parts)
-    solid = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
-    obstacles = [_part(shape, "soil", "surface", at=shape.position, turn=shape.angle) for shape in solid]
     planes = [_floor(plane, gravity) for plane in elements.obstacles if isinstance(plane, HalfPlane)]
     planes.sort(key=lambda plane: -plane.normal[1])  # the most level one is the ground
-    ground = planes.pop(0) if planes and _is_level(planes[0]) else None
+    table = len(planes) > 1 and not gravity.any()  # nothing pulls anything down: it is seen from above
+    ground = planes.pop(0) if planes and not table and _is_level(planes[0]) else None
+    colours = _colours(elements, table)
+    parts = [_part(body, *colours[k], k, ball=table) for k, body in enumerate(elements.bodies)]
+    bodies = Bodies(rollout["position"], rollout["angle"], parts)
+    solid = [shape for shape in elements.obstacles if not isinstance(shape, HalfPlane)]
+    stands = ("cushion", "rail") if table else ("soil", "surface")
+    obstacles = [_part(shape, *stands, at=shape.position, turn=shape.angle) for shape in solid]
     links = (*elements.joints, *elements.springs)
-    found = [Fixed(obstacles), bodies]
+    found = [Fixed(obstacles), bodies, *_trails(bodies, parts, colours, joined=bool(links), table=table)]
     if links:
         joints = [_joint(link) for link in links]
         down = gravity / np.linalg.norm(gravity) if gravity.any() else (0.0, -1.0)
         found.append(Joints(bodies, joints, _driven(scene, elements), down))
     size = float(np.median([part.reach for part in parts])) if parts else 1.0
     found += _drives(rollout, elements, size) + _contacts(rollout, bodies, size)
-    return Look(found, ground=ground, walls=planes, reach=_reach(rollout, parts, obstacles, links))
+    reach = _reach(rollout, parts, obstacles, links)
+    return Look(found, ground=ground, walls=planes, reach=reach, series=series_of(rollout), table=table)
 
 
-def _part(shape: Shape, fill: Colour, edge: Colour, body: int = 0, **placed: object) -> Part:
+def _colours(elements: Elements, table: bool) -> list[tuple[str, str]]:
+    """What fills and what outlines each body; on a table what moves at the start has the colour of a cue ball."""
+    if not table:
+        return [body_colours(family) for family in _families(len(elements.bodies), elements.joints)]
+    moves = [bool(np.any(body.velocity)) for body in elements.bodies]
+    ranks = np.cumsum(np.logical_not(moves)) - 1
+    return [STYLE.cue if moving else ball_colours(int(k)) for k, moving in zip(ranks, moves, strict=True)]
+
+
+def _trails(
+    bodies: Bodies, parts: list[Part], colours: list[tuple[str, str]], *, joined: bool, table: bool
+) -> list[Trail]:
+    """Of what is joined one, of its middle; of bodies that are alone one each, in their own colour."""
+    if joined:
+        return trail_of_all(bodies)
+    reach = np.array([part.reach for part in parts])
+    return trails_of_each(bodies, reach, [fill if table else edge for fill, edge in colours])
+
+
+def _part(shape: Shape, fill: Colour, edge: Colour, body: int = 0, *, ball: bool = False, **placed: object) -> Part:
     core, given = shape.core, {"fill": fill, "edge": edge, "body": body, **placed}
     if len(core) == 1:
-        return Part("disc", shape.margin, **given)  # type: ignore[arg-type]
+        return Part("ball" if ball else "disc", shape.margin, **given)  # type: ignore[arg-type]
     if len(core) == 2:
         return Part("capsule", (shape.margin, core[1, 0]), **given)  # type: ignore[arg-type]
     return Part("polygon", corners=core, **given)  # type: ignore[arg-type]

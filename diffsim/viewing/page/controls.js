@@ -12,7 +12,7 @@ function seconds(time) {
 
 // Buttons of a player, and the charts that show and choose its iterations.
 function connect(player, data, charts) {
-  const traces = new Traces(byId("trace"), (time) => player.seek(time));
+  const traces = new Traces(byId("trace-list"), (time) => player.seek(time), (by) => player.step(by));
   const scrub = byId("scrub");
   const slider = byId("iterations");
   const says = {
@@ -24,7 +24,13 @@ function connect(player, data, charts) {
       byId("iteration").textContent = clip.iteration;
       caption(clip, data);
       legend(clip.still);
-      traces.show(clip);
+      const ghost = player.ghost && player.ghost !== clip ? player.ghost : null;
+      traces.show(clip, ghost);
+      byId("tracing").textContent = ghost
+        ? `iteration ${clip.iteration}, and dashed iteration ${ghost.iteration}; a click goes to that time`
+        : `${clip.iteration === null ? "" : `iteration ${clip.iteration}; `}a click goes to that time`;
+      byId("ghost").textContent = player.ghost ? `ghost: ${player.ghost.iteration}` : "ghost";
+      byId("ghost").setAttribute("aria-pressed", String(Boolean(player.ghost)));
       charts.forEach((chart) => chart.mark(clip.iteration));
       document.documentElement.dataset.iteration = clip.iteration;
     },
@@ -44,7 +50,6 @@ function connect(player, data, charts) {
     },
   };
   player.changed = (what) => says[what]();
-  new ResizeObserver(() => player.clip && traces.draw(player.time)).observe(byId("trace"));
   byId("play").onclick = () => player.toggle();
   byId("back").onclick = () => player.step(-1);
   byId("forward").onclick = () => player.step(1);
@@ -61,6 +66,11 @@ function connect(player, data, charts) {
   byId("best").hidden = best < 0;
   byId("best").onclick = () => player.load(best);
   byId("through").onclick = () => watch(player);
+  byId("ghost").onclick = () => player.haunt();
+  byId("traces-csv").onclick = () => {
+    const { iteration } = player.clip;
+    offer(iteration === null ? "curves.csv" : `curves_iteration_${iteration}.csv`, traces.csv());
+  };
   byId("help").onclick = () => help(player);
   document.addEventListener("keydown", (event) => press(event, player, best));
 }
@@ -128,6 +138,7 @@ function press(event, player, best) {
     "[": () => player.load(player.asked - 1),
     "]": () => player.load(player.asked + 1),
     b: () => best >= 0 && player.load(best),
+    g: () => player.entries.length > 1 && player.haunt(),
     l: () => player.entries.length > 1 && watch(player),
     ArrowUp: () => faster(player, 1),
     ArrowDown: () => faster(player, -1),

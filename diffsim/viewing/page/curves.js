@@ -46,11 +46,18 @@ class Chart {
     Object.assign(this, { box, at, series, log, saved, chosen, label });
     this.limits = limits;
     this.now = null;
-    this.svg = element("svg", { role: "img", "aria-label": label }, box);
+    this.svg = element("svg", { role: "slider", tabindex: 0, "aria-label": label }, box);
+    this.svg.setAttribute("aria-valuemin", at[0]);
+    this.svg.setAttribute("aria-valuemax", at[at.length - 1]);
     this.tip = document.createElement("div");
     this.tip.className = "tip";
     this.tip.hidden = true;
     box.append(this.tip);
+    this.svg.addEventListener("keydown", (event) => this.press(event));
+    this.svg.addEventListener("focus", () => {
+      if (this.svg.matches(":focus-visible")) this.tell(this.told ?? Math.max(this.at.indexOf(this.now), 0));
+    });
+    this.svg.addEventListener("blur", () => this.leave());
     this.svg.addEventListener("pointermove", (event) => this.point(event));
     this.svg.addEventListener("pointerdown", (event) => this.point(event));
     this.svg.addEventListener("pointerleave", () => this.leave());
@@ -73,7 +80,7 @@ class Chart {
     const [width, height] = [this.svg.clientWidth, this.svg.clientHeight];
     if (!width || !height) return;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.room = { left: 52, right: width - 10, top: 8, bottom: height - 24 };
+    this.room = { left: 52, right: width - 10, top: 8, bottom: height - 38 };
     const [first, last] = [this.at[0], this.at[this.at.length - 1]];
     const margin = 0.02 * (last - first) || 1;
     this.span = [first - margin, last + margin];
@@ -107,9 +114,10 @@ class Chart {
     element("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "axis" }, this.svg);
     const step = Math.max(1, roundStep((last - first || 1) / Math.max(2, (right - left) / 80)));
     for (let k = Math.ceil(first / step) * step; k <= last; k += step) {
-      const words = element("text", { x: this.x(k), y: height - 6, "text-anchor": "middle" }, this.svg);
+      const words = element("text", { x: this.x(k), y: height - 22, "text-anchor": "middle" }, this.svg);
       words.textContent = String(k);
     }
+    element("text", { x: 0.5 * (left + right), y: height - 5, "text-anchor": "middle" }, this.svg).textContent = "iteration";
   }
 
   line(series) {
@@ -151,15 +159,39 @@ class Chart {
     return this.at[this.indexAt(event)];
   }
 
+  // Along the iterations with the arrows, as on a slider; enter shows the nearest that is saved.
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.at.length - 1;
+    const here = this.told ?? Math.max(this.at.indexOf(this.now), 0);
+    const to = {
+      ArrowLeft: here - 1, ArrowRight: here + 1, ArrowDown: here - 1, ArrowUp: here + 1,
+      PageDown: here - Math.ceil(last / 10), PageUp: here + Math.ceil(last / 10), Home: 0, End: last,
+    }[event.key];
+    const chooses = event.key === "Enter" || event.key === " ";
+    if (to === undefined && !chooses) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (to !== undefined) this.tell(Math.max(0, Math.min(to, last)));
+    else if (this.chosen) this.chosen(this.at[here]);
+  }
+
   point(event) {
+    if (this.room) this.tell(this.indexAt(event));
+  }
+
+  // Of an iteration what there is to say, on the chart and for who does not see it.
+  tell(k) {
     if (!this.room) return;
-    const k = this.indexAt(event);
+    this.told = k;
     const shown = this.series.filter((series) => !series.silent);
     const words = shown.map((series) => {
       const value = series.values[k];
       return value === null || value === undefined ? `${series.name}: step rejected` : `${series.name} ${short(value)}`;
     });
     this.tip.textContent = `iteration ${this.at[k]} · ${words.join(" · ")}`;
+    this.svg.setAttribute("aria-valuenow", this.at[k]);
+    this.svg.setAttribute("aria-valuetext", this.tip.textContent);
     this.tip.hidden = false;
     const x = this.x(this.at[k]);
     const half = 0.5 * this.tip.offsetWidth;
@@ -192,6 +224,12 @@ class Chart {
     }
     this.place(this.marker, { cx: this.x(iteration), cy: Math.max(this.y(found), 2) });
   }
+}
+
+// A history as comma-separated values, a line for each iteration.
+function historyCsv({ iteration, loss, best, norm }) {
+  const lines = iteration.map((k, row) => [k, loss[row] ?? "", best[row] ?? "", norm[row] ?? ""].join(","));
+  return `iteration,loss,best,gradient_norm\n${lines.join("\n")}\n`;
 }
 
 // The charts of a history {iteration, loss, best, norm}, arrays.

@@ -19,6 +19,7 @@ function posesOf(clip, row) {
     if (element.kind === "areas") pose.corners = clip.has(element.corners) ? channel(element.corners, size) : [];
     if (element.kind === "field") pose.values = clip.at(element.values, row);
     if (element.colour && element.colour.values) pose.values = clip.at(element.colour.values, row);
+    if (element.kind === "trail") Object.assign(pose, { clip, row });
     pose.levels = (element.driven || []).flatMap((group) => levelsOf(group, asked));
     (found[element.kind] ||= []).push(pose);
   }

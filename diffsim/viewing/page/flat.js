@@ -1,13 +1,27 @@
 // Pictures in two dimensions: ground, walls, bodies, what joins them, and the forces where they touch.
 
-function paintFlat(canvas, view, still, pose) {
+// Of balls and tables, as in diffsim/viewing/painting/bodies.py.
+const LIGHTS = [[0.12, 0.84, 0.14], [0.24, 0.56, 0.3], [0.4, 0.2, 0.8]];
+const SPOT = [0.5, 0.17];
+const SHADE = [0.16, -0.2];
+const CUSHION = 0.025;
+
+function paintFlat(canvas, view, still, pose, ghost) {
   const { poses } = pose;
-  paintFloor(canvas, view, still.floor);
+  if (still.table) paintTable(canvas, view, still);
+  else paintFloor(canvas, view, still.floor);
   paintFilled(canvas, view, still, poses);
-  paintWalls(canvas, view, still);
+  if (!still.table) paintWalls(canvas, view, still);
   for (const { element } of poses.fixed || []) element.parts.forEach((part) => paintFixed(canvas, view, part));
   paintGoals(canvas, view, still);
   paintPuddles(canvas, view, still, poses);
+  ghost();
+  paintMoving(canvas, view, still, poses);
+}
+
+// What moves: all that a ghost has, too.
+function paintMoving(canvas, view, still, poses) {
+  paintTrails(canvas, view, poses);
   for (const joints of poses.joints || []) joints.ends = jointEnds(joints);
   for (const joints of poses.joints || []) paintRails(canvas, view, joints);
   for (const bodies of poses.bodies || []) paintBodies(canvas, view, bodies);
@@ -22,13 +36,9 @@ function paintFlat(canvas, view, still, pose) {
 }
 
 function paintFloor(canvas, view, floor) {
-  const { unit, width, height } = canvas;
+  const { unit, height } = canvas;
   const step = roundStep(Math.max((64 * unit) / view.scale, 1e-12));
-  const along = [floor.normal[1], -floor.normal[0]];
-  const middle = foot(floor, view.centre);
-  const reach = (2 * (width + height)) / view.scale;
-  const here = dot(middle, along);
-  const spot = (value) => plus(middle, along, value - here);
+  const { reach, here, spot } = rulerOf(canvas, view, floor);
   const guide = named("guide");
   for (let k = Math.ceil((here - reach) / step); k * step <= here + reach; k++) {
     const at = spot(k * step);
@@ -51,7 +61,36 @@ function paintFloor(canvas, view, floor) {
   paintRuler(canvas, view, floor, spot, step, here, reach);
 }
 
-function paintRuler(canvas, view, floor, spot, step, here, reach) {
+// The line of a floor: where its middle is, how far it is drawn, and places along it.
+function rulerOf(canvas, view, floor) {
+  const along = [floor.normal[1], -floor.normal[0]];
+  const middle = foot(floor, view.centre);
+  const here = dot(middle, along);
+  return { reach: (2 * (canvas.width + canvas.height)) / view.scale, here, spot: (value) => plus(middle, along, value - here) };
+}
+
+// Cloth between half-planes, which are cushions with a rail behind them.
+function paintTable(canvas, view, still) {
+  const { unit, width, height, context } = canvas;
+  context.fillStyle = named("felt");
+  context.fillRect(0, 0, width, height);
+  const reach = (2 * (width + height)) / view.scale;
+  const wide = (CUSHION * Math.max(width, height)) / view.scale;
+  for (const [colour, back] of [["cushion", 0], ["rail", wide]]) {
+    for (const wall of still.walls) {
+      const along = [wall.normal[1], -wall.normal[0]];
+      const middle = plus(foot(wall, view.centre), wall.normal, -back);
+      const line = [plus(middle, along, -reach), plus(middle, along, reach)];
+      const deep = line.slice().reverse().map((p) => plus(p, wall.normal, -2 * reach));
+      canvas.fill([...line, ...deep].map((p) => view.project(p)), named(colour));
+    }
+  }
+  const step = roundStep(Math.max((64 * unit) / view.scale, 1e-12));
+  const { here, spot } = rulerOf(canvas, view, still.floor);
+  paintRuler(canvas, view, still.floor, spot, step, here, reach, named("quiet"));
+}
+
+function paintRuler(canvas, view, floor, spot, step, here, reach, colour = named("ruler")) {
   const { unit, width, height } = canvas;
   const down = [-floor.normal[0], floor.normal[1]]; // in pixels, where y goes down
   const tick = 7 * unit;
@@ -61,7 +100,7 @@ function paintRuler(canvas, view, floor, spot, step, here, reach) {
     const x = pixel[0] + 2 * tick * down[0];
     if (x < 22 || x > width - 22) continue;
     if (floor.solid) canvas.stroke([pixel, plus(pixel.slice(0, 2), down, tick)], named("ruler"), 1.2 * unit);
-    canvas.text(metres(k * step, step), [x, pixel[1] + 1.6 * tick * down[1]], named("ruler"));
+    canvas.text(metres(k * step, step), [x, pixel[1] + 1.6 * tick * down[1]], colour);
   }
 }
 
@@ -130,7 +169,7 @@ function tracePart(canvas, view, part, [x, y, angle]) {
     return;
   }
   const radius = Math.max(part.radius, 0) * view.scale;
-  if (part.shape === "disc") {
+  if (part.shape === "disc" || part.shape === "ball") {
     const [px, py] = view.project([x, y]);
     context.arc(px, py, radius, 0, 2 * Math.PI);
     return;
@@ -197,6 +236,17 @@ function paintPuddles(canvas, view, still, poses) {
   context.fill();
 }
 
+// The spot that shows how a ball turns, and light from the upper left.
+function paintLights(canvas, view, part, [x, y, angle], fill) {
+  const r = part.radius;
+  const spot = turned([SPOT[0] * r, 0], x, y, angle);
+  canvas.disc(view.project(spot), 2 * SPOT[1] * r * view.scale, tint(part.edge));
+  for (const [off, size, white] of LIGHTS) {
+    const at = view.project([x - (off * r) / Math.SQRT2, y + (off * r) / Math.SQRT2]);
+    canvas.disc(at, 2 * size * r * view.scale, faded(mix(fill, "#ffffff", white), 0.6));
+  }
+}
+
 function paintBodies(canvas, view, pose) {
   const { context, unit } = canvas;
   const { element, bodies } = pose;
@@ -205,6 +255,11 @@ function paintBodies(canvas, view, pose) {
     if (!fine(bodies[k])) return;
     for (const part of parts) {
       const at = placed(part, bodies[k]);
+      if (part.shape === "ball") {
+        const [x, y] = at;
+        const under = view.project([x + SHADE[0] * part.radius, y + SHADE[1] * part.radius]);
+        canvas.disc(under, 2 * part.radius * view.scale, "rgb(0 0 0 / 0.25)");
+      }
       tracePart(canvas, view, part, at);
       const fill = colours ? colours[k] : tint(part.fill);
       if (fill) {
@@ -214,6 +269,7 @@ function paintBodies(canvas, view, pose) {
       context.strokeStyle = tint(part.edge);
       context.lineWidth = 1.7 * unit;
       context.stroke();
+      if (part.shape === "ball") paintLights(canvas, view, part, at, fill);
       if (part.spoke) {
         const [x, y, angle] = at;
         canvas.stroke([view.project([x, y]), view.project(turned([part.radius, 0], x, y, angle))], tint(part.edge), 1.7 * unit);

@@ -19,6 +19,7 @@ async function begin() {
     player = new Player(data);
     connect(player, data, charts);
   }
+  if (charts.length) byId("history-csv").onclick = () => offer("history.csv", historyCsv(history));
   const repaint = (isDark) => {
     setTheme(data, isDark);
     if (!player || !player.clip) return;

@@ -14,6 +14,8 @@ class Player {
     this.playing = false;
     this.through = false;
     this.held = 0;
+    this.ghost = null; // another iteration, shown pale at the same time
+    this.sheet = document.createElement("canvas");
     this.changed = () => {};
     this.asked = 0;
     new ResizeObserver(() => this.draw()).observe(this.canvas);
@@ -97,6 +99,34 @@ class Player {
     }
   }
 
+  // Keep the shown iteration as a ghost beside others; the same again lets it go.
+  haunt() {
+    this.ghost = this.ghost ? null : this.clip;
+    this.changed("clip");
+    this.draw();
+  }
+
+  // The ghost, on a sheet of its own: what overlaps in it must not be darker.
+  paintGhost(width, height, ratio, drawn) {
+    const { ghost, camera, sheet } = this;
+    if (!ghost || ghost === this.clip) return;
+    [sheet.width, sheet.height] = [this.canvas.width, this.canvas.height];
+    const context = sheet.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const canvas = new Canvas(context, width, height);
+    const poses = posesOf(ghost, ghost.rowAt(this.time));
+    if (camera.flat) paintMoving(canvas, camera, ghost.still, poses);
+    else {
+      paintTrails(canvas, camera, poses);
+      paintBodiesInSpace(canvas, camera, ghost.still, { poses, moving: this.playing }, solidsOf(poses), ratio);
+    }
+    drawn.save();
+    drawn.setTransform(1, 0, 0, 1, 0, 0);
+    drawn.globalAlpha = 0.35;
+    drawn.drawImage(sheet, 0, 0);
+    drawn.restore();
+  }
+
   // Everything that moves, at the time shown.
   pose() {
     const { clip } = this;
@@ -124,8 +154,9 @@ class Player {
     const pose = this.pose();
     camera.fit(width, height, pose.track);
     const canvas = new Canvas(context, width, height);
-    if (camera.flat) paintFlat(canvas, camera, still, pose);
-    else paintSpace(canvas, camera, still, pose, ratio);
+    const ghost = () => this.paintGhost(width, height, ratio, context);
+    if (camera.flat) paintFlat(canvas, camera, still, pose, ghost);
+    else paintSpace(canvas, camera, still, pose, ratio, ghost);
     this.changed("time");
   }
 }

@@ -4,7 +4,7 @@ const SHADES = 16;
 const layers = new Layers();
 let quality = 1; // samples per pixel, fewer where the machine is slow
 
-function paintSpace(canvas, view, still, pose, ratio) {
+function paintSpace(canvas, view, still, pose, ratio, ghost) {
   const [low, high] = bounds(still.box).map((corner) => (pose.track ? plus(corner, pose.track) : corner));
   paintSquares(canvas, view, still, still.floor, low, high);
   for (const wall of still.walls) {
@@ -14,11 +14,19 @@ function paintSpace(canvas, view, still, pose, ratio) {
   else paintGoals(canvas, view, still);
   const { poses } = pose;
   paintFilled(canvas, view, still, poses);
+  paintTrails(canvas, view, poses);
   const solids = solidsOf(poses);
   if (still.floor.solid && still.floor.shadows) {
     paintShadows(canvas, view, still.floor, solids);
     paintThinShadows(canvas, view, still.floor, poses);
   }
+  ghost();
+  paintBodiesInSpace(canvas, view, still, pose, solids, ratio);
+}
+
+// What moves: all that a ghost has, too.
+function paintBodiesInSpace(canvas, view, still, pose, solids, ratio) {
+  const { poses } = pose;
   if (solids.length) {
     const began = performance.now();
     layers.begin(view, canvas.width, canvas.height, Math.min(ratio, 2) * quality);

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from diffsim.rollout import Rollout
-from diffsim.viewing.camera import Camera
+from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.legend import paint_scales, scales_of
-from diffsim.viewing.look import Areas, Arrows, Bodies, Field, Fixed, Joints
+from diffsim.viewing.look import Areas, Arrows, Bodies, Field, Fixed, Joints, Trail
 from diffsim.viewing.painting.actuation import Actuation
 from diffsim.viewing.painting.arrows import paint_arrows
-from diffsim.viewing.painting.bodies import FlatBodies, paint_fixed, paint_walls
+from diffsim.viewing.painting.bodies import FlatBodies, paint_fixed, paint_table, paint_walls
 from diffsim.viewing.painting.fields import paint_areas, paint_field
 from diffsim.viewing.painting.joints import FlatJoints
 from diffsim.viewing.painting.points import Nets
 from diffsim.viewing.painting.solid_bodies import SolidBodies, paint_planes
+from diffsim.viewing.painting.trails import Trails
 from diffsim.viewing.planes import Floor
+from diffsim.viewing.scenery import paint_distances, paint_floor
 from diffsim.viewing.sight import Sight
 from diffsim.viewing.solids import Layers
 
@@ -40,6 +44,7 @@ class Painter:
         flat = look.dimension == 2
         self._bodies = [FlatBodies(bodies, look) for bodies in look.of(Bodies)] if flat else []
         self._joints = [FlatJoints(joints, actuation) for joints in look.of(Joints)] if flat else []
+        self._trails = [Trails(trail) for trail in look.of(Trail)]
         self._scales = scales_of(look)
 
     def paint_scenery(self, canvas: Canvas, camera: Camera) -> None:
@@ -51,9 +56,20 @@ class Painter:
         if not camera.flat:
             paint_planes(canvas, camera, self._look, self._size)
             return
-        paint_walls(canvas, camera, self._look)
+        if not self._look.table:
+            paint_walls(canvas, camera, self._look)
         for fixed in self._look.of(Fixed):
             paint_fixed(canvas, camera, fixed)
+
+    def paint_floor(
+        self, canvas: Canvas, camera: Camera, viewport: Viewport, floor: Floor, content: np.ndarray
+    ) -> None:
+        """What is below or behind everything: a table, else the ground or a grid, with distances."""
+        if self._look.table:
+            paint_table(canvas, camera, self._look)
+            paint_distances(canvas, camera, viewport, floor)
+        else:
+            paint_floor(canvas, camera, viewport, floor, content)
 
     def paint_filled(self, canvas: Canvas, camera: Camera, row: int) -> None:
         """Fields and areas at a row of the trajectory; scenery stands before them."""
@@ -65,6 +81,8 @@ class Painter:
         self._nets.paint_shadows(canvas, camera, floor, row)
         for bodies in self._bodies:
             bodies.paint_shadows(canvas, camera, row)
+        for trail in self._trails:
+            trail.paint(canvas, camera, row)
         for joints in self._joints:
             joints.paint_rails(canvas, camera, row)
         for bodies in self._bodies:
