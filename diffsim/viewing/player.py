@@ -169,7 +169,10 @@ def _asked(rollout: Rollout, asked: np.ndarray) -> dict[str, Any]:
 def _energy(rollout: Rollout) -> list[Series]:
     if "energy" not in rollout.derives:
         return []
-    return [Series("energy", "J", rollout["energy"], ("energy",))]
+    try:
+        return [Series("energy", "J", rollout["energy"], ("energy",))]
+    except KeyError:  # the rollout holds only a part of what the scene records
+        return []
 
 
 def _curves(series: Series, rows: int) -> Channel:

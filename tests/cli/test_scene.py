@@ -187,7 +187,7 @@ def test_report_is_called_with_one_environment_and_the_result(capsys):
         (loss**0.5, words) for loss, words in ((result.best_loss, ""), (result.history[0]["loss"], " at the start"))
     ]
     assert out[1] == "found    " + "; ".join(f"{way:.3g} m from the target{words}" for way, words in found)
-    assert re.fullmatch(r"took     \d+\.\d s for 4 iterations, compiling included", out[2])
+    assert re.fullmatch(r"took     \d+\.\d s for 4 iterations: \d+\.\d s compiling, \d+\.\d s tuning", out[2])
     assert out[3] == "stopped  all 4 iterations are done"
     folder = os.path.join("outputs", "test_scene")
     (change,) = result.changes

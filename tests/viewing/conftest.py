@@ -34,6 +34,10 @@ from diffsim.viewing.look import (
 )
 
 
+# Normals and heights of the half-planes around a table of 1.4 by 0.8 m.
+CUSHIONS = (((1.0, 0.0), 0.0), ((-1.0, 0.0), -1.4), ((0.0, 1.0), 0.0), ((0.0, -1.0), -0.8))
+
+
 def box(dimension=2, ground=True, **changes):
     """A square (2D) or cube (3D) of side 0.2 m at height 0.1 m, all pairs of its points joined by muscles."""
     corners = np.stack(np.meshgrid(*[(0.0, 0.2)] * dimension, indexing="ij"), axis=-1).reshape(-1, dimension)
@@ -169,6 +173,36 @@ def robot(steps=60, distance=0.6):
     return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=-0.4)
 
 
+def flying():
+    """The robot, with nothing below it."""
+    rollout = robot(distance=0.0)
+    scene = replace(rollout.problem.scene, geoms=[])
+    return replace(rollout, problem=Problem(scene, steps=rollout.problem.steps))
+
+
+def crowd(steps=100):
+    """A strip of 90 muscles, which a wave of all phases goes through in no order."""
+    points = [(0.1 * k, 0.0) for k in range(91)]
+    scene = MassSpring(points, [(k, k + 1) for k in range(90)], actuation=0.1, dt=0.01)
+    phase = 2.0 * np.pi * np.random.default_rng(0).permutation(90) / 90
+    return travelling(scene, steps, actuation=np.sin(0.2 * np.arange(steps)[:, None] + phase))
+
+
+def table(steps=60):
+    """Three balls between four cushions, seen from above; the first starts and turns, the others follow."""
+    scene = RigidBodies(
+        bodies=[Disc((0.2, 0.4), 0.05, velocity=(1.0, 0.0)), Disc((0.6, 0.4), 0.05), Disc((0.7, 0.45), 0.05)],
+        obstacles=[HalfPlane.of(normal, height) for normal, height in CUSHIONS],
+        gravity=(0.0, 0.0),
+        dt=0.02,
+    )
+    share = np.linspace(0.0, 1.0, steps + 1)[:, None]
+    ways = np.array([(0.3, 0.1), (0.2, -0.25), (0.4, 0.2)])
+    position = np.array([body.position for body in scene.bodies]) + share[..., None] * ways
+    arrays = {"position": position, "angle": share * (2.0, 1.0, 0.0), "velocity": np.broadcast_to(ways, position.shape)}
+    return Rollout(Problem(scene, steps=steps), {}, scene.dt * np.arange(steps + 1), arrays, loss=0.1)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Zoo(Spec):
     """A scene that exists only here, of as many dimensions as it says; see `zoo`."""
@@ -278,6 +312,6 @@ def make():
         pass
 
     made = Make()
-    for function in (box, travelling, machine, robot, zoo, learned):
+    for function in (box, travelling, machine, robot, flying, crowd, table, zoo, learned):
         setattr(made, function.__name__, function)
     return made

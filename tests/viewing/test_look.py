@@ -111,7 +111,7 @@ WRONG = {
     r"Bodies.parts\[0\] is a polygon in 2 dimensions, but it needs 3": lambda: Bodies(SOLID.places, SOLID.turns, [BOX]),
     "Bodies.colour takes Values": lambda: Bodies(BLOCKS.places, BLOCKS.turns, [BOX], colour="point"),
     r"Fixed.parts\[1\] is a sphere in 3 dim": lambda: Fixed([BOX, Part("sphere", 1.0, at=(0, 0, 0))]),
-    "Part.shape is 'sphere', but in 2 dimensions disc, capsule": lambda: Part("sphere", 1.0),
+    "Part.shape is 'sphere', but in 2 dimensions disc, ball, capsule": lambda: Part("sphere", 1.0),
     "Part.size of a capsule has 1 numbers, but 2": lambda: Part("capsule", 1.0),
     r"Part.corners has shape \(2,\)": lambda: Part("polygon", corners=(1.0, 2.0)),
     r"joints\[0\].kind is 'rubber', but pin or weld": lambda: Joints(BLOCKS, [Joint("rubber", (0, 1), np.eye(2))]),

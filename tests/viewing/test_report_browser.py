@@ -59,6 +59,10 @@ def reports(make, tmp_path_factory):
         "machine": make.learned(5, make.machine()),
         "robot": make.learned(5, make.robot()),
         "runner": make.learned(5, make.robot(distance=30.0)),
+        "afloat": make.learned(2, make.travelling(make.box(3, ground=False), distance=0.0)),
+        "flying": make.learned(2, make.flying()),
+        "crowd": make.learned(2, make.crowd()),
+        "table": make.learned(2, make.table()),
     }
     with make.zoo() as (plane, space):
         kinds.update(plane=make.learned(2, plane), space=make.learned(2, space))
@@ -291,10 +295,11 @@ def test_keys(visit):
 def test_everything_is_reached_with_tab_and_has_a_name(visit):
     page = visit("square")
     reached = []
-    for _ in range(14):
+    for _ in range(17):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
     wanted = {"theme", "canvas", "back", "play", "forward", "scrub", "speed", "help", "iterations", "best", "through"}
+    wanted |= {"ghost", "history-csv"}
     assert wanted <= set(reached)
     nameless = page.evaluate(
         "[...document.querySelectorAll('button, input, select, canvas, svg[role]')]"
@@ -337,22 +342,203 @@ def test_the_camera_goes_along(visit):
     rows, columns = [], []
     for share in (0.1, 0.5, 0.9):
         scrub(page, share)
-        at = np.argwhere((np.abs(canvas(page) - np.array([204, 219, 239])) < 14).all(axis=2))  # the trunk
+        at = np.argwhere((np.abs(canvas(page) - np.array([168, 194, 229])) < 14).all(axis=2))  # the trunk
         rows.append(at[:, 0].mean())
         columns.append(at[:, 1].mean())
     assert np.ptp(columns) < 60
     assert np.ptp(rows) < 40
 
 
-# Actuation
+# Curves over time
+
+LEFT, RIGHT = 56, 10  # margins of a chart [pixels]
 
 
-def test_a_click_on_the_actuation_goes_there(visit):
+def trace(page, k=0):
+    chart = page.locator("#trace-list canvas").nth(k)
+    chart.scroll_into_view_if_needed()
+    return chart
+
+
+def test_a_click_on_a_curve_goes_there(visit):
     page = visit("machine")
-    page.locator("#trace").scroll_into_view_if_needed()
-    box = page.locator("#trace").bounding_box()
-    page.mouse.click(box["x"] + 44 + 0.75 * (box["width"] - 54), box["y"] + 50)
-    assert time_of(page) == pytest.approx(0.75 * 1.2, abs=0.01)
+    for k, share in enumerate((0.75, 0.25)):
+        chart = trace(page, k)
+        box = chart.bounding_box()
+        page.mouse.click(box["x"] + LEFT + share * (box["width"] - LEFT - RIGHT), box["y"] + 50)
+        assert time_of(page) == pytest.approx(share * 1.2, abs=0.01)
+
+
+def test_the_cursor_on_curves_goes_with_the_player(visit):
+    """Between two times nothing but the cursor changes, and it is where the time is."""
+    page = visit("machine")
+    pictures = {}
+    for share in (0.25, 0.75):
+        scrub(page, share)
+        settle(page)
+        url = page.evaluate("document.querySelector('#trace-list canvas').toDataURL('image/png')")
+        with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as image:
+            pictures[share] = np.asarray(image.convert("RGBA")).astype(int)
+    columns = np.flatnonzero(np.abs(pictures[0.25] - pictures[0.75]).max(axis=(0, 2)) > 60)
+    width = pictures[0.25].shape[1]
+    wanted = [LEFT + share * (width - LEFT - RIGHT) for share in (0.25, 0.75)]
+    assert all(min(abs(column - at) for at in wanted) < 2.5 for column in columns)
+    assert all(min(abs(column - at) for column in columns) < 2.5 for at in wanted)
+
+
+def test_every_series_has_a_chart(visit):
+    page = visit("machine")
+    titles = page.locator("#trace-list h3").all_inner_texts()
+    assert titles == ["actuation", "joint angles [rad]", "contact forces [N]"]
+    page = visit("robot")
+    titles = page.locator("#trace-list h3").all_inner_texts()
+    assert titles == ["actuation", "joint angles [rad]", "joint speeds [rad/s]", "energy [J]"]
+    assert page.locator(".legend-line").nth(1).inner_text().startswith("hip")
+
+
+def test_curves_are_moved_along_with_the_keyboard(visit):
+    page = visit("machine")
+    chart = trace(page)
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert time_of(page) == pytest.approx(0.04)
+    page.keyboard.press("ArrowLeft")
+    assert time_of(page) == pytest.approx(0.02)
+    assert chart.get_attribute("aria-valuenow") == "0.02"
+    assert chart.get_attribute("aria-valuetext").startswith("0.02 s: ")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Home")  # all else is the player's
+    assert time_of(page) == 0.0
+
+
+def test_losses_are_walked_along_with_the_keyboard(visit):
+    page = visit("square")
+    chart = page.locator("#loss svg")
+    page.locator("#history-csv").focus()
+    page.keyboard.press("Tab")
+    assert page.locator("#loss .tip").inner_text().startswith("iteration 20 ")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    assert chart.get_attribute("aria-valuetext").startswith("iteration 17 · loss 0.05")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-iteration='16']")
+    page.keyboard.press("Home")
+    assert chart.get_attribute("aria-valuenow") == "0"
+
+
+def test_axes_say_what_they_are(visit):
+    page = visit("square")
+    assert page.locator("#loss svg text").all_text_contents()[-1] == "iteration"
+
+
+def test_many_actuators_are_rows_that_are_told_apart(visit):
+    page = visit("crowd")
+    legend = page.locator(".legend-line").first
+    assert legend.inner_text().startswith("90 of them, those that act alike side by side")
+    box = trace(page).bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 40)
+    assert re.match(r"\d+ ", legend.inner_text())
+    # Waves of all phases, in the order of their phases, make slanted stripes: neighbours are nearly alike.
+    url = page.evaluate("document.querySelector('#trace-list canvas').toDataURL('image/png')")
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as image:
+        column = np.asarray(image.convert("RGB")).astype(int)[8:290, 150]
+    assert np.abs(np.diff(column, axis=0)).sum(axis=1).mean() < 12
+
+
+def test_a_ghost_stays_while_another_iteration_is_shown(visit):
+    page = visit("square")
+    scrub(page, 1.0)
+    alone = canvas(page)
+    page.locator("#iterations").fill("0")
+    page.wait_for_selector("html[data-iteration='0']")
+    page.keyboard.press("g")
+    assert page.locator("#ghost").inner_text() == "ghost: 0"
+    page.locator("#best").click()
+    page.wait_for_selector("html[data-iteration='20']")
+    assert 0.3 < apart(alone, canvas(page)) < 30.0  # it ends a metre behind
+    assert "dashed iteration 0" in page.locator("#tracing").inner_text()
+    page.locator("#ghost").click()
+    assert page.locator("#ghost").get_attribute("aria-pressed") == "false"
+    assert apart(alone, canvas(page)) == 0.0
+
+
+@pytest.mark.parametrize("name", ["robot", "cube"])
+def test_a_ghost_in_space_is_paler(visit, name):
+    page = visit(name)
+    before = canvas(page)
+    page.locator("#ghost").click()
+    page.locator("#iterations").fill("0")
+    page.wait_for_selector("html[data-iteration='0']")
+    # Both are the same rollout: the ghost is where the body is, which hides most of it.
+    assert apart(before, canvas(page)) < 2.0
+
+
+def test_curves_and_losses_are_kept_as_csv(visit):
+    page = visit("machine")
+    with page.expect_download() as waiting:
+        page.locator("#traces-csv").click()
+    assert waiting.value.suggested_filename == "curves_iteration_4.csv"
+    rows = [line.split(",") for line in waiting.value.path().read_text().splitlines()]
+    assert rows[0][:3] == ["time [s]", "actuation 0", "actuation 1"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    table = np.array(rows[1:], dtype=float)
+    assert len(table) == 61
+    assert table[:, 0] == pytest.approx(0.02 * np.arange(61))
+    assert table[:-1, 1] == pytest.approx(np.sin(9.0 * np.arange(60) / 60), abs=1e-3)
+    with page.expect_download() as waiting:
+        page.locator("#history-csv").click()
+    lines = waiting.value.path().read_text().splitlines()
+    assert lines[0] == "iteration,loss,best,gradient_norm"
+    assert lines[1] == "0,1,1,10"
+    assert lines[4].split(",")[1] == ""  # rejected
+
+
+def test_what_travels_leaves_a_trail(visit):
+    """Of the square that goes a metre: behind it there is a line, ahead of it there is none."""
+    page = visit("square")
+    scrub(page, 0.5)
+    found = canvas(page)
+    body = (np.abs(found - np.array([0xB4, 0xC3, 0xDE])) < 6).all(axis=2)
+    rows, body = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
+    like = (np.abs(found - np.array([196, 190, 179])) < 8).all(axis=2)[rows.min() + 9 : rows.max() - 9]
+    columns = np.flatnonzero(like.any(axis=0))  # the colour of the ruler, mixed with the sky
+    assert columns.max() <= body.max()
+    assert columns.min() < body.min() - 40
+
+
+# Contrast
+
+
+def luminance(picture):
+    """(...,) relative luminance of colours (..., 3) from 0 to 255, as WCAG 2 defines it."""
+    share = picture / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
+def contrast(one, other):
+    """From 1 (the same) to 21 (black on white)."""
+    high, low = np.maximum(one, other), np.minimum(one, other)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["afloat", "flying"])
+def test_bodies_stand_out_from_what_is_behind_them(visit, name, dark):
+    """Along its rim a body has 3:1 against the background, as WCAG 2 (1.4.11) wants it of what has to be seen."""
+    page = visit(name, dark=dark)
+    picture = luminance(canvas(page)[: -int(0.14 * canvas(page).shape[0])])  # without the ruler
+    behind = np.median(picture)
+    body = contrast(picture, behind) > 1.3  # lines of the grid have 1.1
+    inside = body.copy()
+    for _ in range(4):
+        inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    rim = np.argwhere(body & ~inside)
+    assert len(rim) > 500
+    most = [contrast(picture[r - 4 : r + 5, c - 4 : c + 5], behind).max() for r, c in rim[::7] if min(r, c) > 4]
+    assert np.mean(np.array(most) >= 3.0) > 0.95
 
 
 # On a phone, in the dark, in a notebook
@@ -405,6 +591,7 @@ def test_a_notebook_shows_a_rollout(visit, make, tmp_path):
         ("machine", False),
         ("robot", False),
         ("runner", True),
+        ("table", False),
         ("plane", False),
         ("space", True),
     ],

@@ -112,7 +112,7 @@ function byDepth(strokes) {
   const flesh = named("flesh");
   const known = new Map();
   for (const stroke of strokes) {
-    const haze = 0.45 * Math.min(Math.max((high - stroke.near) / span, 0), 1);
+    const haze = 0.33 * Math.min(Math.max((high - stroke.near) / span, 0), 1);
     stroke.width *= 1 - 0.35 * haze;
     if (strokes.length <= MANY) {
       stroke.colour = mix(stroke.colour, flesh, haze);

@@ -18,7 +18,7 @@ from diffsim.viewing.style import STYLE, rgba
 __all__ = ["Nets", "colours_at", "length_of"]
 
 # How much of the colour of the flesh the farthest segment takes on.
-HAZE = 0.45
+HAZE = 0.33
 
 # Diameter of points that nothing joins, in pixels of a picture of 512 by 512: of up to so many, and at least.
 BALL, FEW, SMALLEST = 14.0, 60, 2.5
