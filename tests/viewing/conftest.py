@@ -33,7 +33,6 @@ from diffsim.viewing.look import (
     Values,
 )
 
-
 # Normals and heights of the half-planes around a table of 1.4 by 0.8 m.
 CUSHIONS = (((1.0, 0.0), 0.0), ((-1.0, 0.0), -1.4), ((0.0, 1.0), 0.0), ((0.0, -1.0), -0.8))
 
