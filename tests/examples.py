@@ -195,6 +195,8 @@ def _monoped() -> ds.Articulated:
 def _quadruped() -> ds.Articulated:
     """Every kind of joint, geom and contact, in two substeps: a trunk with an arm and a leg falls beside a step.
 
+    Joints have dry friction, and efforts that are limited; what falls beside them hangs on a spring and is buoyant.
+
     No two geoms share a friction or a margin: a pair takes the larger, which has a kink where they are equal.
     """
     shoulder = ds.Joint(
@@ -208,7 +210,10 @@ def _quadruped() -> ds.Articulated:
         armature=0.01,
         limits=(-0.3, 0.25),
         reference=0.1,
+        friction_loss=0.05,
+        effort_range=(-0.8, 0.9),
     )
+    knee = ds.Joint("knee", "slide", stiffness=40.0, rest=0.01, damping=0.3, friction_loss=0.2, friction_width=0.02)
     return ds.Articulated(
         [
             ds.Link(
@@ -247,7 +252,7 @@ def _quadruped() -> ds.Articulated:
             ds.Link(
                 "leg",
                 "base",
-                joints=[hip, ds.Joint("knee", "slide", stiffness=40.0, rest=0.01, damping=0.3)],
+                joints=[hip, knee],
                 position=(-0.1, 0.02, -0.06),
                 mass=0.5,
                 centre=(0.0, 0.0, -0.08),
@@ -258,15 +263,18 @@ def _quadruped() -> ds.Articulated:
             ),
             ds.Link(
                 "ball",
-                joints=[ds.Joint("loose", "free")],
+                joints=[ds.Joint("loose", "free", stiffness=0.8)],
+                position=(-0.21, 0.01, 0.13),
+                orientation=(0.9, 0.2, -0.1, 0.1),
                 mass=0.3,
+                buoyancy=0.3,
                 inertia=(0.0005, 0.0005, 0.0005),
                 geoms=[ds.Geom("sphere", "sphere", 0.06, friction=0.4, margin=0.0009)],
             ),
         ],
         [
             ds.Actuator.motor("hip", gear=3.0),
-            ds.Actuator.position("knee", kp=20.0, kv=0.5, force_range=(-0.45, 0.4)),
+            ds.Actuator.position("knee", kp=20.0, kv=0.5, force_range=(-0.45, 0.4), control_range=(-2, 2), neutral=0.1),
         ],
         [
             ds.Geom("floor", "plane", orientation=(0.999, 0.02, 0.03, 0.0), friction=0.6, margin=0.002),

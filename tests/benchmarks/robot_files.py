@@ -164,11 +164,11 @@ def compiled(path: Path) -> tuple[Any, str]:
     import mujoco
 
     from diffsim.errors import InputError
-    from diffsim.physics.articulated import mjcf
+    from diffsim.physics.articulated.urdf import compiled_urdf
 
     try:
         if path.suffix == ".urdf":
-            return mjcf._compiled(mujoco, "load_urdf", path), ""
+            return compiled_urdf(mujoco, "load_urdf", path, None)[0], ""
         spec = mujoco.MjSpec.from_file(str(path))
         spec.compiler.fusestatic = False
         return spec.compile(), ""
@@ -226,7 +226,7 @@ def step(path: Path) -> dict[str, Any]:
     if model.nu:
         low, high = np.where(model.actuator_ctrllimited[:, None].astype(bool), model.actuator_ctrlrange, (-1, 1)).T
         data.ctrl[:] = low + 0.5 * (high - low) * (actuation[0] + 1.0)
-    efforts = [a for a in scene.actuators] if not model.nu else []
+    efforts = list(scene.actuators) if not model.nu else []
     for each, asked in zip(efforts, actuation[0], strict=False):  # of a URDF
         data.qfrc_applied[model.jnt_dofadr[model.joint(each.joint).id]] = each.gear * asked
     mujoco.mj_step(model, data)

@@ -59,6 +59,9 @@ class Tree:
     anchor: Any  # (env, joint) [m]
     reference: Any  # (env, joint) [rad] or [m]
     damping: Any  # (env, velocity)
+    friction_loss: Any  # (env, velocity); None without any
+    friction_width: Any  # (env, velocity)
+    buoyancy: Any  # (env, link); None without any
     armature: Any  # (env, velocity)
     site_position: Any  # (env, site) [m]
     gravity: Any  # (env, 0) [m/s^2]
@@ -91,6 +94,8 @@ class Tree:
     scalars: bool  # whether there are hinges, slides or welds
     balls: bool
     frees: bool
+    rough: bool  # whether there is dry friction
+    buoyant: bool
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,8 @@ class Working:
     torque: Any  # of springs, limits and actuators
     stiffening: Any  # what implicit limits add to D
     held: Any  # of limits, without their implicit part; None but with Runge and Kutta's
+    rubbed: Any  # of dry friction, and its implicit part; None but with Runge and Kutta's and friction
+    driven: Any  # of actuators, what they lose per velocity; None without efforts that are limited
     acceleration: Any  # spatial acceleration
     rate: Any  # acceleration of the velocity
     spin: Any  # (env, row, substep quaternion) angular velocity that a turn of Runge and Kutta's counts with
@@ -223,6 +230,9 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         reference=number("reference", joints),
         damping=per_freedom("damping"),
         armature=per_freedom("armature"),
+        friction_loss=per_freedom("friction_loss") if scene.rough else None,
+        friction_width=per_freedom("friction_width") if scene.rough else None,
+        buoyancy=number("buoyancy", links) if scene.buoyant else None,
         site_position=number("site_position", len(sites), 3) if sites else None,
         gravity=number("gravity", 1, 3),
         initial_position=number("initial_position", scene.coordinates),
@@ -254,6 +264,8 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         scalars=bool(present & {"hinge", "slide"}) or any(not link.joints for link in scene.links),
         balls="ball" in present,
         frees="free" in present,
+        rough=scene.rough,
+        buoyant=scene.buoyant,
     )
 
 
@@ -306,9 +318,16 @@ def working_of(scene: Articulated, fields: Fields) -> Working:
         pivot=rows("pivot"),
         effort=rows("effort"),
         held=rows("limit_torque", accumulates=True) if scene.integrator == "rk4" else None,
+        rubbed=rows("friction_torque", 2) if scene.integrator == "rk4" and scene.rough else None,
+        driven=rows("driven", 2, accumulates=True) if _bounded(scene) else None,
         acceleration=rows("spatial_acceleration", 6),
         rate=rows("joint_acceleration"),
         spin=fields.trajectory("turning", slots * quaternions, 3, recorded=False)
         if scene.integrator == "rk4" and quaternions
         else None,
     )
+
+
+def _bounded(scene: Articulated) -> bool:
+    """Whether what actuators do to a joint together is limited."""
+    return any(joint.effort_range is not None for joint in scene.joints) and bool(scene.actuators)

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated.integration import first_of, starts
-from diffsim.physics.articulated.rotation import rotation_vector, unit
+from diffsim.physics.articulated.rotation import rotation_vector, turned_from, unit
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
@@ -30,6 +30,8 @@ class Passive:
     limits: Any  # (k,) hinges and slides with limits
     ball_springs: Any  # (k,) balls with a spring
     ball_limits: Any  # (k,) balls with limits
+    free_springs: Any  # (k,) free joints with a spring
+    bounded: Any  # (k,) hinges and slides whose actuators together are limited
     coordinate: Any  # (joint,) where its position begins
     freedom: Any  # (joint,) where its velocity begins
     stiffness: Any  # [N/m] or [N m]
@@ -40,7 +42,9 @@ class Passive:
     owner: Any  # (joint,) its link
     slides: Any  # (joint,) 1 if it is a slide
     stiff: Any  # (env, joint) how much of its limit is Euler's implicit step
-    counts: tuple[int, int, int, int]  # of the first four
+    effort_range: Any  # lowest and highest of all actuators together
+    unbounded: Any  # (joint,) 1 if they are not limited
+    counts: tuple[int, ...]  # of the first six
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,16 @@ class Muscles:
     bias: Any
     control_range: Any
     force_range: Any
+    neutral: Any  # (env, actuator) control of no actuation, of those that have one of their own
+    centred: Any  # 1 for an actuator whose control of no actuation is the middle of its range
     control: Any  # (env, actuator) of no actuation, and per actuation
+    reach: Any  # (env, actuator) lowest and highest control; None without neutral controls
     ends: Any  # (env, actuator) lowest and highest force
     control_ranges: bool  # whether any has
     force_ranges: bool
+    neutrals: bool  # whether any has a neutral control of its own
+    bounded: bool  # whether all of a joint together are limited
+    real: Any  # the type of numbers
     count: int
 
 
@@ -79,6 +89,10 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
     limited = np.array([scene.limits and joint.limits is not None for joint in joints])
     groups = [np.flatnonzero(kind & what) for what in (sprung, limited) for kind in (scalar, ball)]
     springs, ball_springs, limits, ball_limits = groups
+    free_springs = np.flatnonzero(np.array([joint.motion == "free" for joint in joints]) & sprung)
+    ends = np.array([joint.effort_range is not None for joint in joints])
+    driven = sorted({[joint.name for joint in joints].index(each.joint) for each in scene.actuators})
+    bounded = np.array(driven if ends.any() else [], dtype=int)
     coordinate, freedom = _starts(scene)
 
     def number(name: str, width: int = 0) -> Any:
@@ -89,6 +103,8 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         limits=fields.integers(limits),
         ball_springs=fields.integers(ball_springs),
         ball_limits=fields.integers(ball_limits),
+        free_springs=fields.integers(free_springs),
+        bounded=fields.integers(bounded),
         coordinate=fields.integers(coordinate),
         freedom=fields.integers(freedom),
         stiffness=number("stiffness"),
@@ -106,7 +122,9 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         )
         if scene.limited
         else None,
-        counts=(len(springs), len(limits), len(ball_springs), len(ball_limits)),
+        effort_range=number("effort_range", 2) if len(bounded) else None,
+        unbounded=fields.integers(~ends),
+        counts=tuple(map(len, (springs, limits, ball_springs, ball_limits, free_springs, bounded))),
     )
 
 
@@ -117,6 +135,7 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
     coordinate, freedom = _starts(scene)
     controlled = np.array([actuator.control_range is not None for actuator in actuators])
     forced = np.array([actuator.force_range is not None for actuator in actuators])
+    neutral = any(actuator.neutral is not None for actuator in actuators)
 
     def number(name: str, width: int = 0) -> Any:
         return fields.number(f"scene.{name}", len(actuators), width) if actuators else None
@@ -131,10 +150,16 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         bias=number("bias", 3),
         control_range=number("control_range", 2) if controlled.any() else None,
         force_range=number("force_range", 2) if forced.any() else None,
-        control=fields.derived(len(actuators), 2, of=["scene.control_range"]),
+        neutral=number("neutral") if neutral else None,
+        centred=fields.integers(np.array([actuator.neutral is None for actuator in actuators])),
+        control=fields.derived(len(actuators), 2, of=["scene.control_range", "scene.neutral"]),
+        reach=fields.derived(len(actuators), 2, of=["scene.control_range"]) if neutral else None,
         ends=fields.derived(len(actuators), 2, of=["scene.force_range"]),
         control_ranges=bool(controlled.any()),
         force_ranges=bool(forced.any()),
+        neutrals=neutral,
+        bounded=any(joint.effort_range is not None for joint in scene.joints),
+        real=fields.real,
         count=len(actuators),
     )
 
@@ -228,6 +253,25 @@ def straighten(
 
 
 @ti.func
+def draw_back(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Spring of a free joint to where its link's position and orientation put it."""
+    part = element // joints.counts[4]
+    joint = joints.free_springs[element - part * joints.counts[4]]
+    link = joints.owner[joint]
+    first = part * tree.coordinates + joints.coordinate[joint]
+    at = part * tree.chains + joints.freedom[joint]
+    place = ti.Vector([motion.now_position[env, row, first + c] for c in ti.static(range(3))])
+    away = place - tree.link_position[env, link]
+    q = unit(ti.Vector([motion.now_position[env, row, first + 3 + c] for c in ti.static(range(4))]))
+    bent = rotation_vector(turned_from(unit(tree.link_orientation[env, link]), q))
+    for c in ti.static(range(3)):
+        work.torque[env, row, at + c] += -joints.stiffness[env, joint] * away[c]
+        work.torque[env, row, at + 3 + c] += -joints.stiffness[env, joint] * bent[c]
+
+
+@ti.func
 def bend_back(
     joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
 ):
@@ -257,18 +301,44 @@ def bend_back(
 
 @ti.func
 def span(muscles: ti.template(), env, row, step, k):
-    """What an actuation of 0 and a change of it by 1 mean, and between which forces an actuator can be."""
+    """What an actuation of 0 and a change of it by 1 mean."""
     if ti.static(muscles.control_ranges):
         if muscles.controlled[k] == 1:
             ends = muscles.control_range[env, k]
             muscles.control[env, k] = ti.Vector([0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0])])
+    if muscles.controlled[k] == 0:
+        muscles.control[env, k] = ti.Vector([0.0, 1.0])
+
+
+@ti.func
+def end(muscles: ti.template(), env, row, step, k):
+    """Between which forces an actuator can be."""
     if ti.static(muscles.force_ranges):
         if muscles.forced[k] == 1:
             muscles.ends[env, k] = muscles.force_range[env, k]
-    if muscles.controlled[k] == 0:
-        muscles.control[env, k] = ti.Vector([0.0, 1.0])
     if muscles.forced[k] == 0:
         muscles.ends[env, k] = ti.Vector([-UNLIMITED, UNLIMITED])
+
+
+@ti.func
+def span_from_neutral(muscles: ti.template(), env, row, step, k):
+    """The same where actuators have neutral controls; without a branch, as `compliance.mix` is."""
+    ranged = ti.cast(muscles.controlled[k] == 1, muscles.real)
+    ends = ti.Vector([-UNLIMITED, UNLIMITED])
+    far = 1.0
+    if ti.static(muscles.control_ranges):
+        ends = ranged * muscles.control_range[env, k] + (1.0 - ranged) * ends
+        far = ranged * ti.max(ends[1] - muscles.neutral[env, k], muscles.neutral[env, k] - ends[0]) + 1.0 - ranged
+    middle = ranged * 0.5 * (ends[0] + ends[1])
+    half = ranged * 0.5 * (ends[1] - ends[0]) + 1.0 - ranged
+    centred = ti.cast(muscles.centred[k] == 1, muscles.real)
+    muscles.reach[env, k] = ends
+    muscles.control[env, k] = ti.Vector(
+        [
+            centred * middle + (1.0 - centred) * muscles.neutral[env, k],
+            centred * half + (1.0 - centred) * far,
+        ]
+    )
 
 
 @ti.func
@@ -287,23 +357,55 @@ def drive(
     share = ti.min(most, ti.max(-most, motion.actuation[env, row, k]))
     position = gear * motion.now_position[env, row, part * tree.coordinates + muscles.coordinate[k]]
     velocity = gear * motion.now_velocity[env, row, part * tree.freedoms + muscles.freedom[k]]
-    driven = muscles.gain[env, k] * (control[0] + share * control[1])
+    asked = control[0] + share * control[1]
+    if ti.static(muscles.neutrals):
+        asked = ti.min(muscles.reach[env, k][1], ti.max(muscles.reach[env, k][0], asked))
+    driven = muscles.gain[env, k] * asked
     force = driven + bias[0] + bias[1] * position + bias[2] * velocity
-    work.torque[env, row, part * tree.chains + muscles.freedom[k]] += gear * ti.min(ends[1], ti.max(ends[0], force))
+    at = part * tree.chains + muscles.freedom[k]
+    given = gear * ti.min(ends[1], ti.max(ends[0], force))
+    lost = ti.cast(0.0, tree.real)
     if ti.static(tree.servos):
         free = ti.cast(force > ends[0], tree.real) * ti.cast(force < ends[1], tree.real)
-        work.stiffening[env, row, part * tree.chains + muscles.freedom[k]] += -tree.dt * free * gear * gear * bias[2]
+        lost = -tree.dt * free * gear * gear * bias[2]
+    if ti.static(muscles.bounded):
+        work.driven[env, row, at] += ti.Vector([given, lost])
+    else:
+        work.torque[env, row, at] += given
+        if ti.static(tree.servos):
+            work.stiffening[env, row, at] += lost
+
+
+@ti.func
+def bound(
+    joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """What all actuators of a joint do together, within its efforts."""
+    part = element // joints.counts[5]
+    joint = joints.bounded[element - part * joints.counts[5]]
+    at = part * tree.chains + joints.freedom[joint]
+    driven = work.driven[env, row, at]
+    most = UNLIMITED * ti.cast(joints.unbounded[joint] == 1, tree.real)
+    ends = joints.effort_range[env, joint] + ti.Vector([-most, most])
+    work.torque[env, row, at] += ti.min(ends[1], ti.max(ends[0], driven[0]))
+    if ti.static(tree.servos):
+        free = ti.cast(driven[0] > ends[0], tree.real) * ti.cast(driven[0] < ends[1], tree.real)
+        work.stiffening[env, row, at] += free * driven[1]
 
 
 def prepare(joints: Passive, muscles: Muscles, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
     limited = tree.joints if joints.limit_stiffness is not None else 0
-    return (Stage(span, (muscles,), muscles.count), Stage(weigh_limit, (joints, tree), limited))
+    return (
+        Stage(span_from_neutral if muscles.neutrals else span, (muscles,), muscles.count),
+        Stage(end, (muscles,), muscles.count),
+        Stage(weigh_limit, (joints, tree), limited),
+    )
 
 
 def stages(joints: Passive, muscles: Muscles, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """What adds to the torques of a substep."""
     records = (joints, tree, motion, work)
-    functions = (pull, push_back, straighten, bend_back)
-    passive = [Stage(function, records, count) for function, count in zip(functions, joints.counts, strict=True)]
-    return (*passive, Stage(drive, (muscles, tree, motion, work), muscles.count))
+    functions = (pull, push_back, straighten, bend_back, draw_back, bound)
+    *passive, last = (Stage(each, records, count) for each, count in zip(functions, joints.counts, strict=True))
+    return (*passive, Stage(drive, (muscles, tree, motion, work), muscles.count), last)

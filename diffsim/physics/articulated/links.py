@@ -30,6 +30,12 @@ TIME_CONSTANT = 0.02
 """Of contacts and limits that do not say how stiff they are [s]: MuJoCo's default (solref)."""
 
 
+FRICTION_TIME = 1.0556e-3
+"""Time in which the friction loss of a joint takes from it what `Joint.friction_width` is, if that is not given [s]:
+where MuJoCo's soft constraint of a friction loss reaches all of it, with its defaults solref = (0.02, 1) and solimp =
+(0.9, 0.95, ...): (1 - 0.9) / 0.9 * 0.95 * 0.02 / 2."""
+
+
 def quaternion(owner: str, value: Any) -> np.ndarray:
     """``value`` as a unit quaternion (w, x, y, z); any length but zero is taken."""
     return _unit(owner, value, 4, "a quaternion (w, x, y, z) other than zero")
@@ -93,7 +99,8 @@ class Joint(Spec):
         axis: (3,) of a hinge or slide, in the link's frame; of any length but zero.
         anchor: (3,) the point that a hinge or ball turns about, in the link's frame [m].
         damping: force or torque per velocity [N s/m] or [N m s].
-        stiffness: of a spring to ``rest`` [N/m] or [N m]; of a ball to no rotation. Not of a free joint.
+        stiffness: of a spring to ``rest`` [N/m] or [N m]; of a ball to no rotation; of a free joint to where the link's
+            ``position`` and ``orientation`` put it, in both units.
         rest: position of a hinge or slide at which its spring is at rest [rad] or [m].
         reference: position of a hinge or slide at which the link is where its ``position`` says [rad] or [m].
         armature: inertia that a motor adds to each velocity [kg] or [kg m^2].
@@ -101,6 +108,12 @@ class Joint(Spec):
         limit_stiffness: of the spring beyond a limit [N/m] or [N m]; None follows from what is moved: the time
             constant is 0.02 s.
         limit_damping: of the damper beyond a limit; None is critical damping.
+        friction_loss: dry friction against each velocity, as of gears and bearings [N] or [N m]: what is pushed by less
+            stays, what moves has all of it against it.
+        friction_width: velocity at which friction has 71 % of its strength [m/s] or [rad/s]: what stays creeps slower
+            than this under less than 0.7 times the friction loss. None is what the loss takes from the joint in 1.06
+            ms, which is MuJoCo's.
+        effort_range: (lowest, highest) force or torque of all actuators of a hinge or slide together; None has no end.
 
     The joint's position and velocity are MuJoCo's qpos and qvel.
     """
@@ -118,6 +131,9 @@ class Joint(Spec):
     limits: Any = None
     limit_stiffness: float | None = None
     limit_damping: float | None = None
+    friction_loss: float = 0.0
+    friction_width: float | None = None
+    effort_range: Any = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -140,9 +156,12 @@ class Joint(Spec):
             limits=limits,
             limit_stiffness=optional(f"{owner}limit_stiffness", self.limit_stiffness, least=0.0),
             limit_damping=optional(f"{owner}limit_damping", self.limit_damping, least=0.0),
+            friction_loss=number(f"{owner}friction_loss", self.friction_loss, least=0.0),
+            friction_width=optional(f"{owner}friction_width", self.friction_width, above=0.0),
+            effort_range=interval(f"{owner}effort_range", self.effort_range),
         )
-        if motion == "free" and self.stiffness:
-            raise InputError(f"{owner}stiffness is {self.stiffness:g}, but a free joint has no spring")
+        if self.effort_range is not None and motion not in ("hinge", "slide"):
+            raise InputError(f"{owner}effort_range is of hinges and slides, which actuators drive; this is a {motion}")
 
     @property
     def coordinates(self) -> int:
@@ -263,6 +282,7 @@ class Link(Spec):
         inertia: (3,) principal moments about the centre of mass [kg m^2], or a symmetric (3, 3) matrix about it in the
             link's frame.
         inertia_orientation: (4,) quaternion of the principal axes in its frame.
+        buoyancy: share of its weight that does not count; 1 lets it float, more lifts it.
         geoms: shapes.
         sites: points.
     """
@@ -277,6 +297,7 @@ class Link(Spec):
     centre: Any = (0.0, 0.0, 0.0)
     inertia: Any = (0.0, 0.0, 0.0)
     inertia_orientation: Any = UPRIGHT
+    buoyancy: float = 0.0
     geoms: Any = ()
     sites: Any = ()
 
@@ -299,6 +320,7 @@ class Link(Spec):
             centre=array(f"{owner}centre", self.centre, (3,)),
             inertia=inertia,
             inertia_orientation=orientation,
+            buoyancy=number(f"{owner}buoyancy", self.buoyancy),
             geoms=members(f"{owner}geoms", self.geoms, Geom),
             sites=members(f"{owner}sites", self.sites, Site),
         )
@@ -329,7 +351,8 @@ class Actuator(Spec):
 
     Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``. The control u is
     what the controller asks for: of an actuator with a control range, actuations from -1 to 1 span the range; of one
-    without, the actuation is the control.
+    without, the actuation is the control. With a ``neutral`` control n an actuation a asks for ``n + a r`` within the
+    range, r the way from n to the farther end of it, or 1 without a range.
 
     Attributes:
         name: unique among the actuators.
@@ -339,6 +362,7 @@ class Actuator(Spec):
         bias: (3,) constant force, force per position, force per velocity (of gear times the joint).
         control_range: (lowest, highest) control; None is unlimited.
         force_range: (lowest, highest) force; None is unlimited.
+        neutral: control at an actuation of 0; None is the middle of the control range, or 0 without one.
     """
 
     name: str
@@ -349,6 +373,7 @@ class Actuator(Spec):
     bias: Any = (0.0, 0.0, 0.0)
     control_range: Any = None
     force_range: Any = None
+    neutral: float | None = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -360,6 +385,7 @@ class Actuator(Spec):
             bias=array(f"{owner}bias", self.bias, (3,)),
             control_range=interval(f"{owner}control_range", self.control_range),
             force_range=interval(f"{owner}force_range", self.force_range),
+            neutral=optional(f"{owner}neutral", self.neutral),
         )
 
     @classmethod

@@ -33,7 +33,7 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
         axes = pose.rotation[:, k] @ rotation_of(link.inertia_orientation)
         local = np.einsum("rij,ri->rj", axes, spin)
         energy += 0.5 * link.mass * (speed**2).sum(axis=1) + 0.5 * (link.inertia * local**2).sum(axis=1)
-        energy -= link.mass * centre @ scene.gravity
+        energy -= (1.0 - link.buoyancy) * link.mass * centre @ scene.gravity
         momentum += link.mass * speed
         around += link.mass * np.cross(centre, speed) + np.einsum("rij,rj->ri", axes, link.inertia * local)
     energy += 0.5 * velocity**2 @ np.array([joint.armature for _, joint in scene.freedom_owners])
@@ -44,4 +44,10 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
             q = position[:, end - 4 : end]
             angle = 2.0 * np.arctan2(np.linalg.norm(q[:, 1:], axis=1), np.abs(q[:, 0]))
             energy += 0.5 * joint.stiffness * angle**2
+        elif joint.stiffness:
+            link = next(link for link in scene.links if joint in link.joints)
+            place, q = position[:, end - 7 : end - 4], position[:, end - 4 : end]
+            apart = np.abs(q @ link.orientation) / np.linalg.norm(q, axis=1)
+            angle = 2.0 * np.arccos(np.minimum(apart, 1.0))
+            energy += 0.5 * joint.stiffness * (((place - link.position) ** 2).sum(axis=1) + angle**2)
     return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,13 @@ import numpy as np
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning
 from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Geom, Joint, Link, Site
 from diffsim.physics.articulated.mjcf_reading import JOINTS, KINDS, OF_CONTACTS, SHAPES, Reading
-from diffsim.physics.articulated.pairs import touching
+from diffsim.physics.articulated.pairs import Draft, touching, unsimulated
+from diffsim.physics.articulated.quaternions import quaternion_of
 from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.sources import compiled
+from diffsim.physics.articulated.urdf import BASES, compiled_urdf
+from diffsim.physics.checks import flag
+from diffsim.spec import choices
 
 __all__ = ["load_mjcf", "load_urdf"]
 
@@ -27,54 +32,93 @@ OLDEST = (4, 0)
 SOLREF = (TIME_CONSTANT, 1.0)
 """MuJoCo's default: what has it follows from what is moved, as in a scene made in Python."""
 
+WIDEST = 0.499
+"""Of the range of a joint, how far from a limit it can set in."""
+
 MANY_PAIRS = 60
 """More pairs of geoms of two links than this are worth a word: gymnasium's humanoid has 109, its other robots at most
 3."""
 
 
-def load_mjcf(source: str | Path, *, ignore: Sequence[str] = (), **changes: Any) -> Articulated:
+def load_mjcf(
+    source: Any,
+    *,
+    ignore: Sequence[str] = (),
+    assets: Mapping[str, Any] | None = None,
+    pose: str | None = None,
+    hold: bool = False,
+    **changes: Any,
+) -> Articulated:
     """The robot of an MJCF file, under the names that it has there.
 
-    What the file holds and this package does not simulate is an error that names the element; kinds of such elements
-    that are in ``ignore`` are left out, which an `OmissionWarning` lists. The integrator "implicit" is replaced by
-    "implicitfast", which the warning says, too. RK4 takes four times as long as ``integrator="euler"``.
+    What the file holds and this package does not simulate is an error that names the first element of each kind, and
+    the words for ``ignore`` that leave them all out; an `OmissionWarning` then lists what was. Without being asked for,
+    pairs of shapes of one robot that are not simulated are left out, a body that is moved from outside (mocap) stays
+    where it is, and the integrator "implicit" is replaced by "implicitfast": the warning says so, too. RK4 takes four
+    times as long as ``integrator="euler"``.
 
     A `StartWarning` tells of joints that start beyond their limits: those will throw them back.
 
     Args:
-        source: path of the file, or its XML; "package:path" is a file that an installed package ships, like
-            "gymnasium:envs/mujoco/assets/ant.xml".
-        ignore: of "tendon", "equality", "actuator", "mesh", "pair", "fluid", "frictionloss", "gravcomp", "mocap",
-            "flex", "plugin", "polynomial", "condim", "contact" (geoms of a shape that cannot touch),
-            "actuatorfrcrange", "flag" (of the option), "geom" (gap, priority, adhesion, surface velocity).
-        **changes: of the scene: ``dt=0.002, substeps=4``.
+        source: path of the file, or its XML as text or bytes, or a ``mujoco.MjSpec`` or ``mujoco.MjModel``;
+            "package:path" is a file that an installed package ships, like "gymnasium:envs/mujoco/assets/ant.xml".
+        ignore: of "tendon", "equality", "actuator", "mesh", "pair", "pairs" (of geoms whose shapes cannot touch),
+            "fluid", "frictionloss", "gravcomp", "flex", "plugin", "polynomial", "condim", "contact" (of cylinders and
+            ellipsoids), "actuatorfrcrange", "flag" (of the option), "geom" (gap, priority, adhesion, surface velocity).
+        assets: contents of the files that the XML names, by name.
+        pose: the keyframe to start from; see `Articulated.posed`.
+        hold: whether an action of 0 holds the pose: it stands for the keyframe's controls.
+        **changes: of the scene: ``dt=0.002, substeps=4``; ``contacts="world"`` keeps links from each other.
 
     Raises:
         MissingExtraError: there is no ``mujoco`` package, or one before 4.0; the extra ``robots`` has it.
         InputError: the file cannot be read, or an element of it is not simulated.
     """
-    return _load("load_mjcf", source, ignore, changes, motors=False)
+    owner = "load_mjcf"
+    mujoco, ignore = _package(owner), _words(owner, ignore)
+    with _caller():
+        file = _File(mujoco, compiled(mujoco, owner, source, assets), ignore)
+        return _load(owner, file, ignore, changes, pose=pose, hold=hold)
 
 
-def load_urdf(source: str | Path, *, ignore: Sequence[str] = (), motors: bool = True, **changes: Any) -> Articulated:
-    """The robot of a URDF file, under the names that it has there; its first link is fixed to the world.
+def load_urdf(
+    source: Any,
+    *,
+    ignore: Sequence[str] = (),
+    assets: Mapping[str, Any] | None = None,
+    motors: bool = True,
+    base: str = "fixed",
+    floor: bool = False,
+    **changes: Any,
+) -> Articulated:
+    """The robot of a URDF file, under the names that it has there.
+
+    Meshes are looked for from the file's folder upwards, whether they are named by a path or by their package
+    (``package://``). Those that are only seen are not read, and collision meshes that cannot be had are left out, which
+    an `OmissionWarning` lists.
 
     Args:
-        source: as in `load_mjcf`.
-        ignore: as in `load_mjcf`; visual meshes are left out anyway.
+        source: path of the file, or its XML as text or bytes; "package:path" as in `load_mjcf`.
+        ignore: as in `load_mjcf`, and "inertia": inertias that no body can have are replaced by the nearest.
+        assets: as in `load_mjcf`.
         motors: a motor at each hinge and slide that has an effort limit, of the joint's name: an actuation of 1 is the
             whole effort.
+        base: "fixed" holds the first link to the world, "free" lets it go, as of what walks.
+        floor: a plane named "floor" at a height of 0; the robot stands on it.
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
         MissingExtraError, InputError: as in `load_mjcf`.
     """
-    return _load("load_urdf", source, ignore, changes, motors=motors)
+    owner = "load_urdf"
+    mujoco, ignore = _package(owner), _words(owner, ignore)
+    options = {"base": choices(f"{owner}: base", base, BASES), "floor": flag(f"{owner}: floor", floor)}
+    with _caller():
+        model, omitted = compiled_urdf(mujoco, owner, source, assets, mend="inertia" in ignore, **options)
+        return _load(owner, _File(mujoco, model, ignore), ignore, changes, motors=motors, omitted=omitted)
 
 
-def _load(
-    owner: str, source: str | Path, ignore: Sequence[str], changes: dict[str, Any], *, motors: bool
-) -> Articulated:
+def _package(owner: str) -> Any:
     try:
         import mujoco
     except ImportError:
@@ -85,30 +129,77 @@ def _load(
             f"{owner} needs the package mujoco {needed} or newer, but {mujoco.__version__} is installed, which reads "
             f"some files wrongly: pip install 'mujoco>={needed}'"
         )
-    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    unknown = [name for name in ignore if name not in KINDS]
+    return mujoco
+
+
+def _version(mujoco: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", str(mujoco.__version__))[:2])
+
+
+def _words(owner: str, ignore: Sequence[str]) -> tuple[str, ...]:
+    """What is to be ignored, if all of it is known."""
+    given = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    known = (*KINDS, "pairs", "inertia")
+    unknown = [name for name in given if name not in known]
     if unknown:
-        raise InputError(f"{owner}: ignore names {unknown[0]!r}, but it takes {', '.join(KINDS)}")
-    model = _compiled(mujoco, owner, source)
-    file = _File(mujoco, model)
-    omitted = []
-    for kind, find in KINDS.items():
-        if kind in OF_CONTACTS and changes.get("contacts") is False:
-            continue
-        for name, why in find(file):
-            if kind not in ignore:
-                raise InputError(f"{owner}: {name} {why}; ignore=({kind!r},) leaves out what is of this kind")
-            omitted.append(f"{name} {why}")
-    omitted += file.replaced()
-    if omitted:
-        warnings.warn(f"{owner} left out: " + "; ".join(omitted), OmissionWarning, stacklevel=3)
+        raise InputError(f"{owner}: ignore names {unknown[0]!r}, but it takes {', '.join(known)}")
+    return given
+
+
+@contextmanager
+def _caller() -> Iterator[None]:
+    """Warnings of what is done within are given once each, as of where the loader was called."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scene = file.scene(motors=motors, changes=changes)
+        yield
     for warning in caught:
-        warnings.warn(warning.message, warning.category, stacklevel=3)
+        warnings.warn(warning.message, warning.category, stacklevel=4)
+
+
+def _load(
+    owner: str,
+    file: _File,
+    ignore: tuple[str, ...],
+    changes: dict[str, Any],
+    *,
+    motors: bool = False,
+    pose: str | None = None,
+    hold: bool = False,
+    omitted: Sequence[str] = (),
+) -> Articulated:
+    """The scene of a model, or an error that names everything that is not simulated."""
+    found: dict[str, list[str]] = {}
+    for kind, find in KINDS.items():
+        if kind not in OF_CONTACTS or changes.get("contacts") is not False:
+            found[kind] = [f"{name} {why}" for name, why in find(file)]
+    made = {**file.parts(motors=motors), **changes}
+    odd = unsimulated(Draft(**made))
+    made["exclude"] = [*made["exclude"], *odd.own, *odd.foreign]
+    found["pairs"] = [f"geoms {one!r} and {other!r} may touch, which is not simulated" for one, other in odd.foreign]
+    refused = {kind: elements for kind, elements in found.items() if elements and kind not in ignore}
+    if refused:
+        raise InputError(f"{owner}: {_listed(refused)}")
+    words = [*omitted, *(each for elements in found.values() for each in elements), *file.replaced()]
+    if odd.own:
+        one, other = odd.own[0]
+        words.append(
+            f"{len(odd.own)} pairs of geoms of the same robot, such as {one!r} and {other!r}, which do not touch"
+        )
+    if words:
+        warnings.warn(f"{owner} left out: " + "; ".join(words), OmissionWarning, stacklevel=2)
+    scene = Articulated(**made)
     _count_pairs(owner, scene)
-    return scene
+    return scene if pose is None else scene.posed(pose, hold=hold)
+
+
+def _listed(refused: dict[str, list[str]]) -> str:
+    """The first element of each kind, how many more there are, and the words that leave them out."""
+    counts = {
+        kind: f" (and {len(elements) - 1} more)" if len(elements) > 1 else "" for kind, elements in refused.items()
+    }
+    first = "; ".join(f"{elements[0]}{counts[kind]}" for kind, elements in refused.items())
+    what = "of this kind" if len(refused) == 1 else "of these kinds"
+    return f"{first}; ignore={tuple(refused)!r} leaves out what is {what}"
 
 
 def _count_pairs(owner: str, scene: Articulated) -> None:
@@ -117,73 +208,75 @@ def _count_pairs(owner: str, scene: Articulated) -> None:
     of_links = sum(min(scene.all_geoms[k][0] for k in pair) >= 0 for pair in pairs)
     if of_links > MANY_PAIRS:
         logging.getLogger("diffsim").warning(
-            "%s: %d pairs of geoms may touch, %d of them of two links, and each is looked at in every step; contype "
-            "and conaffinity of the geoms, or exclude, keep those apart that need not meet, contacts=False all",
+            "%s: %d pairs of geoms may touch, %d of them of two links, and each is looked at in every step; "
+            "contacts='world' keeps links from each other, contype and conaffinity of the geoms, or exclude, those "
+            "that need not meet, contacts=False all",
             owner,
             len(pairs),
             of_links,
         )
 
 
-def _version(mujoco: Any) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", str(mujoco.__version__))[:2])
-
-
-def _compiled(mujoco: Any, owner: str, source: str | Path) -> Any:
-    text = str(source)
-    if "<" not in text and (package := re.fullmatch(r"(\w{2,}):(.+)", text)):
-        text = _shipped(owner, *package.groups())
-    try:
-        spec = mujoco.MjSpec.from_string(text) if "<" in text else mujoco.MjSpec.from_file(text)
-        spec.compiler.fusestatic = False  # or links that are welded to others would lose their names
-        with warnings.catch_warnings():  # advice to whoever wrote the file, not to who loads it
-            warnings.filterwarnings("ignore", "compiler attribute .* is deprecated")
-            return spec.compile()
-    except (ValueError, OSError, RuntimeError, TypeError) as error:
-        what = text if "<" not in text else "the XML given"
-        raise InputError(f"{owner} cannot read {what}: {' '.join(str(error).split())}") from None
-
-
-def _shipped(owner: str, package: str, path: str) -> str:
-    """Path of a file that an installed package ships; the package is not imported."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise InputError(f"{owner}: the file {package}:{path} belongs to a package that is not installed: {package}")
-    return str(Path(found.submodule_search_locations[0]) / path)
-
-
 class _File(Reading):
     """A compiled model of MuJoCo's, and the scene that it is."""
 
-    def scene(self, *, motors: bool, changes: dict[str, Any]) -> Articulated:
-        """The scene of what is simulated."""
+    def parts(self, *, motors: bool) -> dict[str, Any]:
+        """What a scene of it is made of."""
         model = self.model
-        excluded = [
-            (self.name("body", int(s) >> 16), self.name("body", int(s) & 0xFFFF)) for s in model.exclude_signature
-        ]
+        excluded = [(int(s) >> 16, int(s) & 0xFFFF) for s in model.exclude_signature]
         links = [self._link(body) for body in range(1, model.nbody)]
-        actuators = [self._actuator(k) for k in range(model.nu) if not self._odd_actuator(k)]
-        poses = {self.name("key", k): model.key_qpos[k] for k in range(model.nkey)}
-        made: dict[str, Any] = {
+        driving = [k for k in range(model.nu) if not self._odd_actuator(k) and not self.switched_off(k)]
+        keys = [(self.name("key", k), k) for k in range(model.nkey)]
+        return {
+            "initial_position": model.qpos0,
             "links": links,
-            "actuators": [*actuators, *(self._motors() if motors else [])],
-            "geoms": self._geoms(0),
+            "actuators": [*(self._actuator(k) for k in driving), *(self._motors() if motors else [])],
+            "geoms": [*self._geoms(0), *self._still_planes()],
             "sites": self._sites(0),
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
-            "poses": poses,
+            "poses": {name: model.key_qpos[k] for name, k in keys},
+            "pose_controls": {} if motors else {name: model.key_ctrl[k, driving] for name, k in keys},
             "exclude": [pair for one, other in excluded for pair in self._apart(one, other)],
             "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
             "integrator": {"Euler": "euler", "RK4": "rk4"}.get(self.integrator, "implicitfast"),
             "dt": float(model.opt.timestep),
         }
-        return Articulated(**{"initial_position": model.qpos0, **made, **changes})
 
-    def _apart(self, one: str, other: str) -> list[tuple[str, str]]:
-        """Pairs that never touch, of two bodies; the world is each of its geoms."""
-        world = [self.name("geom", geom) for geom in np.flatnonzero(self.model.geom_bodyid == 0).tolist()]
-        firsts, seconds = (world if name == "world" else [name] for name in (one, other))
+    def _apart(self, one: int, other: int) -> list[tuple[str, str]]:
+        """Pairs that never touch, of two bodies: a body is itself and its planes, which are the world's, the world each
+        of its geoms.
+        """
+        firsts, seconds = (self._members(body) for body in (one, other))
         return [(first, second) for first in firsts for second in seconds]
+
+    def _members(self, body: int) -> list[str]:
+        mine = np.flatnonzero(self.model.geom_bodyid == body).tolist()
+        if body == 0:
+            return [self.name("geom", geom) for geom in mine if geom not in self.dropped]
+        return [self.name("body", body), *(self.name("geom", geom) for geom in mine if self._still_plane(geom))]
+
+    def _still_plane(self, geom: int) -> bool:
+        """Whether a geom is a plane of a body that is welded to the world: a plane of the world."""
+        body = int(self.model.geom_bodyid[geom])
+        plane = int(self.model.geom_type[geom]) == int(self.mujoco.mjtGeom.mjGEOM_PLANE)
+        return plane and body > 0 and int(self.model.body_weldid[body]) == 0
+
+    def _still_planes(self) -> list[Geom]:
+        """Planes of bodies that do not move, where they are in the world."""
+        planes = [geom for geom in range(self.model.ngeom) if self._still_plane(geom)]
+        if not planes:
+            return []
+        data = self.mujoco.MjData(self.model)
+        self.mujoco.mj_kinematics(self.model, data)
+        return [
+            replace(
+                self._geom(geom, 0),
+                position=data.geom_xpos[geom],
+                orientation=quaternion_of(data.geom_xmat[geom].reshape(3, 3)),
+            )
+            for geom in planes
+        ]
 
     def _link(self, body: int) -> Link:
         model = self.model
@@ -199,6 +292,7 @@ class _File(Reading):
             centre=model.body_ipos[body],
             inertia=model.body_inertia[body],
             inertia_orientation=model.body_iquat[body],
+            buoyancy=0.0 if "gravcomp" in self.ignore else float(model.body_gravcomp[body]),
             geoms=self._geoms(body),
             sites=self._sites(body),
         )
@@ -207,11 +301,10 @@ class _File(Reading):
         model, kind = self.model, JOINTS[int(self.model.jnt_type[joint])]
         dof, at = int(model.jnt_dofadr[joint]), int(model.jnt_qposadr[joint])
         scalar = kind in ("hinge", "slide")
-        made: dict[str, Any] = {}
+        made = self._effort(joint)
         if model.jnt_limited[joint]:
             time, ratio = model.jnt_solref[joint]
-            margin = float(model.jnt_margin[joint])  # where limits set in before they are reached
-            made["limits"] = model.jnt_range[joint] + (np.array([margin, -margin]) if scalar else (0.0, -margin))
+            made["limits"] = self._limits(joint, scalar)
             if (time, ratio) != SOLREF:
                 moved = float(model.dof_M0[dof])
                 made["limit_stiffness"], made["limit_damping"] = _spring(time, ratio, moved)
@@ -220,18 +313,35 @@ class _File(Reading):
             kind,
             axis=model.jnt_axis[joint],
             anchor=model.jnt_pos[joint],
-            damping=float(model.dof_damping[dof]),
-            stiffness=float(model.jnt_stiffness[joint].flat[0]),
+            damping=0.0 if self._disabled("DAMPER") else float(model.dof_damping[dof]),
+            stiffness=0.0 if self._disabled("SPRING") else float(model.jnt_stiffness[joint].flat[0]),
             rest=float(model.qpos_spring[at]) if scalar else 0.0,
             reference=float(model.qpos0[at]) if scalar else 0.0,
             armature=float(model.dof_armature[dof]),
+            friction_loss=0.0 if self._no_friction() else float(model.dof_frictionloss[dof]),
             **made,
         )
 
+    def _limits(self, joint: int, scalar: bool) -> np.ndarray:
+        """Where limits set in: before they are reached by the margin, but not beyond the middle between them."""
+        low, high = self.model.jnt_range[joint]
+        margin = min(float(self.model.jnt_margin[joint]), WIDEST * (high - low))
+        return np.array([low + margin if scalar else low, high - margin])
+
+    def _effort(self, joint: int) -> dict[str, Any]:
+        """Limits of what its actuators do together, and how soft its friction is if the file says so."""
+        model, made = self.model, {}
+        if model.jnt_actfrclimited[joint] and joint in self.driven():
+            made["effort_range"] = model.jnt_actfrcrange[joint]
+        dof = int(model.jnt_dofadr[joint])
+        if model.dof_frictionloss[dof] and not self._no_friction():
+            made["friction_width"] = _friction_width(model, dof)
+        return made
+
     def _geoms(self, body: int) -> list[Geom]:
         model = self.model
-        mine = [g for g in range(model.ngeom) if model.geom_bodyid[g] == body and g not in self.dropped]
-        return [self._geom(g, body) for g in mine]
+        mine = [g for g in np.flatnonzero(model.geom_bodyid == body).tolist() if g not in self.dropped]
+        return [self._geom(g, body) for g in mine if not self._still_plane(g)]
 
     def _geom(self, geom: int, body: int) -> Geom:
         model, shape = self.model, SHAPES[int(self.model.geom_type[geom])]
@@ -244,7 +354,7 @@ class _File(Reading):
             own = float(model.body_mass[body])
             made["damping"] = 2.0 * ratio * np.sqrt(stiffness * own) if time > 0.0 else _spring(time, ratio, tree)[1]
         size = {"plane": (), "sphere": (0,), "capsule": (0, 1), "cylinder": (0, 1)}.get(shape, (0, 1, 2))
-        odd = shape in ("cylinder", "ellipsoid") and self._collides(geom)  # only there if it is to be ignored
+        apart = self.kept_apart(geom)
         return Geom(
             self.name("geom", geom),
             shape,
@@ -253,8 +363,8 @@ class _File(Reading):
             orientation=model.geom_quat[geom],
             friction=float(model.geom_friction[geom, 0]),
             margin=float(model.geom_margin[geom]),
-            contype=0 if odd else int(model.geom_contype[geom]),
-            conaffinity=0 if odd else int(model.geom_conaffinity[geom]),
+            contype=0 if apart else int(model.geom_contype[geom]),
+            conaffinity=0 if apart else int(model.geom_conaffinity[geom]),
             frictionless=int(model.geom_condim[geom]) == 1,
             colour=model.geom_rgba[geom],
             **made,
@@ -262,21 +372,20 @@ class _File(Reading):
 
     def _sites(self, body: int) -> list[Site]:
         model = self.model
-        bodies = [self.name("body", b) for b in range(model.nbody)]
+        bodies = self.taken("body") | {self.name("body", b) for b in range(model.nbody)}
         found = []
         for site in np.flatnonzero(model.site_bodyid == body).tolist():
             name = self.name("site", site)
-            found.append(Site(f"{name}_site" if name in bodies else name, model.site_pos[site]))
+            found.append(Site(self.free("site", f"{name}_site") if name in bodies else name, model.site_pos[site]))
         return found
 
     def _actuator(self, k: int) -> Actuator:
         model = self.model
-        given = self.mujoco.mj_id2name(model, self.mujoco.mjtObj.mjOBJ_ACTUATOR, k)
         joint = self.name("joint", model.actuator_trnid[k, 0])
         alone = np.count_nonzero(model.actuator_trnid[:, 0] == model.actuator_trnid[k, 0]) == 1
         affine = int(model.actuator_biastype[k]) == int(self.mujoco.mjtBias.mjBIAS_AFFINE)
         return Actuator(
-            given or (joint if alone else f"actuator_{k}"),
+            self.given("actuator", k) or self.free("actuator", joint if alone else f"actuator_{k}"),
             joint,
             gear=float(model.actuator_gear[k, 0]),
             gain=float(model.actuator_gainprm[k, 0]),
@@ -290,6 +399,15 @@ class _File(Reading):
             effort = float(self.model.jnt_actfrcrange[joint, 1])
             if self.model.jnt_actfrclimited[joint] and effort > 0.0:
                 yield Actuator.motor(self.name("joint", joint), effort)
+
+
+def _friction_width(model: Any, dof: int) -> float:
+    """Velocity at which MuJoCo's soft constraint of a friction loss has reached all of it, at a constant push."""
+    time, ratio = model.dof_solref[dof]
+    least, most = np.clip(model.dof_solimp[dof, :2], 1e-4, 0.9999)
+    rate = -ratio / most if time <= 0.0 else 2.0 / (most * max(time, 2.0 * model.opt.timestep))
+    softness = (1.0 - least) / least * model.dof_invweight0[dof]
+    return float(max(softness * model.dof_frictionloss[dof] / rate, 1e-12)) if rate > 0.0 else 1e-12
 
 
 def _spring(time: float, ratio: float, moved: float) -> tuple[float, float]:

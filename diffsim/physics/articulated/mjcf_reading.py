@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,54 @@ JOINTS = ("free", "ball", "slide", "hinge")  # by MuJoCo's mjtJoint
 SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}  # by mjtGeom
 INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
 
+COUNTS = {
+    "actuator": "nu",
+    "body": "nbody",
+    "equality": "neq",
+    "flex": "nflex",
+    "geom": "ngeom",
+    "joint": "njnt",
+    "key": "nkey",
+    "pair": "npair",
+    "plugin": "nplugin",
+    "site": "nsite",
+    "tendon": "ntendon",
+}
+"""How many elements of a kind a model has."""
+
 
 class Reading:
-    """A compiled model of MuJoCo's, and the names of what is in it."""
+    """A compiled model of MuJoCo's, and the names of what is in it.
 
-    def __init__(self, mujoco: Any, model: Any):
-        self.mujoco, self.model = mujoco, model
+    Cylinders and ellipsoids do not touch if "contact" is to be ignored.
+    """
+
+    def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = ()):
+        self.mujoco, self.model, self.ignore = mujoco, model, ignore
         self.dropped = [g for g in range(model.ngeom) if int(model.geom_type[g]) not in SHAPES]
+        self._taken: dict[str, set[str]] = {}
+
+    def given(self, kind: str, index: int) -> str | None:
+        """The name that the file gives an element."""
+        found = self.mujoco.mj_id2name(self.model, getattr(self.mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), int(index))
+        return found or None
+
+    def taken(self, kind: str) -> set[str]:
+        """All names that the file gives to elements of a kind."""
+        if kind not in self._taken:
+            count = int(getattr(self.model, COUNTS[kind]))
+            self._taken[kind] = {name for k in range(count) if (name := self.given(kind, k))}
+        return self._taken[kind]
 
     def name(self, kind: str, index: int) -> str:
-        """The name of an element; of one without, its kind and number."""
-        given = self.mujoco.mj_id2name(self.model, getattr(self.mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), int(index))
-        return given or f"{kind}_{index}"
+        """The name of an element; of one without, its kind and number, and a dash more if the file has that name."""
+        return self.given(kind, index) or self.free(kind, f"{kind}_{index}")
+
+    def free(self, kind: str, name: str) -> str:
+        """A name like ``name`` that the file gives to no element of a kind."""
+        while name in self.taken(kind):
+            name += "_"
+        return name
 
     @property
     def integrator(self) -> str:
@@ -41,7 +77,25 @@ class Reading:
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
         if seen:
             found.append(f"the meshes of {', '.join(seen)}, which are only seen")
+        if apart := [self.name("geom", g) for g in range(self.model.ngeom) if self.kept_apart(g)]:
+            found.append(f"geom {apart[0]!r} and {len(apart) - 1} more cylinders and ellipsoids, which do not touch")
+        off = [self.name("actuator", k) for k in range(self.model.nu) if self.switched_off(k)]
+        if off:
+            found.append(f"the actuators {', '.join(off)}, which the file switches off")
+        mocap = [self.name("body", body) for body in np.flatnonzero(self.model.body_mocapid >= 0).tolist()]
+        if mocap:
+            found.append(f"what moves {', '.join(mocap)} from outside (mocap): they stay where they are")
         return found
+
+    def kept_apart(self, geom: int) -> bool:
+        """Whether a geom is one that could touch and is to be ignored."""
+        odd = SHAPES.get(int(self.model.geom_type[geom])) in ("cylinder", "ellipsoid")
+        return odd and "contact" in self.ignore and self._collides(geom)
+
+    def switched_off(self, k: int) -> bool:
+        """Whether the file switches an actuator off, by a flag or by its group."""
+        group = int(self.model.actuator_group[k])
+        return self._disabled("ACTUATION") or bool(0 <= group < 31 and self.model.opt.disableactuator & (1 << group))
 
     def _collides(self, geom: int) -> bool:
         return bool(self.model.geom_contype[geom] or self.model.geom_conaffinity[geom])
@@ -72,8 +126,23 @@ class Reading:
     def odd_actuators(self) -> Iterator[tuple[str, str]]:
         """Actuators that are not affine in control, position and velocity of a hinge or slide."""
         for k in range(self.model.nu):
-            if why := self._odd_actuator(k):
+            if (why := self._odd_actuator(k)) and not self.switched_off(k):
                 yield f"actuator {self.name('actuator', k)!r}", why
+
+    def tendons(self) -> Iterator[tuple[str, str]]:
+        """Tendons that do something: what is only measured or seen moves nothing."""
+        model = self.model
+        pulled = {
+            int(model.actuator_trnid[k, 0])
+            for k in range(model.nu)
+            if int(model.actuator_trntype[k]) == int(self.mujoco.mjtTrn.mjTRN_TENDON) and not self.switched_off(k)
+        }
+        limits = not self._disabled("LIMIT") and not self._disabled("CONSTRAINT")
+        passive = ("stiffness", "damping", "stiffnesspoly", "dampingpoly", "armature", "frictionloss")
+        for k in range(model.ntendon):
+            acts = any(np.any(getattr(model, f"tendon_{what}")[k]) for what in passive)
+            if acts or k in pulled or (limits and model.tendon_limited[k]):
+                yield f"tendon {self.name('tendon', k)!r}", "is not simulated"
 
     def counted(self, kind: str, count: str, why: str) -> Iterator[tuple[str, str]]:
         """Elements of a kind of which there should be none."""
@@ -83,7 +152,10 @@ class Reading:
     def equalities(self) -> Iterator[tuple[str, str]]:
         """Equalities; what a URDF says with ``<mimic>`` has no name, so the joint tells which it is."""
         model, mj = self.model, self.mujoco
-        for k in range(int(model.neq)):
+        off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
+        for k in range(0 if off else int(model.neq)):
+            if not model.eq_active0[k]:
+                continue
             named = mj.mj_id2name(model, mj.mjtObj.mjOBJ_EQUALITY, k)
             if named or int(model.eq_type[k]) != int(mj.mjtEq.mjEQ_JOINT):
                 yield f"equality {self.name('equality', k)!r}", "is not simulated"
@@ -104,20 +176,30 @@ class Reading:
 
     def flags(self) -> Iterator[tuple[str, str]]:
         """Options that turn parts of the physics off."""
-        for name in ("spring", "damper", "actuation", "clampctrl", "filterparent"):
+        for name in ("clampctrl", "filterparent"):
             if self._disabled(name.upper()):
                 yield f"option flag {name}='disable'", "is not simulated"
-        if self.model.opt.disableactuator:
-            yield "option actuatorgroupdisable", "is not simulated"
         if self.model.opt.enableflags & int(self.mujoco.mjtEnableBit.mjENBL_OVERRIDE):
             yield "option flag override='enable'", "is not simulated"
 
-    def driven_ranges(self) -> Iterator[tuple[str, str]]:
-        """Joints whose actuators together are limited; those of a URDF have no actuators but the motors made here."""
-        driven = {int(self.model.actuator_trnid[k, 0]) for k in range(self.model.nu) if not self._odd_actuator(k)}
-        for joint in sorted(driven):
-            if self.model.jnt_actfrclimited[joint]:
-                yield f"joint {self.name('joint', joint)!r}", "limits what its actuators do, which is not simulated"
+    def driven(self) -> set[int]:
+        """Joints that actuators drive which are simulated."""
+        acting = [k for k in range(self.model.nu) if not self._odd_actuator(k) and not self.switched_off(k)]
+        return {int(self.model.actuator_trnid[k, 0]) for k in acting}
+
+    def compensating_actuators(self) -> Iterator[tuple[str, str]]:
+        """Joints whose actuators carry weights within their efforts."""
+        if np.any(self.model.body_gravcomp):
+            for joint in np.flatnonzero(self.model.jnt_actgravcomp & self.model.jnt_actfrclimited).tolist():
+                yield (
+                    f"joint {self.name('joint', joint)!r}",
+                    "has gravity compensation within actuatorfrcrange, which is not simulated",
+                )
+
+    def _no_friction(self) -> bool:
+        """Whether joints have no friction loss."""
+        off = self._disabled("FRICTIONLOSS") or self._disabled("CONSTRAINT")
+        return off or "frictionloss" in self.ignore
 
     def per_joint(self, attribute: str, why: str) -> Iterator[tuple[str, str]]:
         """Joints with something that is not zero."""
@@ -137,12 +219,6 @@ class Reading:
             if np.any(terms[0]) or np.any(terms[1][joint % len(terms[1])]):
                 yield f"joint {self.name('joint', joint)!r}", "has a spring that is not linear"
 
-    def bodies(self, attribute: str, bad: Callable[[Any], Any], why: str) -> Iterator[tuple[str, str]]:
-        """Bodies with something bad."""
-        for body in range(1, self.model.nbody):
-            if bad(getattr(self.model, attribute)[body]):
-                yield f"body {self.name('body', body)!r}", why
-
     def meshes(self) -> Iterator[tuple[str, str]]:
         """Geoms without a shape of `SHAPES` that may touch."""
         for geom in self.dropped:
@@ -158,15 +234,6 @@ class Reading:
             if self._collides(geom) and int(self.model.geom_condim[geom]) > 3:
                 yield f"geom {self.name('geom', geom)!r}", "has torsional or rolling friction, which is not simulated"
 
-    def odd_contacts(self) -> Iterator[tuple[str, str]]:
-        """Geoms whose shape cannot touch, and may."""
-        for geom in range(self.model.ngeom):
-            if self._collides(geom) and SHAPES.get(int(self.model.geom_type[geom])) in ("cylinder", "ellipsoid"):
-                yield (
-                    f"geom {self.name('geom', geom)!r}",
-                    "is a cylinder or ellipsoid that may touch, which is not simulated",
-                )
-
     def odd_geoms(self) -> Iterator[tuple[str, str]]:
         """What changes a contact and is not read; solimp is another law altogether, as docs/articulated.md says."""
         for name in ("gap", "priority", "adhesion", "surfacevel"):
@@ -176,26 +243,26 @@ class Reading:
                     yield f"geom {self.name('geom', geom)!r}", f"has a {name}, which is not simulated"
 
 
-KINDS: dict[str, Callable[[Reading], Iterator[tuple[str, str]]]] = {
-    "tendon": lambda file: file.counted("tendon", "ntendon", "is not simulated"),
+KINDS: dict[str, Callable[[Reading], Iterable[tuple[str, str]]]] = {
+    "tendon": lambda file: file.tendons(),
     "equality": lambda file: file.equalities(),
     "actuator": lambda file: file.odd_actuators(),
     "mesh": lambda file: file.meshes(),
     "pair": lambda file: file.counted("pair", "npair", "is a contact of its own rules, which is not simulated"),
     "fluid": lambda file: file.fluid(),
-    "frictionloss": lambda file: file.per_joint("dof_frictionloss", "has friction loss, which is not simulated"),
-    "gravcomp": lambda file: file.bodies("body_gravcomp", bool, "has gravity compensation, which is not simulated"),
-    "mocap": lambda file: file.bodies("body_mocapid", lambda index: index >= 0, "is moved from outside (mocap)"),
+    "frictionloss": lambda file: (),
+    "gravcomp": lambda file: file.compensating_actuators(),
+    "mocap": lambda file: (),  # stays where it is, which is said
     "flex": lambda file: file.counted("flex", "nflex", "is soft, which is not simulated"),
     "plugin": lambda file: file.counted("plugin", "nplugin", "is a plugin, which is not simulated"),
     "polynomial": lambda file: file.polynomial(),
     "condim": lambda file: file.condim(),
-    "contact": lambda file: file.odd_contacts(),
+    "contact": lambda file: (),  # a word that takes geoms out of contact: see `Reading`
     "geom": lambda file: file.odd_geoms(),
-    "actuatorfrcrange": lambda file: file.driven_ranges(),
+    "actuatorfrcrange": lambda file: (),
     "flag": lambda file: file.flags(),
 }
 """What is looked for, by the word for `ignore`."""
 
-OF_CONTACTS = ("mesh", "pair", "condim", "contact", "geom")
+OF_CONTACTS = ("mesh", "pair", "condim", "geom")
 """Of these, what does not matter without contacts."""

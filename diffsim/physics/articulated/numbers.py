@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated import pairs
-from diffsim.physics.articulated.kinematics import joint_inertias
-from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Joint
+from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
+from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, Actuator, Joint
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = ["numbers", "renewed"]
@@ -40,6 +40,12 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         found[name] = np.array([getattr(link, attribute) for link in scene.links])
     for name in _OF_JOINTS:
         found[name] = np.array([getattr(joint, name) for joint in scene.joints])
+    if scene.buoyant:
+        found["buoyancy"] = np.array([link.buoyancy for link in scene.links])
+    if scene.rough:
+        found.update(_of_friction(scene))
+    if any(joint.effort_range is not None for joint in scene.joints):
+        found["effort_range"] = np.array([_or(joint.effort_range, np.zeros(2)) for joint in scene.joints])
     if scene.limited:
         found.update(_of_limits(scene))
     if scene.actuators:
@@ -48,12 +54,24 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         for name in ("control_range", "force_range"):
             if any(getattr(actuator, name) is not None for actuator in scene.actuators):
                 found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in scene.actuators])
+        if any(actuator.neutral is not None for actuator in scene.actuators):
+            found["neutral"] = np.array([_or(actuator.neutral, 0.0) for actuator in scene.actuators])
     if scene.all_sites:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
     if pairs.touching(scene):
         found.update(pairs.numbers(scene, TIME_CONSTANT))
         found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
     return found
+
+
+def _of_friction(scene: Tree) -> dict[str, np.ndarray]:
+    """Friction loss, and the velocity over which it sets in."""
+    lightness = np.diag(np.linalg.inv(mass_matrix(scene, scene.reference_position)))
+    firsts = np.cumsum([0, *(joint.freedoms for joint in scene.joints)]).tolist()
+    loss = np.array([joint.friction_loss for joint in scene.joints])
+    lost = FRICTION_TIME * loss * [lightness[a:b].mean() for a, b in pairwise(firsts)]
+    width = [_or(joint.friction_width, taken or 1.0) for joint, taken in zip(scene.joints, lost, strict=True)]
+    return {"friction_loss": loss, "friction_width": np.array(width)}
 
 
 def _of_limits(scene: Tree) -> dict[str, np.ndarray]:
@@ -83,6 +101,8 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
     joint = site = 0
     for k, link in enumerate(scene.links):
         change: dict[str, Any] = {a: values[name][k] for name, a in _OF_LINKS.items() if name in values}
+        if "buoyancy" in values:
+            change["buoyancy"] = values["buoyancy"][k]
         change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
         joint += len(link.joints)
         change["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner == k]
@@ -106,6 +126,9 @@ def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint
     if joint.limits is not None:
         limits = {"joint_limits": "limits", "limit_stiffness": "limit_stiffness", "limit_damping": "limit_damping"}
         change.update({attribute: values[name][k] for name, attribute in limits.items() if name in values})
+    if joint.effort_range is not None and "effort_range" in values:
+        change["effort_range"] = values["effort_range"][k]
+    change.update({name: values[name][k] for name in ("friction_loss", "friction_width") if name in values})
     return replace(joint, **change)
 
 
@@ -114,4 +137,6 @@ def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray])
     for name in ("control_range", "force_range"):
         if name in values and getattr(actuator, name) is not None:
             change[name] = values[name][k]
+    if "neutral" in values and actuator.neutral is not None:
+        change["neutral"] = values["neutral"][k]
     return replace(actuator, **change)

@@ -15,7 +15,18 @@ from diffsim.errors import InputError
 from diffsim.physics.articulated.links import SIZES, Geom
 from diffsim.physics.articulated.tree import Tree
 
-__all__ = ["Spot", "check", "numbers", "renewed", "spots", "touch_geoms", "touching"]
+__all__ = [
+    "Draft",
+    "Spot",
+    "Unsimulated",
+    "check",
+    "numbers",
+    "renewed",
+    "spots",
+    "touch_geoms",
+    "touching",
+    "unsimulated",
+]
 
 ROUND = ("sphere", "capsule")
 
@@ -34,6 +45,37 @@ class Spot(NamedTuple):
     kind: str
     geoms: tuple[int, int]
     corner: tuple[float, float, float]
+
+
+class Draft(Tree):
+    """What a scene will be made of, to see which pairs it has before it is made."""
+
+    def __init__(self, **parts: Any):
+        for name, value in parts.items():
+            setattr(self, name, value)
+
+
+class Unsimulated(NamedTuple):
+    """Pairs that may touch and are not simulated, by the names of the geoms.
+
+    Attributes:
+        own: of links of one tree.
+        foreign: of two trees, or with the world.
+    """
+
+    own: list[tuple[str, str]]
+    foreign: list[tuple[str, str]]
+
+
+def unsimulated(scene: Tree) -> Unsimulated:
+    """What `check` would refuse."""
+    found = Unsimulated([], [])
+    for (a, b), kind in _pairs(scene) if scene.contacts else ():
+        if not kind:
+            (one, first), (other, second) = (scene.all_geoms[k] for k in (a, b))
+            same = min(one, other) >= 0 and scene.lineages[one][-1] == scene.lineages[other][-1]
+            (found.own if same else found.foreign).append((first.name, second.name))
+    return found
 
 
 def touching(scene: Tree) -> tuple[tuple[int, int], ...]:
@@ -66,6 +108,8 @@ def _pairs(scene: Tree) -> list[tuple[tuple[int, int], str]]:
             if not ((first.contype & second.conaffinity) | (second.contype & first.conaffinity)):
                 continue
             if _related(scene, welded, geoms[a][0], geoms[b][0]):
+                continue
+            if scene.contacts == "world" and min(welded[k] if k >= 0 else -1 for k in (geoms[a][0], geoms[b][0])) >= 0:
                 continue
             names = [{geom.name, *_link_names(scene, owner)} for owner, geom in (geoms[a], geoms[b])]
             if any(frozenset((one, other)) in excluded for one in names[0] for other in names[1]):

@@ -5,7 +5,18 @@ All are smooth where they are used: no square root or division is at zero.
 
 import taichi as ti
 
-__all__ = ["about", "columns", "nine", "product", "rotation_vector", "turned", "unit", "unpacked", "vector_of"]
+__all__ = [
+    "about",
+    "columns",
+    "nine",
+    "product",
+    "rotation_vector",
+    "turned",
+    "turned_from",
+    "unit",
+    "unpacked",
+    "vector_of",
+]
 
 SMALLEST = 1.0e-20
 """Added to a squared angle [rad^2]: turns of less than 1e-10 rad are none."""
@@ -78,6 +89,12 @@ def turned(q, spin, dt):
     s = ti.sin(half) / rate
     turn = ti.Vector([ti.cos(half), s * spin[0], s * spin[1], s * spin[2]])
     return unit(product(unit(q), turn))
+
+
+@ti.func
+def turned_from(a, b):
+    """The turn that leads from the unit quaternion ``a`` to ``b``, in the frame of ``b``."""
+    return product(ti.Vector([a[0], -a[1], -a[2], -a[3]]), b)
 
 
 @ti.func

@@ -41,8 +41,9 @@ class Articulated(Tree, Spec):
         initial_position: (nq,) of the joints; None is their reference. Quaternions may have any length but zero.
         initial_velocity: (nv,) of the joints.
         poses: positions of the joints by name, each (nq,): see `posed`.
+        pose_controls: controls of the actuators that belong to some of the poses, each (k,).
         exclude: pairs of names of links or geoms that never touch.
-        contacts: False simulates none.
+        contacts: False simulates none, "world" only those with the world and what is fixed to it.
         limits: False simulates none.
         slip_speed: at which friction has 71 % of its strength [m/s]: on a slope that a body does not slide down, it
             creeps slower than this.
@@ -72,7 +73,7 @@ class Articulated(Tree, Spec):
     initial_velocity: Any = None
     poses: Mapping[str, Any] = field(default_factory=dict)
     exclude: Any = ()
-    contacts: bool = True
+    contacts: bool | str = True
     limits: bool = True
     slip_speed: float = 1.0e-3
     touch_depth: float = 1.0e-3
@@ -80,6 +81,7 @@ class Articulated(Tree, Spec):
     integrator: str = "euler"
     substeps: int = 1
     dt: float = 1.0e-3
+    pose_controls: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -89,7 +91,7 @@ class Articulated(Tree, Spec):
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
             gravity=array("Articulated.gravity", self.gravity, (3,)),
-            contacts=flag("Articulated.contacts", self.contacts),
+            contacts="world" if self.contacts == "world" else flag("Articulated.contacts", self.contacts),
             limits=flag("Articulated.limits", self.limits),
             slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
             touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
@@ -156,6 +158,7 @@ class Articulated(Tree, Spec):
         if not isinstance(self.poses, Mapping):
             raise InputError(f"Articulated.poses is {self.poses!r}, but positions of the joints by name are needed")
         poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in self.poses.items()}
+        self._check_controls(poses)
         self._set(
             initial_position=self._unit("Articulated.initial_position", start, reference),
             initial_velocity=array(
@@ -173,6 +176,14 @@ class Articulated(Tree, Spec):
                 StartWarning,
                 stacklevel=4,
             )
+
+    def _check_controls(self, poses: Mapping[str, Any]) -> None:
+        controls = {}
+        for name, value in self.pose_controls.items():
+            if name not in poses:
+                raise InputError(f"pose_controls names {name!r}, but the poses are {', '.join(poses) or 'none'}")
+            controls[name] = array(f"pose_controls[{name!r}]", value, (len(self.actuators),))
+        self._set(pose_controls=controls)
 
     def _check_inertias(self) -> None:
         inertias = joint_inertias(self, self.reference_position)
@@ -227,11 +238,34 @@ class Articulated(Tree, Spec):
         """Pairs of geoms that may touch, as indices of `all_geoms`; none without `contacts`."""
         return pairs.touching(self)
 
-    def posed(self, pose: str) -> Articulated:
-        """The same scene, starting from one of its named poses."""
+    def posed(self, pose: str, *, hold: bool = False) -> Articulated:
+        """The same scene, starting from one of its named poses.
+
+        Args:
+            pose: its name.
+            hold: whether an actuation of 0 holds it: that is then `pose_controls`. Where these are all 0, or the pose
+                has none, it is the control at which a servo of a position gives no force there, and 0 of others.
+
+        Raises:
+            InputError: there is no such pose.
+        """
         if pose not in self.poses:
             raise InputError(f"there is no pose {pose!r}; there are {', '.join(self.poses) or 'none'}")
-        return replace(self, initial_position=self.poses[pose])
+        actuators = self.actuators
+        if hold:
+            controls = self.pose_controls.get(pose, np.zeros(len(actuators)))
+            controls = controls if np.any(controls) else self._held(self.poses[pose])
+            actuators = [replace(each, neutral=float(u)) for each, u in zip(actuators, controls, strict=True)]
+        return replace(self, initial_position=self.poses[pose], actuators=actuators)
+
+    def _held(self, position: np.ndarray) -> list[float]:
+        """Of each actuator the control at which a servo of a position gives no force; 0 of others."""
+        found = []
+        for each in self.actuators:
+            asked = each.gear * position[self.coordinate("actuator", each.joint)]
+            servo = each.bias[1] != 0.0 and each.gain != 0.0
+            found.append(-(each.bias[0] + each.bias[1] * asked) / each.gain if servo else 0.0)
+        return found
 
     def contact_name(self, element: int) -> str:
         """What entry ``element`` of a rollout's ``contact`` is about, in words."""

@@ -7,10 +7,10 @@ a joint of several velocities is a chain of single ones without mass between the
     v' = v + h a, q' = q + h v' (turned by h v' where it is a quaternion)
 
 Joint damping is implicit as in MuJoCo's Euler (Todorov 2014, ICRA, and its documentation, "Numerical integration"): the
-algorithm's diagonal holds the armature and h times the damping, and so for limits; contacts add to the inertia of the
-link likewise (see `compliance`). With "implicitfast" so does what servos lose per velocity. With "rk4" four evaluations
-are Runge and Kutta's classical ones, and damping is not implicit; what contacts and limits give in the first of them is
-held in the others.
+algorithm's diagonal holds the armature and h times the damping, and so for limits and dry friction; contacts add to the
+inertia of the link likewise (see `compliance`). With "implicitfast" so does what servos lose per velocity. With "rk4"
+four evaluations are Runge and Kutta's classical ones, and damping is not implicit; what contacts, limits and dry
+friction give in the first of them is held in the others.
 """
 
 import taichi as ti
@@ -28,11 +28,20 @@ from diffsim.physics.articulated.fields import (
     tree_of,
     working_of,
 )
-from diffsim.physics.articulated.integration import accelerate, enter_position, enter_velocity, four, turn_on
+from diffsim.physics.articulated.integration import (
+    accelerate,
+    enter_position,
+    enter_velocity,
+    first_of,
+    four,
+    starts,
+    turn_on,
+)
 from diffsim.physics.articulated.rotation import about, columns, nine, unit, unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, crossed, inertia_at, less_outer, linear, spatial, times
 from diffsim.physics.articulated.touch import touch_of
+from diffsim.physics.articulated.within_step import TINY, stopped
 
 __all__ = ["build"]
 
@@ -222,6 +231,8 @@ def weigh(tree: ti.template(), motion: ti.template(), work: ti.template(), env, 
     v = work.speed[env, row, at]
     h = times(inertia, v)
     weight = mass * tree.gravity[env, 0]
+    if ti.static(tree.buoyant):
+        weight = (1.0 - tree.buoyancy[env, link]) * mass * tree.gravity[env, 0]
     work.inertia[env, row, at] += inertia
     work.force[env, row, at] += spatial(
         angular(v).cross(angular(h)) + linear(v).cross(linear(h)) - c.cross(weight),
@@ -245,6 +256,10 @@ def eliminate(tree: ti.template(), motion: ti.template(), work: ti.template(), e
         - tree.damping[env, k] * motion.now_velocity[env, row, part * tree.freedoms + k]
         - axis.dot(work.force[env, row, at])
     )
+    if ti.static(tree.rough):
+        lost = rub(tree, motion, work, env, row, part, k, pivot)
+        pivot += lost[1]
+        effort -= lost[0]
     inverse = 1.0 / pivot
     rest = less_outer(inertia, column, inverse)
     work.column[env, row, at] = column
@@ -254,6 +269,31 @@ def eliminate(tree: ti.template(), motion: ti.template(), work: ti.template(), e
     work.force[env, row, parent] += (
         work.force[env, row, at] + times(rest, work.bias[env, row, at]) + (effort * inverse) * column
     )
+
+
+@ti.func
+def rub(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, inertia):
+    """Dry friction of a velocity, and what it adds to the inertia that it is taken from.
+
+    With F the friction loss, w its width and v the velocity it is F v / sqrt(v^2 + w^2), of which a step takes as much
+    as stops what it moves and no more, as friction of contacts does (see `compliance`).
+    """
+    at = part * tree.chains + k
+    slow = tree.friction_width[env, k]
+    first = first_of(tree, part)
+    velocity = motion.now_velocity[env, row, first * tree.freedoms + k]
+    hold = tree.friction_loss[env, k] / ti.sqrt(velocity * velocity + slow * slow)
+    most = tree.dt * hold / inertia + TINY
+    lost = ti.Vector([hold * velocity, inertia * (most / stopped(most, 0.5) - 1.0)])
+    if ti.static(tree.turns > 1):
+        # What it is in the first evaluation is held in the others.
+        starting = ti.cast(starts(tree, part), tree.real)
+        start = first * tree.chains + k
+        work.rubbed[env, row, at] = starting * lost
+        if starts(tree, part) == 0:
+            given = work.rubbed[env, row, start]
+            lost = ti.Vector([given[0] + given[1] * work.rate[env, row, start], 0.0])
+    return lost
 
 
 # Putting it together

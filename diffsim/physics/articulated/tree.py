@@ -25,7 +25,7 @@ class Tree:
     initial_position: Any
     initial_velocity: Any
     exclude: Any
-    contacts: bool
+    contacts: bool | str
     limits: bool
     slip_speed: float
     touch_depth: float
@@ -105,6 +105,16 @@ class Tree:
     def limited(self) -> bool:
         """Whether a joint has limits that are simulated."""
         return self.limits and any(joint.limits is not None for joint in self.joints)
+
+    @property
+    def buoyant(self) -> bool:
+        """Whether a link has buoyancy."""
+        return any(link.buoyancy for link in self.links)
+
+    @property
+    def rough(self) -> bool:
+        """Whether a joint has dry friction."""
+        return any(joint.friction_loss for joint in self.joints)
 
     @cached_property
     def tree_masses(self) -> np.ndarray:

@@ -24,7 +24,7 @@ Euler's implicit step does (`stiffness_share`).
 
 import taichi as ti
 
-__all__ = ["pushed", "softened", "stiffness_share", "stopped"]
+__all__ = ["TINY", "pushed", "softened", "stiffness_share", "stopped"]
 
 TINY = 1.0e-12
 """Added to what may be zero and is divided by."""

@@ -43,11 +43,6 @@ BAD = {
         "joint 'hip': limits are [-1.0, 1.0]",
         "(0, largest angle)",
     ),
-    "spring of a free joint": (
-        lambda: Joint("root", "free", stiffness=1),
-        "joint 'root': stiffness is 1",
-        "a free joint has no spring",
-    ),
     # links
     "a parent by index": (lambda: Link("arm", 3), "link 'arm': parent is 3", "a name is needed"),
     "joints by name": (lambda: Link("arm", joints="hip"), "link 'arm': joints is 'hip'", "a list of Joint is needed"),
