@@ -61,6 +61,7 @@ _NAMES = {
     "problem": ("Problem",),
     "rollout": ("Rollout",),
     "simulation": ("Simulation",),
+    "sweeps": ("Sweep", "sweep"),
     "stepper": ("Stepper",),
     "tuning": (
         "SGD",

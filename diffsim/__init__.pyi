@@ -68,6 +68,8 @@ from diffsim.problem import Problem as Problem
 from diffsim.rollout import Rollout as Rollout
 from diffsim.simulation import Simulation as Simulation
 from diffsim.stepper import Stepper as Stepper
+from diffsim.sweeps import Sweep as Sweep
+from diffsim.sweeps import sweep as sweep
 from diffsim.tuning import SGD as SGD
 from diffsim.tuning import Adam as Adam
 from diffsim.tuning import Change as Change

@@ -23,6 +23,7 @@ LAYERS = (
     ("simulation", "stepper", "protocols"),
     ("gradients",),
     ("tuning", "identification"),
+    ("sweeps",),
     ("viewing",),
     ("cli",),
     ("__main__",),
@@ -42,6 +43,7 @@ WITHOUT_TAICHI = (
     "gradients",
     "tuning",
     "identification",
+    "sweeps",
     "viewing",
     "cli",
 )

@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import diffsim as ds
 from diffsim.cli.flags import add_problem_flags
 from diffsim.errors import InputError, UnknownClassError
+from diffsim.lazy import load_script
 from diffsim.problem import Problem
 
-__all__ = ["about_scene", "find_problem", "find_run", "find_scene", "has_main_line", "load_script", "scene_files"]
+__all__ = ["about_scene", "find_problem", "find_run", "find_scene", "has_main_line", "scene_files"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -122,15 +120,3 @@ def has_main_line(path: Path) -> bool:
     tree = ast.parse(path.read_bytes())
     tests = [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)]
     return any("__name__" in test and "__main__" in test for test in tests)
-
-
-def load_script(path: Path) -> ModuleType:
-    """Import the script as Python would run it, but for its main line."""
-    spec = importlib.util.spec_from_file_location(f"scene script {path.stem}", path)  # not one of the same name
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # a script may import its neighbours
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
@@ -32,6 +33,9 @@ from diffsim.tuning.times import compiling
 __all__ = ["scene_main"]
 
 started: list[Path] = []  # the scripts that called `scene_main`: `diffsim run` looks whether one did
+
+asked: list[Callable[[Callable[..., Problem], dict[str, Any]], None]] = []
+"""Who wants a script's problem and settings, and not its run: `diffsim sweep`."""
 
 
 def scene_main(
@@ -74,6 +78,10 @@ def scene_main(
     """
     path = Path(inspect.getfile(problem))
     started.append(path)
+    if asked:
+        settings = {"optimizer": optimizer, "iterations": iterations, "clip": clip, "scale": scale, "window": window}
+        asked[-1](problem, settings)
+        return
     given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}
     try:
