@@ -146,13 +146,14 @@ def task_of(
 def _changed(problem: Problem, part: str, field: str, value: Any) -> Problem:
     """The problem with another value of a part's field, or of a number of its scene."""
     member = getattr(problem, part)
-    fields = [each.name for each in dataclasses.fields(member)] if isinstance(member, Spec) else []
+    fields = list(member._values()) if isinstance(member, Spec) else []
     if field in fields:
         return dataclasses.replace(problem, **{part: dataclasses.replace(member, **{field: value})})
     numbers = problem.numbers()
     name = f"{part}.{field}"
     if part == "scene" and name.partition("[")[0] in numbers:
         base = name.partition("[")[0]
+        dataclasses.replace(problem, tune=(name,), bounds={})  # refuses an entry that is none
         shape = problem.pick(name, numbers).shape if name.endswith("]") else np.shape(numbers[base])
         filled = problem.filled({name: np.broadcast_to(np.asarray(value, np.float64), shape)})
         return dataclasses.replace(problem, scene=member.with_numbers({base.partition(".")[2]: filled[base]}))

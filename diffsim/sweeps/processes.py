@@ -46,7 +46,11 @@ def in_processes(tasks: Sequence[Task], workers: int, told: Told) -> None:
 
     A process that is killed takes its run with it: it is begun again in a new one, where it goes on from what it
     saved. After three times it counts as failed.
+
+    Raises:
+        InputError: processes end three times in a row, and no run did: it is not the runs that are wrong.
     """
+    ends = 0
     left = list(reversed(tasks))
     tries = dict.fromkeys((task.point.number for task in tasks), 0)
     while left:
@@ -67,6 +71,7 @@ def in_processes(tasks: Sequence[Task], workers: int, told: Told) -> None:
                     task = running.pop(future)
                     try:
                         told(task, future.result())
+                        ends = 0
                     except BrokenProcessPool:
                         broken = True
                         _again(task, tries, left, told)
@@ -77,6 +82,12 @@ def in_processes(tasks: Sequence[Task], workers: int, told: Told) -> None:
                     _again(task, tries, left, told)
         finally:
             _end(pool)
+        ends += broken
+        if ends == TRIES:
+            raise InputError(
+                f"processes of the sweep ended {TRIES} times in a row before any run came to its end; what they said "
+                "last stands above. A script that calls sweep does so below `if __name__ == '__main__':`"
+            )
 
 
 def _again(task: Task, tries: dict[int, int], left: list[Task], told: Told) -> None:

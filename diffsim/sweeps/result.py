@@ -70,7 +70,7 @@ class Sweep:
         """
         return [
             {
-                **{name: value for name, value in entry.point.values.items()},
+                **entry.point.values,
                 "seed": entry.point.seed,
                 "loss": entry.loss,
                 "at": entry.told.get("at", -1),

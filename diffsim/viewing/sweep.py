@@ -39,7 +39,7 @@ def _draw(found: Any, style: Style) -> Figure:
     for entry in found.entries:
         name = ", ".join(f"{key}={value}" for key, value in entry.point.plain()["values"].items()) or "all seeds"
         groups.setdefault(name, []).append(entry)
-    colours = matplotlib.colormaps["tab10"].colors
+    colours = matplotlib.colormaps["tab10"](range(MOST_GROUPS))
     with matplotlib.style.context("default"):
         made = figure(960, 540, style)
         axes = made.add_subplot()
