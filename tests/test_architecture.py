@@ -244,6 +244,7 @@ def test_describing_waits_for_nothing_heavy(code):
 
 
 COMMANDS = (
+    "sweep",
     "run",
     "list",
     "check",
