@@ -1,7 +1,7 @@
 """Sixteen short runs: one after another, on two processes, and on two workers of Dask one of which is killed.
 
-``python -m pytest -m bench -n 0 -s tests/benchmarks/test_sweep.py``; the last needs the extra ``sweep``. Times are printed
-and not asserted. What is asserted is that all give the same table.
+``python -m pytest -m bench -n 0 -s tests/benchmarks/test_sweep.py``; the last needs the extra ``sweep``. Times are
+printed and not asserted. What is asserted is that all give the same table.
 """
 
 from __future__ import annotations
