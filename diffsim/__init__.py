@@ -64,6 +64,7 @@ _NAMES = {
     "sweeps": ("Sweep", "sweep"),
     "stepper": ("Stepper",),
     "tuning": (
+        "LBFGS",
         "SGD",
         "Adam",
         "Change",

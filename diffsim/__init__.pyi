@@ -70,6 +70,7 @@ from diffsim.simulation import Simulation as Simulation
 from diffsim.stepper import Stepper as Stepper
 from diffsim.sweeps import Sweep as Sweep
 from diffsim.sweeps import sweep as sweep
+from diffsim.tuning import LBFGS as LBFGS
 from diffsim.tuning import SGD as SGD
 from diffsim.tuning import Adam as Adam
 from diffsim.tuning import Change as Change

@@ -2,7 +2,7 @@
 
 from diffsim.tuning.changes import Change
 from diffsim.tuning.load import SavedRun, load_history, load_params, load_problem, load_run, save_rollouts
-from diffsim.tuning.optimizers import SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
+from diffsim.tuning.optimizers import LBFGS, SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
 from diffsim.tuning.parameter_matrix import clip_by_norm, global_norm
 from diffsim.tuning.result import Result
 from diffsim.tuning.run import Run
@@ -10,6 +10,7 @@ from diffsim.tuning.schedules import Constant, CosineDecay, ExponentialDecay, Pi
 from diffsim.tuning.tune import tune
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
     "Change",

@@ -174,6 +174,8 @@ class Loop:
             return "interrupted"
         if not self.search.unharmed and not self.search.alive.any():
             copies = "in every copy" if self.search.rows.copies else ""
+            if self.search.optimizer.line_search:
+                return f"no step along the gradient lowers the loss any more {copies}".rstrip()
             return f"{MOST_REJECTIONS} steps in a row were rejected {copies}".rstrip()
         if answer:
             return "the callback said so"

@@ -1,4 +1,4 @@
-"""First-order optimizers: frozen settings with pure functions from parameters and gradient to parameters.
+"""Optimizers: frozen settings with pure functions from parameters and gradient to parameters.
 
 By hand, over named arrays::
 
@@ -19,11 +19,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.spec import number
+from diffsim.spec import number, whole
 from diffsim.tuning.parameter_matrix import Rows, row_norms
 from diffsim.tuning.schedules import Schedule
 
-__all__ = ["SGD", "Adam", "NormalisedGradientDescent", "Optimizer", "RMSProp", "State"]
+__all__ = ["LBFGS", "SGD", "Adam", "NormalisedGradientDescent", "Optimizer", "RMSProp", "State"]
 
 State = dict[str, np.ndarray]
 
@@ -43,6 +43,7 @@ class Optimizer:
     learning_rate: float | Schedule
 
     memory: ClassVar[tuple[str, ...]] = ()  # the matrices in the state, (copies, n), zero at the start
+    line_search: ClassVar[bool] = False  # whether a step must lower the loss, and is tried again shorter
 
     def __post_init__(self) -> None:
         """Check the learning rate; subclasses check the rest."""
@@ -108,6 +109,15 @@ class Optimizer:
             rate: learning rate, or (copies, 1) one for each row.
         """
         raise TypeError(f"{type(self).__name__} must define step_rows")
+
+    def step_within(
+        self, x: np.ndarray, gradient: np.ndarray, state: State, rate: float | np.ndarray, free: np.ndarray | None
+    ) -> tuple[np.ndarray, State]:
+        """`step_rows`, told which entries (copies, n) no bound holds; None if none is held.
+
+        Steps are projected onto the bounds afterwards, so only who works with curvature needs to know.
+        """
+        return self.step_rows(x, gradient, state, rate)
 
     def describe(self) -> str:
         """What it is in words that are the same in another process; a schedule that is a function by its name."""
@@ -270,3 +280,98 @@ class NormalisedGradientDescent(Optimizer):
         length = row_norms(mean)[:, None]
         x = x - rate * mean / np.where(length > 0.0, length, 1.0)
         return x, {"count": state["count"] + 1, "mean": mean}
+
+
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """Steps by the curvature that the last gradients tell, with a line search: for losses that are smooth.
+
+    Nocedal & Wright, "Numerical Optimization", 2006, algorithm 7.4, with the scaling of its equation 7.20. A pair that
+    tells no positive curvature is left out (Li & Fukushima, "On the global convergence of the BFGS method for nonconvex
+    unconstrained optimization problems", 2001). `tune` takes a step only if it lowers the loss by a share of what the
+    slope promises, and else tries a shorter one; each trial is an iteration. What a bound holds does not take part.
+
+    Where contacts or chaos make the loss rough, `Adam` goes farther.
+
+    Attributes:
+        learning_rate: length of a first trial, in steps by curvature; 1 is right.
+        pairs: how many steps are remembered.
+        first_step: length of the very first trial, before any curvature is known, in units of the parameters.
+    """
+
+    learning_rate: float | Schedule = 1.0
+    pairs: int = 10
+    first_step: float = 0.1
+
+    line_search: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        object.__setattr__(self, "pairs", whole("LBFGS.pairs", self.pairs))
+        self._check("first_step", above=0.0)
+
+    def start_rows(self, x: np.ndarray) -> State:
+        """See `Optimizer.start_rows`; ``steps`` and ``changes`` (copies, pairs * n) hold the pairs, the newest last."""
+        copies, n = x.shape
+        zero = np.zeros((copies, self.pairs * n))
+        return {
+            "count": np.zeros((copies, 1), dtype=np.int64),
+            "x": np.zeros(x.shape),
+            "gradient": np.zeros(x.shape),
+            "steps": zero,
+            "changes": zero.copy(),
+        }
+
+    def step_rows(
+        self, x: np.ndarray, gradient: np.ndarray, state: State, rate: float | np.ndarray
+    ) -> tuple[np.ndarray, State]:
+        """See `Optimizer.step_rows`."""
+        return self.step_within(x, gradient, state, rate, None)
+
+    def step_within(
+        self, x: np.ndarray, gradient: np.ndarray, state: State, rate: float | np.ndarray, free: np.ndarray | None
+    ) -> tuple[np.ndarray, State]:
+        """See `Optimizer.step_within`."""
+        steps, changes = self._remembered(x, gradient, state)
+        slope = gradient if free is None else np.where(free, gradient, 0.0)
+        direction = -_by_curvature(slope, steps, changes)
+        length = row_norms(slope)[:, None]
+        known = np.any(steps[:, -1] != 0.0, axis=1, keepdims=True)
+        first = -slope * np.minimum(1.0, self.first_step / np.where(length > 0.0, length, 1.0))
+        direction = np.where(known, direction, first)
+        if free is not None:
+            direction = np.where(free, direction, 0.0)
+        downhill = np.einsum("ij,ij->i", direction, slope)[:, None] < 0.0
+        direction = np.where(downhill, direction, first)
+        flat = x.shape[0], -1
+        kept = {"x": x, "gradient": gradient, "steps": steps.reshape(flat), "changes": changes.reshape(flat)}
+        return x + rate * direction, {"count": state["count"] + 1, **kept}
+
+    def _remembered(self, x: np.ndarray, gradient: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs, (copies, pairs, n) each, with the newest if it tells a positive curvature."""
+        shape = x.shape[0], self.pairs, x.shape[1]
+        steps, changes = state["steps"].reshape(shape), state["changes"].reshape(shape)
+        step, change = x - state["x"], gradient - state["gradient"]
+        bent = np.einsum("ij,ij->i", step, change) > 1e-10 * row_norms(step) * row_norms(change)
+        new = (bent & (state["count"][:, 0] > 0))[:, None, None]
+        steps = np.where(new, np.concatenate([steps[:, 1:], step[:, None]], axis=1), steps)
+        return steps, np.where(new, np.concatenate([changes[:, 1:], change[:, None]], axis=1), changes)
+
+
+def _by_curvature(gradient: np.ndarray, steps: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """(copies, n) the gradient times the inverse Hessian that the pairs stand for: the two loops."""
+    products = np.einsum("ckn,ckn->ck", steps, changes)
+    rho = np.divide(1.0, products, out=np.zeros_like(products), where=products > 0.0)
+    found, shares = gradient, []
+    for k in reversed(range(steps.shape[1])):
+        share = rho[:, k] * np.einsum("cn,cn->c", steps[:, k], found)
+        found = found - share[:, None] * changes[:, k]
+        shares.append(share)
+    squares = np.einsum("cn,cn->c", changes[:, -1], changes[:, -1])
+    size = np.divide(products[:, -1], squares, out=np.ones_like(squares), where=squares > 0.0)
+    found = size[:, None] * found
+    for k, share in zip(range(steps.shape[1]), reversed(shares), strict=True):
+        other = rho[:, k] * np.einsum("cn,cn->c", changes[:, k], found)
+        found = found + (share - other)[:, None] * steps[:, k]
+    return found

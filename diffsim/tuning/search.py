@@ -21,11 +21,13 @@ from diffsim.tuning.smoothing import Smoothed
 __all__ = ["MOST_REJECTIONS", "Evaluation", "Search"]
 
 MOST_REJECTIONS = 20  # in a row, then a copy is given up: by then the step is 2^-20, a millionth, of what it was
+RESET = 8  # steps in a row that a line search refuses: then curvature is forgotten, and it goes along the gradient
+SUFFICIENT = 1e-4  # share of the decrease that the slope promises (Nocedal & Wright, 2006, equation 3.4)
 SHORTEN = 0.5  # step length after a rejection; any value below 1 works, smaller ones overshoot the wall's near side
 RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rejection; 1 would never recover
 
 # What `Search.saved` keeps besides the states of the optimizer.
-SAVED = ("x", "kept_x", "kept_gradient", "scale", "strikes", "alive", "started", "unharmed")
+SAVED = ("x", "kept_x", "kept_gradient", "kept_losses", "scale", "strikes", "alive", "started", "unharmed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,7 @@ class Search:
         state: the optimizer's, after the step that led to the candidates.
         kept_x: (copies, n) last accepted parameters.
         kept_gradient: (copies, n) there, clipped.
+        kept_losses: (copies,) there.
         kept_state: the optimizer's that led there.
         scale: (copies,) of the step length, 1 unless steps were rejected.
         strikes: (copies,) rejections since the last acceptance.
@@ -89,6 +92,7 @@ class Search:
         self._units = _units(self.rows, units or {})
         self._low, self._high = _limits(self.rows, sim.problem)
         count = self.rows.count
+        self.kept_losses = np.full(count, np.inf)
         self.x = self.first = self._bounded(self.rows.pack(params))
         self.state = optimizer.start_rows(self.x / self._units)
         self.kept_x, self.kept_gradient, self.kept_state = self.x, np.zeros_like(self.x), self.state
@@ -111,7 +115,7 @@ class Search:
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Stand again where `saved` was taken."""
         for name in SAVED:
-            setattr(self, name, saved[name])
+            setattr(self, name, saved.get(name, getattr(self, name)))  # runs of before have no kept_losses
         self.unharmed = bool(self.unharmed)
         self.state = {name: saved[f"state/{name}"] for name in self.state}
         self.kept_state = {name: saved[f"kept_state/{name}"] for name in self.kept_state}
@@ -180,11 +184,41 @@ class Search:
         if self.clip is not None:
             with np.errstate(invalid="ignore"):  # rows that are not finite are not kept
                 gradient = clip_rows(gradient, found.norms, self.clip)
+        if self.optimizer.line_search:
+            return self._take_lower(found, gradient)
         if found.clean and self.unharmed:  # nearly always, and quick
             self.kept_x, self.kept_gradient, self.kept_state = self.x, gradient, self.state
+            self.kept_losses = found.losses
             self.started = self.alive
             return self.alive
         good = self.alive & ~found.bad & ~found.unknown
+        self._keep(good, found, gradient)
+        self.scale = np.where(good, np.minimum(1.0, self.scale * RECOVER), self.scale)
+        return self._settle(good, found)
+
+    def _take_lower(self, found: Evaluation, gradient: np.ndarray) -> np.ndarray:
+        """Of an optimizer with a line search: keep what is low enough, and shorten the other steps."""
+        good = self.alive & ~found.bad & ~found.unknown
+        with np.errstate(invalid="ignore", over="ignore"):  # of rows that are not finite, or nothing kept yet
+            step = np.where(self.started[:, None], (self.x - self.kept_x) / self._units, 0.0)
+            slope = np.einsum("ij,ij->i", self.kept_gradient, step)
+            rise = found.losses - self.kept_losses
+            low = good & (~self.started | (rise <= SUFFICIENT * np.minimum(slope, 0.0)))
+            shorter = np.clip(-slope / (2.0 * (rise - slope)), 0.1, SHORTEN)  # the lowest point of a parabola
+        self._keep(low, found, gradient)
+        missed = good & ~low
+        self.scale = np.where(low, 1.0, np.where(missed, self.scale * np.nan_to_num(shorter, nan=SHORTEN), self.scale))
+        self._strike(missed, shorten=False)
+        for copy in np.flatnonzero(missed & (self.strikes == RESET)).tolist():
+            fresh = self.optimizer.start_rows(self.kept_x / self._units)
+            chosen = np.arange(len(self.scale)) == copy
+            self.kept_state = {name: _merge(chosen, fresh[name], value) for name, value in self.kept_state.items()}
+            self.scale[copy] = 1.0
+        self._settle(low, found)
+        return good
+
+    def _keep(self, good: np.ndarray, found: Evaluation, gradient: np.ndarray) -> None:
+        """Of the good rows keep the candidates; those that are not finite are struck."""
         if good.all():
             self.kept_x, self.kept_gradient, self.kept_state = self.x, gradient, self.state
         else:
@@ -192,7 +226,14 @@ class Search:
             self.kept_gradient = _merge(good, gradient, self.kept_gradient)
             self.kept_state = {k: _merge(good, self.state[k], v) for k, v in self.kept_state.items()}
             self._strike(self.alive & found.bad)
-        self.scale = np.where(good, np.minimum(1.0, self.scale * RECOVER), self.scale)
+        self.kept_losses = np.where(good, found.losses, self.kept_losses)
+
+    def _settle(self, good: np.ndarray, found: Evaluation) -> np.ndarray:
+        """Note which rows were accepted.
+
+        Raises:
+            DivergenceError: as of `take`.
+        """
         self.strikes[good] = 0
         self.started = self.started | good
         self.unharmed = bool(self.alive.all() and (self.scale == 1.0).all())
@@ -204,8 +245,8 @@ class Search:
     def move(self, rate: float, unknown: np.ndarray) -> None:
         """The next candidates: a step from what was kept, except for the ``unknown``, tried again."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # seen when it is evaluated
-            x, state = self.optimizer.step_rows(
-                self.kept_x / self._units, self.kept_gradient, self.kept_state, rate * self.scale[:, None]
+            x, state = self.optimizer.step_within(
+                self.kept_x / self._units, self.kept_gradient, self.kept_state, rate * self.scale[:, None], self._free()
             )
         x = self._bounded(x * self._units)
         if not self.unharmed:
@@ -214,8 +255,16 @@ class Search:
             x = _merge(~self.alive, x[self._leader()], x)
         self.x, self.state = x, state
 
-    def _strike(self, bad: np.ndarray) -> None:
-        self.scale = np.where(bad, self.scale * SHORTEN, self.scale)
+    def _free(self) -> np.ndarray | None:
+        """(copies, n) which kept parameters are not held by a bound that their gradient leads into; None if all are."""
+        if self._low is None:
+            return None
+        down, up = self.kept_gradient > 0.0, self.kept_gradient < 0.0
+        return np.asarray(~((self.kept_x <= self._low) & down) & ~((self.kept_x >= self._high) & up))
+
+    def _strike(self, bad: np.ndarray, *, shorten: bool = True) -> None:
+        if shorten:
+            self.scale = np.where(bad, self.scale * SHORTEN, self.scale)
         self.strikes[bad] += 1
         self.alive = self.alive & (~bad | (self.started & (self.strikes < MOST_REJECTIONS)))
 

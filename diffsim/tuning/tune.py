@@ -108,6 +108,12 @@ def tune(
     stop = Stop(iterations, target, patience, time_limit)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"tune(optimizer) is {optimizer!r}, but an optimizer is needed, e.g. diffsim.Adam(0.02)")
+    if optimizer.line_search and (clip is not None or estimator is not None):
+        what = f"estimator={estimator!r}" if estimator is not None else f"clip={clip:g}"
+        raise InputError(
+            f"tune({what}) does not go with {type(optimizer).__name__}, whose line search needs losses and gradients "
+            "as they are; leave it out, or take Adam"
+        )
     if run is not None and not isinstance(run, Run):
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
     if resume and run is None:
