@@ -74,8 +74,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 	$(INSTALL) ".[video]"
 	touch $@
 
+# PyTorch for a CPU, whose version says so: the build for cards is a tenfold of it, and no test needs that.
+TORCH := torch==2.13.0+cpu
+
 .venv/ready: .venv/demo
 	$(INSTALL) ".[video,robots,fast,completion,test,docs,dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" 2>/dev/null \
+		|| echo "pip finds no $(TORCH): the tests of ds.torch will be skipped"
 	touch $@
 
 .venv/bench: .venv/ready

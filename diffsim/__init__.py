@@ -95,6 +95,9 @@ _NAMES = {
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
+_DOORS = {name: f"{__name__}.bridges.{name}" for name in ("jax", "tensorflow", "torch")}
+"""Modules for other libraries, each imported with its library; `dir` leaves them out: who walks through it has none."""
+
 __all__ = sorted(_HOME)  # noqa: PLE0605
 
 
@@ -104,6 +107,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = found  # the next time Python finds it by itself
         return found
+    if name in _DOORS:
+        return importlib.import_module(_DOORS[name])
     if not name.startswith("_"):
         try:
             return importlib.import_module(f"{__name__}.{name}")

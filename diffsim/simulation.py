@@ -240,6 +240,17 @@ class Simulation:
             complete=len(arrays) == len(shapes),
         )
 
+    def shapes(self, arrays: str | Iterable[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Shapes of arrays as a rollout holds them, with those of several copies along a first axis.
+
+        Args:
+            arrays: names of those that are wanted; None takes all that are recorded.
+        """
+        recorded, per_step = self._fields.recorded(), self._fields.per_step()
+        lead = (self.envs,) if self.envs > 1 else ()
+        names = tuple(recorded) if arrays is None else self._known("record", arrays)
+        return {name: (*lead, self.problem.steps + (name not in per_step), *recorded[name]) for name in names}
+
     def _known(self, verb: str, names: str | Iterable[str]) -> tuple[str, ...]:
         """The names, each of a recorded array."""
         found, recorded = (names,) if isinstance(names, str) else tuple(names), self._fields.recorded()
@@ -281,13 +292,11 @@ class Simulation:
         Returns:
             An array for each parameter, like ``params``; of each copy if they have parameters of their own.
         """
-        shapes, per_step, full = self._fields.recorded(), self._fields.per_step(), {}
-        for name in self._known("pull back", cotangents):
-            rows = self.problem.steps + (name not in per_step)
-            lead = (self.envs,) if self.envs > 1 else ()
-            found = array(f"the cotangent of {name}", cotangents[name], (*lead, rows, *shapes[name]))
-            found = found.reshape(self.envs, rows, *shapes[name])
-            short = self.problem.steps + 1 - rows
+        shapes, full = self.shapes(self._known("pull back", cotangents)), {}
+        for name, shape in shapes.items():
+            found = array(f"the cotangent of {name}", cotangents[name], shape)
+            found = found if self.envs > 1 else found[None]
+            short = self.problem.steps + 1 - found.shape[1]
             full[name] = np.pad(found, [(0, short) if k == 1 else (0, 0) for k in range(found.ndim)])
         return self._reverse(params, 0.0, full)[1]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +80,7 @@ class Stepper:
         layout: slices of a state, by the name of the array.
         sensed: shape of what is read, by name, without the copies.
         tuned: names of the tuned numbers.
+        loaded: their values, ``(envs, *shape)`` by name; `load` puts others in their place.
         dtype: of states and actions.
 
     Raises:
@@ -143,7 +145,7 @@ class Stepper:
         self.sensed: dict[str, tuple[int, ...]] = engine.sensed
         self.state_size = max((part.stop for part in self.layout.values()), default=0)
         self.action_size: int = engine.actuators
-        self._columns = {}
+        self._columns: dict[str, np.ndarray] = {}
         for name in self.tuned:
             base = name.partition("[")[0]
             self._columns[name] = engine.columns(base).start + self._problem.entries(name, self._numbers[base].shape)
@@ -162,14 +164,43 @@ class Stepper:
             numbers: by name, ``(*shape)`` or of each copy ``(envs, *shape)``.
         """
         self._check()
+        for columns, values in self._columns_of(numbers):
+            self._table[:, columns] = values
+        self.loaded = {name: self._values(name) for name in self.tuned}
+        self._reset()
+
+    def _values(self, name: str) -> np.ndarray:
+        found = self._table[:, self._columns[name]].reshape(self.envs, *self._shapes[name])
+        found.setflags(write=False)
+        return found
+
+    @contextlib.contextmanager
+    def with_numbers(self, numbers: Mapping[str, Any]) -> Iterator[None]:
+        """Inside, tuned numbers have these values; afterwards those from before. Loads only what differs."""
+        before = self.loaded
+        if numbers is not before:
+            self.load(numbers)
+        try:
+            yield
+        finally:
+            if self.loaded is not before:
+                self.load(before)
+
+    def has(self, numbers: Mapping[str, Any]) -> bool:
+        """Whether tuned numbers have these values, which `load` would take."""
+        return all(np.all(self._table[:, columns] == values) for columns, values in self._columns_of(numbers))
+
+    def _columns_of(self, numbers: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Where each stands in the table, and what it is to be there: of each copy, or of all."""
+        found = []
         for name, value in numbers.items():
             if name not in self._shapes:
                 tuned = ", ".join(self.tuned) or "nothing"
                 raise InputError(f"numbers holds {name!r}, but of this stepper {tuned} is tuned")
             shape = self._shapes[name]
-            found = array(f"numbers[{name!r}]", value, shape, (self.envs, *shape))
-            self._table[:, self._columns[name]] = found.reshape(self.envs if found.shape != shape else 1, -1)
-        self._reset()
+            given = array(f"numbers[{name!r}]", value, shape, (self.envs, *shape))
+            found.append((self._columns[name], given.reshape(self.envs if given.shape != shape else 1, -1)))
+        return found
 
     def _reset(self) -> None:
         with self._runtime.precision(self.precision):

@@ -21,6 +21,7 @@ LAYERS = (
     ("problem",),
     ("rollout",),
     ("simulation", "stepper", "protocols"),
+    ("bridges",),
     ("gradients",),
     ("tuning", "identification"),
     ("sweeps",),
@@ -40,6 +41,7 @@ WITHOUT_TAICHI = (
     "rollout",
     "simulation",
     "stepper",
+    "bridges",
     "gradients",
     "tuning",
     "identification",
@@ -205,7 +207,7 @@ def test_scenes_problems_tuning_and_viewing_are_imported_without_taichi():
 
 # As Python does it
 
-HEAVY = ("taichi", "matplotlib", "mujoco")
+HEAVY = ("taichi", "matplotlib", "mujoco", "torch", "jax", "tensorflow", "gymnasium")
 
 
 def loaded(code: str, *arguments: str) -> list[str]:
@@ -292,12 +294,17 @@ def test_editors_are_told_the_same_names_as_python():
         for alias in node.names
         if alias.asname == alias.name
     }
-    assert stub == diffsim._HOME
-    assert sorted(stub) == diffsim.__all__
+    doors = {name: f"{home}.{name}" for name, home in stub.items() if home == "diffsim.bridges"}
+    assert doors == diffsim._DOORS
+    assert {name: home for name, home in stub.items() if name not in doors} == diffsim._HOME
+    assert sorted(stub.keys() - doors) == diffsim.__all__
     for name in diffsim.__all__:
         assert getattr(diffsim, name) is not None
         assert name in dir(diffsim)
         assert f"diffsim.{name}" not in KNOWN, f"the module {name} would hide the name"
+    for name, module in doors.items():
+        assert module in KNOWN
+        assert f"diffsim.{name}" not in KNOWN
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -272,8 +272,13 @@ class Stepping:
                 rows.sensed[name][...] += cotangent
             self._look_back(clock, last, at + self._repeat, 1, -1)
         self._advance_back(clock, last - 1, at + self._repeat - 1, self._repeat, -1)
-        action = np.zeros((self._fields.envs, 0), self._real) if rows.drive is None else rows.drive.sum(axis=1)
-        return self._state(rows.before), action
+        return self._state(rows.before), self._action(rows.drive)
+
+    def _action(self, drive: np.ndarray | None) -> np.ndarray:
+        """The cotangent of what was held for all steps."""
+        if drive is None:
+            return np.zeros((self._fields.envs, 0), self._real)
+        return drive[:, 0].copy() if self._repeat == 1 else drive.sum(axis=1)
 
     def numbers(self, table: np.ndarray) -> None:
         """Add the cotangents of the numbers to a table like that of `load`, and forget them."""
