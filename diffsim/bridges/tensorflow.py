@@ -1,8 +1,8 @@
 """TensorFlow: simulations and steppers as operations that `tf.GradientTape` goes through.
 
-The numbers are computed on the CPU in the precision of the simulation. In eager mode only: in a `tf.function` TensorFlow
-calls Python in another thread, where Taichi does not work, which is a `DeviceError` there. Derivatives are of first
-order only.
+The numbers are computed on the CPU in the precision of the simulation. In eager mode only: in a `tf.function`
+TensorFlow calls Python in another thread, where Taichi does not work, which is a `DeviceError` there. Derivatives are
+of first order only.
 """
 
 from __future__ import annotations
