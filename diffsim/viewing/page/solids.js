@@ -106,7 +106,9 @@ class Layers {
         pixels[to + 3] = 255 * cover;
       }
     }
-    this.sheet.getContext("2d").putImageData(image, left, top);
+    const sheet = this.sheet.getContext("2d");
+    sheet.clearRect(0, 0, this.width, this.height); // or the frame before would show at the edges of an enlarged part
+    sheet.putImageData(image, left, top);
     const part = [left, top, right - left, bottom - top];
     context.drawImage(this.sheet, ...part, ...part.map((value) => value / this.ratio));
   }
