@@ -13,10 +13,14 @@ from diffsim.errors import InputError
 from diffsim.events import describe
 from diffsim.gradients.advice import advise, diagnose
 from diffsim.gradients.health_numbers import Change, HealthNumbers, ParameterGradient, Passes
+from diffsim.lazy import named
 from diffsim.notebook import table_html
 from diffsim.rollout import Place
 
 __all__ = ["HealthReport"]
+
+PICTURE = "diffsim.viewing.health:health_html"
+"""What draws it for a notebook: viewing is imported by who looks."""
 
 MOST_ROWS = 8  # of one kind in the summary
 WIDTH = 120
@@ -92,7 +96,7 @@ class HealthReport(HealthNumbers):
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
     def _repr_html_(self) -> str:
-        """The summary, for notebooks."""
+        """The summary and its picture, for notebooks."""
         span = "every step" if len(self.at) == self.steps else f"{len(self.at)} of the steps"
         adjoint = f"Adjoint of the state, back through {self.steps} steps of {self.dt:g} s, {span}"
         parts = [table_html(*self._norms(), caption=adjoint)]
@@ -102,7 +106,7 @@ class HealthReport(HealthNumbers):
             parts.append(table_html(*self._contacts(), caption=f"Contact switches: {len(self.contacts)}"))
         found = [("found", text) for text in self.findings.values()] or [("healthy", "nothing was found")]
         parts.append(table_html((), [*found, *(("advice", text) for text in self.advice.values())]))
-        return "".join(parts)
+        return "".join([*parts, str(named(PICTURE)(self))])
 
     def _norm_rows(self) -> list[str]:
         lines = _table(*self._norms())

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Change", "changes_of", "findings", "words_of"]
+from diffsim.notebook import table_html
+
+__all__ = ["Change", "Changes", "changes_of", "findings", "spread", "words_of"]
 
 STILL = 1e-6  # of a number's size: what moved by less has not been tuned
 
@@ -61,8 +63,8 @@ class Change:
         return {
             "parameter": self.name,
             "shape": shape,
-            "start": _range(self.start),
-            "end": _range(self.end),
+            "start": spread(self.start),
+            "end": spread(self.end),
             "moved by": f"{self.moved:+.3g}" if np.ndim(self.end) == 0 else f"{self.moved:.3g}",
             "bounds": f"{limits[0]} to {limits[1]}".strip() if any(limits) else "",
             "unit": f"{self.unit:.4g}",
@@ -84,9 +86,21 @@ class Change:
         }
 
 
-def changes_of(
-    problem: Any, start: Mapping[str, Any], end: Mapping[str, Any], units: Mapping[str, float]
-) -> tuple[Change, ...]:
+class Changes(tuple[Change, ...]):
+    """The changes of all parameters, which show themselves as a table in a notebook."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        """A line each."""
+        rows = [change.words() for change in self]
+        titles = list(rows[0]) if rows else []
+        return table_html(
+            titles, [list(words.values()) for words in rows], caption="Tuned" if rows else "Nothing tuned"
+        )
+
+
+def changes_of(problem: Any, start: Mapping[str, Any], end: Mapping[str, Any], units: Mapping[str, float]) -> Changes:
     """The change of each parameter, in the order of ``end``.
 
     Args:
@@ -100,7 +114,7 @@ def changes_of(
         low, high = problem.limits(name)
         first, last = np.array(start[name], np.float64), np.array(value, np.float64)
         found.append(Change(name, first, last, units.get(name, 1.0), float(low), float(high)))
-    return tuple(found)
+    return Changes(found)
 
 
 def words_of(problem: Any, loss: float, params: Mapping[str, np.ndarray]) -> str:
@@ -149,7 +163,7 @@ def findings(
 def _about_change(change: Change, iterations: int) -> list[str]:
     if change.still and iterations > 1:  # nothing moves in the first
         return [
-            f"{change.name} did not move: by {abs(change.moved):.2g} from {_range(change.start)}, less than a "
+            f"{change.name} did not move: by {abs(change.moved):.2g} from {spread(change.start)}, less than a "
             "millionth of itself; unless the loss does not depend on it, counted in larger units it would, e.g. "
             f"scale={{{change.name!r}: {100.0 * change.unit:.3g}}}"
         ]
@@ -184,7 +198,8 @@ def _explosion(history: Sequence[Mapping[str, Any]], steps: int | None) -> str |
     return None
 
 
-def _range(value: np.ndarray) -> str:
+def spread(value: np.ndarray) -> str:
+    """The value of a number, of an array its range, in words."""
     if np.size(value) == 0:
         return "nothing"
     if np.ndim(value) == 0:

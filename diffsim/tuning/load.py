@@ -15,11 +15,13 @@ import numpy as np
 
 from diffsim.errors import InputError, UnusedBoundsError
 from diffsim.files import check_format, inside, packed, read_packed, with_nan, write_whole
+from diffsim.lazy import named
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import Spec, choices, numbers_by_name
 from diffsim.tuning.changes import Change, changes_of, findings, words_of
 from diffsim.tuning.earlier import as_now
+from diffsim.tuning.result import CURVES
 
 __all__ = [
     "SavedRun",
@@ -89,6 +91,10 @@ class SavedRun:
         """What should be known of it, as of `Result`."""
         steps = self.about.get("settings", {}).get("window") or self.problem.steps
         return findings(self.changes, self.history, steps, self.folder)
+
+    def _repr_html_(self) -> str:
+        """Curves and a table, for notebooks."""
+        return str(named(CURVES)(self))
 
     def __repr__(self) -> str:
         """One line."""

@@ -13,7 +13,7 @@ from diffsim.tuning.changes import Change, changes_of, findings, words_of
 from diffsim.tuning.folder import Folder
 from diffsim.tuning.parameter_matrix import Rows
 from diffsim.tuning.progress import Progress
-from diffsim.tuning.result import Result, Snapshots
+from diffsim.tuning.result import Kept, Result, Snapshots
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search
 from diffsim.tuning.stopping import Stop, interrupts
 from diffsim.waiting import listening
@@ -222,7 +222,7 @@ class Loop:
             last_params=rows.unpack(self.search.kept_x.copy()),
             history=self.history,
             stopped=stopped,
-            snapshots=sorted(snapshots.items()),
+            snapshots=Kept(sorted(snapshots.items())),
             unsaved=self.folder.trouble,
             changes=self._changes(),
             findings=findings,

@@ -10,12 +10,23 @@ from typing import Any
 import numpy as np
 
 from diffsim.lazy import named
-from diffsim.tuning.changes import Change
+from diffsim.notebook import table_html
+from diffsim.tuning.changes import Change, spread
 
-__all__ = ["Result", "Snapshots"]
+__all__ = ["Kept", "Result", "Snapshots"]
 
 CURVES = "diffsim.viewing.report:result_html"
 """What shows a result in a notebook: only who looks at pictures pays for them."""
+
+
+class Kept(list[tuple[int, dict[str, np.ndarray]]]):
+    """Pairs (iteration, parameters), which show themselves as a table in a notebook: of an array its range."""
+
+    def _repr_html_(self) -> str:
+        """A line for each iteration."""
+        names = list(self[0][1]) if self else []
+        rows = [[str(iteration), *(spread(params[name]) for name in names)] for iteration, params in self]
+        return table_html(("iteration", *names), rows)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,18 @@ def frames(
     return iter(film_of(rollout, size=size, fps=fps, speed=speed, env=env, title=title, view=view))
 
 
+class Snapshot(np.ndarray):
+    """A picture as an array (height, width, 3) uint8, which a notebook shows as a picture."""
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks; nothing of a part of a picture that is none itself."""
+        if self.ndim != 3 or self.shape[2] != 3 or self.dtype != np.uint8 or not self.size:
+            return None
+        held = io.BytesIO()
+        Image.fromarray(np.asarray(self)).save(held, format="PNG")
+        return held.getvalue()
+
+
 def snapshot(
     rollout: Rollout,
     step: int = -1,
@@ -277,14 +290,18 @@ def snapshot(
     env: int = 0,
     title: str = "",
     view: View | None = None,
-) -> np.ndarray:
-    """One picture (height, width, 3) uint8 of a rollout at row ``step`` of its trajectory; -1 is the last."""
+) -> Snapshot:
+    """One picture (height, width, 3) uint8 of a rollout at row ``step`` of its trajectory; -1 is the last.
+
+    It is an array, which a notebook shows as a picture; `save_png` writes it.
+    """
     rows = len(rollout.time)
     if not -rows <= step < rows:
         raise InputError(f"step is {step}, but the trajectory has rows 0 to {rows - 1}")
     canvas = Canvas(_checked(size))
     panel = Panel(rollout.env(env), Viewport(0, 0, *canvas.size), title=title, view=view)
-    return Film(canvas, [panel], rollout.time[[step]], 1.0)[0]
+    found: Snapshot = Film(canvas, [panel], rollout.time[[step]], 1.0)[0].view(Snapshot)
+    return found
 
 
 def save_png(picture: np.ndarray, path: str | Path) -> Path:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from diffsim.viewing.curves import dress, written_figure
+from diffsim.viewing.curves import Picture, drawn_figure, dress, written_figure
 from diffsim.viewing.style import STYLE
 
 __all__ = ["plot_health"]
@@ -19,7 +23,15 @@ COLOURS = {"f32": STYLE.gradient, "f64": STYLE.best}
 NEAR = 3.0
 
 
-def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 540)) -> Path:
+@overload
+def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = ...) -> Path: ...
+
+
+@overload
+def plot_health(report: Any, path: None = None, *, size: tuple[int, int] = ...) -> Picture: ...
+
+
+def plot_health(report: Any, path: str | Path | None = None, *, size: tuple[int, int] = (960, 540)) -> Path | Picture:
     """Draw the norm of the adjoint of the state over time, on a logarithmic axis: it comes about from right to left.
 
     A line for each environment in each precision, the fitted growth of the one that gains most, where no digit of a
@@ -27,27 +39,44 @@ def plot_health(report: Any, path: str | Path, *, size: tuple[int, int] = (960, 
 
     Args:
         report: of `diffsim.gradient_health`.
-        path: of the picture, .png, .svg or .pdf; folders are made as needed.
+        path: of the picture, .png, .svg or .pdf; folders are made as needed. None writes none: a notebook shows what
+            is returned.
         size: (width, height) [pixels].
 
     Returns:
-        The path.
+        The path; without one a picture with ``save(path)``.
     """
+    if path is None:
+        held = io.BytesIO()
+        with drawn_figure(held, size) as figure:
+            _draw(figure, report)
+        return Picture(held.getvalue())
+    with written_figure(Path(path), size) as figure:
+        _draw(figure, report)
+    return Path(path)
+
+
+def health_html(report: Any) -> str:
+    """The picture as an element of a page."""
+    png = base64.b64encode(plot_health(report, size=(840, 420))._repr_png_()).decode()
+    words = html.escape("norm of the adjoint of the state over time")
+    return f'<img alt="{words}" style="max-width: 100%" src="data:image/png;base64,{png}">'
+
+
+def _draw(figure: Figure, report: Any) -> None:
     time = np.asarray(report.at) * report.dt
     passes = [found for found in (report.passes, report.other) if found is not None]
-    with written_figure(Path(path), size) as figure:
-        axes = figure.add_subplot()
-        dress(axes, 9.0, "time [s]; the gradient goes from right to left", "norm of the adjoint of the state")
-        axes.set_yscale("log")
-        axes.set_xlim(-0.01 * report.steps * report.dt, 1.01 * report.steps * report.dt)
-        for width, found in reversed(list(zip((1.0, 1.7), passes, strict=False))):  # that of the simulation is on top
-            _draw_norms(axes, time, found, width)
-        _draw_limits(axes, passes)
-        _draw_fit(axes, time, report.passes, report.dt)
-        _draw_switches(axes, report)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text, loc="best")
-    return Path(path)
+    axes = figure.add_subplot()
+    dress(axes, 9.0, "time [s]; the gradient goes from right to left", "norm of the adjoint of the state")
+    axes.set_yscale("log")
+    axes.set_xlim(-0.01 * report.steps * report.dt, 1.01 * report.steps * report.dt)
+    for width, found in reversed(list(zip((1.0, 1.7), passes, strict=False))):  # that of the simulation is on top
+        _draw_norms(axes, time, found, width)
+    _draw_limits(axes, passes)
+    _draw_fit(axes, time, report.passes, report.dt)
+    _draw_switches(axes, report)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9.0, labelcolor=STYLE.text, loc="best")
 
 
 def _known(norms: np.ndarray) -> np.ndarray:

@@ -169,14 +169,14 @@ def rollout_html(rollout: Rollout) -> str:
 
 
 def result_html(result: Any) -> str:
-    """The curves and a table of a `diffsim.tuning.Result` for a notebook."""
+    """The curves and tables of a `Result`, or of what `load_run` gave, for a notebook."""
     rows = {
         "best loss": f"{short(result.best_loss, 6)} at iteration {result.best_iteration}",
         "found": result.words,
         "iterations": str(len(result.history)),
-        "stopped": result.stopped,
-        "tuned": "" if result.changes else sizes(result.best_params),
-        "not saved": result.unsaved or "",
+        "stopped": getattr(result, "stopped", ""),
+        "tuned": "" if result.changes else sizes(getattr(result, "best_params", {})),
+        "not saved": getattr(result, "unsaved", None) or "",
     }
     lines = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items() if value

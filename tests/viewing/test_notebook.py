@@ -112,6 +112,36 @@ def test_a_result_shows_what_became_of_each_number(made):
     assert "moved by" in result._repr_html_()
 
 
+def test_a_saved_run_shows_itself_as_a_result_does(made):
+    _, folder, *_ = made
+    page = ds.load_run(folder)._repr_html_()
+    assert page.startswith("<iframe")
+    assert "moved by" in page
+
+
+def test_what_was_kept_and_what_changed_are_tables(made):
+    result, *_ = made
+    assert "<th>parameter</th>" in result.changes._repr_html_()
+    assert "Nothing tuned" in type(result.changes)()._repr_html_()
+    page = result.snapshots._repr_html_()
+    assert "<th>iteration</th><th>scene.initial_velocity</th>" in page
+    assert page.count("<tr><th>") == 1 + len(result.snapshots)
+    assert table_html(("iteration",), []) == type(result.snapshots)()._repr_html_()
+
+
+def test_snapshots_and_health_are_pictures(made, tmp_path):
+    result, folder, health, _ = made
+    rollout = ds.load_run(folder).rollouts[result.best_iteration]
+    picture = ds.snapshot(rollout, size=(120, 90))
+    assert picture.shape == (90, 120, 3)
+    assert png(picture._repr_png_())
+    assert picture[0]._repr_png_() is None
+    assert (picture.astype(float) / 255.0)._repr_png_() is None
+    assert png(ds.plot_health(health)._repr_png_())
+    assert ds.plot_health(health, tmp_path / "health.png").exists()
+    assert 'src="data:image/png;base64,' in health._repr_html_()
+
+
 def test_a_table_escapes_everything():
     page = table_html(("<a>",), [("<b>",)], caption="<c>", after="<d>\n\n<e>")
     assert page == (
