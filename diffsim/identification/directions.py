@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Direction", "Precision", "precision_of", "seen"]
+__all__ = ["Direction", "Precision", "compressed", "precision_of", "seen"]
 
 BLIND = 1e-7
-"""Of the largest singular value: below it there is only the rounding of differences."""
+"""Of the largest singular value: below it there is only the rounding of central differences."""
+
+HAZY = 1e-6
+"""The same of forward differences."""
 
 HOPELESS = 1.0
 """Standard error of a direction, in sizes of its numbers, from which on it counts as not seen: a factor of e."""
@@ -70,8 +73,7 @@ def precision_of(
     if not len(columns):
         return Precision(covariance, np.zeros(0), ())
     scaled = jacobian[:, columns] * sizes[columns]
-    _, values, rows = np.linalg.svd(scaled, full_matrices=len(scaled) < len(columns))
-    values = np.concatenate([values, np.zeros(len(columns) - len(values))])
+    values, rows = _singular(scaled)
     with np.errstate(divide="ignore"):
         errors = np.sqrt(variance) / values
     blind = values <= BLIND * values[0]
@@ -96,12 +98,47 @@ def precision_of(
 
 
 def seen(jacobian: np.ndarray) -> np.ndarray:
-    """A Jacobian (m, n) without what is only rounding in it: along such directions a solver must not wander."""
+    """A Jacobian (m, n) of forward differences without what is only rounding: along that a solver must not wander."""
     if not np.isfinite(jacobian).all():
         return jacobian
-    left, values, right = np.linalg.svd(jacobian, full_matrices=False)
-    values[values <= BLIND * values.max(initial=0.0)] = 0.0
-    return np.asarray((left * values) @ right)
+    values, rows = _singular(jacobian)
+    blind = rows[values <= HAZY * values.max(initial=0.0)]
+    return jacobian - (jacobian @ blind.T) @ blind if len(blind) else jacobian
+
+
+def compressed(
+    residuals: np.ndarray, jacobian: np.ndarray, pull: float, away: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """n + 1 residuals and their Jacobian that have the squares, slope and J^T J of all m, and of a pull to the start.
+
+    By the eigenvectors of J^T J: without what is only rounding in it, as of `seen`.
+
+    Args:
+        residuals: (m,).
+        jacobian: (m, n), of forward differences.
+        pull: weight of the distance from the start, another n residuals.
+        away: (n,) that distance.
+    """
+    n = jacobian.shape[1]
+    if not (np.isfinite(jacobian).all() and np.isfinite(residuals).all()):
+        return np.full(n + 1, np.nan), np.full((n + 1, n), np.nan)
+    squares, axes = np.linalg.eigh(jacobian.T @ jacobian)
+    told = squares > HAZY**2 * squares.max(initial=0.0)
+    lengths = np.sqrt(np.where(told, squares, 0.0) + pull**2)
+    lengths[lengths == 0.0] = np.finfo(float).tiny
+    slope = np.where(told, axes.T @ (jacobian.T @ residuals), 0.0) + pull**2 * (axes.T @ away)
+    along = slope / lengths
+    whole = float(residuals @ residuals + pull**2 * (away @ away))
+    rest = np.sqrt(max(whole - float(along @ along), 0.0))
+    return np.append(along, rest), np.concatenate([lengths[:, None] * axes.T, np.zeros((1, n))])
+
+
+def _singular(jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values, falling, and the right vectors as rows, of as many as there are columns."""
+    n = jacobian.shape[1]
+    small = np.linalg.qr(jacobian, mode="r") if len(jacobian) > n else jacobian
+    _, values, rows = np.linalg.svd(small, full_matrices=True)
+    return np.concatenate([values, np.zeros(n - len(values))]), rows
 
 
 def _sparse(basis: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ __all__ = ["Experiment", "problem_of"]
 OPEN_LOOP = "diffsim.controllers:OpenLoop"
 """It imports Taichi: only who simulates waits for it."""
 
-STEP = 6e-6
-"""Of central differences in float64, in units of each number: the cube root of the rounding (Nocedal & Wright,
-"Numerical Optimization", 2006, section 8.1)."""
+STEP, FORWARD_STEP = 6e-6, 1.5e-8
+"""Of central and of forward differences in float64, in units of each number: the cube and the square root of the
+rounding (Nocedal & Wright, "Numerical Optimization", 2006, section 8.1)."""
 
 MOST_COPIES = 65
 
@@ -71,7 +71,7 @@ class Experiment:
         self._columns = unknowns.of_log(number)
         samples = sum(int((~np.isnan(value)).sum()) for value in log.signals.values())
         self._backward = REVERSE * samples < 2 * len(self._columns)
-        self._copies = max(2, min(MOST_COPIES, max(samples, 1) if self._backward else 2 * len(self._columns) + 1))
+        self._copies = max(2, min(MOST_COPIES, max(samples, 1) if self._backward else len(self._columns) + 1))
         executor = "staged" if device == "cpu" else "auto"
         self.simulation = Simulation(
             self.problem, device=device, precision="f64", envs=self._copies, shared=False, executor=executor
@@ -80,6 +80,10 @@ class Experiment:
         self._kept = [np.flatnonzero(~np.isnan(log.signals[signal.name])) for signal in self.signals]
         self.times = [log.time[kept] for kept in self._kept]
         self.measured = [log.signals[s.name][kept] for s, kept in zip(self.signals, self._kept, strict=True)]
+        self._arrays = tuple(dict.fromkeys(signal.array for signal in self.signals))
+        alike = [kept.tobytes() for kept in self._kept]
+        self._alike = [alike.index(each) for each in alike]  # the first signal with the same times
+        self._interpolations: dict[tuple[int, float], Interpolation] = {}
         self.launches = self.rollouts = 0
 
     def close(self) -> None:
@@ -88,20 +92,20 @@ class Experiment:
 
     def modelled(self, vector: np.ndarray) -> list[np.ndarray]:
         """What the signals should have been at the times of their samples, sensors included."""
-        (rows,) = self._rows(vector[None])
-        return [self._sensed(vector, k, rows[k]) for k in range(len(self.signals))]
+        rows = self._rows(vector[None])
+        return [self._sensed(vector, k, rows[k][0]) for k in range(len(self.signals))]
 
-    def residuals(self, vector: np.ndarray, *, jacobian: bool = True) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def residuals(self, vector: np.ndarray, *, central: bool = False) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Modelled less measured, and its derivative by the vector, (k, n), a pair for each signal.
 
         What is not finite comes back as NaN: a solver then takes a shorter step.
+
+        Args:
+            vector: of the unknowns.
+            central: take differences to both sides, which are good to ten digits and not to seven.
         """
         try:
-            if not jacobian:
-                return self._differences(vector, self._rows(vector[None])[0]), []
-            if self._backward:
-                return self._by_reverse(vector)
-            return self._by_copies(vector)
+            return self._by_reverse(vector) if self._backward else self._by_copies(vector, central=central)
         except DivergenceError:
             nothing = [np.full(len(each), np.nan) for each in self.measured]
             return nothing, [np.full((len(each), len(vector)), np.nan) for each in self.measured]
@@ -110,50 +114,62 @@ class Experiment:
         return [self._sensed(vector, k, rows[k]) - self.measured[k] for k in range(len(self.signals))]
 
     def _sensed(self, vector: np.ndarray, k: int, rows: np.ndarray) -> np.ndarray:
+        """(..., rows) -> (..., samples) of a signal, through its sensor."""
         gain, bias, _ = self._unknowns.sensor(vector, self.signals[k].name)
         return np.asarray(gain * self._between(vector, k).values(rows) + bias)
 
     def _between(self, vector: np.ndarray, k: int) -> Interpolation:
         delay = self._unknowns.sensor(vector, self.signals[k].name)[2]
-        return Interpolation(self.times[k] - delay, self.problem.scene.dt, self.problem.steps)
+        key = self._alike[k], delay
+        if key not in self._interpolations:
+            if len(self._interpolations) > 2 * len(self.signals):
+                self._interpolations.clear()  # of other delays
+            made = Interpolation(self.times[k] - delay, self.problem.scene.dt, self.problem.steps)
+            self._interpolations[key] = made
+        return self._interpolations[key]
 
-    def _rows(self, vectors: np.ndarray) -> list[list[np.ndarray]]:
-        """Of each vector, the rows of each signal over a whole rollout."""
-        found: list[list[np.ndarray]] = []
+    def _rows(self, vectors: np.ndarray) -> list[np.ndarray]:
+        """Of each signal, (vectors, rows) over whole rollouts."""
+        found: list[list[np.ndarray]] = [[] for _ in self.signals]
         for first in range(0, len(vectors), self._copies):
             some = vectors[first : first + self._copies]
             padded = np.concatenate([some, np.repeat(some[-1:], self._copies - len(some), axis=0)])
-            rollout = self.simulation.rollout(self._unknowns.params(padded, self.number), finite=False)
+            params = self._unknowns.params(padded, self.number)
+            rollout = self.simulation.rollout(params, arrays=self._arrays, finite=False)
             self.launches, self.rollouts = self.launches + 1, self.rollouts + len(some)
-            rows = [_entry(rollout, signal) for signal in self.signals]
-            found += [[each[copy] for each in rows] for copy in range(len(some))]
-        return found
+            for k, signal in enumerate(self.signals):
+                found[k].append(_entry(rollout, signal)[: len(some)])
+        return [np.concatenate(each) for each in found]
 
-    def _by_copies(self, vector: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Central differences of every number, one copy to each side, in one launch."""
+    def _by_copies(self, vector: np.ndarray, *, central: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Differences of every number, from copies beside each other in one launch."""
         columns = self._columns
-        points = np.repeat(vector[None], 2 * len(columns) + 1, axis=0)
+        n, sides = len(columns), 2 if central else 1
+        points = np.repeat(vector[None], sides * n + 1, axis=0)
         for j, column in enumerate(columns):
             unknown = self._unknowns.columns[column]
-            step = STEP * unknown.unit
-            points[1 + 2 * j, column] = max(vector[column] - step, unknown.low)
-            points[2 + 2 * j, column] = min(vector[column] + step, unknown.high)
+            step = (STEP if central else FORWARD_STEP) * unknown.unit
+            up = min(vector[column] + step, unknown.high)
+            points[1 + j, column] = up if central or up > vector[column] else vector[column] - step
+            if central:
+                points[1 + n + j, column] = max(vector[column] - step, unknown.low)
         rows = self._rows(points)
-        residuals = self._differences(vector, rows[0])
+        residuals = self._differences(vector, [each[0] for each in rows])
+        ends = points[1 + n :] if central else np.repeat(vector[None], n, axis=0)
+        apart = np.array([points[1 + j, column] - ends[j, column] for j, column in enumerate(columns)])
         jacobians = []
         for k, signal in enumerate(self.signals):
             found = np.zeros((len(residuals[k]), len(vector)))
-            for j, column in enumerate(columns):
-                apart = points[2 + 2 * j, column] - points[1 + 2 * j, column]
-                up, down = (self._sensed(vector, k, rows[side + 2 * j][k]) for side in (2, 1))
-                with np.errstate(invalid="ignore", over="ignore"):  # of a rollout that diverged
-                    found[:, column] = (up - down) / apart
-            jacobians.append(self._with_sensors(vector, k, signal, rows[0][k], found))
+            with np.errstate(invalid="ignore", over="ignore"):  # of a rollout that diverged
+                sensed = self._sensed(vector, k, rows[k])
+                other = sensed[1 + n :] if central else sensed[:1]
+                found[:, columns] = ((sensed[1 : 1 + n] - other) / apart[:, None]).T
+            jacobians.append(self._with_sensors(vector, k, signal, rows[k][0], found))
         return residuals, jacobians
 
     def _by_reverse(self, vector: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The reverse pass of every sample, one copy each: for few samples of many numbers."""
-        (rows,) = self._rows(vector[None])
+        rows = [each[0] for each in self._rows(vector[None])]
         residuals = self._differences(vector, rows)
         same = np.repeat(vector[None], self._copies, axis=0)
         _, pullback = self.simulation.vjp(self._unknowns.params(same, self.number))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.identification.directions import seen
+from diffsim.identification.directions import compressed, seen
 from diffsim.identification.experiment import Experiment
 from diffsim.identification.unknowns import Unknowns
 
@@ -54,6 +54,7 @@ class LeastSquares:
         self.history: list[float] = []
         self.stopped = ""
         self._at: tuple[bytes, list[Any]] | None = None
+        self._central = False  # whether differences at that point are
 
     @property
     def signals(self) -> list[str]:
@@ -77,17 +78,20 @@ class LeastSquares:
                 f"{len(self.unknowns)} numbers are looked for; measure longer, or look for fewer"
             )
 
-    def evaluate(self, vector: Vector) -> list[Any]:
-        """Residuals and Jacobian of every experiment at a point; the last point is kept."""
+    def evaluate(self, vector: Vector, *, central: bool = False) -> list[Any]:
+        """Residuals and Jacobian of every experiment at a point; those of the last point are kept."""
         key = vector.tobytes()
+        if central and not self._central:
+            self._at = None
+        self._central = central or (self._central and self._at is not None and self._at[0] == key)
         if self._at is None or self._at[0] != key:
-            self._at = key, [experiment.residuals(vector) for experiment in self.experiments]
+            self._at = key, [experiment.residuals(vector, central=central) for experiment in self.experiments]
         return self._at[1]
 
-    def weighted(self, vector: Vector) -> tuple[np.ndarray, np.ndarray]:
+    def weighted(self, vector: Vector, *, central: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """(m,) residuals in units of their noise, and their derivative (m, n) by the vector."""
         residuals, jacobians = [], []
-        for experiment, (own, derivative) in zip(self.experiments, self.evaluate(vector), strict=True):
+        for experiment, (own, derivative) in zip(self.experiments, self.evaluate(vector, central=central), strict=True):
             for signal, times, r, j in zip(experiment.signals, experiment.times, own, derivative, strict=True):
                 early = times <= self.horizon
                 residuals.append(r[early] / self.noise[signal.name])
@@ -178,23 +182,29 @@ class LeastSquares:
         begin = vector[columns] / units[columns]
         pull = PULL * float(np.linalg.norm(self.weighted(vector)[1][:, columns] * units[columns], 2))
 
-        def residuals(x: np.ndarray) -> np.ndarray:
-            return np.concatenate([self.weighted(at(x))[0], pull * (x - begin)])
+        def both(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            left, jacobian = self.weighted(at(x))
+            scaled = jacobian[:, columns] * units[columns]
+            if self.robust == "linear":  # a few sums say as much as all samples
+                return compressed(left, scaled, pull, x - begin)
+            return (
+                np.concatenate([left, pull * (x - begin)]),
+                np.concatenate([seen(scaled), pull * np.eye(len(columns))]),
+            )
 
         def derivative(x: np.ndarray) -> np.ndarray:  # asked for where a step was taken
-            left, jacobian = self.weighted(at(x))
-            self._tell(left)
-            return np.concatenate([seen(jacobian[:, columns] * units[columns]), pull * np.eye(len(columns))])
+            self._tell(self.weighted(at(x))[0])
+            return both(x)[1]
 
         found = self.solver(
-            residuals,
+            lambda x: both(x)[0],
             begin,
             jac=derivative,
             bounds=(low[columns] / units[columns], high[columns] / units[columns]),
             loss=self.robust,
-            xtol=1e-12,
-            ftol=1e-12,
-            gtol=1e-12,
+            xtol=1e-10,
+            ftol=1e-10,
+            gtol=1e-10,
             max_nfev=self.iterations,
         )
         self.stopped = "the most iterations were made" if found.status == 0 else "the squares do not fall any more"

@@ -41,7 +41,7 @@ def told(
         student: scipy.special.stdtrit, quantiles of Student's t.
         known: whether the noise was given.
     """
-    residuals, jacobian = fit.weighted(vector)
+    residuals, jacobian = fit.weighted(vector, central=True)
     freedom = max(fit.samples - len(unknowns), 1)
     variance = 1.0 if known else float(residuals @ residuals) / freedom
     free, values = _inside(unknowns, vector), unknowns.meaning @ vector

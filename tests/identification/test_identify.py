@@ -245,7 +245,7 @@ def jacobian_of(problem, log, vector=None):
     experiment = Experiment(problem, log, 0, unknowns, "cpu")
     try:
         backward = experiment._backward
-        return backward, experiment.residuals(unknowns.start if vector is None else vector)[1]
+        return backward, experiment.residuals(unknowns.start if vector is None else vector, central=True)[1]
     finally:
         experiment.close()
 

@@ -1,0 +1,144 @@
+"""Identification: rollouts and time beside Adam on the scenes' problems, and beside MuJoCo's sysid on one log.
+
+``python -m pytest -m bench -n 0 -s tests/benchmarks/test_identify.py``; the last needs ``pip install 'mujoco[sysid]'``.
+Times are printed and not asserted; that both find the same is.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+
+from .scenes import scene
+
+pytestmark = pytest.mark.bench
+
+CLOSE = 1e-6  # of the loss at the start, above the least
+
+ADAM = {
+    "identify_springs": (ds.Adam(ds.CosineDecay(0.2, 300)), {"scene.stiffness": 300.0, "scene.spring_damping": 1.0}),
+    "identify_friction": (ds.Adam(ds.CosineDecay(0.05, 100), beta1=0.5), {}),
+    "identify_masses": (ds.Adam(ds.CosineDecay(0.05, 400)), {"scene.mass": 1.0, "scene.damping": 0.05}),
+    "identify_arm": (ds.Adam(ds.CosineDecay(0.05, 300)), {"scene.damping": 0.05, "scene.initial_*": 0.1}),
+}
+LONGER = ds.Adam(0.01)
+
+
+@pytest.mark.parametrize("name", ADAM)
+def test_rollouts_to_the_least_loss(name):
+    problem = scene(name).problem()
+    ds.identify(problem, progress=False)  # compiles
+    began = time.process_time()
+    found = ds.identify(problem, progress=False)
+    seconds = time.process_time() - began
+    with ds.Simulation(problem, precision="f64", executor="staged") as simulation:
+        least = simulation.value(found.params)
+        first = simulation.value(simulation.params())
+        target = least + CLOSE * (first - least)
+        optimizer, scale = ADAM[name]
+        print(
+            f"\n{name}: {len(found.labels)} numbers, loss {first:.4g} to {least:.6g}; least squares: {found.launches} "
+            f"launches of copies, {found.rollouts} rollouts, {1e3 * seconds:.0f} ms"
+        )
+        simulation.value_and_grad(simulation.params())  # compiles
+        for words, how in (("the scene's schedule", optimizer), ("a rate of 0.01", LONGER), ("L-BFGS", ds.LBFGS())):
+            began = time.process_time()
+            result = ds.tune(
+                simulation, optimizer=how, iterations=3000, scale=scale, target=target, progress=False, patience=1500
+            )
+            arrived = (
+                "arrived" if result.best_loss <= target else f"not there: {result.best_loss:.6g}, {result.stopped}"
+            )
+            seconds = time.process_time() - began
+            print(f"    {words}: {len(result.history)} gradients, {1e3 * seconds:.0f} ms, {arrived}")
+        assert least <= result.best_loss * (1.0 + 1e-9)
+
+
+CHAIN = """<mujoco><option timestep="0.002"><flag contact="disable"/></option><worldbody>
+<body name="a"><joint name="one" axis="0 1 0" armature="0.01" damping="0.02"/>
+<inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/>
+<body name="b" pos="0 0 -0.3"><joint name="two" axis="0 1 0.2" armature="0.01" damping="0.02"/>
+<inertial pos="0 0 -0.15" mass="0.7" diaginertia="0.007 0.007 0.001"/>
+<body name="c" pos="0 0 -0.3"><joint name="three" axis="1 0 0" armature="0.01" damping="0.02"/>
+<inertial pos="0 0 -0.1" mass="0.4" diaginertia="0.003 0.003 0.001"/></body></body></body></worldbody>
+<actuator><motor name="m1" joint="one"/><motor name="m2" joint="two"/><motor name="m3" joint="three"/></actuator>
+<sensor><jointpos name="q1" joint="one"/><jointpos name="q2" joint="two"/><jointpos name="q3" joint="three"/></sensor>
+</mujoco>"""
+
+TRUE = {"armature": np.array([0.05, 0.03, 0.02]), "damping": np.array([0.2, 0.1, 0.05])}
+NAMES = ("one", "two", "three")
+
+
+def measured():
+    """Times, torques and angles with noise of the chain with the true numbers, by MuJoCo."""
+    import mujoco
+    from mujoco import rollout
+
+    model = mujoco.MjModel.from_xml_string(CHAIN)
+    model.dof_armature[:], model.dof_damping[:] = TRUE["armature"], TRUE["damping"]
+    data = mujoco.MjData(model)
+    t = 0.002 * np.arange(1000)
+    torque = np.stack([np.sin(4.0 * t), 0.5 * np.sin(6.0 * t + 0.4), 0.2 * np.sin(9.0 * t + 1.0)], axis=1)
+    start = np.zeros((1, mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS)))
+    state, sensed = rollout.rollout(model, data, start, torque[None])
+    angles = sensed[0] + 1e-3 * np.random.default_rng(0).normal(size=sensed[0].shape)
+    return state[0][:, 0], t, torque, angles
+
+
+def by_mujoco(times, t, torque, angles):
+    """Numbers and CPU time of mujoco.sysid."""
+    import mujoco
+
+    sysid = pytest.importorskip("mujoco.sysid")
+    if not hasattr(sysid, "optimize"):
+        pytest.skip("mujoco.sysid lacks its packages: pip install 'mujoco[sysid]'")
+    spec = mujoco.MjSpec.from_string(CHAIN)
+    model = spec.compile()
+    params = sysid.ParameterDict()
+    for kind, start, most in (("armature", 0.01, 1.0), ("damping", 0.02, 5.0)):
+        for name in NAMES:
+
+            def put(spec, parameter, name=name, kind=kind):
+                joint = spec.joint(name)
+                value = parameter.value[0]
+                if kind == "armature":
+                    joint.armature = value
+                else:
+                    joint.damping = np.array([value, 0.0, 0.0]) if np.ndim(joint.damping) else value
+
+            params.add(sysid.Parameter(f"{kind}_{name}", nominal=start, min_value=1e-5, max_value=most, modifier=put))
+    data = mujoco.MjData(model)
+    initial = sysid.create_initial_state(model, data.qpos, data.qvel, data.act)
+    seen = sysid.TimeSeries.from_names(times, angles, model)
+    sequences = sysid.ModelSequences("chain", spec, "log", initial, sysid.TimeSeries(t, torque), seen)
+    residual = sysid.build_residual_fn(models_sequences=[sequences])
+    began = time.process_time()
+    found, _ = sysid.optimize(initial_params=params, residual_fn=residual, optimizer="mujoco", verbose=False)
+    seconds = time.process_time() - began
+    return {k: np.array([found[f"{k}_{name}"].value[0] for name in NAMES]) for k in TRUE}, seconds
+
+
+def test_beside_mujocos_sysid():
+    times, t, torque, angles = measured()
+    # MuJoCo's sensors are of the state that a step starts from: those of a step's row are at its earlier end.
+    signals = {name: angles[:, k] for k, name in enumerate(NAMES)}
+    log = ds.Log(t, signals, {f"m{k + 1}": torque[:, k] for k in range(3)})
+    chain = ds.load_mjcf(CHAIN)
+    tune = ("scene.armature", "scene.damping")
+    seconds = []
+    for _ in range(2):
+        began = time.process_time()
+        found = ds.identify(chain, log, tune=tune, progress=False, noise=1e-3)
+        seconds.append(time.process_time() - began)
+    print(f"\ndiffsim: {seconds[1]:.2f} s, the first time {seconds[0]:.2f} s; {found.launches} launches")
+    print(found)
+    for kind, true in TRUE.items():
+        np.testing.assert_allclose(found.params[f"scene.{kind}"], true, rtol=0.05)
+    theirs, took = by_mujoco(times, t, torque, angles)
+    print(f"mujoco.sysid: {took:.2f} s, {took / seconds[1]:.1f} times as long; {theirs}")
+    for kind in TRUE:
+        np.testing.assert_allclose(found.params[f"scene.{kind}"], theirs[kind], rtol=5e-3)
