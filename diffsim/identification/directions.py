@@ -120,15 +120,17 @@ def compressed(
         away: (n,) that distance.
     """
     n = jacobian.shape[1]
-    if not (np.isfinite(jacobian).all() and np.isfinite(residuals).all()):
+    with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged, or is about to
+        products, size = jacobian.T @ jacobian, float(residuals @ residuals)
+    if not (np.isfinite(products).all() and np.isfinite(size)):
         return np.full(n + 1, np.nan), np.full((n + 1, n), np.nan)
-    squares, axes = np.linalg.eigh(jacobian.T @ jacobian)
+    squares, axes = np.linalg.eigh(products)
     told = squares > HAZY**2 * squares.max(initial=0.0)
     lengths = np.sqrt(np.where(told, squares, 0.0) + pull**2)
     lengths[lengths == 0.0] = np.finfo(float).tiny
     slope = np.where(told, axes.T @ (jacobian.T @ residuals), 0.0) + pull**2 * (axes.T @ away)
     along = slope / lengths
-    whole = float(residuals @ residuals + pull**2 * (away @ away))
+    whole = size + pull**2 * float(away @ away)
     rest = np.sqrt(max(whole - float(along @ along), 0.0))
     return np.append(along, rest), np.concatenate([lengths[:, None] * axes.T, np.zeros((1, n))])
 

@@ -90,11 +90,6 @@ class Experiment:
         """Give the simulation's memory back."""
         self.simulation.close()
 
-    def modelled(self, vector: np.ndarray) -> list[np.ndarray]:
-        """What the signals should have been at the times of their samples, sensors included."""
-        rows = self._rows(vector[None])
-        return [self._sensed(vector, k, rows[k][0]) for k in range(len(self.signals))]
-
     def residuals(self, vector: np.ndarray, *, central: bool = False) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Modelled less measured, and its derivative by the vector, (k, n), a pair for each signal.
 

@@ -97,7 +97,7 @@ def identify(
         fit = LeastSquares(experiments, unknowns, least_squares, robust, iterations, progress)
         fit.check_enough()
         vector = fit.settle(noise)
-        fits = tuple(_beside(experiment, unknowns, vector) for experiment in experiments)
+        fits = _beside(fit, vector)
         held = _held_out(looked, others, measured[len(used) :], settings, unknowns, vector, fit, device)
         found = told(looked, fit, unknowns, vector, fits, held, student, noise is not None)
         return replace(found, findings=(*found.findings, *_elsewhere(looked, used, unknowns)))
@@ -203,24 +203,28 @@ def _rough(value: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.diff(known, 2) ** 2) / 6.0)) if len(known) > 2 else 0.0
 
 
-def _beside(experiment: Experiment, unknowns: Unknowns, vector: Vector) -> Fit:
-    modelled, names = experiment.modelled(vector), [signal.name for signal in experiment.signals]
-    own = {}
+def _beside(fit: LeastSquares, vector: Vector) -> tuple[Fit, ...]:
+    """Every log beside the model, as it was evaluated last."""
+    found, unknowns = [], fit.unknowns
     numbers = unknowns.meaning @ vector
-    for name in unknowns.each:
-        value = np.zeros(unknowns.shapes[name])
+    for experiment, (left, _) in zip(fit.experiments, fit.evaluate(vector), strict=True):
+        names = [signal.name for signal in experiment.signals]
+        own = {name: np.zeros(unknowns.shapes[name]) for name in unknowns.each}
         for k in unknowns.of_log(experiment.number):
-            if unknowns.columns[k].name == name:
-                value.reshape(-1)[unknowns.columns[k].entry] = numbers[k]
-        own[name] = value
-    return Fit(
-        log=experiment.log,
-        times=dict(zip(names, experiment.times, strict=True)),
-        measured=dict(zip(names, experiment.measured, strict=True)),
-        modelled=dict(zip(names, modelled, strict=True)),
-        units={signal.name: signal.unit for signal in experiment.signals},
-        own=own,
-    )
+            if unknowns.columns[k].name in own:
+                own[unknowns.columns[k].name].reshape(-1)[unknowns.columns[k].entry] = numbers[k]
+        modelled = [r + seen for r, seen in zip(left, experiment.measured, strict=True)]
+        found.append(
+            Fit(
+                log=experiment.log,
+                times=dict(zip(names, experiment.times, strict=True)),
+                measured=dict(zip(names, experiment.measured, strict=True)),
+                modelled=dict(zip(names, modelled, strict=True)),
+                units={signal.name: signal.unit for signal in experiment.signals},
+                own=own,
+            )
+        )
+    return tuple(found)
 
 
 def _held_out(
@@ -252,7 +256,7 @@ def _held_out(
         own = LeastSquares(experiments, others, fit.solver, fit.robust, fit.iterations, progress=False)
         own.noise = {name: fit.noise[name] for name in own.signals}
         there = own.solve(begin, np.array([column.log is not None for column in others.columns]))
-        return tuple(_beside(experiment, others, there) for experiment in experiments)
+        return _beside(own, there)
     finally:
         for experiment in experiments:
             experiment.close()

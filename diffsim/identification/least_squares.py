@@ -202,8 +202,8 @@ class LeastSquares:
             jac=derivative,
             bounds=(low[columns] / units[columns], high[columns] / units[columns]),
             loss=self.robust,
-            xtol=1e-10,
-            ftol=1e-10,
+            xtol=1e-8,
+            ftol=1e-8,
             gtol=1e-10,
             max_nfev=self.iterations,
         )
