@@ -95,7 +95,7 @@ _NAMES = {
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
-_DOORS = {name: f"{__name__}.bridges.{name}" for name in ("jax", "tensorflow", "torch")}
+_DOORS = {name: f"{__name__}.bridges.{name}" for name in ("gym", "jax", "tensorflow", "torch")}
 """Modules for other libraries, each imported with its library; `dir` leaves them out: who walks through it has none."""
 
 __all__ = sorted(_HOME)  # noqa: PLE0605

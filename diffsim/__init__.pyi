@@ -3,6 +3,7 @@
 from diffsim.adjoint import Checkpointed as Checkpointed
 from diffsim.adjoint import FullTape as FullTape
 from diffsim.adjoint import Truncated as Truncated
+from diffsim.bridges import gym as gym
 from diffsim.bridges import jax as jax
 from diffsim.bridges import tensorflow as tensorflow
 from diffsim.bridges import torch as torch
