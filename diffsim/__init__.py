@@ -51,6 +51,7 @@ _NAMES = {
     ),
     "physics.articulated.links": ("Actuator", "Geom", "Joint", "Link", "Site"),
     "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
+    "physics.articulated.mjcf_writing": ("save_mjcf",),
     "physics.articulated.scene": ("Articulated",),
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),

@@ -46,6 +46,7 @@ from diffsim.physics.articulated.links import Link as Link
 from diffsim.physics.articulated.links import Site as Site
 from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf
+from diffsim.physics.articulated.mjcf_writing import save_mjcf as save_mjcf
 from diffsim.physics.articulated.scene import Articulated as Articulated
 from diffsim.physics.mass_spring.lattice import Lattice as Lattice
 from diffsim.physics.mass_spring.lattice import from_image as from_image

@@ -1,0 +1,425 @@
+"""Numbers of a robot written back into the MJCF file that it came from, nothing else of which is changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import xml.parsers.expat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError, MissingExtraError, OmissionWarning, StartWarning
+from diffsim.files import write_whole
+from diffsim.physics.articulated.mjcf import load_mjcf
+from diffsim.physics.articulated.mjcf_reading import KINDS
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.sources import compiled, spec_of, text_of
+
+__all__ = ["save_mjcf"]
+
+CLOSE = 1e-9
+"""Relative difference of a number in the file to what it should be: that of a few roundings."""
+
+STARTS = ("initial_position", "initial_velocity")
+"""Where a rollout starts is not what a robot is."""
+
+TURNS = ("quat", "axisangle", "euler", "xyaxes", "zaxis")
+"""Ways in which MJCF says an orientation."""
+
+DRIVES = ("gear", "gain", "bias", "control_range", "force_range")
+"""Numbers of actuators."""
+
+Values = dict[str, np.ndarray]
+
+
+def save_mjcf(
+    scene: Articulated,
+    path: str | os.PathLike[str],
+    *,
+    like: Any,
+    assets: Mapping[str, Any] | None = None,
+    leave: Iterable[str] = (),
+) -> Path:
+    """Write the numbers of a robot into its own MJCF file, as a new file: only attributes whose numbers differ change.
+
+    Masses, centres and inertias of links; springs, dampers, armatures, friction losses, limits, axes and anchors of
+    joints; friction, sizes and places of geoms; gears, gains, biases and ranges of actuators; places of links and
+    sites; gravity. Where a scene starts (``initial_position``) is not written: a file has keyframes for that.
+
+    What was written is read again and compared with the scene, so a file that is left says what was meant.
+
+    Args:
+        scene: what `load_mjcf` made of ``like``, with other numbers: ``result.problem.scene`` of `identify`, or
+            ``problem.with_tuned(result.best_params).scene`` of `tune`.
+        path: of the new file; meshes that the file names by relative paths are looked for beside it.
+        like: the file: a path, its XML, or "package:path", as in `load_mjcf`.
+        assets: as in `load_mjcf`.
+        leave: numbers that are not to be written, by name: ``("slip_speed",)``.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: the scene is not that robot, or a number has no place in the file: it names the first, and nothing
+            is written.
+        MissingExtraError: there is no ``mujoco`` package.
+    """
+    text, folder = text_of("save_mjcf", like)
+    left = (leave,) if isinstance(leave, str) else tuple(leave)
+    before = _read(like, assets)
+    _check_same(scene, before, left)
+    wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *left)}
+    changed = {name: value for name, value in wanted.items() if not _close(value, before.numbers().get(name))}
+    written = _Writer(text, before, changed, compiled(_package(), "save_mjcf", like, assets)).written()
+    found = _read(_placed(written, folder, assets), None).numbers()
+    for name, value in wanted.items():
+        if not _close(value, found.get(name)):
+            raise InputError(
+                f"save_mjcf cannot write scene.{name} into this file: it would be read as something else; "
+                f"leave=({name!r},) writes the others"
+            )
+    target = Path(path)
+    write_whole(target, written.encode())
+    return target
+
+
+def _package() -> Any:
+    try:
+        import mujoco
+    except ImportError:
+        raise MissingExtraError("save_mjcf needs the package mujoco: pip install 'diffsim[robots]'") from None
+    return mujoco
+
+
+def _read(source: Any, assets: Mapping[str, Any] | None) -> Articulated:
+    """The robot of a file, whatever of it is not simulated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmissionWarning)
+        warnings.simplefilter("ignore", StartWarning)
+        return load_mjcf(source, ignore=tuple(KINDS), assets=assets)
+
+
+def _placed(text: str, folder: Path | None, assets: Mapping[str, Any] | None) -> Any:
+    """XML that is read as if it stood in a folder."""
+    spec = spec_of(_package(), "save_mjcf", text, assets)
+    if folder is not None:
+        spec.modelfiledir = str(folder)
+    return spec
+
+
+def _close(value: np.ndarray, other: np.ndarray | None) -> bool:
+    if other is None or np.shape(value) != np.shape(other):
+        return False
+    return bool(np.allclose(value, other, rtol=CLOSE, atol=1e-12))
+
+
+def _check_same(scene: Articulated, before: Articulated, left: tuple[str, ...]) -> None:
+    if not isinstance(scene, Articulated):
+        raise InputError(f"save_mjcf writes robots, but {scene!r} was given")
+    kinds = {
+        "links": [link.name for link in before.links],
+        "joints": [joint.name for joint in before.joints],
+        "actuators": [actuator.name for actuator in before.actuators],
+        "geoms": [geom.name for _, geom in before.all_geoms],
+    }
+    for what, names in kinds.items():
+        own = [geom.name for _, geom in scene.all_geoms] if what == "geoms" else [x.name for x in getattr(scene, what)]
+        if own != names:
+            odd = next((name for name in (*own, *names) if name not in own or name not in names), "their order")
+            raise InputError(f"save_mjcf: the scene is not the robot of this file: {what} differ, {odd}")
+    known = scene.numbers()
+    for name in left:
+        if name not in known:
+            raise InputError(f"save_mjcf: leave names {name!r}, but this robot has {', '.join(known)}")
+
+
+@dataclass
+class _Element:
+    """An element of the file.
+
+    Attributes:
+        tag: its name.
+        given: attributes that it has.
+        parent: the element that it stands in.
+        start: where its first tag begins in the text.
+        end: where that tag ends.
+        children: in order.
+    """
+
+    tag: str
+    given: dict[str, str]
+    parent: _Element | None
+    start: int
+    end: int = 0
+    children: list[_Element] = field(default_factory=list)
+    change: dict[str, str | None] = field(default_factory=dict)
+    insert: str = ""
+
+    def walk(self) -> Iterator[_Element]:
+        """Itself and all below, in the order of the file."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def members(self, *tags: str) -> Iterator[_Element]:
+        """Children with such a tag, those in frames as well."""
+        for child in self.children:
+            if child.tag in tags:
+                yield child
+            elif child.tag == "frame":
+                yield from child.members(*tags)
+
+
+def _parsed(text: str) -> _Element:
+    """The root of an XML file; places count characters."""
+    data = text.encode()
+    root: list[_Element] = []
+    stack: list[_Element] = []
+    parser = xml.parsers.expat.ParserCreate("utf-8")
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        start = len(data[: parser.CurrentByteIndex].decode())
+        made = _Element(tag, attributes, stack[-1] if stack else None, start)
+        made.end = _end_of_tag(text, start)
+        (stack[-1].children if stack else root).append(made)
+        stack.append(made)
+
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = lambda tag: stack.pop()
+    parser.Parse(data, True)
+    return root[0]
+
+
+def _end_of_tag(text: str, start: int) -> int:
+    """Where the tag that begins at ``start`` ends, quotes looked through."""
+    quote = ""
+    for k in range(start, len(text)):
+        if quote:
+            quote = "" if text[k] == quote else quote
+        elif text[k] in "\"'":
+            quote = text[k]
+        elif text[k] == ">":
+            return k + 1
+    raise InputError("save_mjcf: a tag of this file has no end")
+
+
+class _Writer:
+    """The text of a file with other numbers."""
+
+    def __init__(self, text: str, before: Articulated, changed: Values, model: Any):
+        self.text, self.before, self.changed, self.model = text, before, changed, model
+        self.root = _parsed(text)
+        for odd in ("include", "attach", "replicate", "composite", "flexcomp"):
+            if any(element.tag == odd for element in self.root.walk()):
+                raise InputError(
+                    f"save_mjcf: this file has <{odd}>, so its elements stand elsewhere; MuJoCo's "
+                    "MjSpec.to_xml() makes one file of it, which can be given as like="
+                )
+        compilers = [element for element in self.root.children if element.tag == "compiler"]
+        self.degrees = all(c.given.get("angle", "degree") != "radian" for c in compilers)
+        self.always_from_geoms = any(c.given.get("inertiafromgeom") == "true" for c in compilers)
+        self.bodies = [e for e in self._inside("worldbody") if e.tag == "body"]
+
+    def written(self) -> str:
+        """The whole file."""
+        self._links()
+        self._joints()
+        self._geoms()
+        self._sites()
+        self._actuators()
+        if "gravity" in self.changed:
+            self._option().change["gravity"] = _words(self.changed["gravity"])
+        parts, at = [], 0
+        for element in self.root.walk():
+            if element.change or element.insert:
+                tag = _patched(self.text[element.start : element.end], element.change)
+                if element.insert and tag.endswith("/>"):
+                    tag = f"{tag[:-2].rstrip()}>{element.insert}</{element.tag}>"
+                elif element.insert:
+                    tag += element.insert
+                parts += [self.text[at : element.start], tag]
+                at = element.end
+        return "".join([*parts, self.text[at:]])
+
+    def _inside(self, tag: str) -> Iterator[_Element]:
+        for section in self.root.children:
+            if section.tag == tag:
+                yield from (element for element in section.walk() if element is not section)
+
+    def _option(self) -> _Element:
+        options = [element for element in self.root.children if element.tag == "option"]
+        if options:
+            return options[-1]
+        made = _Element("option", {}, self.root, self.root.end, self.root.end)
+        self.root.insert = f'\n  <option gravity="{_words(self.changed["gravity"])}"/>'
+        return made
+
+    def _differs(self, name: str, k: int) -> bool:
+        """Whether entry ``k`` of a number is another than in the file."""
+        if name not in self.changed:
+            return False
+        return not _close(self.changed[name][k], self.before.numbers()[name][k])
+
+    def _body(self, k: int) -> _Element:
+        """The element of link ``k``."""
+        if len(self.bodies) != len(self.before.links):
+            raise InputError(
+                f"save_mjcf finds {len(self.bodies)} bodies in this file, but the robot has {len(self.before.links)}"
+            )
+        return self.bodies[k]
+
+    def _links(self) -> None:
+        for k, link in enumerate(self.before.links):
+            if any(self._differs(name, k) for name in ("mass", "centre", "inertia", "inertia_orientation")):
+                self._inertial(k, link)
+            if self._differs("link_position", k):
+                self._body(k).change["pos"] = _words(self.changed["link_position"][k])
+            if self._differs("link_orientation", k):
+                _turned(self._body(k), self.changed["link_orientation"][k])
+            if self._differs("buoyancy", k):
+                self._body(k).change["gravcomp"] = _words(self.changed["buoyancy"][k])
+
+    def _inertial(self, k: int, link: Any) -> None:
+        if self.always_from_geoms:
+            raise InputError(
+                f"save_mjcf cannot write the mass or inertia of link {link.name!r}: the compiler of this file takes "
+                'them from geoms (inertiafromgeom="true"); make that "auto"'
+            )
+        own = {name: self._value(name, k, getattr(link, name)) for name in ("mass", "centre", "inertia")}
+        turn = self._value("inertia_orientation", k, link.inertia_orientation)
+        made = {"pos": own["centre"], "mass": own["mass"], "diaginertia": own["inertia"], "quat": turn}
+        words = {name: _words(value) for name, value in made.items()}
+        body = self._body(k)
+        there = [child for child in body.children if child.tag == "inertial"]
+        if there:
+            there[0].change.update({**words, **dict.fromkeys(("fullinertia", *TURNS[1:]))})
+        else:
+            body.insert = "<inertial " + " ".join(f'{name}="{value}"' for name, value in words.items()) + "/>"
+
+    def _value(self, name: str, k: int, before: Any) -> Any:
+        return self.changed[name][k] if name in self.changed else before
+
+    def _joints(self) -> None:
+        elements = [
+            (joint, element)
+            for k, link in enumerate(self.before.links)
+            for joint, element in self._paired(link.joints, self._body(k).members("joint", "freejoint"), link.name)
+        ]
+        plain = {
+            "damping": "damping",
+            "stiffness": "stiffness",
+            "armature": "armature",
+            "friction_loss": "frictionloss",
+        }
+        for k, (joint, element) in enumerate(elements):
+            angle = 180.0 / np.pi if self.degrees and joint.motion in ("hinge", "ball") else 1.0
+            for name, attribute in plain.items():
+                if self._differs(name, k):
+                    element.change[attribute] = _words(self.changed[name][k])
+            for name, attribute in {"rest": "springref", "reference": "ref", "joint_limits": "range"}.items():
+                if self._differs(name, k):
+                    element.change[attribute] = _words(angle * self.changed[name][k])
+            if self._differs("effort_range", k):
+                element.change["actuatorfrcrange"] = _words(self.changed["effort_range"][k])
+            for name, attribute in {"axis": "axis", "anchor": "pos"}.items():
+                if self._differs(name, k):
+                    element.change[attribute] = _words(self.changed[name][k])
+
+    def _paired(self, parts: Any, elements: Iterator[_Element], owner: str) -> list[tuple[Any, _Element]]:
+        found = list(elements)
+        if len(found) != len(parts):
+            raise InputError(f"save_mjcf finds {len(found)} joints of link {owner!r} in this file, not {len(parts)}")
+        return list(zip(parts, found, strict=True))
+
+    def _geoms(self) -> None:
+        names = [geom.name for _, geom in self.before.all_geoms]
+        for name in ("friction", "geom_size", "geom_position", "geom_orientation", "margin"):
+            for k, geom in enumerate(names):
+                if not self._differs(name, k):
+                    continue
+                element, value = self._named("worldbody", "geom", geom), self.changed[name][k]
+                if name == "friction":
+                    others = self.model.geom(geom).friction[1:]
+                    element.change["friction"] = _words(np.concatenate([[float(value)], others]))
+                elif name == "geom_size":
+                    size = np.array(self.model.geom(geom).size)
+                    size[: np.size(value)] = value
+                    element.change["size"] = _words(size)
+                elif name == "geom_orientation":
+                    _turned(element, value)
+                else:
+                    element.change["margin" if name == "margin" else "pos"] = _words(value)
+
+    def _sites(self) -> None:
+        for k, (_, site) in enumerate(self.before.all_sites):
+            if self._differs("site_position", k):
+                self._named("worldbody", "site", site.name).change["pos"] = _words(self.changed["site_position"][k])
+
+    def _actuators(self) -> None:
+        for k, actuator in enumerate(self.before.actuators):
+            kinds = [
+                name for name in ("gear", "gain", "bias", "control_range", "force_range") if self._differs(name, k)
+            ]
+            if kinds:
+                element = self._actuator(k, actuator.name)
+                for name in kinds:
+                    self._drive(element, name, k)
+
+    def _actuator(self, k: int, name: str) -> _Element:
+        elements = [e for section in self.root.children if section.tag == "actuator" for e in section.children]
+        named = [element for element in elements if element.given.get("name") == name]
+        if not named and len(elements) == len(self.before.actuators):
+            return elements[k]
+        if not named:
+            raise InputError(f"save_mjcf: actuator {name!r} has no name in this file; give it one")
+        return named[0]
+
+    def _drive(self, element: _Element, name: str, k: int) -> None:
+        """Change a number of an actuator, in the words of its kind."""
+        value = self.changed[name][k]
+        if name == "gear":
+            rest = self.model.actuator(self.before.actuators[k].name).gear[1:] if element.given.get("name") else []
+            element.change["gear"] = _words(np.concatenate([[float(value)], rest]))
+        elif name in ("control_range", "force_range"):
+            element.change["ctrlrange" if name == "control_range" else "forcerange"] = _words(value)
+        elif element.tag == "position":
+            element.change.update({"kp": _words(value)} if name == "gain" else {"kv": _words(-value[2])})
+        elif element.tag == "velocity":
+            element.change.update({"kv": _words(value)} if name == "gain" else {})
+        else:
+            element.change["gainprm" if name == "gain" else "biasprm"] = _words(value)
+
+    def _named(self, section: str, tag: str, name: str) -> _Element:
+        found = [e for e in self._inside(section) if e.tag == tag and e.given.get("name") == name]
+        if not found:
+            raise InputError(f"save_mjcf: {tag} {name!r} has no name in this file; give it one, and load it again")
+        return found[0]
+
+
+def _turned(element: _Element, quaternion: np.ndarray) -> None:
+    element.change.update({"quat": _words(quaternion), **dict.fromkeys(TURNS[1:])})
+
+
+def _words(value: Any) -> str:
+    """Numbers as MJCF writes them, so that they are read as the same."""
+    return " ".join(repr(float(entry)) for entry in np.ravel(value))
+
+
+def _patched(tag: str, change: Mapping[str, str | None]) -> str:
+    """A start tag with other values of attributes; None takes one out."""
+    for name, value in change.items():
+        pattern = re.compile(rf"(\s+){re.escape(name)}(\s*=\s*)(\"[^\"]*\"|'[^']*')")
+        there = pattern.search(tag)
+        if value is None:
+            tag = pattern.sub("", tag, count=1)
+        elif there:
+            tag = f'{tag[: there.start()]}{there[1]}{name}{there[2]}"{value}"{tag[there.end() :]}'
+        else:
+            close = len(tag) - (2 if tag.endswith("/>") else 1)
+            tag = f'{tag[:close].rstrip()} {name}="{value}"{tag[close:]}'
+    return tag
