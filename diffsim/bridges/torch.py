@@ -107,6 +107,13 @@ class Rollout(torch.nn.Module):
         for name, given in start.items():
             self.register_parameter(self.names[name], torch.nn.Parameter(torch.from_numpy(given)))
 
+    def params(self) -> dict[str, np.ndarray]:
+        """The parameters as they are now, by the simulation's names: what ``sim.rollout`` and `tune` take.
+
+        They are copies: training goes on without changing them.
+        """
+        return {name: _numbers(getattr(self, known)).copy() for name, known in self.names.items()}
+
     def forward(self, **given: Any) -> dict[str, Any]:
         """Arrays of the rollout, by name.
 

@@ -20,7 +20,7 @@ JUMP = 1e3  # times as long as the gradients of the last iterations: a step that
 USUAL = 10  # iterations that say how long it usually is
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Change:
     """A parameter before and after.
 
@@ -39,6 +39,11 @@ class Change:
     unit: float = 1.0
     low: float = -math.inf
     high: float = math.inf
+
+    def __repr__(self) -> str:
+        """One line."""
+        words = self.words()
+        return f"Change({self.name!r}, {words['start']} -> {words['end']}, moved by {words['moved by']})"
 
     @property
     def moved(self) -> float:
@@ -87,9 +92,16 @@ class Change:
 
 
 class Changes(tuple[Change, ...]):
-    """The changes of all parameters, which show themselves as a table in a notebook."""
+    """The changes of all parameters, which print as a table, and show as one in a notebook."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        """A line each."""
+        rows = [change.words() for change in self]
+        lines = [list(rows[0]), *(list(words.values()) for words in rows)] if rows else [["nothing tuned"]]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
         """A line each."""

@@ -122,6 +122,11 @@ def test_a_module_learns_and_takes_what_a_network_says(one):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+    known = module.params()
+    assert known.keys() == one.params().keys()
+    assert -one.rollout(known).position[-1, :, 0].mean() == pytest.approx(-module()["position"][-1, :, 0].mean().item())
+    known["controller.phase"][:] = 7.0
+    assert not np.any(module.params()["controller.phase"] == 7.0)
     phase = torch.zeros_like(module.controller_phase, requires_grad=True)
     module(controller_phase=phase)["position"][-1].sum().backward()
     assert torch.any(phase.grad != 0.0)

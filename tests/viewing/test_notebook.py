@@ -123,6 +123,11 @@ def test_what_was_kept_and_what_changed_are_tables(made):
     result, *_ = made
     assert "<th>parameter</th>" in result.changes._repr_html_()
     assert "Nothing tuned" in type(result.changes)()._repr_html_()
+    lines = str(result.changes).splitlines()
+    assert lines[0].split() == ["parameter", "shape", "start", "end", "moved", "by", "bounds", "unit"]
+    assert lines[1].startswith("scene.initial_velocity  2")
+    assert str(type(result.changes)()) == "nothing tuned"
+    assert repr(result.changes[0]).startswith("Change('scene.initial_velocity', 0 to 1 -> ")
     page = result.snapshots._repr_html_()
     assert "<th>iteration</th><th>scene.initial_velocity</th>" in page
     assert page.count("<tr><th>") == 1 + len(result.snapshots)

@@ -67,6 +67,7 @@ class Trace {
     Object.assign(this, { clip, ghost, picture: null, hover: null });
     const { columns, values } = clip.channels[this.series.channel];
     this.lines = columns <= MOST_LINES;
+    this.canvas.parentNode.classList.toggle("tall", columns > 20);
     this.height = this.lines ? 150 : Math.min(Math.max(9 * columns, 110), 300) + EDGES.low + 6;
     this.order = this.series.order || Array.from({ length: columns }, (_, k) => k);
     // One axis for both iterations.
