@@ -1,4 +1,4 @@
-"""Compliant contact of robots: spheres, capsules and boxes on planes; spheres and capsules on each other and on boxes.
+"""Compliant contact of robots: what it is at spots over planes, and between what `touching_pairs` says.
 
 The law, at a spot with depth d (positive where shapes overlap), which grows at the rate d', and a slip velocity u:
 
@@ -36,11 +36,12 @@ from diffsim.physics import contact
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
-from diffsim.physics.articulated.touch import Touch
+from diffsim.physics.articulated.touch import CORNER, Touch
 from diffsim.physics.articulated.within_step import pushed, softened, stiffness_share, stopped
 
 __all__ = [
     "TINY",
+    "corner_of",
     "feel",
     "prepare",
     "press",
@@ -68,6 +69,14 @@ def turn_geom(touch: ti.template(), env, row, step, geom):
 
 
 @ti.func
+def corner_of(touch: ti.template(), spot):
+    """Where a spot is on its geom, in half sizes."""
+    return ti.Vector(
+        [ti.cast(touch.corner[3 * spot + c], touch.real) * ti.static(1.0 / CORNER) for c in ti.static(range(3))]
+    )
+
+
+@ti.func
 def put_spot(touch: ti.template(), env, row, step, spot):
     """Where a spot over a plane is on its link, and the plane."""
     a = touch.first[spot]
@@ -78,7 +87,7 @@ def put_spot(touch: ti.template(), env, row, step, spot):
     margin = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
     touch.normal[env, spot] = normal
     touch.height[env, spot] = normal.dot(touch.geom_position[env, a]) + margin
-    corner = ti.Vector([ti.cast(touch.corner[3 * spot + c], touch.real) for c in ti.static(range(3))])
+    corner = corner_of(touch, spot)
     along = unpacked(touch.turn[env, b])
     if touch.round[b] == 1:
         touch.reach[env, spot] = size[0]

@@ -21,7 +21,7 @@ COORDINATES = {"hinge": 1, "slide": 1, "ball": 4, "free": 7}
 FREEDOMS = {"hinge": 1, "slide": 1, "ball": 3, "free": 6}
 """Numbers in its velocity."""
 
-SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
+SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3}
 """Numbers in the size of a geom."""
 
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
@@ -179,13 +179,15 @@ class Geom(Spec):
     """A shape that a link (or the world) has: it is drawn, and it may touch others.
 
     Two geoms may touch if ``(a.contype & b.conaffinity) | (b.contype & a.conaffinity)`` is not zero, as in MuJoCo.
-    What is simulated: spheres, capsules and boxes against planes; spheres and capsules against each other and boxes.
+    What is simulated: everything against planes; spheres and capsules against each other, boxes and meshes; boxes
+    against each other; cylinders and meshes against boxes and meshes; but no mesh against its own robot.
 
     Attributes:
         name: unique in the scene.
-        shape: "plane", "sphere", "capsule", "cylinder", "ellipsoid" or "box". A plane is a plane of the world.
+        shape: "plane", "sphere", "capsule", "cylinder", "ellipsoid", "box" or "mesh". A plane is a plane of the world.
+            A mesh is a few corners on planes and boxes, and the box around it for what is round.
         size: nothing of a plane; radius (sphere); radius and half length along z (capsule, cylinder); three half
-            sizes (ellipsoid, box) [m].
+            sizes (ellipsoid, box, mesh) [m].
         position: (3,) in the frame of the link [m].
         orientation: (4,) quaternion w, x, y, z, in the frame of the link. The normal of a plane is its z axis.
         friction: Coulomb's coefficient; at a contact the larger one counts. 0 has none.
@@ -200,6 +202,7 @@ class Geom(Spec):
         conaffinity: bits of what it touches.
         frictionless: contacts between two such geoms have no friction (MuJoCo's condim 1).
         colour: (3,) or (4,) red, green, blue, opacity from 0 to 1; None leaves it to the drawing.
+        vertices: (k, 3) corners of a mesh in half sizes, each number from -1 to 1.
     """
 
     name: str
@@ -217,6 +220,7 @@ class Geom(Spec):
     conaffinity: int = 1
     frictionless: bool = False
     colour: Any = None
+    vertices: Any = ()
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -245,8 +249,21 @@ class Geom(Spec):
             contype=whole(f"{owner}contype", self.contype, least=0),
             conaffinity=whole(f"{owner}conaffinity", self.conaffinity, least=0),
             frictionless=flag(f"{owner}frictionless", self.frictionless),
+            vertices=_corners(owner, shape, self.vertices),
             colour=colour,
         )
+
+
+def _corners(owner: str, shape: str, vertices: Any) -> Any:
+    """Corners of a mesh; of other shapes none."""
+    if shape != "mesh":
+        if np.size(vertices):
+            raise InputError(f"{owner}vertices are of meshes, but this is a {shape}")
+        return ()
+    found = np.asarray(vertices, dtype=float)
+    if found.ndim != 2 or found.shape[0] < 4:
+        raise InputError(f"{owner}vertices have the shape {found.shape}, but a mesh has (k, 3), at least four")
+    return array(f"{owner}vertices", found, (len(found), 3), least=-1.0, most=1.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

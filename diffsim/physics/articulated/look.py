@@ -104,7 +104,15 @@ def _shapes(rollout: Rollout) -> list[_Shape]:
             continue
         fill, edge = _colours(geom.colour, limbs[owner] if owner >= 0 else -1)
         sizes = sizes[: SIZES[geom.shape]]
-        part = Part(geom.shape, sizes, at=place, turn=rotation, fill=fill, edge=edge, body=max(owner, 0))
+        part = Part(
+            "box" if geom.shape == "mesh" else geom.shape,
+            sizes,
+            at=place,
+            turn=rotation,
+            fill=fill,
+            edge=edge,
+            body=max(owner, 0),
+        )
         found.append(_Shape(owner, part))
     return found
 

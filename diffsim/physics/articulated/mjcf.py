@@ -16,7 +16,7 @@ from diffsim.errors import InputError, MissingExtraError, OmissionWarning
 from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Geom, Joint, Link, Site
 from diffsim.physics.articulated.mjcf_reading import JOINTS, KINDS, OF_CONTACTS, SHAPES, Reading
 from diffsim.physics.articulated.pairs import Draft, touching, unsimulated
-from diffsim.physics.articulated.quaternions import quaternion_of
+from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
 from diffsim.physics.articulated.urdf import BASES, compiled_urdf
@@ -355,11 +355,16 @@ class _File(Reading):
             made["damping"] = 2.0 * ratio * np.sqrt(stiffness * own) if time > 0.0 else _spring(time, ratio, tree)[1]
         size = {"plane": (), "sphere": (0,), "capsule": (0, 1), "cylinder": (0, 1)}.get(shape, (0, 1, 2))
         apart = self.kept_apart(geom)
+        position, sizes = model.geom_pos[geom], model.geom_size[geom][list(size)] if size else ()
+        if shape == "mesh":
+            hull = self.hull(geom)
+            position = position + rotation_of(model.geom_quat[geom]) @ hull.centre
+            made["vertices"], sizes = hull.vertices, hull.half
         return Geom(
             self.name("geom", geom),
             shape,
-            model.geom_size[geom][list(size)] if size else (),
-            position=model.geom_pos[geom],
+            sizes,
+            position=position,
             orientation=model.geom_quat[geom],
             friction=float(model.geom_friction[geom, 0]),
             margin=float(model.geom_margin[geom]),

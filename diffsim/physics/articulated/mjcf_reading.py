@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.physics.articulated.hulls import CORNERS, Hull, hull_of
+
 __all__ = ["JOINTS", "KINDS", "OF_CONTACTS", "SHAPES", "Reading"]
 
 JOINTS = ("free", "ball", "slide", "hinge")  # by MuJoCo's mjtJoint
-SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}  # by mjtGeom
+SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box", 7: "mesh"}  # mjtGeom
+MESH = 7
 INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
 
 COUNTS = {
@@ -37,8 +40,21 @@ class Reading:
 
     def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = ()):
         self.mujoco, self.model, self.ignore = mujoco, model, ignore
-        self.dropped = [g for g in range(model.ngeom) if int(model.geom_type[g]) not in SHAPES]
+        self.dropped = [g for g in range(model.ngeom) if self._is_dropped(g)]
+        self._hulls: dict[int, Hull] = {}
         self._taken: dict[str, set[str]] = {}
+
+    def _is_dropped(self, geom: int) -> bool:
+        """Whether a geom is none here: a mesh that is only seen or to be ignored, or what has no shape of `SHAPES`."""
+        shape = SHAPES.get(int(self.model.geom_type[geom]))
+        return not shape or (shape == "mesh" and ("mesh" in self.ignore or not self._collides(geom)))
+
+    def hull(self, geom: int) -> Hull:
+        """Corners of a mesh."""
+        mesh = int(self.model.geom_dataid[geom])
+        if mesh not in self._hulls:
+            self._hulls[mesh] = hull_of(self.model, mesh)
+        return self._hulls[mesh]
 
     def given(self, kind: str, index: int) -> str | None:
         """The name that the file gives an element."""
@@ -77,6 +93,13 @@ class Reading:
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
         if seen:
             found.append(f"the meshes of {', '.join(seen)}, which are only seen")
+        hulls = {g: self.hull(g).missing for g in range(self.model.ngeom) if self._is_mesh(g)}
+        if hulls and max(hulls.values()) > 0.0:
+            most = max(hulls, key=lambda g: hulls[g])
+            found.append(
+                f"all but {CORNERS} corners of the hulls of {len(hulls)} meshes, at most "
+                f"{1e3 * hulls[most]:.2g} mm of geom {self.name('geom', most)!r}"
+            )
         if apart := [self.name("geom", g) for g in range(self.model.ngeom) if self.kept_apart(g)]:
             found.append(f"geom {apart[0]!r} and {len(apart) - 1} more cylinders and ellipsoids, which do not touch")
         off = [self.name("actuator", k) for k in range(self.model.nu) if self.switched_off(k)]
@@ -86,6 +109,9 @@ class Reading:
         if mocap:
             found.append(f"what moves {', '.join(mocap)} from outside (mocap): they stay where they are")
         return found
+
+    def _is_mesh(self, geom: int) -> bool:
+        return SHAPES.get(int(self.model.geom_type[geom])) == "mesh" and geom not in self.dropped
 
     def kept_apart(self, geom: int) -> bool:
         """Whether a geom is one that could touch and is to be ignored."""
@@ -220,13 +246,11 @@ class Reading:
                 yield f"joint {self.name('joint', joint)!r}", "has a spring that is not linear"
 
     def meshes(self) -> Iterator[tuple[str, str]]:
-        """Geoms without a shape of `SHAPES` that may touch."""
+        """Geoms without a shape of `SHAPES` that may touch, and meshes if they are to be ignored."""
         for geom in self.dropped:
             if self._collides(geom):
-                yield (
-                    f"geom {self.name('geom', geom)!r}",
-                    "is a mesh or the like that may touch, which is not simulated",
-                )
+                what = "mesh" if int(self.model.geom_type[geom]) == MESH else "height field or the like"
+                yield f"geom {self.name('geom', geom)!r}", f"is a {what} that may touch, which is not simulated"
 
     def condim(self) -> Iterator[tuple[str, str]]:
         """More friction than that along the surface."""

@@ -29,17 +29,24 @@ __all__ = [
 ]
 
 ROUND = ("sphere", "capsule")
+BOXES = ("box", "mesh")
+
+RIM = 8
+"""Points on each rim of a cylinder that touches boxes."""
 
 
 class Spot(NamedTuple):
     """A point of contact.
 
     Attributes:
-        kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), or
-            "box" (a sphere or capsule, and a box).
+        kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), "box"
+            (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), or "flat"
+            (a plane, and a cylinder or ellipsoid).
         geoms: both, as indices of the scene's ``all_geoms``.
         corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
-            pair of a capsule and a box, which point of the capsule: -1, 1 the ends, 0 the point nearest to the box.
+            pair of a capsule and a box, which point of the capsule: -1, 1 the ends, 0 the point nearest to the box. Of
+            a point, where it is on the first geom. Of a cylinder over a plane which end, and which third of a turn
+            from its lowest point.
     """
 
     kind: str
@@ -91,9 +98,8 @@ def check(scene: Tree) -> None:
         if not kind:
             first, second = scene.all_geoms[a][1], scene.all_geoms[b][1]
             raise InputError(
-                f"geoms {first.name!r} ({first.shape}) and {second.name!r} ({second.shape}) may touch, but only "
-                "spheres, capsules and boxes against planes, and spheres and capsules against each other and boxes "
-                "are simulated; keep them apart with exclude, or with contype and conaffinity 0"
+                f"geoms {first.name!r} ({first.shape}) and {second.name!r} ({second.shape}) may touch, which is not "
+                "simulated (see ds.Geom); keep them apart with exclude, or with contype and conaffinity 0"
             )
 
 
@@ -114,7 +120,9 @@ def _pairs(scene: Tree) -> list[tuple[tuple[int, int], str]]:
             names = [{geom.name, *_link_names(scene, owner)} for owner, geom in (geoms[a], geoms[b])]
             if any(frozenset((one, other)) in excluded for one in names[0] for other in names[1]):
                 continue
-            found.append(_ordered(a, b, first, second))
+            owners = [geoms[k][0] for k in (a, b)]
+            own = min(owners) >= 0 and scene.lineages[owners[0]][-1] == scene.lineages[owners[1]][-1]
+            found.append(_ordered(a, b, first, second, own))
     return found
 
 
@@ -143,31 +151,50 @@ def _related(scene: Tree, welded: list[int], a: int, b: int) -> bool:
     return (one >= 0 and above(other) == one) or (other >= 0 and above(one) == other)
 
 
-def _ordered(a: int, b: int, first: Geom, second: Geom) -> tuple[tuple[int, int], str]:
+def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tuple[int, int], str]:
+    """A pair in its order, and its kind; "" is not simulated, as meshes of one robot are not, ``own``."""
     shapes = (first.shape, second.shape)
     if "plane" in shapes:
         plane, other = (a, b) if shapes[0] == "plane" else (b, a)
-        simulated = (second if plane == a else first).shape in ("sphere", "capsule", "box")
-        return (plane, other), "plane" if simulated else ""
+        shape = (second if plane == a else first).shape
+        return (plane, other), {"cylinder": "flat", "ellipsoid": "flat", "plane": ""}.get(shape, "plane")
     if shapes[0] in ROUND and shapes[1] in ROUND:
         return (a, b), "round"
-    if "box" in shapes and (shapes[0] in ROUND or shapes[1] in ROUND):
+    if own and "mesh" in shapes:
+        return (a, b), ""
+    if set(shapes) & set(BOXES) and set(shapes) & set(ROUND):
         return ((a, b) if shapes[0] in ROUND else (b, a)), "box"
+    if shapes[0] in BOXES and shapes[1] in BOXES:
+        # Corners of the smaller one, so that the larger one says where out is.
+        smaller = float(np.sum(np.square(first.size))) <= float(np.sum(np.square(second.size)))
+        return ((a, b) if smaller else (b, a)), "point"
+    if set(shapes) & set(BOXES) and "cylinder" in shapes:
+        return ((a, b) if shapes[0] == "cylinder" else (b, a)), "point"
     return (a, b), ""
 
 
 def spots(scene: Tree) -> tuple[Spot, ...]:
-    """All points of contact: first those over planes, then of round pairs, then of what is round and boxes."""
-    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": []}
+    """All points of contact: first those over planes, then by kind in the order of `Spot`."""
+    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": [], "point": [], "flat": []}
     for pair, kind in _pairs(scene) if scene.contacts else ():
-        shape = scene.all_geoms[pair[1] if kind == "plane" else pair[0]][1].shape
-        for corner in _corners(kind, shape):
+        geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
+        for corner in _corners(kind, geom) if kind else ():
             found[kind].append(Spot(kind, pair, corner))
     return tuple(spot for each in found.values() for spot in each)
 
 
-def _corners(kind: str, shape: str) -> list[tuple[float, float, float]]:
-    if kind == "plane" and shape == "box":
+def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
+    shape = geom.shape
+    if kind in ("plane", "point") and shape == "mesh":
+        return [(float(x), float(y), float(z)) for x, y, z in geom.vertices]
+    if kind == "point" and shape == "cylinder":
+        around = 2.0 * np.pi * np.arange(RIM) / RIM
+        return [(float(np.cos(t)), float(np.sin(t)), z) for z in (-1.0, 1.0) for t in around]
+    if kind == "flat":
+        return (
+            [(third, 0.0, z) for z in (-1.0, 1.0) for third in (-1.0, 0.0, 1.0)] if shape == "cylinder" else [(0, 0, 0)]
+        )
+    if kind in ("plane", "point") and shape == "box":
         return [(x, y, z) for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]
     if kind == "plane" and shape == "capsule":
         return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0)]

@@ -9,9 +9,12 @@ from diffsim.engine.fields import Fields
 from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.scene import Articulated
 
-__all__ = ["Touch", "touch_of"]
+__all__ = ["CORNER", "Touch", "touch_of"]
 
-SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box")
+SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh")
+
+CORNER = 2**20
+"""Parts of a half size in which it is said where a corner is: whole numbers, which no kernel is compiled for."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,11 @@ class Touch:
     carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (geom,) first link of its tree, or the world behind the frames
     slippery: Any  # (spot,) 1 without friction
-    corner: Any  # (3 spot + axis,) -1, 0 or 1
+    corner: Any  # (3 spot + axis,) from -1 to 1, in parts of `CORNER`
     felt_geom: Any  # (spot,) which geom of those that a controller feels
     round: Any  # (geom,) 1 for what has a radius
+    tube: Any  # (geom,) 1 for a cylinder
+    sharp: Any  # (geom,) 1 for a box, whose faces have corners
     moving: Any  # (spot,) 1 if both geoms move
     flat: Any  # (geom,) 1 for a plane or what does not move: it takes the stiffness of what touches it
     geom_position: Any  # [m]
@@ -71,7 +76,9 @@ class Touch:
     planes: int  # spots over planes
     rounds: int  # spots of two round geoms
     boxes: int  # spots of something round and a box
-    couples: int  # of both
+    points: int  # spots of a corner and a box
+    flats: int  # spots of a cylinder or ellipsoid and a plane
+    couples: int  # of these four
     held: bool  # whether one of a pair does not move
     geoms: int
     felt: int  # geoms that a controller feels
@@ -122,9 +129,11 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
         slippery=fields.integers(np.array(slippery, dtype=int)),
-        corner=fields.integers(np.array([spot.corner for spot in spots], dtype=int)),
+        corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
+        tube=fields.integers((shapes == SHAPES.index("cylinder")).astype(int)),
+        sharp=fields.integers((shapes == SHAPES.index("box")).astype(int)),
         moving=fields.integers(moving.astype(int)),
         flat=fields.integers(still.astype(int)),
         geom_position=number("geom_position", 3),
@@ -167,6 +176,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         planes=kinds.count("plane"),
         rounds=kinds.count("round"),
         boxes=kinds.count("box"),
+        points=kinds.count("point"),
+        flats=kinds.count("flat"),
         couples=couples,
         held=held,
         geoms=touched,

@@ -1,6 +1,7 @@
-"""Contacts of pairs: spheres and capsules against each other and against boxes, of robots and of the world.
+"""Contacts of pairs: what is round against each other and boxes, corners against boxes, what rolls against planes.
 
-First the geometry of every pair, then what follows from it: see `compliance`.
+First the geometry of every pair (that of corners, cylinders and ellipsoids is in `touching_corners`), then what follows
+from it: see `compliance`.
 """
 
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated.compliance import TINY, press, push, yield_to, yielded
+from diffsim.physics.articulated.compliance import TINY, corner_of, press, push, yield_to, yielded
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
+from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
 
 __all__ = ["record", "stages"]
 
@@ -142,7 +144,7 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
     reach = touch.geom_size[env, a][0] + touch.margin[env, spot]
     store = part * touch.couples + pair
     if centre.dot(centre) < 3.0 * (half.dot(half) + axis.dot(axis) + 4.0 * reach * reach):
-        end = ti.cast(touch.corner[3 * spot + 2], touch.real)
+        end = corner_of(touch, spot)[2]
         between = (1.0 - end * end) * (1.0 - ti.cast(touch.pointed[spot], touch.real))
         first = nearer(nearer(0.0, centre, axis, half), centre, axis, half)
         t = end + between * nearer(nearer(first, centre, axis, half), centre, axis, half)
@@ -299,6 +301,8 @@ def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]
         Stage(put_geom, geometry, touch.geoms if touch.couples else 0),
         Stage(meet_round, geometry, touch.rounds),
         Stage(meet_box, geometry, touch.boxes),
+        Stage(meet_point, geometry, touch.points),
+        Stage(meet_flat, geometry, touch.flats),
         Stage(push_apart, records, touch.couples),
     )
 

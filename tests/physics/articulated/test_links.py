@@ -76,7 +76,7 @@ BAD = {
         "[[1.0, 1.0, 0.0]",
     ),
     # geoms
-    "shape": (lambda: Geom("foot", "mesh"), "geom 'foot': shape is 'mesh'", "'plane', 'sphere', 'capsule'"),
+    "shape": (lambda: Geom("foot", "cone"), "geom 'foot': shape is 'cone'", "'plane', 'sphere', 'capsule'"),
     "size of a plane": (lambda: Geom("floor", "plane", 1.0), "geom 'floor': size is (1.0,)", "a plane has none"),
     "no size": (lambda: Geom("foot", "sphere"), "geom 'foot': size of a sphere has shape (0,)", "(1,) is needed"),
     "half a capsule": (lambda: Geom("foot", "capsule", 0.1), "size of a capsule has shape (1,)", "(2,) is needed"),

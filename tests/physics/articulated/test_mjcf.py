@@ -168,15 +168,10 @@ LEFT_OUT = {
         xml(bottom=actuators('<damper name="brake" joint="hip" kv="3" ctrlrange="0 1"/>')),
         "actuator 'brake' has a gain that depends on the joint",
     ),
-    "a mesh that touches": (
-        "mesh",
-        xml(top=MESH, body='<geom name="shell" type="mesh" mesh="m"/>'),
-        "geom 'shell' is a mesh or the like that may touch",
-    ),
     "hills": (
         "mesh",
         xml(top=FIELD, world='<geom name="hills" type="hfield" hfield="h"/>'),
-        "geom 'hills' is a mesh or the like that may touch",
+        "geom 'hills' is a height field or the like that may touch",
     ),
     "a pair": (
         "pair",

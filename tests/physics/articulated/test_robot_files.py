@@ -255,3 +255,58 @@ def test_an_action_goes_on_from_the_neutral_control(asked):
     with ds.Simulation(ds.Problem(scene, ds.OpenLoop(saturate=False), steps=1), precision="f64") as simulation:
         found = simulation.rollout({**simulation.params(), "controller.values": np.array([asked])})
     assert found.joint_velocity[1] == pytest.approx(data.qvel, rel=ROUNDING)
+
+
+# Meshes
+
+
+def ball_of(corners, radius=0.1):
+    """XML of a mesh whose corners lie on a sphere."""
+    k = np.arange(corners) + 0.5
+    z, angle = 1.0 - 2.0 * k / corners, np.pi * (1.0 + 5.0**0.5) * k
+    flat = np.sqrt(1.0 - z * z)
+    points = radius * np.stack([flat * np.cos(angle), flat * np.sin(angle), z], axis=1)
+    return f'<asset><mesh name="m" vertex="{" ".join(f"{number:.6f}" for number in points.ravel())}"/></asset>'
+
+
+MESH = '<geom name="shell" type="mesh" mesh="m" pos="0.3 0 0" quat="0.9 0.1 0.2 0"/>'
+FLOOR = '<geom name="floor" type="plane" size="1 1 1"/>'
+
+
+def test_a_mesh_is_its_corners():
+    """All of them if they are few: where MuJoCo has them."""
+    asset = ball_of(9)
+    scene = quietly(arm(top=asset, world=FLOOR, body=MESH), contacts="world")
+    model = mujoco.MjModel.from_xml_string(arm(top=asset, body=MESH))
+    shell = next(geom for _, geom in scene.all_geoms if geom.name == "shell")
+    turn = ds.physics.articulated.quaternions.rotation_of
+    mine = shell.position + (shell.vertices * shell.size) @ turn(shell.orientation).T
+    k = model.geom("shell").id
+    theirs = model.geom_pos[k] + model.mesh_vert @ turn(model.geom_quat[k]).T
+    assert np.array(sorted(mine.tolist())) == pytest.approx(np.array(sorted(theirs.tolist())), abs=1e-6)
+    assert np.abs(shell.vertices).max(axis=0) == pytest.approx(np.ones(3))
+
+
+def test_how_much_of_a_mesh_is_left_out_is_said():
+    asset = ball_of(300)
+    with pytest.warns(OmissionWarning, match=r"all but 16 corners of the hulls of 1 meshes, at most .* mm of geom 'sh"):
+        scene = load_mjcf(arm(top=asset, world=FLOOR, body=MESH), contacts="world")
+    shell = next(geom for _, geom in scene.all_geoms if geom.name == "shell")
+    assert len(shell.vertices) == 16
+    radii = np.linalg.norm(shell.vertices * shell.size, axis=1)
+    assert radii == pytest.approx(np.full(16, 0.1), abs=2e-3)
+    assert (shell.vertices.min(axis=0) < -0.6).all()
+    assert (shell.vertices.max(axis=0) > 0.6).all()
+
+
+def test_meshes_do_not_touch_their_own_robot_and_are_left_out_by_a_word():
+    asset = ball_of(9)
+    source = arm(top=asset, world=FLOOR, body=f'<body name="hand"><joint name="wrist"/>{MESH}</body>')
+    with pytest.warns(OmissionWarning, match="1 pairs of geoms of the same robot, such as 'bone' and 'shell'"):
+        scene = load_mjcf(source)
+    names = [geom.name for _, geom in scene.all_geoms]
+    assert {frozenset(names[k] for k in pair) for pair in scene.touching} == {
+        frozenset(("floor", name)) for name in ("bone", "other", "shell")
+    }
+    with pytest.warns(OmissionWarning, match="geom 'shell' is a mesh that may touch"):
+        assert "shell" not in [geom.name for _, geom in load_mjcf(source, ignore="mesh").all_geoms]

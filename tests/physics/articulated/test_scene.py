@@ -154,15 +154,15 @@ BAD = {
     "some contacts": (lambda: scene(contacts=1), "Articulated.contacts is 1", "True or False"),
     "some limits": (lambda: scene(limits=None), "Articulated.limits is None", "True or False"),
     # pairs
-    "a cylinder on a plane": (
-        lambda: scene(link(geoms=Geom("wheel", "cylinder", (0.1, 0.1))), geoms=FLOOR),
-        "geoms 'floor' (plane) and 'wheel' (cylinder) may touch",
+    "a cylinder and a sphere": (
+        lambda: scene(link(geoms=Geom("wheel", "cylinder", (0.1, 0.1))), geoms=sphere()),
+        "geoms 'foot' (sphere) and 'wheel' (cylinder) may touch",
         "keep them apart with exclude, or with contype and conaffinity 0",
     ),
-    "boxes": (
-        lambda: scene(link(geoms=box()), link("leg", geoms=box("other"))),
-        "geoms 'block' (box) and 'other' (box) may touch",
-        "only spheres, capsules and boxes against planes",
+    "ellipsoid and box": (
+        lambda: scene(link(geoms=box()), link("leg", geoms=Geom("egg", "ellipsoid", (0.1, 0.1, 0.2)))),
+        "geoms 'block' (box) and 'egg' (ellipsoid) may touch",
+        "which is not simulated (see ds.Geom)",
     ),
     "an ellipsoid and a sphere": (
         lambda: scene(link(geoms=Geom("egg", "ellipsoid", (0.1, 0.1, 0.2))), geoms=sphere()),

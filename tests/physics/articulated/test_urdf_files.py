@@ -135,7 +135,7 @@ def test_a_robot_stands_on_a_floor(base, shape):
     """Its lowest point, 0.5 + 0.1 below its frame, or that of a long shape."""
     sizes = {"sphere": 'radius="0.9"', "box": 'size="0.2 0.2 1.8"', "cylinder": 'radius="0.1" length="1.8"'}
     for given, lowest in (('<box size="0.2 0.2 0.2"/>', 0.6), (f"<{shape} {sizes[shape]}/>", 0.8)):
-        scene, _ = omitted(robot(given), base=base, floor=True, ignore="contact")
+        scene, _ = omitted(robot(given), base=base, floor=True)
         assert [(geom.name, geom.shape) for geom in scene.geoms] == [("floor", "plane")]
         height = scene.initial_position[2] if base == "free" else scene.links[0].position[2]
         assert height == pytest.approx(lowest, abs=1e-7)
