@@ -37,6 +37,7 @@ from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
 from diffsim.physics.articulated.touch import CORNER, Touch
+from diffsim.physics.articulated.twisting import mix_twist, resist_twist, unshifted
 from diffsim.physics.articulated.within_step import pushed, softened, stiffness_share, stopped
 
 __all__ = [
@@ -107,7 +108,11 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     moving = ti.cast(touch.moving[spot], touch.real)
     flat_a = ti.cast(touch.flat[a], touch.real)
     flat_b = ti.cast(touch.flat[b], touch.real)
-    touch.grip[env, spot] = rough * ti.max(touch.friction[env, a], touch.friction[env, b])
+    first = ti.cast(touch.prior[spot] == 1, touch.real)
+    second = ti.cast(touch.prior[spot] == 2, touch.real)
+    either = 1.0 - first - second
+    larger = ti.max(touch.friction[env, a], touch.friction[env, b])
+    touch.grip[env, spot] = rough * (either * larger + first * touch.friction[env, a] + second * touch.friction[env, b])
     touch.margin[env, spot] = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
     one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
@@ -237,6 +242,8 @@ def press(
             held = begun + motion.position[env, row, first * tree.frames + tree.root[last]] - moved
             total = touch.settled[env, row, first * touch.spots + spot]
             work.force[env, row, at] += -spatial(held.cross(total), total)
+            if ti.static(touch.twists):
+                work.force[env, row, at] += -unshifted(touch.twist[env, row, first * touch.spots + spot])
 
 
 @ti.func
@@ -306,6 +313,8 @@ def push(
             work.inertia[env, row, at] += less_outer(stiff, lever, tree.dt * (across - along))
             if ti.static(pair):
                 work.force[env, row, other] += spatial(other_arm.cross(total), total)
+            if ti.static(touch.twists):
+                resist_twist(touch, tree, work, env, row, store, spot, at, other, normal, force, fixed, pair)
         else:
             rest(touch, env, row, store)
     else:
@@ -316,6 +325,8 @@ def push(
 def rest(touch: ti.template(), env, row, store):
     touch.press[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
     touch.yields[env, row, store] = ti.Vector([0.0, 0.0])
+    if ti.static(touch.keeps_twist):
+        touch.twist[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
 
 
 @ti.func
@@ -355,4 +366,5 @@ def prepare(touch: Touch, tree: Any) -> tuple[Stage, ...]:
         Stage(turn_geom, (touch,), touch.geoms),
         Stage(put_spot, (touch,), touch.planes),
         Stage(mix, (touch, tree), touch.spots),
+        Stage(mix_twist, (touch, tree), touch.spots if touch.twists else 0),
     )

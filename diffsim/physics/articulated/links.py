@@ -201,6 +201,11 @@ class Geom(Spec):
         contype: bits of what it is.
         conaffinity: bits of what it touches.
         frictionless: contacts between two such geoms have no friction (MuJoCo's condim 1).
+        condim: 4 has friction against turning about the normal, too, 6 against rolling as well; at a contact the larger
+            one counts.
+        torsion: coefficient of friction against turning about the normal [m]; at a contact the larger one counts.
+        rolling: the same of rolling [m].
+        priority: of two geoms the one with more says alone what the friction is.
         colour: (3,) or (4,) red, green, blue, opacity from 0 to 1; None leaves it to the drawing.
         vertices: (k, 3) corners of a mesh in half sizes, each number from -1 to 1.
     """
@@ -219,6 +224,10 @@ class Geom(Spec):
     contype: int = 1
     conaffinity: int = 1
     frictionless: bool = False
+    condim: int = 3
+    torsion: float = 0.005
+    rolling: float = 0.0001
+    priority: int = 0
     colour: Any = None
     vertices: Any = ()
 
@@ -249,6 +258,10 @@ class Geom(Spec):
             contype=whole(f"{owner}contype", self.contype, least=0),
             conaffinity=whole(f"{owner}conaffinity", self.conaffinity, least=0),
             frictionless=flag(f"{owner}frictionless", self.frictionless),
+            condim=choices(f"{owner}condim", self.condim, (3, 4, 6)),
+            torsion=number(f"{owner}torsion", self.torsion, least=0.0),
+            rolling=number(f"{owner}rolling", self.rolling, least=0.0),
+            priority=whole(f"{owner}priority", self.priority, least=None),
             vertices=_corners(owner, shape, self.vertices),
             colour=colour,
         )

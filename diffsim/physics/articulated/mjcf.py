@@ -371,6 +371,10 @@ class _File(Reading):
             contype=0 if apart else int(model.geom_contype[geom]),
             conaffinity=0 if apart else int(model.geom_conaffinity[geom]),
             frictionless=int(model.geom_condim[geom]) == 1,
+            condim=3 if "condim" in self.ignore else max(3, int(model.geom_condim[geom])),
+            torsion=float(model.geom_friction[geom, 1]),
+            rolling=float(model.geom_friction[geom, 2]),
+            priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
             colour=model.geom_rgba[geom],
             **made,
         )

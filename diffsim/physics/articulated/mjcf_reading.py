@@ -252,15 +252,9 @@ class Reading:
                 what = "mesh" if int(self.model.geom_type[geom]) == MESH else "height field or the like"
                 yield f"geom {self.name('geom', geom)!r}", f"is a {what} that may touch, which is not simulated"
 
-    def condim(self) -> Iterator[tuple[str, str]]:
-        """More friction than that along the surface."""
-        for geom in range(self.model.ngeom):
-            if self._collides(geom) and int(self.model.geom_condim[geom]) > 3:
-                yield f"geom {self.name('geom', geom)!r}", "has torsional or rolling friction, which is not simulated"
-
     def odd_geoms(self) -> Iterator[tuple[str, str]]:
         """What changes a contact and is not read; solimp is another law altogether, as docs/articulated.md says."""
-        for name in ("gap", "priority", "adhesion", "surfacevel"):
+        for name in ("adhesion", "surfacevel"):
             values: Any = getattr(self.model, f"geom_{name}", ())
             for geom in range(len(values)):
                 if self._collides(geom) and np.any(values[geom]):
@@ -280,7 +274,7 @@ KINDS: dict[str, Callable[[Reading], Iterable[tuple[str, str]]]] = {
     "flex": lambda file: file.counted("flex", "nflex", "is soft, which is not simulated"),
     "plugin": lambda file: file.counted("plugin", "nplugin", "is a plugin, which is not simulated"),
     "polynomial": lambda file: file.polynomial(),
-    "condim": lambda file: file.condim(),
+    "condim": lambda file: (),
     "contact": lambda file: (),  # a word that takes geoms out of contact: see `Reading`
     "geom": lambda file: file.odd_geoms(),
     "actuatorfrcrange": lambda file: (),
@@ -288,5 +282,5 @@ KINDS: dict[str, Callable[[Reading], Iterable[tuple[str, str]]]] = {
 }
 """What is looked for, by the word for `ignore`."""
 
-OF_CONTACTS = ("mesh", "pair", "condim", "geom")
+OF_CONTACTS = ("mesh", "pair", "geom")
 """Of these, what does not matter without contacts."""

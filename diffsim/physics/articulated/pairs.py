@@ -20,11 +20,14 @@ __all__ = [
     "Spot",
     "Unsimulated",
     "check",
+    "dimensions",
     "numbers",
+    "prior",
     "renewed",
     "spots",
     "touch_geoms",
     "touching",
+    "twisting",
     "unsimulated",
 ]
 
@@ -203,6 +206,28 @@ def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
     return [(0.0, 0.0, 0.0)]
 
 
+def twisting(scene: Tree) -> bool:
+    """Whether there is friction against turning or rolling."""
+    return any(dimensions(scene, spot) > 3 for spot in spots(scene))
+
+
+def dimensions(scene: Tree, spot: Spot) -> int:
+    """MuJoCo's condim of a contact: that of the geom with more priority, else the larger one."""
+    pair = [scene.all_geoms[k][1] for k in spot.geoms]
+    most = max(geom.priority for geom in pair)
+    return max(1 if geom.frictionless else geom.condim for geom in pair if geom.priority == most)
+
+
+def prior(scene: Tree, spot: Spot) -> int:
+    """Which geom of a contact has more priority: 1 the first, 2 the second, 0 neither."""
+    one, other = (scene.all_geoms[k][1].priority for k in spot.geoms)
+    return int(one > other) + 2 * int(other > one)
+
+
+def _twists(geoms: Any) -> dict[str, np.ndarray]:
+    return {name: np.array([getattr(geom, name) for _, geom in geoms]) for name in ("torsion", "rolling")}
+
+
 def touch_geoms(scene: Tree) -> tuple[int, ...]:
     """Geoms that may touch a plane, as indices of ``all_geoms``: a controller observes whether they do."""
     return tuple(dict.fromkeys(spot.geoms[1] for spot in spots(scene) if spot.kind == "plane"))
@@ -226,6 +251,7 @@ def numbers(scene: Tree, time_constant: float) -> dict[str, np.ndarray]:
         "geom_margin": np.array([geom.margin for _, geom in geoms]),
         "friction": np.array([geom.friction for _, geom in geoms]),
         "restitution": np.array([geom.restitution for _, geom in geoms]),
+        **(_twists(geoms) if twisting(scene) else {}),
         "contact_stiffness": stiffness,
         "contact_damping": damping,
     }
@@ -238,6 +264,8 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
         "geom_orientation": "orientation",
         "geom_margin": "margin",
         "friction": "friction",
+        "torsion": "torsion",
+        "rolling": "rolling",
         "restitution": "restitution",
     }
     found = []

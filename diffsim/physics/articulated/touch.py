@@ -29,6 +29,14 @@ class Touch:
     carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (geom,) first link of its tree, or the world behind the frames
     slippery: Any  # (spot,) 1 without friction
+    prior: Any  # (spot,) 1 or 2 if the first or second geom says what the friction is
+    turning: Any  # (spot,) 1 with friction against turning about the normal
+    rolling: Any  # (spot,) 1 with friction against rolling
+    torsion: Any  # [m]; None without friction against turning or rolling
+    rolling_friction: Any  # [m]
+    twist_grip: Any  # (env, spot) both coefficients [m]
+    lightest: Any  # (env, spot) the smallest moment of inertia of what turns [kg m^2]
+    twist: Any  # (env, row, spot) torque of both [N m], held in other evaluations of Runge and Kutta's
     corner: Any  # (3 spot + axis,) from -1 to 1, in parts of `CORNER`
     felt_geom: Any  # (spot,) which geom of those that a controller feels
     round: Any  # (geom,) 1 for what has a radius
@@ -80,6 +88,8 @@ class Touch:
     flats: int  # spots of a cylinder or ellipsoid and a plane
     couples: int  # of these four
     held: bool  # whether one of a pair does not move
+    twists: bool  # whether there is friction against turning or rolling
+    keeps_twist: bool  # whether its torque is held in other evaluations
     geoms: int
     felt: int  # geoms that a controller feels
 
@@ -102,7 +112,9 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     # What is fixed to the world counts as the world.
     still = np.array([owner < 0 or carriers[owner] < 0 for owner in owners], dtype=bool)
     roots = [lineage[-1] for lineage in scene.lineages]
-    slippery = [all(geoms[g][1].frictionless for g in spot.geoms) for spot in spots]
+    dimensions = np.array([pairs.dimensions(scene, spot) for spot in spots], dtype=int)
+    slippery = dimensions == 1
+    twists = bool((dimensions > 3).any())
     kinds = [spot.kind for spot in spots]
     couples = count - kinds.count("plane")
     moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
@@ -128,7 +140,15 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         frame=fields.integers(np.where(still, world[0], owners)),
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
-        slippery=fields.integers(np.array(slippery, dtype=int)),
+        slippery=fields.integers(slippery.astype(int)),
+        prior=fields.integers(np.array([pairs.prior(scene, spot) for spot in spots], dtype=int)),
+        turning=fields.integers((dimensions > 3).astype(int)),
+        rolling=fields.integers((dimensions > 4).astype(int)),
+        torsion=number("torsion") if twists else None,
+        rolling_friction=number("rolling") if twists else None,
+        twist_grip=derived(2, "torsion", "rolling") if twists else None,
+        lightest=derived(0, "inertia") if twists else None,
+        twist=rows("contact_twist", slots * count, 3, recorded=False) if twists and scene.integrator == "rk4" else None,
         corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
@@ -180,6 +200,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         flats=kinds.count("flat"),
         couples=couples,
         held=held,
+        twists=twists,
+        keeps_twist=twists and scene.integrator == "rk4",
         geoms=touched,
         felt=len(felt),
     )

@@ -15,6 +15,7 @@ from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
 from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
+from diffsim.physics.articulated.twisting import unshifted
 
 __all__ = ["record", "stages"]
 
@@ -269,6 +270,10 @@ def push_apart(
             its = begun - motion.position[env, row, part * tree.frames + touch.root[a]]
             work.force[env, row, at] += -spatial(mine.cross(total), total)
             work.force[env, row, other] += spatial(its.cross(total), total)
+            if ti.static(touch.twists):
+                torque = unshifted(touch.twist[env, row, first * touch.spots + spot])
+                work.force[env, row, at] += -torque
+                work.force[env, row, other] += torque
 
 
 @ti.func

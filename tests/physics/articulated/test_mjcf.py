@@ -184,13 +184,7 @@ LEFT_OUT = {
     "a rope": ("flex", xml(bottom=FLEX), "flex 'skin' is soft"),
     "drag of a square": ("polynomial", xml(joint='damping="1 2"'), "joint 'hip' has damping that is not linear"),
     "a hard spring": ("polynomial", xml(joint='stiffness="1 2"'), "joint 'hip' has a spring that is not linear"),
-    "friction against turning": (
-        "condim",
-        xml(geom='condim="4"'),
-        "geom 'rod' has torsional or rolling friction",
-    ),
-    "a gap": ("geom", xml(geom='margin="0.2" gap="0.1"'), "geom 'rod' has a gap"),
-    "a geom that decides": ("geom", xml(geom='priority="1"'), "geom 'rod' has a priority"),
+    "a belt": ("geom", xml(geom='surfacevel="1 0 0 0 0 0"'), "geom 'rod' has a surfacevel"),
     "parents touch": (
         "flag",
         xml(top='<option><flag filterparent="disable"/></option>'),
@@ -221,15 +215,15 @@ def test_every_kind_is_tested():
 
     # MuJoCo has no plugin that is built in and could be loaded without its library; what is moved from outside stays
     # where it is, with or without the word; what other words leave out is simulated without them.
-    simulated = {"contact", "frictionloss", "gravcomp", "actuatorfrcrange"}
+    simulated = {"contact", "condim", "frictionloss", "gravcomp", "actuatorfrcrange"}
     assert set(KINDS) - {kind for kind, *_ in LEFT_OUT.values()} == {"plugin", "mocap", *simulated}
 
 
 def test_the_warning_lists_all_that_is_left_out():
-    source = xml(bottom=TENDON + actuators('<motor name="pull" tendon="string"/>'), geom='condim="6"')
+    source = xml(bottom=TENDON + actuators('<motor name="pull" tendon="string"/>'), top='<option density="1"/>')
     with pytest.warns(OmissionWarning) as warned:
-        load_mjcf(source, ignore=("tendon", "actuator", "condim"))
-    for words in ("tendon 'string'", "actuator 'pull'", "geom 'rod'"):
+        load_mjcf(source, ignore=("tendon", "actuator", "fluid"))
+    for words in ("tendon 'string'", "actuator 'pull'", "option density"):
         assert words in str(warned[0].message)
 
 
