@@ -49,7 +49,7 @@ _NAMES = {
         "Travel",
         "Upright",
     ),
-    "physics.articulated.links": ("Actuator", "Geom", "Joint", "Link", "Site"),
+    "physics.articulated.links": ("Actuator", "Geom", "Hold", "Joint", "Link", "Site"),
     "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
     "physics.articulated.mjcf_writing": ("save_mjcf",),
     "physics.articulated.scene": ("Articulated",),

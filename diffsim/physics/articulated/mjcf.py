@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning
-from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.links import TIME_CONSTANT, Actuator, Geom, Hold, Joint, Link, Site
 from diffsim.physics.articulated.mjcf_reading import JOINTS, KINDS, OF_CONTACTS, SHAPES, Reading
 from diffsim.physics.articulated.pairs import Draft, touching, unsimulated
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
@@ -233,6 +233,7 @@ class _File(Reading):
             "actuators": [*(self._actuator(k) for k in driving), *(self._motors() if motors else [])],
             "geoms": [*self._geoms(0), *self._still_planes()],
             "sites": self._sites(0),
+            "holds": self._holds(),
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
             "poses": {name: model.key_qpos[k] for name, k in keys},
             "pose_controls": {} if motors else {name: model.key_ctrl[k, driving] for name, k in keys},
@@ -379,6 +380,44 @@ class _File(Reading):
             **made,
         )
 
+    def _holds(self) -> list[Hold]:
+        """Welds and connections of a body that moves with one that does not, where that is."""
+        model = self.model
+        equalities = [k for k in self.acting_equalities() if self.one_sided(k) and "equality" not in self.ignore]
+        data = self.mujoco.MjData(model) if equalities else None
+        if data is not None:
+            self.mujoco.mj_kinematics(model, data)
+        return [
+            self._hold(k, data)
+            for k in equalities
+            if self.moves(int(model.eq_obj1id[k])) or self.moves(int(model.eq_obj2id[k]))
+        ]
+
+    def _hold(self, k: int, data: Any) -> Hold:
+        model = self.model
+        bodies, numbers = (int(model.eq_obj1id[k]), int(model.eq_obj2id[k])), model.eq_data[k]
+        weld = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_WELD)
+        # A weld has the point on the second body first, a connection that on the first.
+        points = (numbers[3:6], numbers[:3]) if weld else (numbers[:3], numbers[3:6])
+        second = self.moves(bodies[1])
+        moves, stays = (1, 0) if second else (0, 1)
+        still = data.xmat[bodies[stays]].reshape(3, 3)
+        place = data.xpos[bodies[stays]] + still @ points[stays]
+        relative = rotation_of(numbers[6:10]) if weld else np.eye(3)
+        turned = still @ (relative if second else relative.T)
+        time, ratio = _reference(*model.eq_solref[k])
+        return Hold(
+            self.name("equality", k),
+            self.name("body", bodies[moves]),
+            place,
+            quaternion_of(turned) if weld else None,
+            anchor=points[moves],
+            weight=1.0 / np.maximum(model.body_invweight0[bodies[moves]], 1e-15),
+            reference=(time, ratio),
+            impedance=model.eq_solimp[k],
+            lever=float(numbers[10]) if weld else 1.0,
+        )
+
     def _sites(self, body: int) -> list[Site]:
         model = self.model
         bodies = self.taken("body") | {self.name("body", b) for b in range(model.nbody)}
@@ -417,6 +456,14 @@ def _friction_width(model: Any, dof: int) -> float:
     rate = -ratio / most if time <= 0.0 else 2.0 / (most * max(time, 2.0 * model.opt.timestep))
     softness = (1.0 - least) / least * model.dof_invweight0[dof]
     return float(max(softness * model.dof_frictionloss[dof] / rate, 1e-12)) if rate > 0.0 else 1e-12
+
+
+def _reference(time: float, ratio: float) -> tuple[float, float]:
+    """Time constant and damping ratio of MuJoCo's solref, which gives stiffness and damping if it is negative."""
+    if time > 0.0:
+        return float(time), float(ratio)
+    constant = 2.0 / max(-ratio, 1e-12)
+    return constant, 1.0 / (constant * np.sqrt(max(-time, 1e-12)))
 
 
 def _spring(time: float, ratio: float, moved: float) -> tuple[float, float]:

@@ -175,16 +175,31 @@ class Reading:
         for k in range(int(getattr(self.model, count, 0))):
             yield f"{kind} {self.name(kind, k)!r}", why
 
+    def one_sided(self, k: int) -> bool:
+        """Whether an equality welds or connects bodies of which at most one moves."""
+        model, mj = self.model, self.mujoco
+        kinds = (int(mj.mjtEq.mjEQ_WELD), int(mj.mjtEq.mjEQ_CONNECT))
+        if int(model.eq_type[k]) not in kinds or int(model.eq_objtype[k]) != int(mj.mjtObj.mjOBJ_BODY):
+            return False
+        return not (self.moves(int(model.eq_obj1id[k])) and self.moves(int(model.eq_obj2id[k])))
+
+    def moves(self, body: int) -> bool:
+        """Whether joints move a body."""
+        return bool(self.model.body_dofnum[self.model.body_weldid[body]])
+
+    def acting_equalities(self) -> list[int]:
+        """Those that are switched on."""
+        off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
+        return [] if off else [k for k in range(int(self.model.neq)) if self.model.eq_active0[k]]
+
     def equalities(self) -> Iterator[tuple[str, str]]:
         """Equalities; what a URDF says with ``<mimic>`` has no name, so the joint tells which it is."""
         model, mj = self.model, self.mujoco
-        off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
-        for k in range(0 if off else int(model.neq)):
-            if not model.eq_active0[k]:
-                continue
+        for k in self.acting_equalities():
             named = mj.mj_id2name(model, mj.mjtObj.mjOBJ_EQUALITY, k)
             if named or int(model.eq_type[k]) != int(mj.mjtEq.mjEQ_JOINT):
-                yield f"equality {self.name('equality', k)!r}", "is not simulated"
+                if not self.one_sided(k):
+                    yield f"equality {self.name('equality', k)!r}", "is not simulated"
             else:
                 other = int(model.eq_obj2id[k])
                 what = f"follows joint {self.name('joint', other)!r}" if other >= 0 else "is held in place"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated import pairs
-from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
-from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, Actuator, Joint
+from diffsim.physics.articulated.kinematics import forward_kinematics, joint_inertias, mass_matrix
+from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, UPRIGHT, Actuator, Hold, Joint
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = ["numbers", "renewed"]
@@ -25,6 +25,8 @@ _OF_LINKS = {
 }
 
 _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
+
+_OF_HOLDS = ("anchor", "place", "reference", "impedance", "lever")
 
 _OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth")
 
@@ -56,6 +58,8 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
                 found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in scene.actuators])
         if any(actuator.neutral is not None for actuator in scene.actuators):
             found["neutral"] = np.array([_or(actuator.neutral, 0.0) for actuator in scene.actuators])
+    if scene.holds:
+        found.update(_of_holds(scene))
     if scene.all_sites:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
     if pairs.touching(scene):
@@ -72,6 +76,30 @@ def _of_friction(scene: Tree) -> dict[str, np.ndarray]:
     lost = FRICTION_TIME * loss * [lightness[a:b].mean() for a, b in pairwise(firsts)]
     width = [_or(joint.friction_width, taken or 1.0) for joint, taken in zip(scene.joints, lost, strict=True)]
     return {"friction_loss": loss, "friction_width": np.array(width)}
+
+
+def _of_holds(scene: Tree) -> dict[str, np.ndarray]:
+    """Numbers of holds; of one that leaves its link free to turn the orientation means nothing."""
+    found = {f"hold_{name}": np.array([getattr(hold, name) for hold in scene.holds]) for name in _OF_HOLDS}
+    found["hold_orientation"] = np.array([_or(hold.orientation, UPRIGHT) for hold in scene.holds])
+    found["hold_weight"] = np.array(
+        [_or(h.weight, _weight_at(scene, h) if h.weight is None else 0) for h in scene.holds]
+    )
+    return found
+
+
+def _weight_at(scene: Tree, hold: Hold) -> np.ndarray:
+    """Inertia of a link against shifts of its centre of mass and turns, the joints free: 1 / MuJoCo's invweight0."""
+    k = next(k for k, link in enumerate(scene.links) if link.name == hold.link)
+    position = scene.reference_position
+    pose = forward_kinematics(scene, position)
+    above = np.isin([owner for owner, _ in scene.freedom_owners], scene.lineages[k])[:, None]
+    centre = pose.origin[k] + pose.rotation[k] @ scene.links[k].centre
+    shift = above * (np.cross(pose.turn, centre - pose.point) + pose.slide)
+    turn = above * pose.turn
+    inverse = np.linalg.inv(mass_matrix(scene, position))
+    lightness = [np.trace(rows.T @ inverse @ rows) / 3.0 for rows in (shift, turn)]
+    return 1.0 / np.maximum(lightness, 1e-15)
 
 
 def _of_limits(scene: Tree) -> dict[str, np.ndarray]:
@@ -113,6 +141,7 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
     if sites is not None:
         own["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(scene.sites)]
     own["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner < 0]
+    own["holds"] = [_renewed_hold(old, k, values) for k, old in enumerate(scene.holds)]
     own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(scene.actuators)]
     return replace(scene, links=links, **own)
 
@@ -130,6 +159,11 @@ def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint
         change["effort_range"] = values["effort_range"][k]
     change.update({name: values[name][k] for name in ("friction_loss", "friction_width") if name in values})
     return replace(joint, **change)
+
+
+def _renewed_hold(hold: Hold, k: int, values: dict[str, np.ndarray]) -> Hold:
+    names = (*_OF_HOLDS, "weight", *(("orientation",) if hold.orientation is not None else ()))
+    return replace(hold, **{name: values[f"hold_{name}"][k] for name in names if f"hold_{name}" in values})
 
 
 def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray]) -> Actuator:

@@ -14,7 +14,7 @@ from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
-from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site, members
+from diffsim.physics.articulated.links import Actuator, Geom, Hold, Joint, Link, Site, members
 from diffsim.physics.articulated.mechanics import mechanics
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.checks import flag, sequence
@@ -42,6 +42,7 @@ class Articulated(Tree, Spec):
         initial_velocity: (nv,) of the joints.
         poses: positions of the joints by name, each (nq,): see `posed`.
         pose_controls: controls of the actuators that belong to some of the poses, each (k,).
+        holds: of `Hold`, what holds links to places of the world.
         exclude: pairs of names of links or geoms that never touch.
         contacts: False simulates none, "world" only those with the world and what is fixed to it.
         limits: False simulates none.
@@ -82,6 +83,7 @@ class Articulated(Tree, Spec):
     substeps: int = 1
     dt: float = 1.0e-3
     pose_controls: Mapping[str, Any] = field(default_factory=dict)
+    holds: Any = ()
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -90,6 +92,7 @@ class Articulated(Tree, Spec):
             actuators=members("Articulated.actuators", self.actuators, Actuator),
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
+            holds=members("Articulated.holds", self.holds, Hold),
             gravity=array("Articulated.gravity", self.gravity, (3,)),
             contacts="world" if self.contacts == "world" else flag("Articulated.contacts", self.contacts),
             limits=flag("Articulated.limits", self.limits),
@@ -108,7 +111,12 @@ class Articulated(Tree, Spec):
 
     def _check_names(self) -> None:
         joints, geoms = [joint.name for joint in self.joints], [geom.name for _, geom in self.all_geoms]
-        kinds = {"joints": joints, "geoms": geoms, "actuators": [a.name for a in self.actuators]}
+        kinds = {
+            "joints": joints,
+            "geoms": geoms,
+            "actuators": [a.name for a in self.actuators],
+            "holds": [h.name for h in self.holds],
+        }
         for what, names in {"links or sites": list(self.places), **kinds}.items():
             twice = [name for k, name in enumerate(names) if name in names[:k]]
             if twice:
@@ -120,6 +128,12 @@ class Articulated(Tree, Spec):
                     f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
                     f"{', '.join(scalar) or 'none'}"
                 )
+        for hold in self.holds:
+            names = [link.name for link in self.links]
+            if hold.link not in names:
+                raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but the links are {', '.join(names)}")
+            if not any(self.links[k].joints for k in self.lineages[names.index(hold.link)]):
+                raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but that does not move")
         given = (self.unobserved,) if isinstance(self.unobserved, str) else self.unobserved
         unobserved = sequence("Articulated.unobserved", given)
         for name in unobserved:
@@ -222,7 +236,10 @@ class Articulated(Tree, Spec):
         found = super()._shown()
         found["links"] = tuple(link.name for link in self.links)
         found.update(
-            {name: tuple(each.name for each in getattr(self, name)) for name in ("actuators", "geoms", "sites")}
+            {
+                name: tuple(each.name for each in getattr(self, name))
+                for name in ("actuators", "geoms", "sites", "holds")
+            }
         )
         return found
 

@@ -17,7 +17,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.articulated import compliance, forces, pairs, senses, touching_pairs
+from diffsim.physics.articulated import compliance, forces, holds, pairs, senses, touching_pairs
 from diffsim.physics.articulated.fields import (
     BALL,
     FREE,
@@ -311,6 +311,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     tree = tree_of(scene, fields)
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
+    held = holds.held_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
@@ -324,6 +325,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(total_mass, (tree,), int("centre" in reads)),
         Stage(share_mass, (tree,), tree.links if "centre" in reads else 0),
         *forces.prepare(joints, muscles, tree),
+        *holds.prepare(held),
         *compliance.prepare(touch, tree),
     )
     place = (
@@ -338,6 +340,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         *forces.stages(joints, muscles, tree, motion, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
         *touching_pairs.stages(touch, tree, motion, work),
+        *holds.stages(held, tree, motion, work),
         Stage(eliminate, (tree, motion, work), nv, ordered=True),
         Stage(accelerate, (tree, motion, work), nv, ordered=True),
         Stage(turn_on, (tree, motion, work), tree.quaternions),

@@ -21,6 +21,7 @@ class Tree:
     actuators: Any
     geoms: Any
     sites: Any
+    holds: Any
     gravity: Any
     initial_position: Any
     initial_velocity: Any

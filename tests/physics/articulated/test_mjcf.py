@@ -140,7 +140,10 @@ LEFT_OUT = {
     ),
     "an equality without a name": (
         "equality",
-        xml(bottom='<equality><weld body1="arm"/></equality>'),
+        xml(
+            world='<body name="raft"><freejoint/><geom size="0.1" contype="0" conaffinity="0"/></body>',
+            bottom='<equality><weld body1="arm" body2="raft"/></equality>',
+        ),
         "equality 'equality_0' is not simulated",
     ),
     "a motor at a site": (

@@ -1,0 +1,153 @@
+"""What holds a link to a place of the world: MuJoCo's equalities connect and weld, where the other side does not move.
+
+With J the Jacobian of what is held (the rows r: how far the point is from its place, and the sine of half the angle by
+which the link is turned), MuJoCo's soft constraint (its documentation, "Computation", section "Constraint model") gives
+the force
+
+    J^T (a_ref - a) / R,   a_ref = -b J v - k d r,   R = (1 - d) / d / w,   d = d(|r|) from solimp
+
+w the inertia at the point, b and k from solref, a the second derivative of the rows. As R is diagonal and the force
+linear, it is an inertia J^T J / R of the link and a force, and nothing has to be iterated.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import taichi as ti
+
+from diffsim.engine.fields import Fields
+from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.spatial import angular, inertia_at, linear, point_inertia, spatial
+
+__all__ = ["Held", "held_of", "prepare", "stages"]
+
+TINY = 1.0e-12
+
+
+@dataclass(frozen=True)
+class Held:
+    """Holds: fields (k,) of whole numbers, (env, k) of numbers."""
+
+    link: Any  # (k,)
+    turns: Any  # (k,) 1 if the orientation is held, too
+    anchor: Any  # (env, k) in the link's frame [m]
+    place: Any  # (env, k) in the world [m]
+    orientation: Any  # (env, k) of the link
+    weight: Any  # (env, k) inertia against shifts and turns [kg], [kg m^2]
+    reference: Any  # (env, k) time constant [s] and damping ratio
+    impedance: Any  # (env, k) MuJoCo's solimp
+    lever: Any  # (env, k) length that turns are counted with [m]
+    turn: Any  # (env, k) rotation of the orientation
+    real: Any
+    count: int
+
+
+def held_of(scene: Articulated, fields: Fields) -> Held | None:
+    """Declare the fields of holds; None without any."""
+    holds = scene.holds
+    if not holds:
+        return None
+    names = [link.name for link in scene.links]
+
+    def number(name: str, width: int = 0) -> Any:
+        return fields.number(f"scene.hold_{name}", len(holds), width)
+
+    return Held(
+        link=fields.integers(np.array([names.index(hold.link) for hold in holds])),
+        turns=fields.integers(np.array([hold.orientation is not None for hold in holds])),
+        anchor=number("anchor", 3),
+        place=number("place", 3),
+        orientation=number("orientation", 4),
+        weight=number("weight", 2),
+        reference=number("reference", 2),
+        impedance=number("impedance", 5),
+        lever=number("lever"),
+        turn=fields.derived(len(holds), 9, of=["scene.hold_orientation"]),
+        real=fields.real,
+        count=len(holds),
+    )
+
+
+@ti.func
+def turn_hold(held: ti.template(), env, row, step, k):
+    held.turn[env, k] = nine(columns(unit(held.orientation[env, k])))
+
+
+@ti.func
+def impedance_at(distance, shape):
+    """MuJoCo's d at a distance: from the first number to the second over the third, with a midpoint and a power."""
+    least = ti.min(ti.max(shape[0], 1.0e-4), 0.9999)
+    most = ti.min(ti.max(shape[1], 1.0e-4), 0.9999)
+    x = ti.min(distance / shape[2], 1.0 - TINY) + TINY
+    middle = shape[3]
+    power = shape[4]
+    rising = ti.pow(x, power) / ti.pow(middle, power - 1.0)
+    falling = 1.0 - ti.pow(1.0 - x + TINY, power) / ti.pow(1.0 - middle, power - 1.0)
+    first = ti.cast(x <= middle, ti.f32)
+    return least + (first * rising + (1.0 - first) * falling) * (most - least)
+
+
+@ti.func
+def hold_link(
+    held: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """Force of a hold on its link, and the inertia that it adds."""
+    part = element // held.count
+    k = element - part * held.count
+    link = held.link[k]
+    last = tree.carrier[link]
+    at = part * tree.chains + last
+    frame = part * tree.frames + link
+    rotation = unpacked(motion.rotation[env, row, frame])
+    point = motion.position[env, row, frame] + rotation @ held.anchor[env, k]
+    arm = point - motion.position[env, row, part * tree.frames + tree.root[last]]
+    off = point - held.place[env, k]
+    speed = work.speed[env, row, at]
+    velocity = linear(speed) + angular(speed).cross(arm)
+    # By what the link would have to turn, as a quaternion in its frame.
+    back = rotation.transpose()
+    apart = back @ unpacked(held.turn[env, k])
+    cosine = 0.5 * ti.sqrt(ti.max(1.0 + apart[0, 0] + apart[1, 1] + apart[2, 2], 0.0) + TINY)
+    sine = ti.Vector([apart[2, 1] - apart[1, 2], apart[0, 2] - apart[2, 0], apart[1, 0] - apart[0, 1]]) / (4.0 * cosine)
+    turning = ti.cast(held.turns[k] == 1, held.real) * held.lever[env, k]
+    twist = ti.Matrix(
+        [
+            [cosine, sine[2], -sine[1]],
+            [-sine[2], cosine, sine[0]],
+            [sine[1], -sine[0], cosine],
+        ]
+    )
+    rows = (-0.5 * turning) * (twist @ back)
+    turned = turning * sine
+    shape = held.impedance[env, k]
+    given = impedance_at(ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY), shape)
+    most = ti.min(ti.max(shape[1], 1.0e-4), 0.9999)
+    time = ti.max(held.reference[env, k][0], 2.0 * tree.dt)
+    ratio = held.reference[env, k][1]
+    loses = 2.0 / (most * time)
+    pulls = given / (most * time * ratio) ** 2
+    weight = held.weight[env, k] * (given / (1.0 - given))
+    # How the rows' rates change beside the spatial acceleration: of the point, and of the quaternion.
+    spin = angular(speed)
+    carried = spin.cross(velocity)
+    bent = (-0.25 * spin.dot(spin)) * turned
+    force = -weight[0] * (loses * velocity + pulls * off + carried)
+    torque = -weight[1] * (rows.transpose() @ (loses * (rows @ spin) + pulls * turned + bent))
+    work.inertia[env, row, at] += point_inertia(weight[0], arm)
+    work.inertia[env, row, at] += inertia_at(0.0, weight[1] * (rows.transpose() @ rows), arm)
+    work.force[env, row, at] += -spatial(arm.cross(force) + torque, force)
+
+
+def prepare(held: Held | None) -> tuple[Stage, ...]:
+    """Stages before the first step."""
+    return (Stage(turn_hold, (held,), held.count),) if held else ()
+
+
+def stages(held: Held | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What adds holds to the forces of a substep."""
+    if held is None:
+        return ()
+    return (Stage(hold_link, (held, tree, motion, work), held.count),)

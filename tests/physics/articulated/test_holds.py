@@ -1,0 +1,145 @@
+"""Welds and connections to what does not move: steps of MuJoCo's, gradients, what is refused."""
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from diffsim.errors import InputError, OmissionWarning
+from diffsim.physics.articulated.mjcf import load_mjcf
+
+from ... import gymnasium_robots as gym
+from .stepped import step_errors
+
+mujoco = pytest.importorskip("mujoco")
+
+ROUNDING = 1e-10
+"""MuJoCo iterates on the dual or primal problem up to its tolerance."""
+
+HAND = """
+<mujoco>
+  <option timestep="0.002" integrator="{integrator}" tolerance="1e-15" iterations="200"/>
+  <worldbody>
+    <body name="post" pos="0.1 0.2 0.9" quat="0.9 0.1 0 0.2"/>
+    <body name="target" mocap="true" pos="0.3 0.1 1.2" quat="0.8 0.2 0.1 0.1"/>
+    <body name="upper" pos="0 0 1">
+      <joint axis="0 1 0"/><joint axis="1 0 0"/><geom type="capsule" size="0.05 0.2" pos="0.1 0 0.2"/>
+      <body name="lower" pos="0 0 0.5"><joint axis="1 0 0"/><joint type="slide" axis="0 0 1"/>
+        <geom type="capsule" size="0.04 0.2" pos="0 0.1 0.2"/>
+        <body name="hand" pos="0 0 0.3"><joint type="ball"/>
+          <geom type="box" size="0.05 0.04 0.03" pos="0.1 0 0"/></body>
+      </body>
+    </body>
+    <body name="raft" pos="1 0 1"><freejoint/><geom type="box" size="0.2 0.1 0.05" pos="0.02 0 0"/>
+      <body pos="0 0 0.2"><joint axis="1 0 0"/><geom size="0.05" pos="0 0.1 0"/></body></body>
+  </worldbody>
+  <equality>{equality}</equality>
+</mujoco>
+"""
+
+EQUALITIES = {
+    "weld to a target": '<weld body1="target" body2="hand" solref="0.03 0.8"/>',
+    "weld, the other way round": '<weld body1="raft" body2="target" torquescale="0.7"/>',
+    "weld with a pose": '<weld body1="post" body2="raft" relpose="0.1 0.2 0.3 0.9 0.1 0.2 0.3" anchor="0.05 0.1 0"/>',
+    "weld where it is": '<weld body1="lower"/>',
+    "connection": '<connect body1="hand" body2="post" anchor="0.1 0.05 0" solimp="0.8 0.9 0.5 0.3 3"/>',
+    "connection, the other way round": '<connect body1="target" body2="raft" anchor="0 0.1 0" solref="-500 -20"/>',
+    "two": '<weld body1="target" body2="raft"/><connect body1="hand" anchor="0 0 0"/>',
+}
+
+
+def xml(case, integrator="Euler"):
+    return HAND.format(equality=EQUALITIES[case], integrator=integrator)
+
+
+@pytest.mark.parametrize("case", EQUALITIES)
+def test_a_step_is_mujocos(case):
+    for seed in range(2):
+        assert step_errors(xml(case), seed=seed)[0] < ROUNDING
+
+
+def test_a_step_of_runge_and_kuttas_is_mujocos():
+    assert step_errors(xml("two", "RK4"))[0] < ROUNDING
+
+
+def test_what_is_held_stays_near():
+    """For a second, against its weight: as far from its place as in MuJoCo."""
+    source = xml("two")
+    with gym.quiet():
+        scene = load_mjcf(source, contacts=False)
+    model = gym.without_contacts(mujoco.MjModel.from_xml_string(source))
+    data = mujoco.MjData(model)
+    for _ in range(500):
+        mujoco.mj_step(model, data)
+    with ds.Simulation(ds.Problem(scene, steps=500, tune=("scene.mass",)), precision="f64") as simulation:
+        found = simulation.rollout(simulation.params())
+    raft = [link.name for link in scene.links].index("raft")
+    assert found.position[-1, raft] == pytest.approx(data.body("raft").xpos, abs=1e-4)
+    assert found.position[-1, raft] == pytest.approx([1, 0, 1], abs=2e-3)  # where it was against the target
+
+
+@pytest.mark.parametrize("executor", ["staged", *(pytest.param(e, marks=pytest.mark.bench) for e in ("fused", "wide"))])
+def test_gradients_agree_with_differences(executor):
+    source = HAND.format(equality=EQUALITIES["weld with a pose"] + EQUALITIES["connection"], integrator="Euler")
+    with gym.quiet():
+        scene = load_mjcf(source, contacts=False)
+    names = ("anchor", "place", "orientation", "weight", "reference", "impedance", "lever")
+    tune = (*(f"scene.hold_{name}" for name in names), "scene.mass", "scene.initial_velocity")
+    goal = ds.Travel(direction=(1.0, 0.5, -0.3))
+    rng = np.random.default_rng(0)
+    problem = ds.Problem(scene, objective=goal, steps=12, tune=tune)
+    with ds.Simulation(problem, precision="f64", executor=executor) as simulation:
+        params = simulation.params()
+        params["scene.initial_velocity"] = rng.uniform(-1, 1, scene.freedoms)
+        params["scene.hold_impedance"] = np.array([[0.8, 0.95, 2.0, 0.4, 2.5], [0.7, 0.9, 1.5, 0.6, 3.0]])
+        _, grad = simulation.value_and_grad(params)
+        for name in params:
+            way = rng.uniform(0.5, 1.0, params[name].shape) * (params[name] != 0.0)
+            ends = [simulation.value({**params, name: params[name] + sign * 1e-6 * way}) for sign in (1, -1)]
+            slope = (ends[0] - ends[1]) / 2e-6
+            assert (grad[name] * way).sum() == pytest.approx(slope, rel=2e-5, abs=1e-8), name
+            assert slope != 0.0, name
+
+
+def test_weights_follow_from_what_is_moved():
+    with gym.quiet():
+        scene = load_mjcf(xml("two"), contacts=False)
+    given = scene.numbers()["hold_weight"]
+    bare = [ds.Hold(h.name, h.link, h.place, h.orientation, anchor=h.anchor) for h in scene.holds]
+    found = ds.Articulated(scene.links, holds=bare).numbers()["hold_weight"]
+    assert found == pytest.approx(given, rel=1e-9)
+    renewed = scene.with_numbers({"hold_place": np.ones((2, 3))})
+    assert [hold.place.tolist() for hold in renewed.holds] == [[1, 1, 1], [1, 1, 1]]
+    assert renewed.holds[1].orientation is None
+
+
+def test_what_two_links_have_with_each_other_is_refused():
+    source = HAND.format(equality='<weld name="grip" body1="hand" body2="raft"/>', integrator="Euler")
+    with pytest.raises(InputError, match="load_mjcf: equality 'grip' is not simulated"):
+        load_mjcf(source)
+    with pytest.warns(OmissionWarning, match="equality 'grip'"):
+        assert not load_mjcf(source, ignore="equality").holds
+    with pytest.warns(OmissionWarning):
+        assert not load_mjcf(xml("weld to a target"), ignore="equality").holds
+
+
+LINK = ds.Link("box", joints=ds.Joint("root", "free"), mass=1.0, inertia=(1, 1, 1))
+
+BAD = {
+    "no link": (lambda: ds.Articulated([LINK], holds=ds.Hold("h", "ball", (0, 0, 0))), "hold 'h' holds link 'ball'"),
+    "a link that does not move": (
+        lambda: ds.Articulated([LINK, ds.Link("wall")], holds=ds.Hold("h", "wall", (0, 0, 0))),
+        "hold 'h' holds link 'wall', but that does not move",
+    ),
+    "no time": (lambda: ds.Hold("h", "box", (0, 0, 0), reference=(0, 1)), "hold 'h': reference"),
+    "two of a name": (
+        lambda: ds.Articulated([LINK], holds=[ds.Hold("h", "box", (0, 0, 0)), ds.Hold("h", "box", (1, 0, 0))]),
+        "two holds are named 'h'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_a_hold_cannot_be_is_said(case):
+    make, words = BAD[case]
+    with pytest.raises(InputError, match=words):
+        make()
