@@ -41,9 +41,9 @@ from diffsim.objectives import Travel as Travel
 from diffsim.objectives import Upright as Upright
 from diffsim.physics.articulated.links import Actuator as Actuator
 from diffsim.physics.articulated.links import Geom as Geom
+from diffsim.physics.articulated.links import Hold as Hold
 from diffsim.physics.articulated.links import Joint as Joint
 from diffsim.physics.articulated.links import Link as Link
-from diffsim.physics.articulated.links import Hold as Hold
 from diffsim.physics.articulated.links import Site as Site
 from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf

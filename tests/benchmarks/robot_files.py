@@ -211,9 +211,10 @@ def step(path: Path) -> dict[str, Any]:
     from .. import gymnasium_robots as gym
 
     model, _ = compiled(path)
-    scene, _ = loaded(path, contacts=False, limits=False)
+    scene, _ = loaded(path, contacts=False, limits=False, holds=())
     gym.without_contacts(model)
     model.dof_frictionloss[:] = 0.0
+    model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)  # which joint damping changes
     if model.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT:
         model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # what the notice says
     lossless = {name: 0.0 * value for name, value in scene.numbers().items() if name == "friction_loss"}
@@ -242,7 +243,55 @@ def step(path: Path) -> dict[str, Any]:
     return {"step": float(max(speed, place))}
 
 
-TASKS: dict[str, Callable[[Path], dict[str, Any]]] = {"load": load, "step": step}
+def stand(path: Path) -> dict[str, Any]:
+    """Whether a robot that can go anywhere stands for a second on the floor of its file, held in its home pose.
+
+    Here and in MuJoCo, under the controls of the keyframe "home", or the first one.
+    """
+    import mujoco
+
+    import diffsim as ds
+
+    model, _ = compiled(path)
+    scene, _ = loaded(path)
+    roots = {link.name for link in scene.links for joint in link.joints if joint.motion == "free"}
+    walks = roots & {link.parent for link in scene.links}
+    if not (walks and scene.actuators and model.nkey and any(geom.shape == "plane" for geom in scene.geoms)):
+        return {"walks": False}
+    names = list(scene.poses)
+    pose = "home" if "home" in names else names[0]
+    scene = scene.posed(pose, hold=True)
+    steps = round(1.0 / scene.dt)
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, names.index(pose))
+    actuators = [model.actuator(k).id for k in range(model.nu)]
+    data.ctrl[actuators] = [each.neutral for each in scene.actuators]
+    started = poses_of(data, model, walks)
+    for _ in range(steps):
+        mujoco.mj_step(model, data)
+    theirs = stands(started, poses_of(data, model, walks))
+    with ds.Simulation(ds.Problem(scene, steps=steps, tune=("scene.mass",)), precision="f64") as simulation:
+        found = simulation.rollout(simulation.params(), finite=False)
+    data.qpos[:] = found.joint_position[-1]
+    mujoco.mj_kinematics(model, data)
+    return {"walks": True, "theirs": theirs, "ours": stands(started, poses_of(data, model, walks))}
+
+
+def poses_of(data: Any, model: Any, bodies: set[str]) -> list[tuple[float, np.ndarray]]:
+    """Height and upward direction of bodies."""
+    ids = [model.body(name).id for name in sorted(bodies)]
+    return [(float(data.xpos[k, 2]), np.array(data.xmat[k]).reshape(3, 3)[:, 2].copy()) for k in ids]
+
+
+def stands(before: list[tuple[float, np.ndarray]], after: list[tuple[float, np.ndarray]]) -> bool:
+    """Whether nothing sank by a fifth of its height or tilted by 0.3 rad."""
+    return all(
+        np.isfinite(z) and abs(z - z0) < 0.2 * abs(z0) and float(up @ up0) > np.cos(0.3)
+        for (z0, up0), (z, up) in zip(before, after, strict=True)
+    )
+
+
+TASKS: dict[str, Callable[[Path], dict[str, Any]]] = {"load": load, "step": step, "stand": stand}
 
 
 def main(task: str, lines: Iterator[str]) -> None:

@@ -70,3 +70,16 @@ def test_steps_are_mujocos(found):
     for each in wrong:
         print(f"  {Path(each['file']).relative_to(FOLDER)}: {each}")
     assert not wrong
+
+
+def test_robots_that_stand_in_mujoco_stand_here(found):
+    files = [Path(each["file"]) for each in found if each.get("loads") and kind(each) == "mjcf"]
+    walking = [each for each in examine("stand", files, seconds=300.0) if each.get("walks", True)]
+    theirs = [each for each in walking if each.get("theirs")]
+    fallen = [each for each in theirs if not each.get("ours")]
+    print(
+        f"\n{len(theirs) - len(fallen)} of {len(theirs)} that stand in MuJoCo stand here, of {len(walking)} that walk"
+    )
+    for each in walking:
+        print(f"  {Path(each['file']).relative_to(FOLDER)}: {each}")
+    assert len(fallen) <= 0.1 * len(theirs)
