@@ -25,6 +25,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 # `__init__.pyi` says the same to editors and type checkers.
 _NAMES = {
     "adjoint": ("Checkpointed", "FullTape", "Truncated"),
+    "bridges.mujoco": ("replay_in_mujoco",),
     "controllers": ("MLP", "PD", "OpenLoop", "Sine"),
     "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
     "gradients": (

@@ -7,6 +7,7 @@ from diffsim.bridges import gym as gym
 from diffsim.bridges import jax as jax
 from diffsim.bridges import tensorflow as tensorflow
 from diffsim.bridges import torch as torch
+from diffsim.bridges.mujoco import replay_in_mujoco as replay_in_mujoco
 from diffsim.controllers import MLP as MLP
 from diffsim.controllers import PD as PD
 from diffsim.controllers import OpenLoop as OpenLoop

@@ -151,6 +151,37 @@ class Problem(Spec):
             found[base] = whole_number
         return found
 
+    def act(self, params: Mapping[str, Any], seen: Any, time: Any = 0.0) -> np.ndarray:
+        """(..., k) what the controller gives in a state, in NumPy: without a simulation, or in another one.
+
+        Args:
+            params: values of the tuned parameters, of one copy.
+            seen: what it reads, by name, such as `Articulated.sense` gives; or an array, the observation
+                (..., observations). Leading axes are those of the states.
+            time: (...) since the start [s], for controllers that have a clock.
+
+        Raises:
+            InputError: there is no controller, or one that only stages say; or something that it reads is missing.
+        """
+        if not hasattr(self.controller, "act"):
+            kind = "no controller" if self.controller is None else f"a {type(self.controller).__name__}, without an act"
+            raise InputError(f"Problem.act is what a controller gives, but this problem has {kind}")
+        reads = (self.controller.reads,) if isinstance(self.controller.reads, str) else self.controller.reads
+        wanted = {n for name in reads for n in _OF_ACTUATORS.get(name, (name,))}
+        known = dict(seen) if isinstance(seen, Mapping) else {"observation": seen}
+        if missing := sorted(wanted - known.keys() - ({"observation"} if not self._observed else set())):
+            raise InputError(
+                f"the controller reads {', '.join(missing)}, but {', '.join(known) or 'nothing'} was given"
+            )
+        numbers = {name[11:]: v for name, v in self.filled(params).items() if name.startswith("controller.")}
+        found: np.ndarray = self.controller.act(numbers, known, time, self)
+        return found
+
+    @property
+    def _observed(self) -> bool:
+        """Whether there is anything to observe."""
+        return getattr(self.scene, "observations", 1) != 0
+
     def initial_states(self, states: Mapping[str, Any], envs: int) -> dict[str, np.ndarray]:
         """Initial states of each environment as numbers of this problem, by their full names.
 
@@ -194,6 +225,9 @@ class Problem(Spec):
         numbers = self.filled(params)
         return replace(self, scene=self.scene.with_numbers({name[6:]: numbers[name] for name in changed}))
 
+
+_OF_ACTUATORS = {"actuator_state": ("actuator_position", "actuator_velocity")}
+"""What a controller reads by that name."""
 
 _PART = re.compile(r"(?P<base>[^\[\]]+)\[(?P<index>[-\d:, ]+)\]")
 

@@ -4,6 +4,7 @@ Weights, inputs and hidden values are stored as vectors of `BLOCK` neighbours: t
 such blocks into a few wide instructions, forward and reverse, where single numbers cost three times as much.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -163,6 +164,21 @@ class MLP(Spec):
             found["frequency"] = np.array(self.frequency)
         if self.goal is not None:
             found["goal"] = self.goal
+        return found
+
+    def act(
+        self, numbers: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], time: Any, problem: Any
+    ) -> np.ndarray:
+        """(..., k) actuations in a state, in NumPy: see `Problem.act`."""
+        phase = 2.0 * np.pi / max(self.sines, 1) * np.arange(self.sines)
+        clock = np.asarray(time, np.float64)[..., None]
+        inputs = [np.sin(numbers["frequency"] * clock + phase)] if self.sines else []
+        inputs += [np.asarray(seen["observation"], np.float64)] if self.observe and "observation" in seen else []
+        inputs += [numbers["goal"] - np.asarray(seen["centre"], np.float64)] if self.goal is not None else []
+        lead = np.broadcast_shapes(*(part.shape[:-1] for part in inputs))
+        found = np.concatenate([np.broadcast_to(part, (*lead, part.shape[-1])) for part in inputs], axis=-1)
+        for k in range(1, len(self.hidden) + 2):
+            found = np.tanh(found @ numbers[f"w{k}"].T + numbers[f"b{k}"])
         return found
 
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:

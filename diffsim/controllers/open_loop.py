@@ -1,5 +1,6 @@
 """Actuations given over time, whatever the scene does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,7 +8,7 @@ import numpy as np
 import taichi as ti
 
 from diffsim.controllers.base import actuators_of
-from diffsim.controllers.saturation import saturated, saturates
+from diffsim.controllers.saturation import applied, saturated, saturates
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
@@ -95,6 +96,22 @@ class OpenLoop(Spec):
         if self.values is None:
             return {"values": 0.1 * np.random.default_rng(seed).normal(size=shape)}
         return {"values": np.broadcast_to(self.values, shape)}
+
+    def act(
+        self, numbers: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], time: Any, problem: Any
+    ) -> np.ndarray:
+        """(..., k) actuations at a time, in NumPy: see `Problem.act`."""
+        return applied(self.wave(numbers, time, problem), self.saturate, problem.scene)
+
+    def wave(self, numbers: Mapping[str, np.ndarray], time: Any, problem: Any) -> np.ndarray:
+        """(..., k) the values at times (...) [s]; behind the last step those of the last."""
+        values = numbers["values"]
+        step = np.clip(np.rint(np.asarray(time) / problem.scene.dt), 0, problem.steps - 1)
+        at = step if self.knots is None else step * (self.knots - 1) / max(problem.steps - 1, 1)
+        left = np.clip(np.floor(at).astype(int), 0, max(len(values) - 2, 0))
+        along = (at - left)[..., None]
+        found: np.ndarray = values[left] + along * (values[np.minimum(left + 1, len(values) - 1)] - values[left])
+        return found
 
     def build(self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller") -> Part:
         """Declare fields and list stages; ``out`` is what to write, the model's actuation if None."""

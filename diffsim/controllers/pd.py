@@ -1,5 +1,6 @@
 """Feedback towards a moving target, for each actuator by itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import taichi as ti
 
 from diffsim.controllers.base import Controller
 from diffsim.controllers.open_loop import OpenLoop
-from diffsim.controllers.saturation import saturated, saturates
+from diffsim.controllers.saturation import applied, saturated, saturates
 from diffsim.controllers.sine import Sine
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Rows, Stage
@@ -68,6 +69,15 @@ class PD(Controller):
         """Gains, and the target's parameters."""
         target = self.target.numbers(scene, steps, seed)
         return {**super().numbers(scene, steps, seed), **{f"target.{name}": value for name, value in target.items()}}
+
+    def act(
+        self, numbers: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], time: Any, problem: Any
+    ) -> np.ndarray:
+        """(..., k) actuations in a state, in NumPy: see `Problem.act`."""
+        own = {name.removeprefix("target."): value for name, value in numbers.items() if name.startswith("target.")}
+        timed = (time,) if isinstance(self.target, Sine) else (time, problem)
+        error = self.target.wave(own, *timed) - seen["actuator_position"]
+        return applied(numbers["kp"] * error - numbers["kd"] * seen["actuator_velocity"], self.saturate, problem.scene)
 
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """The target's stages, and one that closes the loop."""

@@ -1,10 +1,13 @@
 """Actuations that stay between -1 and 1, as those of a muscle or a motor do, and keep a gradient beyond."""
 
+from typing import Any
+
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.stages import Model
 
-__all__ = ["saturated", "saturates"]
+__all__ = ["applied", "saturated", "saturates"]
 
 KNEE = 0.8
 """Up to here in size an actuation is as it was asked for, to the bit; beyond it bends towards 1."""
@@ -30,3 +33,13 @@ def saturates(wanted: bool, model: Model) -> bool:
     actuator within which controls it works, if within any.
     """
     return wanted and not getattr(model.motion, "own_limits", False)
+
+
+def applied(asked: np.ndarray, wanted: bool, scene: Any) -> np.ndarray:
+    """What is asked for, `saturated` where that is wanted and the scene's actuators have no limits of their own."""
+    if not wanted or getattr(scene, "own_limits", False):
+        return asked
+    within = np.clip(asked, -KNEE, KNEE)
+    beyond = (asked - within) / ROOM
+    found: np.ndarray = within + ROOM * beyond / np.sqrt(1.0 + beyond * beyond)
+    return found

@@ -1,5 +1,6 @@
 """Every actuator follows a sine wave."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import taichi as ti
 
 from diffsim.controllers.base import Controller
-from diffsim.controllers.saturation import saturated, saturates
+from diffsim.controllers.saturation import applied, saturated, saturates
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import tunable
@@ -80,6 +81,18 @@ class Sine(Controller):
         """Check every number."""
         super().__post_init__()
         self._set(saturate=flag("Sine.saturate", self.saturate))
+
+    def act(
+        self, numbers: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], time: Any, problem: Any
+    ) -> np.ndarray:
+        """(..., k) actuations at a time, in NumPy: see `Problem.act`."""
+        return applied(self.wave(numbers, time), self.saturate, problem.scene)
+
+    def wave(self, numbers: Mapping[str, np.ndarray], time: Any) -> np.ndarray:
+        """(..., k) the sine waves at times (...) [s]."""
+        angle = numbers["frequency"] * np.asarray(time, np.float64)[..., None] + numbers["phase"]
+        found: np.ndarray = numbers["amplitude"] * np.sin(angle) + numbers["offset"]
+        return found
 
     def build(  # type: ignore[override]
         self, fields: Fields, model: Model, out: Any = None, prefix: str = "controller"

@@ -12,7 +12,7 @@ import numpy as np
 
 from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import numbers as robot_numbers
-from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated import observing, pairs
 from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
 from diffsim.physics.articulated.links import Actuator, Geom, Hold, Joint, Link, Site, members
 from diffsim.physics.articulated.mechanics import mechanics
@@ -63,6 +63,7 @@ class Articulated(Tree, Spec):
     """
 
     kind: ClassVar[str] = "scene"
+    own_limits: ClassVar[bool] = True  # actuators limit what they are asked for themselves, if at all
     derives: ClassVar[tuple[str, ...]] = ("energy", "momentum", "angular_momentum", "orientation")
 
     links: Any
@@ -296,6 +297,42 @@ class Articulated(Tree, Spec):
     def observations(self) -> int:
         """How many numbers a controller can observe: see docs/articulated.md."""
         return len(pairs.touch_geoms(self)) + self.freedoms + sum(_observed(self, joint) for joint in self.joints)
+
+    def observe(self, position: Any, velocity: Any) -> np.ndarray:
+        """(..., observations) what a controller observes of a state, in NumPy; docs/articulated.md says what that is.
+
+        Args:
+            position: (..., nq) of the joints.
+            velocity: (..., nv).
+        """
+        return observing.observation(self, *self._state(position, velocity))
+
+    def sense(self, position: Any, velocity: Any) -> dict[str, np.ndarray]:
+        """All that controllers may read of a state, in NumPy, by name.
+
+        ``observation`` (..., observations), ``centre`` (..., 3) of mass [m], ``actuator_position`` and
+        ``actuator_velocity`` (..., k) of the joint that each actuator drives.
+
+        Args:
+            position: (..., nq) of the joints.
+            velocity: (..., nv).
+        """
+        q, v = self._state(position, velocity)
+        names = ("actuator_position", "actuator_velocity")
+        return {
+            "observation": observing.observation(self, q, v),
+            "centre": observing.centre(self, q),
+            **dict(zip(names, observing.actuator_state(self, q, v), strict=True)),
+        }
+
+    def _state(self, position: Any, velocity: Any) -> tuple[np.ndarray, np.ndarray]:
+        q, v = np.asarray(position, np.float64), np.asarray(velocity, np.float64)
+        if q.shape != (*v.shape[:-1], self.coordinates) or v.shape[-1:] != (self.freedoms,):
+            raise InputError(
+                f"position and velocity have shapes {q.shape} and {v.shape}, but (..., {self.coordinates}) and "
+                f"(..., {self.freedoms}) are needed"
+            )
+        return q, v
 
     # Numbers
 

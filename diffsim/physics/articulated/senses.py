@@ -9,14 +9,12 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated import compliance
+from diffsim.physics.articulated.observing import VELOCITY_SCALE
 from diffsim.physics.articulated.rotation import unit, unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, linear
 
 __all__ = ["stages"]
-
-VELOCITY_SCALE = 0.1
-"""What a controller observes of a velocity [s/m] or [s/rad]: 10 m/s or 10 rad/s is one."""
 
 
 @dataclass(frozen=True)

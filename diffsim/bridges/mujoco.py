@@ -1,0 +1,136 @@
+"""What was found here, in MuJoCo: a problem's controller drives the robot of its file there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from diffsim.bridges.packages import needed
+from diffsim.errors import InputError
+from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.links import Actuator
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.sources import compiled
+from diffsim.problem import Problem
+from diffsim.rollout import Rollout
+from diffsim.spec import number
+
+__all__ = ["replay_in_mujoco"]
+
+
+def replay_in_mujoco(
+    problem: Problem,
+    params: Mapping[str, Any],
+    source: Any,
+    *,
+    seconds: float | None = None,
+    timestep: float | None = None,
+    assets: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """The rollout of a controller in MuJoCo, from where the scene starts, on MuJoCo's own states.
+
+    In each step of the scene the controller sees the state and gives an actuation, which is held until the next one.
+    Numbers of the scene itself are those of the file, whatever was tuned. `render_video` and `snapshot` draw it like
+    any other rollout; it has no loss.
+
+    Args:
+        problem: with an `Articulated` scene, and a controller that `Problem.act` takes.
+        params: values of the tuned parameters, of one copy.
+        source: the robot, as `load_mjcf` takes it; the file that the scene was loaded from.
+        seconds: how long; None is as long as the problem.
+        timestep: of MuJoCo [s]; None is the file's. A whole number of them makes a step of the scene.
+        assets: contents of the files that the XML names, by name.
+
+    Returns:
+        ``joint_position`` (rows, nq), ``joint_velocity`` (rows, nv), ``position`` (rows, places, 3) [m], ``rotation``
+        (rows, links, 9), ``observation`` (rows, observations) and ``actuation`` (steps, actuators).
+
+    Raises:
+        MissingExtraError: there is no ``mujoco``; the extra ``robots`` has it.
+        InputError: the file is of another robot, or the time step does not fit.
+    """
+    owner, scene = "replay_in_mujoco", problem.scene
+    if not isinstance(scene, Articulated):
+        raise InputError(f"{owner} is for robots, but the scene is a {type(scene).__name__}")
+    mujoco = needed("mujoco", owner, "robots")
+    model = compiled(mujoco, owner, source, assets)
+    if timestep is not None:
+        model.opt.timestep = number(f"{owner}: timestep", timestep, above=0.0)
+    driven, every = _driven(mujoco, owner, model, scene), _every(owner, scene.dt, model.opt.timestep)
+    steps = problem.steps if seconds is None else round(number(f"{owner}: seconds", seconds, above=0.0) / scene.dt)
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = scene.initial_position, scene.initial_velocity
+    q, v = np.empty((steps + 1, model.nq)), np.empty((steps + 1, model.nv))
+    actuation = np.empty((steps, len(scene.actuators)))
+    for k in range(steps + 1):
+        q[k], v[k] = data.qpos, data.qvel
+        if k < steps:
+            actuation[k] = problem.act(params, scene.sense(q[k], v[k]), k * scene.dt)
+            data.ctrl[driven] = [_control(a, u) for a, u in zip(scene.actuators, actuation[k], strict=True)]
+            mujoco.mj_step(model, data, every)
+    return Rollout(
+        problem=problem,
+        params={name: np.array(value, np.float64) for name, value in params.items()},
+        time=np.arange(steps + 1) * scene.dt,
+        arrays={
+            "joint_position": q,
+            "joint_velocity": v,
+            **_seen(scene, q),
+            "observation": scene.observe(q, v),
+            "actuation": actuation,
+        },
+        complete=False,
+    )
+
+
+def _driven(mujoco: Any, owner: str, model: Any, scene: Articulated) -> list[int]:
+    """Where MuJoCo has the scene's actuators."""
+    if (model.nq, model.nv) != (scene.coordinates, scene.freedoms):
+        raise InputError(
+            f"{owner}: the file's joints have {model.nq} positions and {model.nv} velocities, but those of the scene "
+            f"{scene.coordinates} and {scene.freedoms}; give the file that the scene was loaded from"
+        )
+    known = {mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_ACTUATOR, k): k for k in range(model.nu)}
+    names = [actuator.name for actuator in scene.actuators]
+    if all(name in known for name in names):
+        return [known[name] for name in names]
+    if len(names) == model.nu:
+        return list(range(model.nu))
+    raise InputError(f"{owner}: the file has {model.nu} actuators, but the scene {', '.join(names) or 'none'}")
+
+
+def _every(owner: str, dt: float, timestep: float) -> int:
+    every = round(dt / timestep)
+    if every < 1 or abs(every * timestep - dt) > 1e-9 * dt:
+        raise InputError(
+            f"{owner}: a step of the scene is {dt:g} s, which is no whole number of time steps of {timestep:g} s; give "
+            f"timestep={dt:g} or a part of it"
+        )
+    return every
+
+
+def _control(actuator: Actuator, actuation: float) -> float:
+    """What an actuation is to MuJoCo: see `Actuator`."""
+    neutral = actuator.neutral
+    if actuator.control_range is None:
+        return float(actuation + (neutral or 0.0))
+    low, high = actuator.control_range
+    middle = 0.5 * (low + high) if neutral is None else neutral
+    return float(np.clip(middle + max(high - middle, middle - low) * actuation, low, high))
+
+
+def _seen(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
+    """Where links and sites are."""
+    pose = forward_kinematics(scene, position)
+    origin, rotation = pose.origin, pose.rotation
+    sites = [
+        site.position if link < 0 else origin[:, link] + rotation[:, link] @ site.position
+        for link, site in scene.all_sites
+    ]
+    sites = [np.broadcast_to(site, (len(position), 3)) for site in sites]
+    return {
+        "position": np.concatenate([origin, *(site[:, None] for site in sites)], axis=1),
+        "rotation": rotation.reshape(len(position), -1, 9),
+    }

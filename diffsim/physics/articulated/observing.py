@@ -1,0 +1,77 @@
+"""What controllers and objectives read of a robot, in NumPy: of states that may come from anywhere.
+
+All functions take any number of leading axes, e.g. of environments and rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.kinematics import Pose, forward_kinematics
+from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.tree import Tree
+
+__all__ = ["VELOCITY_SCALE", "actuator_state", "centre", "observation"]
+
+VELOCITY_SCALE = 0.1
+"""What a controller observes of a velocity [s/m] or [s/rad]: 10 m/s or 10 rad/s is one."""
+
+
+def observation(scene: Any, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """(..., observations) of joints at (..., nq) with velocities (..., nv): see docs/articulated.md."""
+    pose = forward_kinematics(scene, position)
+    seen, at = [], 0
+    for k, link in enumerate(scene.links):
+        for joint in link.joints:
+            value = position[..., at : at + joint.coordinates]
+            at += joint.coordinates
+            if joint.motion == "free":
+                turn = pose.rotation[..., k, :, :]
+                seen += [pose.origin[..., k, 2:], turn[..., 2, :], turn[..., :2, 0]]
+            elif joint.motion == "ball":
+                seen.append(value / np.linalg.norm(value, axis=-1, keepdims=True))
+            elif joint.name not in scene.unobserved:
+                around = joint.motion == "hinge" and joint.limits is None
+                seen += [np.sin(value), np.cos(value)] if around else [value]
+    return np.concatenate([*seen, VELOCITY_SCALE * velocity, touch(scene, pose)], axis=-1)
+
+
+def touch(scene: Tree, pose: Pose) -> np.ndarray:
+    """(..., k) how much each geom that may touch a plane does, from 0 to 1 for each of its spots."""
+    felt = list(pairs.touch_geoms(scene))
+    found = np.zeros((*pose.origin.shape[:-2], len(felt)))
+    for spot in pairs.spots(scene):
+        if spot.kind != "plane":
+            continue
+        (_, plane), (owner, geom) = (scene.all_geoms[k] for k in spot.geoms)
+        normal, along = rotation_of(plane.orientation)[:, 2], rotation_of(geom.orientation)
+        rounded = geom.shape in ("sphere", "capsule")
+        reach, corner = (geom.size[0], np.array(spot.corner)) if rounded else (0.0, np.array(spot.corner))
+        extent = (geom.size[1] if geom.shape == "capsule" else 0.0) if rounded else geom.size
+        place = pose.origin[..., owner, :] + pose.rotation[..., owner, :, :] @ (
+            geom.position + along @ (corner * extent)
+        )
+        depth = reach + max(geom.margin, plane.margin) - (place - plane.position) @ normal
+        found[..., felt.index(spot.geoms[1])] += np.clip(depth / scene.touch_depth, 0.0, 1.0)
+    return found
+
+
+def centre(scene: Tree, position: np.ndarray) -> np.ndarray:
+    """(..., 3) of mass [m]."""
+    pose = forward_kinematics(scene, position)
+    masses = np.array([link.mass for link in scene.links])
+    places = [pose.origin[..., k, :] + pose.rotation[..., k, :, :] @ link.centre for k, link in enumerate(scene.links)]
+    found: np.ndarray = np.moveaxis(np.stack(places), 0, -1) @ (masses / masses.sum())
+    return found
+
+
+def actuator_state(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., k) position and velocity of each actuator's joint."""
+    names = [joint.name for joint in scene.joints]
+    coordinates = np.cumsum([0, *(joint.coordinates for joint in scene.joints)])
+    freedoms = np.cumsum([0, *(joint.freedoms for joint in scene.joints)])
+    driven = [names.index(actuator.joint) for actuator in scene.actuators]
+    return position[..., coordinates[driven]], velocity[..., freedoms[driven]]

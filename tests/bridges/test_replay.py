@@ -1,0 +1,81 @@
+"""Controllers in MuJoCo: the same motion while the physics agree, and a rollout that can be drawn."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from diffsim.errors import InputError
+
+mujoco = pytest.importorskip("mujoco", reason='MuJoCo is not installed: pip install "diffsim[robots]"')
+
+ARM = """
+<mujoco>
+  <option timestep="0.002" gravity="0 0 -9.81" integrator="Euler"/>
+  <worldbody>
+    <body name="upper" pos="0 0 1">
+      <joint name="shoulder" type="hinge" axis="0 1 0" damping="0.05" armature="0.01"/>
+      <geom type="capsule" fromto="0 0 0 0 0 -0.4" size="0.03"/>
+      <body name="lower" pos="0 0 -0.4">
+        <joint name="elbow" type="hinge" axis="0 1 0" damping="0.05" armature="0.01"/>
+        <geom type="capsule" fromto="0 0 0 0 0 -0.3" size="0.02"/>
+        <site name="hand" pos="0 0 -0.3"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor name="second" joint="elbow" gear="2" ctrllimited="true" ctrlrange="-0.5 1.5"/>
+    <motor name="first" joint="shoulder" gear="3" ctrllimited="true" ctrlrange="-1 1"/>
+  </actuator>
+</mujoco>
+"""
+
+
+@pytest.fixture(scope="module")
+def problem():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scene = ds.load_mjcf(ARM, dt=0.01, substeps=5, contacts=False)
+    controller = ds.MLP(hidden=4, sines=2, frequency=6.0, scale=2.0)
+    return ds.Problem(scene, controller, ds.Travel(point="hand"), steps=60)
+
+
+def test_without_contact_the_motion_is_the_same(problem):
+    """Feedback in both: actuators by name, controls within their ranges, an action held for five of MuJoCo's steps."""
+    with ds.Simulation(problem, precision="f64", executor="staged") as sim:
+        params = sim.params(seed=1)
+        own = sim.rollout(params)
+    there = ds.replay_in_mujoco(problem, params, ARM)
+    assert np.ptp(own.joint_position) > 1.0  # it swings
+    for name in ("joint_position", "joint_velocity", "position", "rotation", "actuation"):
+        shape = own[name].shape
+        np.testing.assert_allclose(there[name].reshape(shape), own[name], rtol=0.0, atol=1e-8, err_msg=name)
+
+
+def test_it_is_a_rollout_that_can_be_drawn(problem, tmp_path):
+    params = {n: v for n, v in problem.numbers(1).items() if n in problem.tuned}
+    there = ds.replay_in_mujoco(problem, params, ARM, seconds=0.2)
+    assert there.joint_position.shape == (21, 2)
+    assert there.observation.shape == (21, problem.scene.observations)
+    assert there.loss is None
+    assert not there.derives
+    ds.save_png(ds.snapshot(there), tmp_path / "there.png")
+    assert (tmp_path / "there.png").stat().st_size > 1000
+
+
+def test_what_does_not_fit_is_said(problem):
+    params = {n: v for n, v in problem.numbers().items() if n in problem.tuned}
+    other = ARM.replace('<joint name="elbow" type="hinge"', '<joint name="elbow" type="ball"').replace(
+        '<motor name="second" joint="elbow" gear="2" ctrllimited="true" ctrlrange="-0.5 1.5"/>', ""
+    )
+    for call, words in (
+        (lambda: ds.replay_in_mujoco(problem, params, other), "joints have 5 positions and 4 velocities"),
+        (lambda: ds.replay_in_mujoco(problem, params, ARM, timestep=0.003), "no whole number of time steps of 0.003 s"),
+        (lambda: ds.replay_in_mujoco(replace(problem, controller=None), {}, ARM), "this problem has no controller"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
