@@ -20,7 +20,7 @@ def main() -> None:
         script = ROOT / "scenes" / "voxel_walker.py"
         subprocess.run([sys.executable, script, "--no-video", "--output", folder], check=True)
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 960}, reduced_motion="reduce")
+        page = browser.new_page(viewport={"width": 1200, "height": 1180}, reduced_motion="reduce")
         page.goto(Path(folder, "report.html").as_uri())
         page.wait_for_selector("html[data-ready=yes]")
         page.evaluate(

@@ -32,6 +32,9 @@ MARGINS = (0.07, 0.16, 0.07, 0.14)
 # The same for one of several panels: its letters are larger against it, and have two lines.
 BESIDE = (0.07, 0.16, 0.07, 0.18)
 
+# A table's cushions are outside of what has to be seen; words stand on its rail.
+ON_RAIL = (0.09, 0.19, 0.09, 0.27)
+
 # Letters of a loss in words that have room beside a title; a longer one is told as a number.
 SHORT = 24
 
@@ -84,7 +87,7 @@ class Panel:
         self._shown = np.concatenate([shown, goals])
         self._ends = np.array([self._shown.min(axis=0), self._shown.max(axis=0)])
         azimuth, elevation = sight.look.outlook
-        margins = MARGINS if self._alone else BESIDE
+        margins = ON_RAIL if sight.look.table else MARGINS if self._alone else BESIDE
         self.camera = Camera.fit(
             self._shown,
             viewport.inset(*(margins if self.track is None else ALONG)),

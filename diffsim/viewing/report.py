@@ -184,7 +184,7 @@ def result_html(result: Any) -> str:
     table = f'<section class="card"><table>{lines}</table></section>'
     text = {"title": "Result", "tables": tuned(result.changes, result.findings) + table}
     data = {"history": packed_json(_curves(result.history)), "best": result.best_iteration}
-    return _frame(_page("result", text, data), 700 + 34 * (len(result.changes) + 2 * len(result.findings)))
+    return _frame(_page("result", text, data), 760 + 34 * (len(result.changes) + 2 * len(result.findings)))
 
 
 # The page
