@@ -16,14 +16,14 @@ MOST = 24
 
 
 def trail_of_all(mover: Points | Bodies, colour: Colour = "ruler") -> list[Trail]:
-    """One trail, of the middle of all, if that gets farther than its size at the start; else none."""
+    """One trail, of the middle of all, if that gets farther than half its size at the start; else none."""
     places = mover.places
     if len(places) < 2 or not places.shape[1]:
         return []
     there = np.isfinite(places[0]).all(axis=1)
     size = float(np.ptp(places[0][there], axis=0).max()) if there.any() else 0.0
     trail = Trail(mover, None, colour)
-    return [trail] if _farthest(trail.ways()[:, 0]) > size > 0.0 else []
+    return [trail] if _farthest(trail.ways()[:, 0]) > 0.5 * size > 0.0 else []
 
 
 def trails_of_each(bodies: Bodies, reach: np.ndarray, colours: Sequence[Colour]) -> list[Trail]:

@@ -126,7 +126,7 @@ def test_many_actuators_are_sorted_in_the_player(make):
 
 def test_what_stays_where_it_is_leaves_no_trail(make):
     box = make.box(2)
-    assert look_of(make.travelling(box, distance=0.1)).of(Trail) == []
+    assert look_of(make.travelling(box, distance=0.08)).of(Trail) == []
     (trail,) = look_of(make.travelling(box, distance=1.0)).of(Trail)
     assert trail.ways()[:, 0, 0] == pytest.approx(0.1 + np.linspace(0.0, 1.0, 101))
 
