@@ -43,13 +43,13 @@ class Spot(NamedTuple):
 
     Attributes:
         kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), "box"
-            (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), or "flat"
-            (a plane, and a cylinder or ellipsoid).
+            (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), "flat" (a
+            plane, and a cylinder or ellipsoid), or "tube" (a sphere or capsule, and a cylinder).
         geoms: both, as indices of the scene's ``all_geoms``.
         corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
-            pair of a capsule and a box, which point of the capsule: -1, 1 the ends, 0 the point nearest to the box. Of
-            a point, where it is on the first geom. Of a cylinder over a plane which end, and which third of a turn
-            from its lowest point.
+            pair of a capsule and a box or cylinder, which point of the capsule: -1, 1 the ends, 0 the point nearest to
+            the other. Of a point, where it is on the first geom. Of a cylinder over a plane which end, and which third
+            of a turn from its lowest point.
     """
 
     kind: str
@@ -163,6 +163,8 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
         return (plane, other), {"cylinder": "flat", "ellipsoid": "flat", "plane": ""}.get(shape, "plane")
     if shapes[0] in ROUND and shapes[1] in ROUND:
         return (a, b), "round"
+    if "cylinder" in shapes and set(shapes) & set(ROUND):
+        return ((a, b) if shapes[0] in ROUND else (b, a)), "tube"
     if own and "mesh" in shapes:
         return (a, b), ""
     if set(shapes) & set(BOXES) and set(shapes) & set(ROUND):
@@ -178,7 +180,7 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
 
 def spots(scene: Tree) -> tuple[Spot, ...]:
     """All points of contact: first those over planes, then by kind in the order of `Spot`."""
-    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": [], "point": [], "flat": []}
+    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": [], "point": [], "flat": [], "tube": []}
     for pair, kind in _pairs(scene) if scene.contacts else ():
         geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
         for corner in _corners(kind, geom) if kind else ():
@@ -201,7 +203,7 @@ def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
         return [(x, y, z) for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]
     if kind == "plane" and shape == "capsule":
         return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0)]
-    if kind == "box" and shape == "capsule":
+    if kind in ("box", "tube") and shape == "capsule":
         return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
     return [(0.0, 0.0, 0.0)]
 

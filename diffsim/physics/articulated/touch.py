@@ -86,7 +86,8 @@ class Touch:
     boxes: int  # spots of something round and a box
     points: int  # spots of a corner and a box
     flats: int  # spots of a cylinder or ellipsoid and a plane
-    couples: int  # of these four
+    tubes: int  # spots of something round and a cylinder
+    couples: int  # of these five
     held: bool  # whether one of a pair does not move
     twists: bool  # whether there is friction against turning or rolling
     keeps_twist: bool  # whether its torque is held in other evaluations
@@ -198,6 +199,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         boxes=kinds.count("box"),
         points=kinds.count("point"),
         flats=kinds.count("flat"),
+        tubes=kinds.count("tube"),
         couples=couples,
         held=held,
         twists=twists,

@@ -15,6 +15,7 @@ from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
 from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
+from diffsim.physics.articulated.touching_tubes import meet_tube
 from diffsim.physics.articulated.twisting import unshifted
 
 __all__ = ["record", "stages"]
@@ -308,6 +309,7 @@ def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]
         Stage(meet_box, geometry, touch.boxes),
         Stage(meet_point, geometry, touch.points),
         Stage(meet_flat, geometry, touch.flats),
+        Stage(meet_tube, geometry, touch.tubes),
         Stage(push_apart, records, touch.couples),
     )
 

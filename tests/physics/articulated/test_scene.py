@@ -154,9 +154,9 @@ BAD = {
     "some contacts": (lambda: scene(contacts=1), "Articulated.contacts is 1", "True or False"),
     "some limits": (lambda: scene(limits=None), "Articulated.limits is None", "True or False"),
     # pairs
-    "a cylinder and a sphere": (
-        lambda: scene(link(geoms=Geom("wheel", "cylinder", (0.1, 0.1))), geoms=sphere()),
-        "geoms 'foot' (sphere) and 'wheel' (cylinder) may touch",
+    "two cylinders": (
+        lambda: scene(link(geoms=Geom("wheel", "cylinder", (0.1, 0.1))), geoms=Geom("post", "cylinder", (0.1, 0.1))),
+        "geoms 'post' (cylinder) and 'wheel' (cylinder) may touch",
         "keep them apart with exclude, or with contype and conaffinity 0",
     ),
     "ellipsoid and box": (
