@@ -257,6 +257,22 @@ def test_calls_are_pulled_in_any_order_and_any_number_of_times(name, steppers):
             np.testing.assert_array_equal(value, first[k].numbers[number])
 
 
+def test_rows_that_are_used_again_hold_nothing_of_the_call_before():
+    """What accumulates begins at zero in every call and every pull, also where it is only looked at in the last row."""
+    settings = {"precision": "f64", "keep": 2, "reads": ("observation", "centre", "force")}
+    with ds.Stepper(scene_of("coulomb"), repeat=2, **settings) as stepper:
+        state, action = begun(stepper, "coulomb")
+        found = []
+        for _ in range(5):
+            following, ticket = stepper.step(state, action)
+            weights = {name: np.ones_like(value) for name, value in ticket.sensed.items()}
+            found.append((following, *ticket.sensed.values(), *stepper.pull(ticket, following, weights)[:2]))
+            found.append((following, *stepper.observe(following).values(), *found[-1][-2:]))
+        for each in found[1:]:
+            for value, first in zip(each, found[0], strict=True):
+                np.testing.assert_array_equal(value, first)
+
+
 def test_a_ticket_whose_rows_are_gone_is_an_error_in_words(steppers):
     stepper = steppers("coulomb", keep=2)
     state, action = stepper.start(), np.zeros((1, stepper.action_size))

@@ -7,18 +7,20 @@ reached. A call can be reversed, any number of times, until its rows are given t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import fields as fields_of
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from diffsim.engine import runtime
-from diffsim.engine.arrays import Recorded
+from diffsim.engine.arrays import Array, Recorded
 from diffsim.engine.devices import check_memory
 from diffsim.engine.fields import Fields
+from diffsim.engine.mentions import Mentions
 from diffsim.engine.staged import Launches
-from diffsim.engine.stages import Model, requests
+from diffsim.engine.stages import Model, Passes, Stage, requests
 from diffsim.errors import InputError
 from diffsim.waiting import Work
 
@@ -94,7 +96,7 @@ class _Rows:
     Attributes:
         before, after: the state at the first row and at the last.
         drive: (envs, repeat, actuators) what drives it; None without actuators.
-        sums: all that accumulates.
+        sums: (envs, numbers) all that accumulates, in the rows in which it is used.
         sensed: (envs, *shape) arrays that are read at the last row.
     """
 
@@ -142,6 +144,9 @@ class Stepping:
         self._size, self._real = ends[-1], np.float32 if precision == "f32" else np.float64
         self._calls: dict[int, tuple[_Rows, _Rows]] = {}  # views of values and adjoints, by slot
         self._at = [0] * keep  # number of the first step of the last call with each
+        # What accumulates is cleared in every row, but in the last one only if something looks at it there.
+        asked = _mentioned((*model.place, *model.sense)) | {id(r.field) for r in reads.values()}
+        self._sums = [(r, r.state or id(r.field) in asked) for r in fields.trajectories if r.accumulates]
         work = Work()
         self._prepare = Launches(model.prepare, fields, work)
         self._steps = Launches((*model.place, *model.step), fields, work)
@@ -160,7 +165,7 @@ class Stepping:
         def state(row: int) -> list[_Part]:
             return [(_shaped(seen(r.field)[:, row], (fields.envs, -1)), self.layout[r.name]) for r in self._states]
 
-        sums = [seen(r.field)[:, first : last + 1] for r in fields.trajectories if r.accumulates]
+        sums = [_shaped(seen(r.field)[:, first : last + looked], (fields.envs, -1)) for r, looked in self._sums]
         drive = None if self._driven is None else seen(self._driven.field)[:, first:last]
         sensed = {
             name: _shaped(seen(r.field)[:, last, : r.recorded], (fields.envs, *r.shape))
@@ -298,6 +303,28 @@ class Stepping:
         for view, part in parts:
             found[:, part] = view
         return found
+
+
+def _mentioned(stages: Iterable[Stage | Passes]) -> set[int]:
+    """The identities of arrays that stages may read or add to."""
+    found: set[int] = set()
+
+    def walk(value: Any, names: set[str] | None) -> None:
+        if isinstance(value, Array):
+            found.add(id(getattr(value, "flat", value)))
+        elif isinstance(value, tuple | list):
+            for each in value:
+                walk(each, names)
+        elif is_dataclass(value):
+            for each in fields_of(value):
+                if names is None or each.name in names:
+                    walk(getattr(value, each.name), names)
+
+    for entry in stages:
+        for stage in entry.stages if isinstance(entry, Passes) else (entry,):
+            for record in (*stage.records, stage.upto):
+                walk(record, Mentions.of(stage.function).names)
+    return found
 
 
 def _shaped(view: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
