@@ -234,6 +234,7 @@ class _File(Reading):
             "geoms": [*self._geoms(0), *self._still_planes()],
             "sites": self._sites(0),
             "holds": self._holds(),
+            **self._medium(),
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
             "poses": {name: model.key_qpos[k] for name, k in keys},
             "pose_controls": {} if motors else {name: model.key_ctrl[k, driving] for name, k in keys},
@@ -379,6 +380,13 @@ class _File(Reading):
             colour=model.geom_rgba[geom],
             **made,
         )
+
+    def _medium(self) -> dict[str, Any]:
+        """What surrounds the robot; if it is to be ignored, or passive forces are off, nothing."""
+        if not self.immersed() or "fluid" in self.ignore or (self._disabled("SPRING") and self._disabled("DAMPER")):
+            return {}
+        option = self.model.opt
+        return {"density": float(option.density), "viscosity": float(option.viscosity), "wind": option.wind}
 
     def _holds(self) -> list[Hold]:
         """Welds and connections of a body that moves with one that does not, where that is."""

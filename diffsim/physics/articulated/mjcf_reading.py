@@ -88,6 +88,8 @@ class Reading:
         found = []
         if self.integrator == "implicit":
             found.append("the integrator implicit, replaced by implicitfast: Coriolis' forces are not implicit")
+        if self.immersed() and self.integrator.startswith("implicit"):
+            found.append(f"the drag of the fluid as part of {self.integrator}: it is not implicit")
         if self._disabled("EULERDAMP") and self.integrator == "Euler":
             found.append("the flag eulerdamp='disable': damping is implicit")
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
@@ -209,11 +211,14 @@ class Reading:
                 )
 
     def fluid(self) -> Iterator[tuple[str, str]]:
-        """What surrounds the robot."""
-        option = self.model.opt
-        for name in ("density", "viscosity", "wind"):
-            if np.any(getattr(option, name)):
-                yield f"option {name}", "makes a fluid, which is not simulated"
+        """Geoms that a fluid flows around as ellipsoids, which is another model."""
+        if self.immersed():
+            for geom in np.flatnonzero(self.model.geom_fluid[:, 0]).tolist():
+                yield f"geom {self.name('geom', geom)!r}", "has a fluidshape, which is not simulated"
+
+    def immersed(self) -> bool:
+        """Whether a medium drags at the bodies."""
+        return bool(self.model.opt.density or self.model.opt.viscosity)
 
     def flags(self) -> Iterator[tuple[str, str]]:
         """Options that turn parts of the physics off."""

@@ -28,7 +28,9 @@ _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "ar
 
 _OF_HOLDS = ("anchor", "place", "reference", "impedance", "lever")
 
-_OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth")
+_MEDIUM = ("density", "viscosity", "wind")
+
+_OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth", *_MEDIUM)
 
 
 def numbers(scene: Tree) -> dict[str, np.ndarray]:
@@ -42,6 +44,8 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         found[name] = np.array([getattr(link, attribute) for link in scene.links])
     for name in _OF_JOINTS:
         found[name] = np.array([getattr(joint, name) for joint in scene.joints])
+    if scene.immersed:
+        found.update({name: np.array(getattr(scene, name)) for name in _MEDIUM})
     if scene.buoyant:
         found["buoyancy"] = np.array([link.buoyancy for link in scene.links])
     if scene.rough:

@@ -43,6 +43,9 @@ class Articulated(Tree, Spec):
         poses: positions of the joints by name, each (nq,): see `posed`.
         pose_controls: controls of the actuators that belong to some of the poses, each (k,).
         holds: of `Hold`, what holds links to places of the world.
+        density: of the medium around the links [kg/m^3]: of water 1000; 0 has no drag of inertia.
+        viscosity: of the medium [Pa s].
+        wind: (3,) velocity of the medium [m/s].
         exclude: pairs of names of links or geoms that never touch.
         contacts: False simulates none, "world" only those with the world and what is fixed to it.
         limits: False simulates none.
@@ -85,6 +88,9 @@ class Articulated(Tree, Spec):
     dt: float = 1.0e-3
     pose_controls: Mapping[str, Any] = field(default_factory=dict)
     holds: Any = ()
+    density: float = 0.0
+    viscosity: float = 0.0
+    wind: Any = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -94,6 +100,9 @@ class Articulated(Tree, Spec):
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
             holds=members("Articulated.holds", self.holds, Hold),
+            density=number("Articulated.density", self.density, least=0.0),
+            viscosity=number("Articulated.viscosity", self.viscosity, least=0.0),
+            wind=array("Articulated.wind", self.wind, (3,)),
             gravity=array("Articulated.gravity", self.gravity, (3,)),
             contacts="world" if self.contacts == "world" else flag("Articulated.contacts", self.contacts),
             limits=flag("Articulated.limits", self.limits),

@@ -17,7 +17,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.articulated import compliance, forces, holds, pairs, senses, touching_pairs
+from diffsim.physics.articulated import compliance, fluid, forces, holds, pairs, senses, touching_pairs
 from diffsim.physics.articulated.fields import (
     BALL,
     FREE,
@@ -311,7 +311,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     tree = tree_of(scene, fields)
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
-    held = holds.held_of(scene, fields)
+    held, medium = holds.held_of(scene, fields), fluid.medium_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
@@ -339,6 +339,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     physics = (
         *forces.stages(joints, muscles, tree, motion, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
+        *fluid.stages(medium, tree, motion, work),
         *touching_pairs.stages(touch, tree, motion, work),
         *holds.stages(held, tree, motion, work),
         Stage(eliminate, (tree, motion, work), nv, ordered=True),

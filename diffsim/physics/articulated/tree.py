@@ -22,6 +22,9 @@ class Tree:
     geoms: Any
     sites: Any
     holds: Any
+    density: float
+    viscosity: float
+    wind: Any
     gravity: Any
     initial_position: Any
     initial_velocity: Any
@@ -106,6 +109,11 @@ class Tree:
     def limited(self) -> bool:
         """Whether a joint has limits that are simulated."""
         return self.limits and any(joint.limits is not None for joint in self.joints)
+
+    @property
+    def immersed(self) -> bool:
+        """Whether a medium drags at the links."""
+        return bool(self.density or self.viscosity)
 
     @property
     def buoyant(self) -> bool:

@@ -181,12 +181,14 @@ LEFT_OUT = {
         xml(bottom='<contact><pair name="sole" geom1="rod" geom2="floor"/></contact>'),
         "pair 'sole' is a contact of its own rules",
     ),
-    "water": ("fluid", xml(top='<option density="1000"/>'), "option density makes a fluid"),
-    "syrup": ("fluid", xml(top='<option viscosity="1"/>'), "option viscosity makes a fluid"),
-    "wind": ("fluid", xml(top='<option wind="1 0 0"/>'), "option wind makes a fluid"),
     "a rope": ("flex", xml(bottom=FLEX), "flex 'skin' is soft"),
     "drag of a square": ("polynomial", xml(joint='damping="1 2"'), "joint 'hip' has damping that is not linear"),
     "a hard spring": ("polynomial", xml(joint='stiffness="1 2"'), "joint 'hip' has a spring that is not linear"),
+    "a fin": (
+        "fluid",
+        xml(top='<option density="1000"/>', geom='fluidshape="ellipsoid"'),
+        "geom 'rod' has a fluidshape, which is not simulated",
+    ),
     "a belt": ("geom", xml(geom='surfacevel="1 0 0 0 0 0"'), "geom 'rod' has a surfacevel"),
     "parents touch": (
         "flag",
@@ -223,10 +225,10 @@ def test_every_kind_is_tested():
 
 
 def test_the_warning_lists_all_that_is_left_out():
-    source = xml(bottom=TENDON + actuators('<motor name="pull" tendon="string"/>'), top='<option density="1"/>')
+    source = xml(bottom=TENDON + actuators('<motor name="pull" tendon="string"/>'), geom='surfacevel="1 0 0 0 0 0"')
     with pytest.warns(OmissionWarning) as warned:
-        load_mjcf(source, ignore=("tendon", "actuator", "fluid"))
-    for words in ("tendon 'string'", "actuator 'pull'", "option density"):
+        load_mjcf(source, ignore=("tendon", "actuator", "geom"))
+    for words in ("tendon 'string'", "actuator 'pull'", "geom 'rod'"):
         assert words in str(warned[0].message)
 
 

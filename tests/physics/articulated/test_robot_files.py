@@ -63,19 +63,19 @@ BOXES = """
 def test_all_that_is_in_the_way_is_in_one_error():
     strings = "".join(f'<fixed name="s{k}" stiffness="1"><joint joint="elbow" coef="1"/></fixed>' for k in range(3))
     source = arm(
-        top='<option density="3"/>',
+        geom='surfacevel="1 0 0 0 0 0"',
         body='<site name="tip"/>',
         bottom=f'<tendon>{strings}</tendon><actuator><motor name="jet" site="tip"/></actuator>',
     )
     with pytest.raises(InputError) as caught:
         load_mjcf(source)
     assert str(caught.value) == (
-        "load_mjcf: tendon 's0' is not simulated (and 2 more); actuator 'jet' does not act on a joint; option density "
-        "makes a fluid, which is not simulated; "
-        "ignore=('tendon', 'actuator', 'fluid') leaves out what is of these kinds"
+        "load_mjcf: tendon 's0' is not simulated (and 2 more); actuator 'jet' does not act on a joint; geom 'bone' has "
+        "a surfacevel, which is not simulated; "
+        "ignore=('tendon', 'actuator', 'geom') leaves out what is of these kinds"
     )
-    with pytest.warns(OmissionWarning, match="tendon 's0'.*tendon 's2'.*actuator 'jet'.*option density"):
-        load_mjcf(source, ignore=("tendon", "actuator", "fluid"))
+    with pytest.warns(OmissionWarning, match="tendon 's0'.*tendon 's2'.*actuator 'jet'.*geom 'bone'"):
+        load_mjcf(source, ignore=("tendon", "actuator", "geom"))
 
 
 def test_pairs_that_are_not_simulated_are_left_out_by_a_word_and_counted():
