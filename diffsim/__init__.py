@@ -6,7 +6,7 @@ whole trajectory::
     import diffsim as ds
 
     body = ds.grid((6, 2), spacing=0.1, origin=(0.1, 0.1))
-    scene = ds.MassSpring(points=body.points, springs=body.springs, stiffness=3e3, actuation=0.1, ground=ds.Ground(0.1))
+    scene = ds.MassSpring(body, stiffness=3e3, actuation=0.1, ground=ds.Ground(0.1))
     problem = ds.Problem(scene, controller=ds.Sine(), objective=ds.Travel(), steps=800)
     with ds.Simulation(problem) as sim:
         result = ds.tune(sim, iterations=50)
@@ -56,6 +56,7 @@ _NAMES = {
     "physics.articulated.scene": ("Articulated",),
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
+    "physics.mass_spring.self_contact": ("SelfContact",),
     "physics.rigid_bodies.bodies": ("Box", "Capsule", "Disc", "HalfPlane", "Polygon", "Segment"),
     "physics.rigid_bodies.drives": ("Push", "Thruster", "TorsionSpring"),
     "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),

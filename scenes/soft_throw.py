@@ -11,8 +11,7 @@ TARGET = (2.0, 0.15)
 def problem() -> ds.Problem:
     body = ds.grid((3, 3), spacing=0.1, origin=(0.0, 0.3))
     scene = ds.MassSpring(
-        points=body.points,
-        springs=body.springs,
+        body,
         stiffness=3e3,
         spring_damping=3.0,
         mass=0.1,

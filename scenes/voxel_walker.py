@@ -15,8 +15,7 @@ def problem() -> ds.Problem:
     body = ds.grid(filled, spacing=0.1)
     legs = body.along(2) & (body.midpoints()[:, 2] < 0.1)
     scene = ds.MassSpring(
-        points=body.points,
-        springs=body.springs,
+        body,
         stiffness=3e3,
         spring_damping=2.0,
         actuation=np.where(legs, 0.3, 0.0),

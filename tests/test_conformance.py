@@ -64,6 +64,7 @@ def problems():
     robots = examples.SCENES[ds.Articulated]
     general = {kind: made for kind, made in examples.OBJECTIVES.items() if kind not in examples.OF_ROBOTS}
     scenes = [(name, make) for name, make in flat(examples.SCENES) if name not in robots]
+    scenes.sort(key=lambda named: named[0] in examples.LAST)
     controllers, objectives = flat(examples.CONTROLLERS), flat(general)
     found = {}
     for name, make in robots.items():
@@ -268,6 +269,8 @@ SEEN = {
     "sticky": {"sticks"},
     "coulomb": {"bounces", "slides", "sticks"},
     "slope": {"slides", "sticks"},
+    "block": set(),
+    "lump": set(),
     "linked": set(),
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},

@@ -9,7 +9,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.spec import array, number
 
-__all__ = ["ROUNDING", "first", "flag", "optional", "sequence", "unit_vector"]
+__all__ = ["ROUNDING", "first", "flag", "indices", "optional", "sequence", "unit_vector"]
 
 ROUNDING = 1.0e-6
 """Relative, some ten roundings of single precision: what is off by that much lies where it should."""
@@ -25,6 +25,20 @@ def flag(owner: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{owner} is {value!r}, but it must be True or False")
     return bool(value)
+
+
+def indices(owner: str, value: Any, *shape: int | str, most: int | None = None) -> np.ndarray:
+    """``value`` as indices of the given shape, whose first axis may be empty: ``()`` names nothing.
+
+    With ``most`` they lie between 0 and that.
+    """
+    listed = isinstance(value, (tuple, list))
+    if (listed and not value) or (isinstance(value, np.ndarray) and value.size == 0):
+        none = np.zeros((0, *map(int, shape[1:])), dtype=np.int64)
+        none.setflags(write=False)
+        return none
+    least = None if most is None else 0
+    return array(owner, value, shape, dtype=np.int64, least=least, most=most)
 
 
 def optional(owner: str, value: Any, **limits: Any) -> float | None:

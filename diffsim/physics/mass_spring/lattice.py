@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.checks import indices
+from diffsim.physics.mass_spring.cells import boundary, corners, polygon_cells, turns
 from diffsim.physics.mass_spring.pictures import look
 from diffsim.spec import Spec, array, number, whole
 
@@ -20,9 +22,8 @@ __all__ = ["Lattice", "from_image", "from_mesh", "grid"]
 class Lattice(Spec):
     """Points and the springs that join them: n points, s springs, dimension d.
 
-    Made for ``MassSpring(points=body.points, springs=body.springs, ...)``; a muscle is chosen by what
-    `midpoints`, `lengths` and `along` say of its spring:
-    ``actuation=np.where(body.along(0), 0.1, 0.0)``.
+    Made for ``MassSpring(body, ...)``, which takes points, springs, cells and surface from it; a muscle is chosen by
+    what `midpoints`, `lengths` and `along` say of its spring: ``actuation=np.where(body.along(0), 0.1, 0.0)``.
 
     A coloured picture gives regions by colour, for materials and groups of muscles:
     ``stiffness=body.by_region({"red": 5e3}, otherwise=1e3)``.
@@ -30,6 +31,10 @@ class Lattice(Spec):
     Attributes:
         points: (n, d) [m].
         springs: (s, 2) the two points that each spring joins, the lower index first.
+        cells: (c, d + 1) triangles (2D) or tetrahedra (3D) of points, whose energy keeps the body from turning inside
+            out (see `MassSpring`); empty where there are none.
+        surface: (f, d) edges (2D) or triangles (3D) around the body, whose normals point out: against which its own
+            points are pressed where it touches itself (see `SelfContact`); empty where there are none.
         regions: their names; empty where there are none.
         region_of: (s,) the index of each spring's region; None where there are none.
         taken: what `from_image` took for the body, in words; counts for nothing when two are compared.
@@ -40,6 +45,8 @@ class Lattice(Spec):
 
     points: Any
     springs: Any
+    cells: Any = ()
+    surface: Any = ()
     regions: Any = ()
     region_of: Any = None
     taken: str = ""
@@ -51,6 +58,11 @@ class Lattice(Spec):
             springs=array("Lattice.springs", self.springs, ("s", 2), dtype=np.int64),
             regions=tuple(str(name) for name in self.regions),
         )
+        n, d = self.points.shape
+        self._set(
+            cells=indices("Lattice.cells", self.cells, "c", d + 1, most=n - 1),
+            surface=indices("Lattice.surface", self.surface, "f", d, most=n - 1),
+        )
         if self.region_of is not None:
             most = len(self.regions) - 1
             shape = (len(self.springs),)
@@ -58,7 +70,7 @@ class Lattice(Spec):
             self._set(region_of=held)
 
     def _shown(self) -> dict[str, Any]:
-        return {name: value for name, value in self._values().items() if isinstance(value, np.ndarray) or value}
+        return {name: value for name, value in self._values().items() if value is not None and len(value)}
 
     def __eq__(self, other: object) -> bool:
         """All but ``taken`` equal, arrays element by element."""
@@ -115,7 +127,8 @@ def grid(shape: Any, *, spacing: float = 0.1, origin: Any = None) -> Lattice:
     """Squares (2D) or cubes (3D) whose corners are points and whose sides and diagonals are springs.
 
     Neighbours share points and springs. A square has 4 sides and 2 diagonals; a cube has 12 edges, 12
-    diagonals of faces and 4 of the body.
+    diagonals of faces and 4 of the body. Each corner, with its neighbours, is a cell: 4 triangles in a square, 8
+    tetrahedra in a cube. The surface is the sides of squares, or the faces of cubes cut in two, that no other shares.
 
     Args:
         shape: numbers of cells along x, y (and z), or a boolean array of the cells that are filled, with
@@ -137,7 +150,12 @@ def grid(shape: Any, *, spacing: float = 0.1, origin: Any = None) -> Lattice:
     used = np.zeros([length + 1 for length in filled.shape], dtype=bool)
     used.flat[pairs.ravel()] = True
     number_of = np.cumsum(used) - 1
-    return Lattice(points=origin + spacing * np.argwhere(used), springs=_sorted_pairs(number_of[pairs]))
+    return Lattice(
+        points=origin + spacing * np.argwhere(used),
+        springs=_sorted_pairs(number_of[pairs]),
+        cells=number_of[corners(filled)],
+        surface=number_of[boundary(filled)],
+    )
 
 
 def _filled(shape: Any) -> np.ndarray:
@@ -197,7 +215,9 @@ def from_mesh(vertices: Any, faces: Any) -> Lattice:
     """A mesh's vertices, joined along the sides of its faces, each side once.
 
     Takes the pair of arrays that mesh libraries keep, e.g. ``from_mesh(mesh.vertices, mesh.faces)`` of
-    trimesh. A closed surface becomes a hollow shell: nothing holds up its inside.
+    trimesh. A closed surface becomes a hollow shell: nothing holds up its inside. In the plane faces have cells, a
+    triangle itself, in a longer face each corner that juts out, with its neighbours; in space a shell has none, and its
+    faces are the surface, which triangles can be pressed against.
 
     Args:
         vertices: (n, 2) or (n, 3) [m]; every one is a point, under its own index.
@@ -213,7 +233,19 @@ def from_mesh(vertices: Any, faces: Any) -> Lattice:
     _check_faces(faces, len(vertices))
     _check_vertices(vertices, faces)
     sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2)
-    return Lattice(points=vertices, springs=_sorted_pairs(sides.reshape(-1, 2)))
+    springs = _sorted_pairs(sides.reshape(-1, 2))
+    if vertices.shape[1] == 2:
+        cells = polygon_cells(vertices, faces)
+        return Lattice(points=vertices, springs=springs, cells=cells, surface=_rim(vertices, faces))
+    return Lattice(points=vertices, springs=springs, surface=faces if faces.shape[1] == 3 else ())
+
+
+def _rim(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(f, 2) sides of one face only, in the plane, each from the end that has the body on its left."""
+    ordered = np.where((turns(vertices, faces) < 0.0)[:, None], faces[:, ::-1], faces)
+    sides = np.stack([ordered, np.roll(ordered, -1, axis=1)], axis=2).reshape(-1, 2)
+    _, which, count = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True, return_counts=True)
+    return np.asarray(sides[count[which.reshape(-1)] == 1])
 
 
 def _check_faces(faces: np.ndarray, n: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -10,7 +11,10 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.numbers import constant, numbers_of, tunable
 from diffsim.physics.base import Scene
-from diffsim.physics.checks import ROUNDING, first, flag, unit_vector
+from diffsim.physics.checks import ROUNDING, first, flag, indices, unit_vector
+from diffsim.physics.mass_spring.cells import SHARE, cell_energy, mean_over_springs, volumes
+from diffsim.physics.mass_spring.lattice import Lattice
+from diffsim.physics.mass_spring.self_contact import SelfContact
 from diffsim.physics.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
 from diffsim.spec import Spec, array, number
 
@@ -63,8 +67,13 @@ class MassSpring(Scene):
     ``target = rest_length * (1 + actuation * a)`` and ``a`` is what the controller asks for.
     Springs whose ``actuation`` is not zero are the actuators, in the order of the springs.
 
+    Cells resist a change of their area (2D) or volume (3D) and turn back when they are inside out. With J what is left
+    of it, negative inside out, the energy of a cell is ``cell_stiffness * cell_volume * (J^2 - 1 - 2 log J) / 4``
+    (Simo and Miehe 1992), and below J = 0.2 its quadratic expansion there (see `diffsim.physics.mass_spring.cells`).
+
     Attributes:
-        points: (n, d) initial positions [m]; the parameter ``scene.initial_position``.
+        points: (n, d) initial positions [m]; the parameter ``scene.initial_position``. Or a `Lattice`, whose springs
+            and cells are taken where none are given.
         springs: (s, 2) the two points that each spring joins.
         stiffness: () or (s,) [N/m].
         rest_length: () or (s,) [m]; None takes the distances between the points.
@@ -78,6 +87,15 @@ class MassSpring(Scene):
         ground: a `Ground`, or None.
         fixed: (k,) points that do not move.
         dt: time step [s].
+        cells: (c, d + 1) points of each triangle (2D) or tetrahedron (3D), in positive order: the determinant of the
+            sides from its first point is positive. None takes those of a `Lattice`, ``()`` has none.
+        cell_stiffness: () or (c,) [N/m] in 2D, [N/m^2] in 3D; None is 0.3 times the mean stiffness of a cell's
+            springs, in 3D by the length of its sides.
+        cell_volume: (c,) area [m^2] or volume [m^3] of each cell at rest; None takes those of the points.
+        surface: (f, d) edges (2D) or triangles (3D) that points are pressed against, whose normals point out: the
+            direction from the first point to the second turned clockwise, and (b - a) x (c - a). None takes that of a
+            `Lattice`; only `self_contact` uses it.
+        self_contact: a `SelfContact`, or None: points pass through their own body.
 
     Raises:
         InputError: naming the element, what was given and what is allowed.
@@ -99,9 +117,16 @@ class MassSpring(Scene):
     ground: Ground | None = None
     fixed: Any = ()
     dt: float = constant(1.0e-3, above=0.0)
+    cells: Any = None
+    cell_stiffness: Any = tunable("c", default=None, least=0.0)
+    cell_volume: Any = tunable("c", default=None, above=0.0)
+    surface: Any = None
+    self_contact: SelfContact | None = None
 
     def __post_init__(self) -> None:
         """Check every number, once, before anything is simulated."""
+        if isinstance(self.points, Lattice):
+            self._take(self.points)
         points = array("MassSpring.points", self.points, ("n", 2), ("n", 3))
         n, d = points.shape
         springs = _checked_springs(self.springs, n)
@@ -110,14 +135,34 @@ class MassSpring(Scene):
             _check_lengths(springs, distances)
         down = np.zeros(d)
         down[-1] = -9.81
-        self._set(springs=springs)
+        self._set(
+            springs=springs,
+            cells=_checked_cells(self.cells, points),
+            surface=indices("MassSpring.surface", () if self.surface is None else self.surface, "f", d, most=n - 1),
+        )
+        _check_belongs(self)
         usual = {"rest_length": distances, "gravity": down, "force": np.zeros(d), "initial_velocity": np.zeros(d)}
         self._set(**{name: value for name, value in usual.items() if getattr(self, name) is None})
+        if len(self.cells) and self.cell_volume is None:
+            self._set(cell_volume=volumes(points, self.cells))
         super().__post_init__()
+        if len(self.cells) and self.cell_stiffness is None:
+            self._set(cell_stiffness=_usual_stiffness(self))
+        if self.self_contact is not None:
+            self._set(self_contact=_checked_contact(self))
         self._set(ground=_checked_ground(self.ground, self.points), fixed=_checked_fixed(self.fixed, n))
 
+    def _take(self, body: Lattice) -> None:
+        """What a lattice has."""
+        if not isinstance(self.springs, tuple) or self.springs:
+            raise InputError("MassSpring.points is a Lattice, which has springs of its own; leave MassSpring.springs out")
+        self._set(points=body.points, springs=body.springs)
+        for name in ("cells", "surface"):
+            if getattr(self, name) is None:
+                self._set(**{name: getattr(body, name)})
+
     def _given_lengths(self) -> dict[str, int]:
-        return {"s": len(self.springs)}
+        return {"s": len(self.springs), "c": len(self.cells)}
 
     @property
     def dimension(self) -> int:
@@ -147,6 +192,9 @@ class MassSpring(Scene):
             found["restitution"] = np.array(self.ground.restitution)
             if np.isfinite(self.ground.friction):
                 found["friction"] = np.array(self.ground.friction)
+        if self.self_contact is not None:
+            found["contact_stiffness"] = np.array(self.self_contact.stiffness)
+            found["contact_damping"] = np.array(self.self_contact.damping)
         return found
 
     def with_numbers(self, numbers: dict[str, np.ndarray]) -> MassSpring:
@@ -160,9 +208,10 @@ class MassSpring(Scene):
             if name not in known:
                 raise InputError(f"this scene has no number {name!r}; it has {', '.join(known)}")
         values: dict[str, Any] = dict(numbers)
-        ground = {field: values.pop(name) for name, field in _OF_GROUND.items() if name in values}
-        if self.ground is not None and ground:
-            values["ground"] = replace(self.ground, **ground)
+        for part, names in _PARTS.items():
+            found = {field: values.pop(name) for name, field in names.items() if name in values}
+            if found:
+                values[part] = replace(getattr(self, part), **found)
         if "initial_position" in values:
             values["points"] = values.pop("initial_position")
         return replace(self, **values)
@@ -174,8 +223,9 @@ class MassSpring(Scene):
     def derive(self, numbers: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Energy and momentum in each row of a rollout: see `diffsim.physics.mechanics.mechanics`.
 
-        The energy is that of motion, of springs, and of the potentials of gravity and of the constant external force.
-        Points that do not move count for nothing, as the world that holds them.
+        The energy is that of motion, of springs and cells, and of the potentials of gravity and of the constant
+        external force; that of contact with itself is left out. Points that do not move count for nothing, as the world
+        that holds them.
 
         Args:
             numbers: named as in `numbers`, each with a leading axis of environments, or of length 1.
@@ -194,6 +244,9 @@ class MassSpring(Scene):
         stored = spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.actuators)
         force = np.broadcast_to(numbers["force"].reshape(-1, numbers["force"][0].size // d, d), (len(position), n, d))
         stored -= np.einsum("ernd,end,n->er", position, force, mobile)
+        if len(self.cells):
+            stiffness, rest = (_each(numbers[name], len(self.cells)) for name in ("cell_stiffness", "cell_volume"))
+            stored += cell_energy(position, self.cells, stiffness, rest)
         mass = mobile * _each(numbers["mass"], n)
         return mechanics(mass, position, arrays["velocity"], numbers["gravity"], stored=stored)
 
@@ -203,21 +256,15 @@ def _each(value: np.ndarray, count: int) -> np.ndarray:
     return np.broadcast_to(value.reshape(len(value), -1), (len(value), count))
 
 
-_OF_GROUND = {"ground_height": "height", "restitution": "restitution", "friction": "friction"}
-
-
-def _indices(owner: str, value: Any, *shape: int | str) -> np.ndarray:
-    """``value`` as indices of the given shape, whose first axis may be empty: ``()`` names nothing."""
-    listed = isinstance(value, (tuple, list))
-    if (listed and not value) or (isinstance(value, np.ndarray) and value.size == 0):
-        none = np.zeros((0, *map(int, shape[1:])), dtype=np.int64)
-        none.setflags(write=False)
-        return none
-    return array(owner, value, shape, dtype=np.int64)
+_PARTS = {
+    "ground": {"ground_height": "height", "restitution": "restitution", "friction": "friction"},
+    "self_contact": {"contact_stiffness": "stiffness", "contact_damping": "damping"},
+}
+"""Numbers that a part of the scene has, by the parameter's name."""
 
 
 def _checked_springs(value: Any, n: int) -> np.ndarray:
-    springs = _indices("MassSpring.springs", value, "s", 2)
+    springs = indices("MassSpring.springs", value, "s", 2)
     for k in first(np.any((springs < 0) | (springs >= n), axis=1)):
         a, b = springs[k]
         raise InputError(f"springs[{k}] joins points {a} and {b}, but the scene has {n} points (0 to {n - 1})")
@@ -230,10 +277,49 @@ def _checked_springs(value: Any, n: int) -> np.ndarray:
     return springs
 
 
+def _checked_cells(value: Any, points: np.ndarray) -> np.ndarray:
+    n, d = points.shape
+    cells = indices("MassSpring.cells", () if value is None else value, "c", d + 1)
+    for k in first(np.any((cells < 0) | (cells >= n), axis=1)):
+        raise InputError(f"cells[{k}] is of points {cells[k].tolist()}, but the scene has {n} points (0 to {n - 1})")
+    what = "area" if d == 2 else "volume"
+    for k, volume in [(k, volumes(points, cells)[k]) for k in first(volumes(points, cells) <= 0.0)]:
+        raise InputError(
+            f"cells[{k}], of points {cells[k].tolist()}, has an {what} of {volume:g} where it starts, but it must be above 0"
+            f"{'; exchange two of its points' if volume < 0.0 else ''}"
+        )
+    return cells
+
+
+def _check_belongs(scene: MassSpring) -> None:
+    """What is said of cells, of a scene without any, would do nothing."""
+    for name in ("cell_stiffness", "cell_volume"):
+        if not len(scene.cells) and getattr(scene, name) is not None:
+            raise InputError(f"MassSpring.{name} is given, but the scene has no cells; give it a Lattice, or cells")
+
+
+def _checked_contact(scene: MassSpring) -> SelfContact:
+    law = scene.self_contact
+    if not isinstance(law, SelfContact):
+        raise InputError(f"MassSpring.self_contact is {law!r}, but a SelfContact or None is needed")
+    if not len(scene.springs) and law.stiffness is None:
+        raise InputError("SelfContact.stiffness is None, but the scene has no springs to take it from; give a number")
+    return law.complete(scene.points, scene.surface, scene.stiffness)
+
+
+def _usual_stiffness(scene: MassSpring) -> np.ndarray | float:
+    """() or (c,) of cells that have none: see `diffsim.physics.mass_spring.cells.SHARE`."""
+    d = scene.dimension
+    side = (math.factorial(d) * scene.cell_volume) ** (1.0 / d)
+    if np.ndim(scene.stiffness) == 0:
+        return float(SHARE * scene.stiffness * side.mean() ** (2 - d))
+    return np.asarray(SHARE * mean_over_springs(scene.stiffness, scene.springs, scene.cells) * side ** (2 - d))
+
+
 def _checked_fixed(value: Any, n: int) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
         raise InputError("MassSpring.fixed takes points, but a mask was given; numpy.flatnonzero makes it points")
-    fixed = _indices("MassSpring.fixed", value, "k")
+    fixed = indices("MassSpring.fixed", value, "k")
     for k in first((fixed < 0) | (fixed >= n)):
         raise InputError(f"fixed[{k}] is point {fixed[k]}, but the scene has {n} points (0 to {n - 1})")
     for k, earlier in _repeated(fixed):

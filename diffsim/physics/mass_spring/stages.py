@@ -3,7 +3,8 @@
 Per step, with h the time step (Hu et al. 2020, arXiv:1910.00935, section 3; what differs: forces instead of unit
 masses, dashpots along the springs, Coulomb friction and restitution at the ground):
 
-    f_i  = sum over springs of -(k (l - l0 (1 + s a)) + c dl/dt) e,   e the direction of the spring, plus external
+    f_i  = sum over springs of -(k (l - l0 (1 + s a)) + c dl/dt) e,   e the direction of the spring, plus external,
+           minus the derivative of the cells' energy (see `cells`), plus contact with itself (see `self_contact`)
     v_i' = exp(-d h) v_i + h (f_i / m_i + g)
     x_i' = x_i + h v_i', unless the point meets the ground on the way (see `contact`)
 """
@@ -17,7 +18,9 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
 from diffsim.physics import contact
+from diffsim.physics.mass_spring.cell_forces import area_force, volume_force
 from diffsim.physics.mass_spring.scene import MassSpring
+from diffsim.physics.mass_spring.self_contact_stages import touching
 
 __all__ = ["build"]
 
@@ -259,6 +262,9 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
     records = (points, motion)
     n, muscles, fixed = len(scene.points), len(scene.actuators), len(scene.fixed)
     moving, passive = n - fixed, len(scene.springs) - muscles
+    reset, touch = touching(scene, fields, motion)
+    celled = np.any(scene.cell_stiffness) or "scene.cell_stiffness" in fields.tuned
+    resist = area_force if scene.dimension == 2 else volume_force
     sense = []
     if reads & {"centre", "observation"}:
         sense.append(Stage(centre, records, n))
@@ -274,11 +280,18 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
         places=n,
         actuators=muscles,
         observations=scene.observations,
-        prepare=(Stage(start_moving, records, moving), Stage(start_fixed, records, fixed), Stage(decay, records, 1)),
+        prepare=(
+            Stage(start_moving, records, moving),
+            Stage(start_fixed, records, fixed),
+            Stage(decay, records, 1),
+            *reset,
+        ),
         sense=tuple(sense),
         step=(
             Stage(muscle_force, records, muscles),
             Stage(spring_force, records, passive),
+            Stage(resist, records, len(scene.cells) if celled else 0),
+            *touch,
             Stage(advance, records, moving),
             Stage(hold, records, fixed),
         ),
@@ -297,6 +310,7 @@ def _points(scene: MassSpring, fields: Fields) -> Any:
         passive=fields.integers(np.setdiff1d(np.arange(s), scene.actuators)),  # (k,) springs that are not
         mobile=fields.integers(np.setdiff1d(np.arange(len(scene.points)), scene.fixed)),  # (k,) points that move
         fixed=fields.integers(scene.fixed),  # (k,) points that do not
+        corner=fields.integers(scene.cells.reshape(-1)),  # (cell * (d + 1) + k,) points of each cell
         ground_height=fields.number("scene.ground_height", 1) if ground else None,  # (env, 0) [m]
         friction=fields.number("scene.friction", 1) if ground and not sticky else None,  # (env, 0)
         restitution=fields.number("scene.restitution", 1) if ground else None,  # (env, 0)
