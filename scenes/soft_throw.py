@@ -6,6 +6,7 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 TARGET = (2.0, 0.15)
+SETTINGS = {"optimizer": ds.NormalisedGradientDescent(ds.ExponentialDecay(0.3, 0.96)), "iterations": 100}
 
 
 def problem() -> ds.Problem:
@@ -29,4 +30,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=ds.NormalisedGradientDescent(ds.ExponentialDecay(0.3, 0.96)), report=report)
+    scene_main(problem, **SETTINGS, report=report)

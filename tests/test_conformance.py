@@ -34,9 +34,10 @@ GRADIENT = 1e-6
 # that stiff springs and contact make of it.
 ROUNDING = 1e-10
 
-# Kernels of rigid bodies and robots take long to compile. Their two examples share the work: what is skipped for one of
+# Some kernels take long to compile. Two examples share the work: what is skipped for one of
 # them is run for the other.
 SPARED = {
+    "lump": {"agree", "own", "shared"},
     "linked": {"fused", "agree"},
     "crowd": {"wide", "own", "shared"},
     "quadruped": {"fused", "agree"},

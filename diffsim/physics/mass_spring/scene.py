@@ -147,7 +147,7 @@ class MassSpring(Scene):
             self._set(cell_volume=volumes(points, self.cells))
         super().__post_init__()
         if len(self.cells) and self.cell_stiffness is None:
-            self._set(cell_stiffness=_usual_stiffness(self))
+            self._set(cell_stiffness=array("MassSpring.cell_stiffness", _usual_stiffness(self)))
         if self.self_contact is not None:
             self._set(self_contact=_checked_contact(self))
         self._set(ground=_checked_ground(self.ground, self.points), fixed=_checked_fixed(self.fixed, n))

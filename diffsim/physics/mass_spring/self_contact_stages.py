@@ -162,7 +162,8 @@ def search(near: ti.template(), motion: ti.template(), env, row, step, k):
             look_at_triangle(near, motion, env, row, k, facet)
     found = near.count[env, row, k]
     if found > near.room:
-        if near.limit[env, 0] == 0:
+        first = near.limit[env, 0] == 0
+        if first or (near.limit[env, 0] == step + 1 and near.limit[env, 1] < found):
             near.limit[env, 0] = step + 1
             near.limit[env, 1] = found
         found = near.room
