@@ -16,6 +16,7 @@ def slope(j):
 
 @ti.func
 def area_force(points: ti.template(), motion: ti.template(), env, row, step, cell):
+    """Of a triangle: with u and v its sides from a, the area's slope at b is v turned clockwise by half, and so on."""
     a, b, c = points.corner[3 * cell], points.corner[3 * cell + 1], points.corner[3 * cell + 2]
     origin = motion.position[env, row, a]
     u = motion.position[env, row, b] - origin
@@ -31,6 +32,7 @@ def area_force(points: ti.template(), motion: ti.template(), env, row, step, cel
 
 @ti.func
 def volume_force(points: ti.template(), motion: ti.template(), env, row, step, cell):
+    """Of a tetrahedron: with u, v, w its sides from a, the volume's slope at b is v x w / 6, and so on."""
     a, b = points.corner[4 * cell], points.corner[4 * cell + 1]
     c, d = points.corner[4 * cell + 2], points.corner[4 * cell + 3]
     origin = motion.position[env, row, a]

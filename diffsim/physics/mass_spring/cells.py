@@ -18,7 +18,18 @@ import math
 
 import numpy as np
 
-__all__ = ["FLAT", "SHARE", "boundary", "cell_energy", "corners", "mean_over_springs", "polygon_cells", "relative_volumes", "turns", "volumes"]
+__all__ = [
+    "FLAT",
+    "SHARE",
+    "boundary",
+    "cell_energy",
+    "corners",
+    "mean_over_springs",
+    "polygon_cells",
+    "relative_volumes",
+    "turns",
+    "volumes",
+]
 
 FLAT = 0.2
 """J below which the energy is quadratic. There its second derivative, (1 + FLAT**-2) / 2, is 13 times that at rest, and
@@ -46,7 +57,7 @@ def relative_volumes(points: np.ndarray, cells: np.ndarray, rest: np.ndarray) ->
 
 
 def mean_over_springs(values: np.ndarray, springs: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """(c,) mean of what each spring (s,) has, over the springs between points of a cell; over all where there is none."""
+    """(c,) mean of what each spring (s,) has, over those between points of a cell; over all where there is none."""
     count = int(max(springs.max(initial=0), cells.max(initial=0))) + 1
     keys = np.minimum(springs[:, 0], springs[:, 1]) * count + np.maximum(springs[:, 0], springs[:, 1])
     order = np.argsort(keys)
@@ -69,7 +80,7 @@ def cell_energy(position: np.ndarray, cells: np.ndarray, stiffness: np.ndarray, 
         stiffness: (E, c) or (1, c) [N/m] in two dimensions, [N/m^2] in three.
         rest: (E, c) or (1, c) area [m^2] or volume [m^3] at rest.
     """
-    energy = np.zeros(position.shape[:2])
+    energy = np.zeros((len(position), position.shape[1]))
     block = max(1, _BLOCK // max(len(position) * len(cells), 1))
     for start in range(0, energy.shape[1], block):
         rows = slice(start, start + block)
@@ -116,10 +127,10 @@ def boundary(filled: np.ndarray) -> np.ndarray:
         lowest = np.argwhere(filled & ~outside)
         base = lowest + side * np.eye(d, dtype=np.int64)[axis]
         along = [np.eye(d, dtype=np.int64)[(axis + k) % d] for k in range(1, d)]
-        if d == 2:
-            facets = [(np.zeros(2, np.int64), along[0])]
-        else:
-            facets = [(0 * along[0], along[0], along[0] + along[1]), (0 * along[0], along[0] + along[1], along[1])]
+        start = np.zeros(d, np.int64)
+        facets: list[tuple[np.ndarray, ...]] = [(start, along[0])]
+        if d == 3:
+            facets = [(start, along[0], along[0] + along[1]), (start, along[0] + along[1], along[1])]
         for facet in facets:
             # Around +x in the plane, and along +y then +z in space, is out; around y in the plane it is the other way.
             outward = (side == 1) == (d == 3 or axis == 0)

@@ -155,7 +155,9 @@ class MassSpring(Scene):
     def _take(self, body: Lattice) -> None:
         """What a lattice has."""
         if not isinstance(self.springs, tuple) or self.springs:
-            raise InputError("MassSpring.points is a Lattice, which has springs of its own; leave MassSpring.springs out")
+            raise InputError(
+                "MassSpring.points is a Lattice, which has springs of its own; leave MassSpring.springs out"
+            )
         self._set(points=body.points, springs=body.springs)
         for name in ("cells", "surface"):
             if getattr(self, name) is None:
@@ -283,10 +285,11 @@ def _checked_cells(value: Any, points: np.ndarray) -> np.ndarray:
     for k in first(np.any((cells < 0) | (cells >= n), axis=1)):
         raise InputError(f"cells[{k}] is of points {cells[k].tolist()}, but the scene has {n} points (0 to {n - 1})")
     what = "area" if d == 2 else "volume"
-    for k, volume in [(k, volumes(points, cells)[k]) for k in first(volumes(points, cells) <= 0.0)]:
+    found = volumes(points, cells)
+    for k in first(found <= 0.0):
         raise InputError(
-            f"cells[{k}], of points {cells[k].tolist()}, has an {what} of {volume:g} where it starts, but it must be above 0"
-            f"{'; exchange two of its points' if volume < 0.0 else ''}"
+            f"cells[{k}], of points {cells[k].tolist()}, has an {what} of {found[k]:g} where it starts, but it must be "
+            f"above 0{'; exchange two of its points' if found[k] < 0.0 else ''}"
         )
     return cells
 

@@ -213,7 +213,7 @@ def press_edge(near: ti.template(), motion: ti.template(), env, row, step, slot)
 def push_from_triangle(
     near: ti.template(), motion: ti.template(), env, row, point, slot, x, y, way: ti.template(), gap
 ):
-    """Push a point along ``way``, a unit vector, away from the place of a triangle with these weights of corners 1, 2."""
+    """Push a point along ``way``, a unit vector, off the place of a triangle with these weights of corners 1 and 2."""
     a, b, c = near.corner[env, row, 3 * slot], near.corner[env, row, 3 * slot + 1], near.corner[env, row, 3 * slot + 2]
     own = 1.0 - x - y
     moved = own * motion.velocity[env, row, a] + x * motion.velocity[env, row, b] + y * motion.velocity[env, row, c]
@@ -252,7 +252,7 @@ def touching(scene: MassSpring, fields: Fields, motion: Any) -> tuple[tuple[Stag
     """Stages of preparation and of a step, of a scene whose body touches itself; none of one that does not."""
     if scene.self_contact is None:
         return (), ()
-    near = _near(scene, fields)
+    near = _near(scene, fields, scene.self_contact)
     k, press = near.points, press_edge if scene.dimension == 2 else press_triangle
     decide = Stage(search, (near, motion), k, differentiable=False)
     return (Stage(reset, (near, motion), 1, differentiable=False),), (
@@ -261,16 +261,16 @@ def touching(scene: MassSpring, fields: Fields, motion: Any) -> tuple[tuple[Stag
     )
 
 
-def _near(scene: MassSpring, fields: Fields) -> Near:
-    n, d, law = len(scene.points), scene.dimension, scene.self_contact
+def _near(scene: MassSpring, fields: Fields, law: Any) -> Near:
+    n, d = len(scene.points), scene.dimension
     points = pressed_points(n, scene.cells, scene.surface)
     skipped = skipped_facets(points, scene.springs, scene.surface, n)
     k = len(points)
 
     def explain(env: int, step: int, needed: int) -> str:
         return (
-            f"step {step} of environment {env} has a point near to {needed} facets of its own surface, but there is room "
-            f"for {law.room}; SelfContact(room={needed + 2}) makes more, and a smaller thickness leaves fewer"
+            f"step {step} of environment {env} has a point near to {needed} facets of its own surface, but there is "
+            f"room for {law.room}; SelfContact(room={needed + 2}) makes more, and a smaller thickness leaves fewer"
         )
 
     return Near(

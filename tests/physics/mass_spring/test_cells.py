@@ -44,7 +44,11 @@ def test_cells_of_a_square_and_a_cube_do_not_prefer_a_side():
 
 
 OUTLINES = {
-    "triangles": ([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [3, 2, 0]], 2),  # the second one goes round the other way
+    "triangles": (
+        [[0, 0], [1, 0], [1, 1], [0, 1]],
+        [[0, 1, 2], [3, 2, 0]],
+        2,
+    ),  # the second one goes round the other way
     "squares": ([[0, 0], [1, 0], [1, 1], [0, 1], [2, 0], [2, 1]], [[0, 1, 2, 3], [2, 5, 4, 1]], 8),
     "an arrow": ([[0, 0], [2, 1], [0, 2], [0.5, 1]], [[0, 1, 2, 3]], 3),  # the notch has no cell
 }
@@ -120,9 +124,7 @@ def test_what_is_inside_out_stays_so_by_springs_alone_and_turns_back_by_its_cell
     mirrored = points.copy()
     mirrored[1, 0] = -1.0
     for cells, after in (([list(range(d + 1))], 1.0), ((), -1.0)):
-        scene = ds.MassSpring(
-            points, pairs, stiffness=10.0, damping=1.0, gravity=np.zeros(d), cells=cells, dt=5e-3
-        )
+        scene = ds.MassSpring(points, pairs, stiffness=10.0, damping=1.0, gravity=np.zeros(d), cells=cells, dt=5e-3)
         problem = ds.Problem(scene, None, None, steps=4000, tune=("scene.initial_position",))
         with ds.Simulation(problem, precision="f64", executor="staged") as sim:
             last = sim.rollout({"scene.initial_position": mirrored}).position[-1]
