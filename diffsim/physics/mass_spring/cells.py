@@ -123,8 +123,8 @@ def boundary(filled: np.ndarray) -> np.ndarray:
     padded = np.pad(filled, 1)
     found = []
     for axis, side in itertools.product(range(d), (0, 1)):
-        outside = np.roll(padded, 1 - 2 * side, axis)[(slice(1, -1),) * d]
-        lowest = np.argwhere(filled & ~outside)
+        beside = np.roll(padded, 1 - 2 * side, axis)[(slice(1, -1),) * d]
+        lowest = np.argwhere(filled & ~beside)
         base = lowest + side * np.eye(d, dtype=np.int64)[axis]
         along = [np.eye(d, dtype=np.int64)[(axis + k) % d] for k in range(1, d)]
         start = np.zeros(d, np.int64)
@@ -132,9 +132,9 @@ def boundary(filled: np.ndarray) -> np.ndarray:
         if d == 3:
             facets = [(start, along[0], along[0] + along[1]), (start, along[0] + along[1], along[1])]
         for facet in facets:
-            # Around +x in the plane, and along +y then +z in space, is out; around y in the plane it is the other way.
-            outward = (side == 1) == (d == 3 or axis == 0)
-            order = facet if outward else facet[::-1]
+            # In the order in which they are written, triangles face up along the axis, and edges up x but down y.
+            up = d == 3 or axis == 0
+            order = facet if up == (side == 1) else facet[::-1]
             ends = [np.ravel_multi_index(tuple((base + step).T), lengths) for step in order]
             found.append(np.stack(ends, axis=1))
     return np.concatenate(found)
