@@ -6,7 +6,7 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 TARGET = (2.0, 0.15)
-SETTINGS = {"optimizer": ds.NormalisedGradientDescent(ds.ExponentialDecay(0.3, 0.96)), "iterations": 100}
+SETTINGS = {"optimizer": ds.NormalisedGradientDescent(ds.ExponentialDecay(0.4, 0.96)), "iterations": 100}
 
 
 def problem() -> ds.Problem:
