@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import diffsim as ds
+from diffsim.physics.mass_spring.cells import relative_volumes, volumes
+from diffsim.physics.mass_spring.look import triangles
 from diffsim.viewing import find_encoder
 
 SCENES = sorted((Path(__file__).parents[1] / "scenes").glob("*.py"))
@@ -182,6 +184,25 @@ def test_a_run_learns(path, done):
     _, enough = LEARNS.get(path.stem, ANY_OTHER)
     history = ds.load_history(done(path)[0])
     assert enough(history[0]["loss"], history[-1]["best"]), (history[0]["loss"], history[-1]["best"])
+
+
+MASS_SPRING = ("identify_springs", "mass_spring_walker", "soft_throw", "voxel_walker")
+
+
+@pytest.mark.parametrize("name", MASS_SPRING)
+def test_the_best_has_no_cell_inside_out_and_no_muscle_beyond_its_share(name, done):
+    """Of bodies without cells, no triangle between springs. With all iterations: tests/benchmarks/test_co_design.py."""
+    kept = ds.load_run(done(scene(name))[0])
+    body, rollout = kept.problem.with_tuned(kept.params).scene, kept.rollouts[kept.best_iteration]
+    cells, rest = body.cells, body.cell_volume
+    if not len(cells):
+        cells = triangles(body.springs)
+        rest = volumes(body.points, cells)
+        cells, rest = cells[np.abs(rest) > 1e-9], rest[np.abs(rest) > 1e-9]
+    left = relative_volumes(np.asarray(rollout.position, float), cells, rest)
+    assert 0.0 < left.min() < 0.99  # it is pressed, so the test could fail
+    if len(body.actuators):
+        assert 0.5 < np.abs(rollout.actuation).max() <= 1.0
 
 
 def test_the_stiffness_is_found(done):
