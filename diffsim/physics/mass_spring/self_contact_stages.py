@@ -18,7 +18,7 @@ from diffsim.physics.mass_spring.self_contact import pressed_points, skipped_fac
 __all__ = ["touching"]
 
 TINY = 1e-24
-"""Added to a squared distance [m^2], whose root is divided by."""
+"""Added to a squared distance [m^2], or to twice an area, squared [m^4], before it is divided by or its root is."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def look_at_triangle(near: ti.template(), motion: ti.template(), env, row, k, fa
     reach = ti.max(u.dot(u), v.dot(v)) + near.thickness * near.thickness
     if apart.dot(apart) < 2.0 * reach:
         uu, uv, vv, up, vp = u.dot(u), u.dot(v), v.dot(v), u.dot(apart), v.dot(apart)
-        spread = ti.max(uu * vv - uv * uv, TINY * TINY)
+        spread = ti.max(uu * vv - uv * uv, TINY)
         x, y = (vv * up - uv * vp) / spread, (uu * vp - uv * up) / spread
         offset = apart - x * u - y * v
         square, corners = offset.dot(offset), 3
@@ -236,7 +236,7 @@ def press_triangle(near: ti.template(), motion: ti.template(), env, row, step, s
         if corners == 3:
             v = motion.position[env, row, near.corner[env, row, 3 * slot + 2]] - motion.position[env, row, a]
             uu, uv, vv, up, vp = u.dot(u), u.dot(v), v.dot(v), u.dot(apart), v.dot(apart)
-            spread = uu * vv - uv * uv + TINY * TINY
+            spread = uu * vv - uv * uv + TINY
             out = u.cross(v) / ti.sqrt(spread)
             x, y = (vv * up - uv * vp) / spread, (uu * vp - uv * up) / spread
             push_from_triangle(near, motion, env, row, point, slot, x, y, out, apart.dot(out))
