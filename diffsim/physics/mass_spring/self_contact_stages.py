@@ -18,7 +18,7 @@ from diffsim.physics.mass_spring.self_contact import pressed_points, skipped_fac
 __all__ = ["touching"]
 
 TINY = 1e-24
-"""Added to a squared distance [m^2], or to twice an area, squared [m^4], before it is divided by or its root is."""
+"""Added to a squared distance [m^2], or to the square of twice an area [m^4], that is divided by."""
 
 
 @dataclass(frozen=True)
