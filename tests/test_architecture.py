@@ -256,6 +256,7 @@ COMMANDS = (
     "show",
     "compare",
     "export",
+    "replay",
     "bench",
     "info",
     "completion",

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from diffsim.cli import export, gradients, machine, runs, scenes, sweeps
+from diffsim.cli import export, gradients, machine, replay, runs, scenes, sweeps
 from diffsim.cli.flags import INTERRUPTED, REFUSALS, REFUSED, Commands, complain, plain_warnings
 from diffsim.errors import VideoError
 
@@ -55,6 +55,6 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action=machine.ShowVersion)
     commands = Commands(made)
-    for group in (scenes, sweeps, gradients, runs, export, machine):
+    for group in (scenes, sweeps, gradients, runs, export, replay, machine):
         group.add_commands(commands)
     return made

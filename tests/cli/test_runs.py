@@ -333,6 +333,7 @@ def test_each_command_has_help_with_an_example(capfd):
         "show",
         "compare",
         "export",
+        "replay",
         "bench",
         "info",
     ):

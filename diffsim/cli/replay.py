@@ -1,0 +1,57 @@
+"""The command ``replay``: what a run found, in MuJoCo."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import diffsim as ds
+from diffsim.cli.flags import Commands
+from diffsim.cli.lookup import find_run
+from diffsim.cli.runs import add_scene, simulated
+from diffsim.cli.table import print_facts
+
+__all__ = ["add_commands"]
+
+MORE = """\
+The controller drives the robot of FILE in MuJoCo, on the states that come about there. Says how far the centre of mass
+comes in the plane of the ground, here and there, and writes a video into the folder of the run."""
+
+
+def add_commands(commands: Commands) -> None:
+    """Add it to the command line."""
+    made = commands.add(
+        "replay",
+        replay,
+        "try the controller of a run in MuJoCo",
+        more=MORE,
+        example="diffsim replay outputs/ant --in gymnasium:envs/mujoco/assets/ant.xml",
+    )
+    made.add_argument("run", type=Path, metavar="RUN")
+    made.add_argument("--in", dest="file", required=True, metavar="FILE", help="the MJCF file that the scene is from")
+    made.add_argument("--seconds", type=float, metavar="S", help="how long; default: as long as the run's problem")
+    made.add_argument("--timestep", type=float, metavar="S", help="of MuJoCo; default: the file's")
+    made.add_argument("--output", type=Path, metavar="FILE", help="the video; default: mujoco.mp4 in that of the run")
+    made.add_argument("--no-video", action="store_true", help="leave out the video")
+    add_scene(made)
+
+
+def replay(given: argparse.Namespace) -> int:
+    """Replay it; prints distances, and the path of the video."""
+    run = find_run(given.run, given.scene)
+    there = ds.replay_in_mujoco(run.problem, run.params, given.file, seconds=given.seconds, timestep=given.timestep)
+    best = run.rollouts.get(run.best_iteration)
+    here = simulated(run) if best is None else best
+    print_facts([("in diffsim", _distance(here)), ("in MuJoCo", _distance(there))])
+    if not given.no_video:
+        print(ds.render_video(there, given.output or given.run / "mujoco.mp4", title="in MuJoCo"))
+    return 0
+
+
+def _distance(rollout: ds.Rollout) -> str:
+    """How far it came, in words."""
+    joints = rollout["joint_position"], rollout["joint_velocity"]
+    centre = rollout.problem.scene.sense(*joints)["centre"]
+    return f"{np.linalg.norm(centre[-1, :2] - centre[0, :2]):.2f} m in {rollout.time[-1]:.2f} s"
