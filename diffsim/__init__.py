@@ -61,6 +61,7 @@ _NAMES = {
     "physics.rigid_bodies.drives": ("Push", "Thruster", "TorsionSpring"),
     "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),
     "physics.rigid_bodies.scene": ("RigidBodies",),
+    "planning": ("Plan", "QuadraticCost", "plan"),
     "problem": ("Problem",),
     "rollout": ("Rollout",),
     "simulation": ("Simulation",),

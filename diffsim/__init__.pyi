@@ -72,6 +72,9 @@ from diffsim.physics.rigid_bodies.joints import Slider as Slider
 from diffsim.physics.rigid_bodies.joints import Spring as Spring
 from diffsim.physics.rigid_bodies.joints import Weld as Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
+from diffsim.planning import Plan as Plan
+from diffsim.planning import QuadraticCost as QuadraticCost
+from diffsim.planning import plan as plan
 from diffsim.problem import Problem as Problem
 from diffsim.rollout import Rollout as Rollout
 from diffsim.simulation import Simulation as Simulation

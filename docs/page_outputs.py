@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 HERE = Path(__file__).parent
-PAGES = ("tutorial", "own_scene", "identify")
+PAGES = ("tutorial", "own_scene", "identify", "planning")
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n.*?^```$)?", re.M | re.S)
 """A block of Python, with the output below it where there is one."""
 

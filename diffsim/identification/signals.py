@@ -12,7 +12,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.identification.logs import Log
 
-__all__ = ["Interpolation", "Signal", "actuations", "signals_of"]
+__all__ = ["Interpolation", "Signal", "actuations", "entry_of", "signals_of"]
 
 _ENTRY = re.compile(r"(?P<array>\w+)\[(?P<index>[-\d, ]+)\]")
 AXES = {"x": 0, "y": 1, "z": 2}
@@ -49,21 +49,37 @@ def signals_of(log: Log, scene: Any, shapes: Mapping[str, tuple[int, ...]]) -> t
     """
     found = []
     for name in log.signals:
-        array, index = _place(log, name, scene, shapes)
-        shape = shapes[array]
-        try:
-            entry = int(np.ravel_multi_index(tuple(i % n for i, n in zip(index, shape, strict=True)), shape))
-            inside = all(-n <= i < n for i, n in zip(index, shape, strict=True))
-        except ValueError:
-            inside, entry = False, 0
-        if not inside:
-            raise InputError(f"{log.name}: signal {name!r} is no entry of {array}, which has shape {shape}")
+        array, entry = entry_of(f"{log.name}: signal", name, scene, shapes)
         found.append(Signal(name, array, entry, _unit(scene, array, entry)))
     _check_degrees(log, scene, found)
     return tuple(found)
 
 
-def _place(log: Log, name: str, scene: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
+def entry_of(owner: str, name: str, scene: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, int]:
+    """Array and flat index of what a name stands for: as in `Log.signals`.
+
+    Args:
+        owner: whose name it is, for messages.
+        name: of a joint, a place, or an entry of an array.
+        scene: that is measured.
+        shapes: of a row of each array, by name.
+
+    Raises:
+        InputError: it stands for nothing.
+    """
+    array, index = _place(owner, name, scene, shapes)
+    shape = shapes[array]
+    try:
+        entry = int(np.ravel_multi_index(tuple(i % n for i, n in zip(index, shape, strict=True)), shape))
+        inside = all(-n <= i < n for i, n in zip(index, shape, strict=True))
+    except ValueError:
+        inside, entry = False, 0
+    if not inside:
+        raise InputError(f"{owner} {name!r} is no entry of {array}, which has shape {shape}")
+    return array, entry
+
+
+def _place(owner: str, name: str, scene: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
     entry = _ENTRY.fullmatch(name)
     if entry and entry["array"] in shapes:
         return entry["array"], tuple(int(word) for word in entry["index"].split(","))
@@ -83,7 +99,7 @@ def _place(log: Log, name: str, scene: Any, shapes: Mapping[str, tuple[int, ...]
         ways.append(f"the joints {', '.join(joints)}, with '.velocity' their speeds")
     if places:
         ways.append(f"'.x', '.y' and '.z' of {', '.join(places)}")
-    raise InputError(f"{log.name}: signal {name!r} is not recorded of this scene; it can be {'; '.join(ways)}")
+    raise InputError(f"{owner} {name!r} is not recorded of this scene; it can be {'; '.join(ways)}")
 
 
 def _scalar_joints(scene: Any) -> dict[str, tuple[int, int]]:
