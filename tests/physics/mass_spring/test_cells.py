@@ -64,6 +64,18 @@ def test_meshes_in_the_plane_have_the_cells_of_their_corners(name):
     assert enclosed(body) == pytest.approx(area, rel=ROUNDING)
 
 
+def test_bodies_of_pictures_have_cells_and_materials_go_on_to_them():
+    picture = np.full((6, 8, 3), 255, np.uint8)
+    picture[1:5, 1:4], picture[1:5, 4:7] = (200, 20, 20), (20, 20, 200)
+    body = ds.from_image(picture, spacing=1.0)
+    assert len(body.cells) == 4 * 24
+    assert enclosed(body) == pytest.approx(24.0)
+    scene = ds.MassSpring(body, stiffness=body.by_region({"red": 4e3}, otherwise=1e3))
+    across = body.points[body.cells].mean(axis=1)[:, 0]
+    assert scene.cell_stiffness[across < 2.0] == pytest.approx(1200.0)
+    assert scene.cell_stiffness[across > 4.0] == pytest.approx(300.0)
+
+
 def test_shells_have_no_cells_and_their_triangles_for_a_surface():
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
     body = ds.from_mesh(corners, [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
