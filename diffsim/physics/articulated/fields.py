@@ -96,6 +96,7 @@ class Tree:
     frees: bool
     rough: bool  # whether there is dry friction
     buoyant: bool
+    damps: bool  # whether joint damping is implicit
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         frees="free" in present,
         rough=scene.rough,
         buoyant=scene.buoyant,
+        damps=scene.integrator == "implicitfast" or (scene.integrator == "euler" and scene.implicit_damping),
     )
 
 

@@ -242,6 +242,7 @@ class _File(Reading):
             "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
             "integrator": {"Euler": "euler", "RK4": "rk4"}.get(self.integrator, "implicitfast"),
+            "implicit_damping": not self._disabled("EULERDAMP"),
             "dt": float(model.opt.timestep),
         }
 

@@ -90,8 +90,6 @@ class Reading:
             found.append("the integrator implicit, replaced by implicitfast: Coriolis' forces are not implicit")
         if self.immersed() and self.integrator.startswith("implicit"):
             found.append(f"the drag of the fluid as part of {self.integrator}: it is not implicit")
-        if self._disabled("EULERDAMP") and self.integrator == "Euler":
-            found.append("the flag eulerdamp='disable': damping is implicit")
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
         if seen:
             found.append(f"the meshes of {', '.join(seen)}, which are only seen")

@@ -46,6 +46,7 @@ class Articulated(Tree, Spec):
         density: of the medium around the links [kg/m^3]: of water 1000; 0 has no drag of inertia.
         viscosity: of the medium [Pa s].
         wind: (3,) velocity of the medium [m/s].
+        implicit_damping: whether Euler's step takes the damping of joints implicitly (MuJoCo's flag eulerdamp).
         exclude: pairs of names of links or geoms that never touch.
         contacts: False simulates none, "world" only those with the world and what is fixed to it.
         limits: False simulates none.
@@ -91,6 +92,7 @@ class Articulated(Tree, Spec):
     density: float = 0.0
     viscosity: float = 0.0
     wind: Any = (0.0, 0.0, 0.0)
+    implicit_damping: bool = True
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -103,6 +105,7 @@ class Articulated(Tree, Spec):
             density=number("Articulated.density", self.density, least=0.0),
             viscosity=number("Articulated.viscosity", self.viscosity, least=0.0),
             wind=array("Articulated.wind", self.wind, (3,)),
+            implicit_damping=flag("Articulated.implicit_damping", self.implicit_damping),
             gravity=array("Articulated.gravity", self.gravity, (3,)),
             contacts="world" if self.contacts == "world" else flag("Articulated.contacts", self.contacts),
             limits=flag("Articulated.limits", self.limits),

@@ -58,7 +58,7 @@ def start_position(tree: ti.template(), motion: ti.template(), env, row, step, k
 def start_velocity(tree: ti.template(), motion: ti.template(), env, row, step, k):
     motion.joint_velocity[env, 0, k] = tree.initial_velocity[env, k]
     tree.added[env, k] = tree.armature[env, k]
-    if ti.static(tree.turns == 1):
+    if ti.static(tree.damps):
         tree.added[env, k] = tree.armature[env, k] + tree.dt * tree.damping[env, k]
 
 

@@ -236,7 +236,6 @@ def test_the_warning_lists_all_that_is_left_out():
     ("top", "words"),
     [
         ('<option integrator="implicit"/>', "the integrator implicit, replaced by implicitfast"),
-        ('<option><flag eulerdamp="disable"/></option>', "the flag eulerdamp='disable': damping is implicit"),
     ],
 )
 def test_what_is_simulated_in_another_way_is_said(top, words):

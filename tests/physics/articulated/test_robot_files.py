@@ -144,6 +144,14 @@ def test_springs_dampers_and_actuators_that_are_off_are_off_as_in_mujoco():
     assert {joint.damping for joint in scene.joints} == {0.0}
 
 
+def test_explicit_damping_is_mujocos():
+    source = arm(top='<option timestep="0.01"><flag eulerdamp="disable"/></option>')
+    error, scene, _ = step_errors(source)
+    assert not scene.implicit_damping
+    assert error < ROUNDING
+    assert step_errors(source, implicit_damping=True)[0] > 1e-6
+
+
 def test_a_body_that_is_moved_from_outside_stays_where_it_is():
     target = '<body name="target" mocap="true" pos="1 2 3"><geom size="0.1"/></body>'
     with pytest.warns(OmissionWarning, match=r"what moves target from outside \(mocap\): they stay where they are"):
