@@ -35,6 +35,9 @@ BESIDE = (0.07, 0.16, 0.07, 0.18)
 # A table's cushions are outside of what has to be seen; words stand on its rail.
 ON_RAIL = (0.09, 0.19, 0.09, 0.27)
 
+# How much wider bold letters are.
+BOLD = 1.12
+
 # Letters of a loss in words that have room beside a title; a longer one is told as a number.
 SHORT = 24
 
@@ -149,11 +152,14 @@ class Panel:
             canvas.text(self._title, (x, y), size=STYLE.text_size * canvas.unit, bold=True)
         loss = self.rollout.loss
         if loss is not None and np.ndim(loss) == 0:
-            told = self.rollout.words if self._title else ""  # a frame without a title may be anybody's
-            words = told if 0 < len(told) <= SHORT else f"loss {float(loss):.4g}"
-            words = words.replace("-", "−")
-            place = (2 * self._viewport.left + self._viewport.width - x, y)
             size = STYLE.text_size * canvas.unit
+            # A frame without a title may be anybody's; beside one there must be room, a letter of it between.
+            told = self.rollout.words.replace("-", "−") if self._title else ""
+            room = self._viewport.width - 2 * (x - self._viewport.left) - size
+            room -= canvas.width_of(self._title, BOLD * size) if self._title else 0.0
+            fits = 0 < len(told) <= SHORT and canvas.width_of(told, size) <= room
+            words = told if fits else f"loss {float(loss):.4g}".replace("-", "−")
+            place = (2 * self._viewport.left + self._viewport.width - x, y)
             canvas.text(words, place, size=size, colour=STYLE.quiet, anchor="rs")
         if self._alone:
             margin = 14.0 * canvas.unit

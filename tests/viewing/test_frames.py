@@ -1,10 +1,13 @@
 """Properties of pictures: what is where, in which colour."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from diffsim.errors import InputError
+from diffsim.objectives import Travel
 from diffsim.physics.mass_spring.look import triangles
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.problem import Problem
@@ -329,3 +332,16 @@ def test_tangents_lie_in_the_plane():
 
 def test_round_steps():
     assert [round_step(x) for x in (0.011, 0.02, 0.3, 7.0, 1.0)] == pytest.approx([0.02, 0.02, 0.5, 10.0, 1.0])
+
+
+def test_a_loss_is_in_words_only_where_they_have_room_beside_the_title(make, monkeypatch):
+    rollout = make.travelling(make.box())
+    goal = replace(rollout.problem, objective=Travel(), tune=("scene.stiffness",))
+    rollout = replace(rollout, problem=goal, params={"scene.stiffness": np.array(1e4)})
+    assert rollout.words == "travelled 1.00 m"
+    written = []
+    monkeypatch.setattr(Canvas, "text", lambda self, words, place, **how: written.append(words))
+    snapshot(rollout, 0, size=SIZE, title="iteration 9")
+    assert "travelled 1.00 m" in written
+    snapshot(rollout, 0, size=SIZE, title="iteration 9999 of them all, the best of them all")
+    assert "loss −1" in written

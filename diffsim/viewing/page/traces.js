@@ -138,8 +138,8 @@ class Trace {
     );
     if (!this.lines && this.hover === null) {
       const same = this.series.order ? ", those that act alike side by side" : ", a row each";
-      const [low, pale] = this.limits[0] < 0 ? [-this.most, "red"] : [0, "faint"];
-      this.legend.textContent = `${labels.length} of them${same}; from ${short(low)} (${pale}) to ${short(this.most)} (blue)`;
+      const [low, word] = this.limits[0] < 0 ? [-this.most, "red"] : [0, "faint"];
+      this.legend.textContent = `${labels.length} of them${same}; from ${short(low)} (${word}) to ${short(this.most)} (blue)`;
     }
     const { canvas } = this;
     canvas.setAttribute("aria-valuemin", this.clip.start.toFixed(2));
