@@ -13,7 +13,7 @@ import numpy as np
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
 
-__all__ = ["Pose", "beyond_limits", "forward_kinematics", "joint_inertias", "mass_matrix"]
+__all__ = ["Pose", "beyond_limits", "forward_kinematics", "inverse_masses", "joint_inertias", "mass_matrix"]
 
 
 class Pose(NamedTuple):
@@ -92,6 +92,23 @@ def mass_matrix(scene: Tree, position: np.ndarray) -> np.ndarray:
         moved = slide + np.cross(turn, pose.origin[k] + pose.rotation[k] @ link.centre - point)
         local = turn @ (pose.rotation[k] @ rotation_of(link.inertia_orientation))
         found[np.ix_(above, above)] += link.mass * moved @ moved.T + (local * link.inertia) @ local.T
+    return found
+
+
+def inverse_masses(scene: Tree) -> np.ndarray:
+    """(n,) acceleration of each link's centre of mass per force on it, mean of all directions [1/kg].
+
+    Where joints are at their reference, all of them free to move: MuJoCo's ``body_invweight0``.
+    """
+    position = scene.reference_position
+    pose, inverse = forward_kinematics(scene, position), np.linalg.pinv(mass_matrix(scene, position), hermitian=True)
+    owners = np.array([owner for owner, _ in scene.freedom_owners])
+    found = np.zeros(len(scene.links))
+    for k, link in enumerate(scene.links):
+        above = np.flatnonzero(np.isin(owners, scene.lineages[k]))
+        centre = pose.origin[k] + pose.rotation[k] @ link.centre
+        moved = pose.slide[above] + np.cross(pose.turn[above], centre - pose.point[above])
+        found[k] = np.trace(moved.T @ inverse[np.ix_(above, above)] @ moved) / 3.0
     return found
 
 

@@ -56,6 +56,17 @@ def _unit(owner: str, value: Any, count: int, needed: str) -> np.ndarray:
     return unit
 
 
+def _reference(owner: str, value: Any) -> np.ndarray:
+    """``value`` as MuJoCo's solref: both positive, or the first negative and the second not positive."""
+    found = array(owner, value, (2,))
+    if not ((found > 0.0).all() or (found[0] < 0.0 and found[1] <= 0.0)):
+        raise InputError(
+            f"{owner} is ({found[0]:g}, {found[1]:g}), but a time constant and a damping ratio above 0 are needed, or "
+            "minus stiffness and minus damping per mass"
+        )
+    return found
+
+
 def interval(owner: str, value: Any) -> np.ndarray | None:
     """``value`` as (lowest, highest), or None."""
     if value is None:
@@ -191,9 +202,11 @@ class Geom(Spec):
         position: (3,) in the frame of the link [m].
         orientation: (4,) quaternion w, x, y, z, in the frame of the link. The normal of a plane is its z axis.
         friction: Coulomb's coefficient; at a contact the larger one counts. 0 has none.
-        stiffness: of the contact [N/m]; None follows from the mass that stands on it: the time constant is 0.02 s. Two
-            geoms are springs in series. A plane, and what does not move, takes that of what touches it.
-        damping: of the contact [N s/m]; None is critical damping of the link's mass.
+        stiffness: of the contact [N/m]; None follows from ``solref``, ``solimp`` and what is moved, so that it rests as
+            deep as in MuJoCo. Two geoms are springs in series. A plane, and what does not move, takes that of what
+            touches it.
+        damping: of the contact [N s/m]; None is critical damping: of the link's mass where a stiffness is given, else
+            of what is moved, times solref's damping ratio.
         restitution: how fast what lands on its middle leaves, over how fast it came, from 0 to 1: the contact is damped
             by that much less. 0 leaves the damping as it is, and as critical damping has e^-2 = 0.135 by itself, less
             changes nothing. At a contact the larger one counts.
@@ -206,6 +219,10 @@ class Geom(Spec):
         torsion: coefficient of friction against turning about the normal [m]; at a contact the larger one counts.
         rolling: the same of rolling [m].
         priority: of two geoms the one with more says alone what the friction is.
+        solref: (2,) time constant [s] and damping ratio of a contact without a stiffness of its own; or two negative
+            numbers, minus stiffness [1/s^2] and damping [1/s] per mass. MuJoCo's of this name.
+        solimp: (5,) its impedance: at first touch, and beyond the width; width [m], midpoint and power.
+        solmix: weight of this geom's ``solref`` and ``solimp`` where another's count as well.
         colour: (3,) or (4,) red, green, blue, opacity from 0 to 1; None leaves it to the drawing.
         vertices: (k, 3) corners of a mesh in half sizes, each number from -1 to 1.
     """
@@ -230,6 +247,9 @@ class Geom(Spec):
     priority: int = 0
     colour: Any = None
     vertices: Any = ()
+    solref: Any = (TIME_CONSTANT, 1.0)
+    solimp: Any = (0.9, 0.95, 0.001, 0.5, 2.0)
+    solmix: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -264,6 +284,9 @@ class Geom(Spec):
             priority=whole(f"{owner}priority", self.priority, least=None),
             vertices=_corners(owner, shape, self.vertices),
             colour=colour,
+            solref=_reference(f"{owner}solref", self.solref),
+            solimp=array(f"{owner}solimp", self.solimp, (5,), least=0.0),
+            solmix=number(f"{owner}solmix", self.solmix, least=0.0),
         )
 
 

@@ -348,14 +348,6 @@ class _File(Reading):
 
     def _geom(self, geom: int, body: int) -> Geom:
         model, shape = self.model, SHAPES[int(self.model.geom_type[geom])]
-        made: dict[str, Any] = {}
-        time, ratio = model.geom_solref[geom]
-        if (time, ratio) != SOLREF and body and shape != "plane":
-            tree = float(model.body_subtreemass[model.body_rootid[body]])
-            stiffness, _ = _spring(time, ratio, tree)
-            made["stiffness"] = stiffness
-            own = float(model.body_mass[body])
-            made["damping"] = 2.0 * ratio * np.sqrt(stiffness * own) if time > 0.0 else _spring(time, ratio, tree)[1]
         size = {"plane": (), "sphere": (0,), "capsule": (0, 1), "cylinder": (0, 1)}.get(shape, (0, 1, 2))
         apart = self.kept_apart(geom)
         position, sizes = model.geom_pos[geom], model.geom_size[geom][list(size)] if size else ()
@@ -379,7 +371,9 @@ class _File(Reading):
             rolling=float(model.geom_friction[geom, 2]),
             priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
             colour=model.geom_rgba[geom],
-            **made,
+            solref=model.geom_solref[geom],
+            solimp=model.geom_solimp[geom],
+            solmix=float(model.geom_solmix[geom]),
         )
 
     def _medium(self) -> dict[str, Any]:

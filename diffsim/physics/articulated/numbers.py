@@ -67,7 +67,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
     if scene.all_sites:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
     if pairs.touching(scene):
-        found.update(pairs.numbers(scene, TIME_CONSTANT))
+        found.update(pairs.numbers(scene))
         found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
     return found
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.articulated import softness
 from diffsim.physics.articulated.links import SIZES, Geom
 from diffsim.physics.articulated.tree import Tree
 
@@ -235,17 +236,19 @@ def touch_geoms(scene: Tree) -> tuple[int, ...]:
     return tuple(dict.fromkeys(spot.geoms[1] for spot in spots(scene) if spot.kind == "plane"))
 
 
-def numbers(scene: Tree, time_constant: float) -> dict[str, np.ndarray]:
+def numbers(scene: Tree) -> dict[str, np.ndarray]:
     """What can be tuned of geoms, each an array over ``all_geoms``."""
-    geoms = scene.all_geoms
-    size, stiffness, damping = np.zeros((len(geoms), 3)), np.zeros(len(geoms)), np.zeros(len(geoms))
+    geoms, welded = scene.all_geoms, _welded(scene)
+    still = [owner < 0 or welded[owner] < 0 for owner, _ in geoms]
+    stiffness, damping = softness.defaults(scene, touching(scene), still)
+    size = np.zeros((len(geoms), 3))
     for k, (owner, geom) in enumerate(geoms):
         size[k, : SIZES[geom.shape]] = geom.size
-        if geom.shape != "plane":
-            carried = scene.tree_masses[owner] if owner >= 0 else 0.0
-            stiffness[k] = carried / time_constant**2 if geom.stiffness is None else geom.stiffness
+        if geom.shape != "plane" and geom.stiffness is not None:
             own = scene.links[owner].mass if owner >= 0 else 0.0
-            damping[k] = 2.0 * np.sqrt(stiffness[k] * own) if geom.damping is None else geom.damping
+            stiffness[k], damping[k] = geom.stiffness, 2.0 * np.sqrt(geom.stiffness * own)
+        if geom.shape != "plane" and geom.damping is not None:
+            damping[k] = geom.damping
     return {
         "geom_position": np.array([geom.position for _, geom in geoms]),
         "geom_orientation": np.array([geom.orientation for _, geom in geoms]),

@@ -82,7 +82,7 @@ class Articulated(Tree, Spec):
     contacts: bool | str = True
     limits: bool = True
     slip_speed: float = 1.0e-3
-    touch_depth: float = 1.0e-3
+    touch_depth: float = 3.0e-4
     unobserved: Any = ()
     integrator: str = "euler"
     substeps: int = 1

@@ -33,6 +33,8 @@ class Tree:
     limits: bool
     slip_speed: float
     touch_depth: float
+    substeps: int
+    dt: float
 
     @cached_property
     def joints(self) -> tuple[Joint, ...]:
