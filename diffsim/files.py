@@ -30,7 +30,7 @@ __all__ = [
     "write_whole",
 ]
 
-FORMAT = 2  # of all files of a run; a reader takes this one and older ones
+FORMAT = 3  # of all files of a run; a reader takes this one and older ones
 
 
 def check_format(path: Path, given: Any) -> None:

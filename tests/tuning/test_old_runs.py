@@ -43,8 +43,12 @@ def test_the_problem_is_the_one_that_its_script_describes(folder):
     spec = importlib.util.spec_from_file_location("script", script_of(folder))
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    # As version 0.1.0 understood it: `Travel` from the world's origin, actuations without a limit.
-    then = as_now({"format": 1, "problem": json.loads(json.dumps(script.problem().to_dict()))})
+    # As version 0.1.0 understood it: `Travel` from the world's origin, actuations without a limit, contacts set in over
+    # a millimetre.
+    written = json.loads(json.dumps(script.problem().to_dict()))
+    if "touch_depth" in written["scene"]:
+        written["scene"]["touch_depth"] = 1e-3
+    then = as_now({"format": 1, "problem": written})
     if "saturate" in (then["controller"] or {}):
         then["controller"]["saturate"] = False
     assert ds.load_run(folder).problem == ds.Problem.from_dict(then)
@@ -53,6 +57,25 @@ def test_the_problem_is_the_one_that_its_script_describes(folder):
 MENDED = {"crank": 1e-3}
 """Runs of what is computed better now, and by how much of a metre or radian their trajectories differ: passes left
 joints open by that much, which are solved at once now."""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_contacts_of_robots_are_as_soft_as_they_were(version):
+    """Of what says nothing, the mass of all that hangs together over (0.02 s)^2, critical damping of the link's own."""
+    foot = ds.Geom("foot", "sphere", 0.1)
+    own = ds.Geom("own", "sphere", 0.1, stiffness=7.0, damping=0.5)
+    links = [
+        ds.Link("trunk", joints=ds.Joint("root", "free"), mass=3.0, inertia=(0.1,) * 3, geoms=own),
+        ds.Link("leg", "trunk", joints=ds.Joint("hip"), mass=1.0, inertia=(0.1,) * 3, geoms=foot),
+    ]
+    problem = ds.Problem(ds.Articulated(links, geoms=ds.Geom("floor", "plane")), steps=4).to_dict()
+    for about in (problem["scene"], *(geom for link in problem["scene"]["links"] for geom in link["geoms"])):
+        for name in ("touch_depth", "solref", "solimp", "solmix"):
+            about.pop(name, None)
+    numbers = ds.Problem.from_dict(as_now({"format": version, "problem": problem})).scene.numbers()
+    assert numbers["touch_depth"] == 1e-3
+    assert numbers["contact_stiffness"] == pytest.approx([0.0, 7.0, 4.0 / 0.02**2], rel=1e-12)
+    assert numbers["contact_damping"] == pytest.approx([0.0, 0.5, 2.0 * 100.0], rel=1e-12)
 
 
 def test_losses_and_trajectories_are_those_that_were_written(folder, keep):

@@ -1,10 +1,12 @@
 """One scene of many experiments in contact; they never touch each other."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import diffsim as ds
 
-__all__ = ["DT", "MU", "SLOPE", "STEPS", "STIFFNESS", "TABLE", "G", "build", "depth", "stored"]
+__all__ = ["DT", "MU", "SLOPE", "SOFT", "STEPS", "STIFFNESS", "TABLE", "G", "build", "depth", "soft", "stored"]
 
 DT, STEPS, G = 1e-3, 2400, 9.81
 MU, SLOPE, TABLE = 0.6, np.radians(20.0), 0.6
@@ -17,11 +19,19 @@ def free(name, geom, position, mass=2.0, inertia=0.0, **changes):
     """A link that can go anywhere."""
     moments = np.broadcast_to(inertia or 0.4 * mass * 0.1**2, 3)
     return ds.Link(name, joints=ds.Joint(f"{name} root", "free"), position=position, mass=mass, inertia=moments,
-                   geoms=geom, **changes)  # fmt: skip
+                   geoms=soft(geom, mass), **changes)  # fmt: skip
 
 
-STIFFNESS = 2.0 / 0.02**2
-"""Of what has 2 kg, and says nothing of stiffness [N/m]."""
+SOFT = 1.0 / 0.02**2
+"""Stiffness over mass: a landing takes several steps, and what rests is millimetres deep [1/s^2]."""
+
+STIFFNESS = 2.0 * SOFT
+"""Of what has 2 kg [N/m]."""
+
+
+def soft(geom, mass):
+    """A geom with a stiffness."""
+    return replace(geom, stiffness=mass * SOFT) if geom.stiffness is None else geom
 
 
 def depth(force, stiffness=STIFFNESS, width=1e-3):
@@ -101,7 +111,7 @@ def build(**changes):
         ds.Geom("ice", "plane", friction=MU, frictionless=True, **bit.of("ice")),
         ds.Geom("table", "box", (1.0, 1.0, 0.5 * TABLE), position=(0, 0, 0.5 * TABLE), **bit.of("table")),
     ]
-    scene = ds.Articulated(links, geoms=ground, **{"dt": DT, **changes})
+    scene = ds.Articulated(links, geoms=ground, **{"dt": DT, "touch_depth": 1e-3, **changes})
     velocity, at = scene.initial_velocity.copy(), 0
     start = {"sliding": (2, 0, 0), "puck": (1, 0.5, 0), "left": (2, 0, 0), "right": (-1, 0, 0, 0, 0, 1)}
     for joint in scene.joints:

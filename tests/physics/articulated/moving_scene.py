@@ -4,6 +4,8 @@ import numpy as np
 
 import diffsim as ds
 
+from .compliant_scene import soft
+
 __all__ = ["DROP", "DT", "INERTIA", "TIME", "WEIGHT", "G", "R", "build", "follow", "force", "numbers"]
 
 DT, TIME, G, R = 2e-3, 0.4, 9.81, 0.1
@@ -14,7 +16,7 @@ WEIGHT = (4000.0, 6.0)  # stiffness and damping at the end of the rail, of 2 kg
 
 def free(name, geom, position, mass=1.0, inertia=INERTIA):
     return ds.Link(name, joints=ds.Joint(f"{name} root", "free"), position=position, mass=mass, inertia=(inertia,) * 3,
-                   geoms=geom)  # fmt: skip
+                   geoms=soft(geom, mass))  # fmt: skip
 
 
 def build(dt=DT):
@@ -49,7 +51,7 @@ def build(dt=DT):
                                           limit_damping=WEIGHT[1]), mass=2.0, inertia=(0.1,) * 3),
         ds.Link("chassis", joints=chassis, position=(0, 60, R), mass=3.0, inertia=(0.1,) * 3),
         ds.Link("wheel", parent="chassis", joints=ds.Joint("axle", axis=(0, 1, 0)), mass=1.0, inertia=(INERTIA,) * 3,
-                geoms=ds.Geom("wheel", "sphere", R, friction=0.8, **floor)),
+                geoms=ds.Geom("wheel", "sphere", R, friction=0.8, stiffness=1e4, damping=200.0, **floor)),
     ]  # fmt: skip
     ground = [
         ds.Geom("floor", "plane", friction=0.0, **floor),
@@ -57,7 +59,7 @@ def build(dt=DT):
         ds.Geom("dome", "sphere", 0.3, position=(0, 20, 0), friction=0.0, **dome),
         ds.Geom("ridge", "capsule", (0.3, 2.0), position=(0, 30, 0), orientation=lying, friction=0.0, **ridge),
     ]
-    return ds.Articulated(links, geoms=ground, dt=dt)
+    return ds.Articulated(links, geoms=ground, touch_depth=1e-3, dt=dt)
 
 
 def numbers(scene, envs):

@@ -100,7 +100,7 @@ def landings():
                                           limit_damping=WEIGHT[1]), mass=2.0, inertia=(0.1,) * 3),
     ]  # fmt: skip
     floor = ds.Geom("floor", "plane", friction=0.0, contype=1, conaffinity=1)
-    scene = ds.Articulated(links, geoms=floor, integrator="rk4", dt=DT)
+    scene = ds.Articulated(links, geoms=floor, integrator="rk4", touch_depth=1e-3, dt=DT)
     place = np.repeat(scene.initial_position[None], 2 * PHASES, 0)
     speed = np.zeros((2 * PHASES, scene.freedoms))
     fall = DROP + np.arange(PHASES) / PHASES * 2.0 * DT
@@ -151,7 +151,7 @@ def test_two_that_meet_keep_their_momentum(landings):
 def test_a_ball_rolls_on_a_floor_of_four_evaluations():
     """What a rolling ball has of weight does not depend on how fast it is."""
     ball = free("ball", ds.Geom("ball", "sphere", R, friction=0.6), (0, 0, R - G / 2500.0 - 5e-4), inertia=INERTIA)
-    scene = ds.Articulated([ball], geoms=ds.Geom("floor", "plane"), integrator="rk4", dt=DT,
+    scene = ds.Articulated([ball], geoms=ds.Geom("floor", "plane"), integrator="rk4", touch_depth=1e-3, dt=DT,
                            initial_velocity=[5, 0, 0, 0, 50, 0])  # fmt: skip
     with ds.Simulation(ds.Problem(scene, steps=100), precision="f64") as simulation:
         found = simulation.rollout(simulation.params())

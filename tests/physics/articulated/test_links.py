@@ -82,6 +82,13 @@ BAD = {
     "half a capsule": (lambda: Geom("foot", "capsule", 0.1), "size of a capsule has shape (1,)", "(2,) is needed"),
     "flat box": (lambda: Geom("foot", "box", (1, 0, 1)), "geom 'foot': size of a box[1] is 0", "greater than 0"),
     "no stiffness": (lambda: Geom("foot", "sphere", 0.1, stiffness=0), "'foot': stiffness is 0", "greater than 0"),
+    "no time to yield": (
+        lambda: Geom("foot", "sphere", 0.1, solref=(0.02, 0)),
+        "'foot': solref is (0.02, 0)",
+        "a time constant and a damping ratio above 0",
+    ),
+    "half a solref": (lambda: Geom("foot", "sphere", 0.1, solref=(-100, 1)), "solref is (-100, 1)", "minus stiffness"),
+    "half a solimp": (lambda: Geom("foot", "sphere", 0.1, solimp=(0.9, 0.95)), "solimp has shape (2,)", "(5,)"),
     "negative friction": (lambda: Geom("foot", "sphere", 0.1, friction=-1), "'foot': friction is -1", "at least 0"),
     "negative bits": (lambda: Geom("foot", "sphere", 0.1, contype=-1), "'foot': contype is -1", "at least 0"),
     "half a bit": (lambda: Geom("foot", "sphere", 0.1, conaffinity=0.5), "conaffinity is 0.5", "whole number"),

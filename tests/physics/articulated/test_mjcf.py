@@ -351,14 +351,15 @@ def test_solref_of_a_limit_is_a_spring_and_damper():
 
 
 def test_geoms():
-    words = 'friction="0.3" margin="0.01" contype="2" conaffinity="5" condim="1" rgba="1 0 0 0.5" solref="0.05 1"'
+    words = 'friction="0.3" margin="0.01" contype="2" conaffinity="5" condim="1" rgba="1 0 0 0.5"'
+    words += ' solref="0.05 1" solimp="0.8 0.9 0.002" solmix="2"'
     geom = load_mjcf(xml(geom=words)).links[0].geoms[0]
     assert (geom.name, geom.shape, geom.size.tolist()) == ("rod", "capsule", [0.05, 0.2])
     assert (geom.friction, geom.margin, geom.frictionless) == (0.3, 0.01, True)
     assert (geom.contype, geom.conaffinity, geom.colour.tolist()) == (2, 5, [1, 0, 0, 0.5])
-    mass = load_mjcf(xml()).links[0].mass
-    assert geom.stiffness == pytest.approx(mass / 0.05**2, rel=1e-12)
-    assert geom.damping == pytest.approx(2 * mass / 0.05, rel=1e-12)
+    assert (geom.stiffness, geom.damping) == (None, None)
+    assert (geom.solref.tolist(), geom.solimp.tolist()) == ([0.05, 1], [0.8, 0.9, 0.002, 0.5, 2])
+    assert geom.solmix == 2
 
 
 def test_actuators():

@@ -299,14 +299,20 @@ def test_what_there_is_not_has_no_numbers():
     assert names - set(replace(ROBOT, contacts=False).numbers()) == touch
 
 
-def test_contacts_are_as_stiff_as_what_stands_on_them_is_heavy():
-    """Time constant 0.02 s of the whole tree's mass; critical damping of the link's own."""
-    numbers = ROBOT.numbers()
-    geoms = [geom.name for _, geom in ROBOT.all_geoms]
-    assert geoms == ["floor", "step", "chest", "elbow", "calf", "toe", "palm"]
-    stiffness = 4 / 0.02**2
-    assert numbers["contact_stiffness"].tolist() == [0, 0, *[stiffness] * 5]
-    assert numbers["contact_damping"] == pytest.approx([0, 0, *[2 * np.sqrt(stiffness * 1)] * 5], rel=1e-15)
+def test_contacts_are_as_stiff_as_what_they_move_is_heavy():
+    """A free link has its mass, one on a rail three times that: force in two of three directions moves nothing.
+
+    With an impedance that is 0.5 at any depth, it is that of a spring of 1 / (2 T)^2 per mass, set in over 0.3 mm.
+    """
+    rail = link("cart", joints=Joint("rail", "slide"), mass=2, geoms=sphere("wheel", solimp=(0.5, 0.5, 0, 0.5, 2)))
+    free = link("ball", joints=Joint("root", "free"), mass=2, geoms=sphere("ball", solimp=(0.5, 0.5, 0, 0.5, 2)))
+    numbers = scene(free, rail, geoms=[Geom("post", "box", (1, 1, 1), solimp=(0.5, 0.5, 0, 0.5, 2))]).numbers()
+    per_mass = 2.0 / 0.02**2
+    assert numbers["contact_stiffness"] == pytest.approx([0, 2 * per_mass, 6 * per_mass], rel=1e-9)
+    assert numbers["contact_damping"] == pytest.approx([0, *2 * np.sqrt(per_mass) * np.array([2, 6])], rel=1e-9)
+
+
+def test_a_stiffness_of_ones_own_counts():
     own = scene(link(geoms=sphere(stiffness=7.0, damping=0.5)), geoms=FLOOR).numbers()
     assert (own["contact_stiffness"].tolist(), own["contact_damping"].tolist()) == ([0, 7], [0, 0.5])
     critical = scene(link(mass=4, geoms=sphere(stiffness=9.0)), geoms=FLOOR).numbers()
