@@ -113,8 +113,8 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         tried=think(2 * room),
         beyond=fields.scratch(2 * room),
         table=think(8 * room * room),
+        own=think(2 * room),
         room=room,
         places=places,
-        soft=1.0e-9 if exact else 1.0e-4,
         still=1.0e-13 if exact else 1.0e-7,
     )

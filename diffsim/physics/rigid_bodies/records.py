@@ -256,9 +256,9 @@ class Impacts:
     tried: Any  # scratch: (env, u) impulse
     beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
     table: Any  # scratch: (env, 4 * room * i + column)
+    own: Any  # scratch: (env, unknown) inverse mass that it feels by itself
     room: int
     places: int
-    soft: float  # added to the diagonal, relative
     still: float  # [m/s] when sweeps end
 
 

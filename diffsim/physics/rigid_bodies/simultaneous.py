@@ -10,6 +10,10 @@ __all__ = ["choose", "decide"]
 SWEEPS = 1000
 """Most sweeps of projected Gauss-Seidel over the impacts of a step, of which there are few."""
 
+DEPENDS = 1.0e-2
+"""An unknown of which less than this share of its inverse mass is left, where others have their speeds, depends on
+them: of a body's two corners, if they are nearer to its middle than a twentieth of its radius of gyration."""
+
 
 @ti.func
 def held(touch: ti.template(), env, row, m):
@@ -70,7 +74,7 @@ def choose(
         b = touch.second[env, row, m]
         chosen = ti.max(hits.assembly[a], hits.assembly[b]) >= 0
         for other in range(found):
-            if other != one and ti.min(touch.law[env, row, m][7], touch.law[env, row, hits.begun[env, other]][7]) > 0.0:
+            if other != one:
                 c = touch.first[env, row, hits.begun[env, other]]
                 d = touch.second[env, row, hits.begun[env, other]]
                 free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
@@ -199,8 +203,8 @@ def sort(hits: ti.template(), env, row, known):
 
 
 @ti.func
-def invert(touch: ti.template(), hits: ti.template(), env, row, n):
-    """Gauss-Jordan, of the system of n unknowns beside the unit matrix; and the solution."""
+def fill(touch: ti.template(), hits: ti.template(), env, row, n):
+    """The system of n unknowns beside the unit matrix; and of each, that nothing is solved for it yet."""
     width = 4 * hits.room
     for i in range(n):
         for j in range(n):
@@ -210,10 +214,37 @@ def invert(touch: ti.template(), hits: ti.template(), env, row, n):
             if v % 2 == 0:  # with what friction gives where it slides
                 friction = touch.law[env, row, hits.contact[env, row, v // 2]][6]
                 found += hits.slides[env, row, v // 2] * friction * hits.mass[env, at + 1]
-            same = ti.select(i == j, 1.0, 0.0)
-            hits.table[env, i * width + j] = found * (1.0 + same * hits.soft)
-            hits.table[env, i * width + n + j] = same
-    for p in range(n):
+            hits.table[env, i * width + j] = found
+            hits.table[env, i * width + n + j] = ti.select(i == j, 1.0, 0.0)
+        hits.own[env, i] = hits.table[env, i * width + i]
+        hits.beyond[env, i] = 0
+
+
+@ti.func
+def next_pivot(hits: ti.template(), env, n):
+    """Of the unknowns that are not solved for yet, the one that depends least on those that are; -1 if all do."""
+    width = 4 * hits.room
+    found, most = -1, DEPENDS
+    for i in range(n):
+        share = hits.table[env, i * width + i] / hits.own[env, i]
+        if hits.beyond[env, i] == 0 and share > most:
+            found, most = i, share
+    return found
+
+
+@ti.func
+def invert(touch: ti.template(), hits: ti.template(), env, row, n):
+    """Gauss-Jordan with pivots from the diagonal; and the solution.
+
+    What depends on the others gets nothing: four corners of two boxes that share a pin, friction at both corners of
+    one. Whatever it were given, others would take it back, and a little difference of what they aim at would let both
+    grow without end.
+    """
+    width = 4 * hits.room
+    fill(touch, hits, env, row, n)
+    p = next_pivot(hits, env, n)
+    while p >= 0:
+        hits.beyond[env, p] = 1
         pivot = hits.table[env, p * width + p]
         for j in range(2 * n):
             hits.table[env, p * width + j] /= pivot
@@ -222,10 +253,11 @@ def invert(touch: ti.template(), hits: ti.template(), env, row, n):
             if i != p:
                 for j in range(2 * n):
                     hits.table[env, i * width + j] -= factor * hits.table[env, p * width + j]
+        p = next_pivot(hits, env, n)
     for i in range(n):
         guess = 0.0
         for j in range(n):
-            found = hits.table[env, i * width + n + j]
+            found = hits.beyond[env, i] * hits.table[env, i * width + n + j]
             hits.inverse[env, row, i * n + j] = found
             guess += found * hits.wanted[env, hits.unknown[env, row, j]]
         hits.guess[env, row, i] = guess
