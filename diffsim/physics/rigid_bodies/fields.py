@@ -271,6 +271,7 @@ def _pair_table(scene: RigidBodies) -> np.ndarray:
 def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
     """Its contacts."""
     contacts, pairs, passes, shapes = room(scene), len(scene.pairs), scene.iterations, len(scene.shapes)
+    ropes = len(joints_of_kind(scene, ROPE))
     rows, decide = fields.trajectory, fields.decision
     hidden = {"recorded": False, "per_step": True}
     events = {"accumulates": True, "per_step": True}
@@ -291,8 +292,8 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
     positive = [np.any(known[name] > 0.0) for name in known if name.endswith("restitution")]
     return Touch(
         count=decide(1),
-        first=decide(contacts),
-        second=decide(contacts),
+        first=decide(contacts + ropes),
+        second=decide(contacts + ropes),
         face=decide(contacts),
         corner=decide(contacts),
         points=decide(contacts),
@@ -301,9 +302,9 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         seen=rows("contact_seen", contacts, 2, **hidden),
         facing_then=rows("contact_facing", contacts, 2, **hidden),
         arms=rows("contact_arms", contacts, 4, **hidden),
-        out=rows("contact_out", contacts, 4, **hidden),
-        side=rows("contact_side", contacts, 4, **hidden),
-        law=rows("contact_law", contacts, 9, **hidden),
+        out=rows("contact_out", contacts + ropes, 4, **hidden),
+        side=rows("contact_side", contacts + ropes, 4, **hidden),
+        law=rows("contact_law", contacts + ropes, 9, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
         impulse=rows("contact_impulse", (passes + 2) * contacts, 5, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),

@@ -58,9 +58,10 @@ def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> 
 
 
 def room_of(scene: RigidBodies, contacts: int) -> int:
-    """How many impacts may be solved together: none where nothing is joined and no two contacts can be at once."""
-    most = contacts if len(scene.pairs) else 0
-    if most < 2 and not scene.joints:
+    """How many impacts may be solved together: none where nothing is held and no two of them can be at once."""
+    ropes = sum(isinstance(joint, Rope) for joint in scene.joints)
+    most = ropes + (contacts if len(scene.pairs) else 0)
+    if most < 2 and ropes == len(scene.joints):
         return 0
     return min(most, MOST, max(FEW, 2 * len(scene.bodies)))
 
@@ -81,12 +82,13 @@ def assemblies_of(scene: RigidBodies) -> np.ndarray:
 def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int, room: int) -> Impacts:
     """Impacts that are solved together, so many of them, of a scene with room for so many contacts."""
     places = len(scene.shapes) + 1
+    begin = contacts + sum(isinstance(joint, Rope) for joint in scene.joints)
     rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
     exact = fields.real == REAL["f64"]
     return Impacts(
         count=decide(1),
         contact=decide(room),
-        slot=decide(contacts),
+        slot=decide(begin),
         slides=decide(room),
         unknowns=decide(1),
         unknown=decide(2 * room),
@@ -104,7 +106,8 @@ def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts
         kicked=rows("impact_kicked", 2 * places if room else 0, 6, **ADDED),
         held=rows("impact_held", 2 * places if room else 0, 6, **ADDED),
         assembly=fields.integers(assemblies_of(scene)),
-        begun=fields.scratch(contacts),
+        begun=fields.scratch(begin),
+        joins=fields.scratch(begin),
         leans=fields.scratch(len(scene.bodies) + 1),
         change=think(places, 3),
         thought=think(2 * system.rows),

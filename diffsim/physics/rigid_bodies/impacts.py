@@ -29,11 +29,29 @@ __all__ = [
     "give",
     "hold_bodies",
     "kick",
+    "lay_rope",
     "miss_goal",
     "recall_contact",
     "substitute_impacts",
     "turn_row",
+    "whole",
 ]
+
+
+@ti.func
+def lay_rope(joints: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, k):
+    """A rope as a contact from inside: without friction, without a bounce."""
+    joint = joints.roped[k]
+    out = joints.row[env, row, 3 * joint]
+    error = joints.error[env, row, joint]
+    speed = row_speed(out, courses.start[env, row, joints.first[joint]], courses.start[env, row, joints.second[joint]])
+    forces = speed - error[1]
+    m = touch.contacts + k
+    touch.out[env, row, m] = out
+    # Nothing acts across it. The row is there to have a mass that is not zero.
+    touch.side[env, row, m] = ti.Vector([-out[1], out[0], 0.0, 0.0])
+    mass = joints.inverse[env, row, 3 * joint][0]
+    touch.law[env, row, m] = ti.Vector([error[0], forces, error[1], mass, mass, 0.0, 0.0, 0.0, ti.abs(forces)])
 
 
 @ti.func

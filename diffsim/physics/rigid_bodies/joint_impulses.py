@@ -3,26 +3,43 @@
 import taichi as ti
 
 from diffsim.physics import contact
+from diffsim.physics.rigid_bodies.impacts import whole
 from diffsim.physics.rigid_bodies.impulses import DEPTH, PUSH, bend_both, row_speed, slot
 
-__all__ = ["carry_joint", "recall_joint", "solve_joint", "solve_rope"]
+__all__ = ["carry_joint", "recall_joint", "recall_rope", "solve_joint", "solve_rope"]
 
 
 @ti.func
-def recall_joint(joints: ti.template(), env, row, step, joint):
-    """The impulses that a joint ended the last step with. A rope's second number is a time, which starts anew."""
-    carried = joints.carried[env, row, joint]
-    if joints.kind[joint] == 3:
-        joints.impulse[env, row, joint] = ti.Vector([carried[0], 0.0, 0.0])
+def recall_joint(joints: ti.template(), env, row, step, k):
+    """The impulses that a joint ended the last step with."""
+    joint = joints.held[k]
+    joints.impulse[env, row, joint] = joints.carried[env, row, joint]
+
+
+@ti.func
+def recall_rope(
+    bodies: ti.template(), joints: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, k
+):
+    """The same of a rope; or what it gave together with impacts, and when."""
+    joint = joints.roped[k]
+    m = touch.contacts + k
+    solved = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
+    if solved >= 0:
+        along, _ = whole(bodies, touch, hits, env, row, 1, solved)
+        joints.impulse[env, row, joint] = ti.Vector([along, hits.goal[env, row, solved][1], 1.0])
     else:
-        joints.impulse[env, row, joint] = carried
+        joints.impulse[env, row, joint] = ti.Vector([joints.carried[env, row, joint][0], 0.0, 0.0])
 
 
 @ti.func
 def carry_joint(joints: ti.template(), env, row, step, joint):
-    """Hand the impulses on to the next step."""
+    """Hand the impulses on to the next step; of a rope, not what it gave at once."""
     last = ti.static((joints.passes + 1) * joints.joints)
-    joints.carried[env, row + 1, joint] = joints.impulse[env, row, last + joint]
+    found = joints.impulse[env, row, last + joint]
+    if joints.kind[joint] == 3:
+        first = joints.impulse[env, row, joint]
+        found = ti.Vector([ti.max(0.0, found[0] - first[0] * first[2]), 0.0, 0.0])
+    joints.carried[env, row + 1, joint] = found
 
 
 @ti.func
@@ -99,7 +116,7 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     # Where it is slack it may still give way, and where bodies turn it has to go in for staying as long as it is.
     fall = ti.select(held, ti.max(0.0, gap) / dt, 0.0) - joints.aim[env, row, joint][0]
     taut = ti.select(meets or held, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
-    along = ti.select(recalls, before[0], taut - before[0])
+    along = ti.select(recalls, (1.0 - before[2]) * before[0], taut - before[0])
     kept = ti.select(recalls, before[0], taut)
     joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.Vector([kept, time, 0.0])
     end = gap + dt * speed + (dt - time) * along / mass

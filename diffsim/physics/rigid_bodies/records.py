@@ -106,7 +106,10 @@ class Courses:
 
 @dataclass(frozen=True)
 class Touch:
-    """Contacts of a step, a list of varying length: fields (env, row, contact) unless said otherwise."""
+    """Contacts of a step, a list of varying length: fields (env, row, contact) unless said otherwise.
+
+    Behind the room for contacts stands what of ropes is like a contact: ``first``, ``second``, ``out``, ``side``, ``law``.
+    """
 
     count: Any  # (env, row, 0)
     first: Any  # shape with the face, or with a round end
@@ -178,7 +181,10 @@ class Joints:
     )
     aim: Any  # (env, row, joint) speed along the rows that keeps the joint closed to the end of the step
     inverse: Any  # (env, row, 3 * joint + k) inverse effective mass matrix, row k
-    impulse: Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]
+    impulse: (
+        Any  # (env, row, pass * joints + joint) before each pass, and after the last [N s] or [N m s]; of ropes the
+    )
+    # impulse, its time, and 1 before the first pass if it was solved with impacts
     carried: Any  # (env, row, joint) what the last step ended with
     held: Any  # (k,) joints that are no ropes
     roped: Any  # (k,) ropes
@@ -228,7 +234,7 @@ class Impacts:
     """
 
     count: Any  # (env, row, 0)
-    contact: Any  # which contact
+    contact: Any  # which contact, or behind them which rope
     slot: Any  # (env, row, contact) k, or -1
     slides: Any  # -1 or 1 along the tangent, 0 if it sticks
     unknowns: Any  # (env, row, 0)
@@ -247,7 +253,8 @@ class Impacts:
     kicked: Any  # (env, row, pass * places + place) change of speed and displacement by contacts
     held: Any  # likewise, by joints
     assembly: Any  # (place,) number of what joints hold together, -1 for what is in no joint
-    begun: Any  # scratch: (env, k) contacts that begin
+    begun: Any  # scratch: (env, k) contacts that begin, ropes that go taut, and then those that are
+    joins: Any  # scratch: (env, k) 1 if it is solved with others
     leans: Any  # scratch: (env, place) 1 if a body leans on something
     change: Any  # scratch: (env, place)
     thought: Any  # scratch: (env, k) as `JointSystem.total`

@@ -10,6 +10,9 @@ __all__ = ["choose", "decide"]
 SWEEPS = 1000
 """Most sweeps of projected Gauss-Seidel over the impacts of a step, of which there are few."""
 
+TIGHT = 1.0e-5
+"""A rope that is shorter than its length by less is taut [m]: rounding of some steps' way in float32."""
+
 DEPENDS = 1.0e-2
 """An unknown of which less than this share of its inverse mass is left, where others have their speeds, depends on
 them: of a body's two corners, if they are nearer to its middle than a twentieth of its radius of gyration."""
@@ -37,6 +40,57 @@ def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), 
 
 
 @ti.func
+def tight(courses: ti.template(), touch: ti.template(), env, row, m):
+    """Whether a rope is as long as it can be, and stays so if nothing happens: what pulls at one end is felt at both."""
+    a = courses.start[env, row, touch.first[env, row, m]]
+    b = courses.start[env, row, touch.second[env, row, m]]
+    law = touch.law[env, row, m]
+    return law[0] < TIGHT and ti.abs(row_speed(touch.out[env, row, m], a, b)) <= law[8] + contact.STILL
+
+
+@ti.func
+def list_ropes(
+    bodies: ti.template(),
+    joints: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    found,
+    taut: ti.template(),
+):
+    """List the ropes that go taut, or those that are; how many there are in the list then."""
+    count = found
+    for k in range(joints.ropes):
+        m = touch.contacts + k
+        touch.first[env, row, m] = joints.first[joints.roped[k]]
+        touch.second[env, row, m] = joints.second[joints.roped[k]]
+        hits.slot[env, row, m] = -1
+        goes = begins(bodies, courses, touch, env, row, m)
+        if ti.static(taut):
+            if tight(courses, touch, env, row, m) and not goes:
+                hits.begun[env, count] = m
+                count += 1
+        elif goes and joints.carried[env, row, joints.roped[k]][0] == 0.0:
+            hits.begun[env, count] = m
+            count += 1
+    return count
+
+
+@ti.func
+def meet_at(touch: ti.template(), hits: ti.template(), env, row, m, other, bodies):
+    """Whether two impacts are of one body that moves, or of what joints hold together."""
+    found = False
+    for side in range(4):
+        mine = ti.select(side % 2 == 0, touch.first[env, row, m], touch.second[env, row, m])
+        its = ti.select(side // 2 == 0, touch.first[env, row, other], touch.second[env, row, other])
+        found = found or (mine == its and mine < bodies)
+        found = found or (hits.assembly[mine] == hits.assembly[its] and hits.assembly[mine] >= 0)
+    return found
+
+
+@ti.func
 def choose(
     bodies: ti.template(),
     joints: ti.template(),
@@ -49,14 +103,14 @@ def choose(
     step,
     element,
 ):
-    """List the impacts that are solved together: of what joints hold, and those that bounce off one body.
+    """List the impacts that are solved together: of what joints hold, those of one body, and ropes that are taut there.
 
-    What lands without a bounce, or bounces off what leans on others, is for the solver, which finds it together with
-    what carries it: a pile would sink into itself where impacts are solved as if there was nothing below.
+    What hits something that leans on others is for the solver, which finds it together with what carries it: a pile
+    would sink into itself where impacts are solved as if there was nothing below.
     """
-    found = 0
     for body in range(bodies.bodies):
         hits.leans[env, body] = 0
+    found = list_ropes(bodies, joints, courses, touch, hits, env, row, 0, False)
     for m in range(touch.count[env, row, 0]):
         hits.slot[env, row, m] = -1
         if held(touch, env, row, m):
@@ -67,23 +121,38 @@ def choose(
             hits.begun[env, found] = m
             found += 1
     hits.leans[env, bodies.bodies] = 0
-    kept = 0
-    for one in range(found):
+    known = found
+    if found > 0:
+        known = list_ropes(bodies, joints, courses, touch, hits, env, row, found, True)
+    for one in range(known):
         m = hits.begun[env, one]
         a = touch.first[env, row, m]
         b = touch.second[env, row, m]
-        chosen = ti.max(hits.assembly[a], hits.assembly[b]) >= 0
-        for other in range(found):
-            if other != one:
-                c = touch.first[env, row, hits.begun[env, other]]
-                d = touch.second[env, row, hits.begun[env, other]]
-                free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
-                chosen = chosen or (free and (a == c or a == d) and a < bodies.bodies)
-                chosen = chosen or (free and (b == c or b == d) and b < bodies.bodies)
-        if chosen and kept < hits.room:
-            hits.contact[env, row, kept] = m
+        joins = one < found and ti.max(hits.assembly[a], hits.assembly[b]) >= 0
+        free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
+        for other in range(known):
+            if free and other != one and one < found:
+                joins = joins or meet_at(touch, hits, env, row, m, hits.begun[env, other], bodies.bodies)
+        hits.joins[env, one] = ti.cast(joins, ti.i32)
+    # Ropes that are taut join what they hang on, and so on from rope to rope.
+    for _ in range(known - found):
+        for one in range(found, known):
+            for other in range(known):
+                if hits.joins[env, one] == 0 and hits.joins[env, other] == 1:
+                    near = meet_at(touch, hits, env, row, hits.begun[env, one], hits.begun[env, other], bodies.bodies)
+                    hits.joins[env, one] = ti.cast(near, ti.i32)
+    kept = 0
+    for one in range(known):
+        if hits.joins[env, one] == 1 and kept < hits.room:
+            hits.contact[env, row, kept] = hits.begun[env, one]
             kept += 1
     hits.count[env, row, 0] = kept
+    answer(joints, touch, system, hits, env, row, kept)
+
+
+@ti.func
+def answer(joints: ti.template(), touch: ti.template(), system: ti.template(), hits: ti.template(), env, row, kept):
+    """Which rows of joints answer to impacts, and to which."""
     some = ti.cast(kept > 0, ti.i32)
     hits.joined[env, row, 0] = some * system.rows
     hits.entries[env, row, 0] = some * system.entries
@@ -291,7 +360,9 @@ def decide(
         invert(touch, hits, env, row, n)
         for k in range(known):
             if hits.tried[env, 2 * k] > 0.0:
-                hits.slot[env, row, hits.contact[env, row, k]] = k
-                touch.warm[env, row, hits.contact[env, row, k]] = -1  # what it gave is no impulse of the step before
+                m = hits.contact[env, row, k]
+                hits.slot[env, row, m] = k
+                if m < touch.contacts:
+                    touch.warm[env, row, m] = -1  # what it gave is no impulse of the step before
     hits.unknowns[env, row, 0] = n
     hits.pairs[env, row, 0] = n * n

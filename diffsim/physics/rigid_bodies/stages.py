@@ -346,8 +346,10 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(face_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
         Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count),
         Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
+        Stage(impacts.lay_rope, (joints, courses, touch), ropes if room else 0),
         *hitting(bodies, joints, courses, touch, then, hits, places),
-        Stage(joint_impulses.recall_joint, (joints,), len(scene.joints)),
+        Stage(joint_impulses.recall_joint, (joints,), joints.holds),
+        Stage(joint_impulses.recall_rope, (bodies, joints, touch, hits), ropes),
         Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Passes(
             (
