@@ -108,7 +108,8 @@ class Courses:
 class Touch:
     """Contacts of a step, a list of varying length: fields (env, row, contact) unless said otherwise.
 
-    Behind the room for contacts stands what of ropes is like a contact: ``first``, ``second``, ``out``, ``side``, ``law``.
+    Behind the room for contacts stands what of ropes is like a contact: ``first``, ``second``, ``out``, ``side`` and
+    ``law``.
     """
 
     count: Any  # (env, row, 0)

@@ -41,7 +41,7 @@ def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), 
 
 @ti.func
 def tight(courses: ti.template(), touch: ti.template(), env, row, m):
-    """Whether a rope is as long as it can be, and stays so if nothing happens: what pulls at one end is felt at both."""
+    """Whether a rope is as long as it can be, and stays so if nothing happens: a pull at one end is felt at both."""
     a = courses.start[env, row, touch.first[env, row, m]]
     b = courses.start[env, row, touch.second[env, row, m]]
     law = touch.law[env, row, m]
