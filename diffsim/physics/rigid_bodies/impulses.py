@@ -356,13 +356,22 @@ def note(
 
 
 @ti.func
-def carry_contact(bodies: ti.template(), touch: ti.template(), env, row, step, m):
-    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did."""
+def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, m):
+    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did.
+
+    What an impact gave at once is nothing that the next step needs, unless joints have a part in it: what they lack of
+    it after their passes is made up for there.
+    """
     if m < touch.count[env, row, 0]:
         found = touch.impulse[env, row, ti.static((touch.passes + 1) * touch.contacts) + m]
+        first = touch.impulse[env, row, m]
+        joined = ti.max(hits.assembly[touch.first[env, row, m]], hits.assembly[touch.second[env, row, m]]) >= 0
+        keeps = joined or touch.warm[env, row, m] >= 0
+        left = found[0] - ti.select(keeps, 0.0, first[0])
+        across = found[1] - ti.select(keeps, 0.0, first[1])
         key = touch.key[env, row, m]
         out = touch.out[env, row, m]
-        touch.carried[env, row + 1, m] = ti.Vector([found[0], found[1]])
+        touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0)])
         touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
         if found[0] + found[3] > 0.0:
             touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt

@@ -18,6 +18,10 @@ DEPENDS = 1.0e-2
 them: of a body's two corners, if they are nearer to its middle than a twentieth of its radius of gyration."""
 
 
+ALIKE = 1.1
+"""Unknowns whose shares differ by less than this factor are alike: a pivot need not be the largest."""
+
+
 @ti.func
 def held(touch: ti.template(), env, row, m):
     """Whether a contact gave something at the end of the step before: bodies lean on each other there."""
@@ -291,13 +295,16 @@ def fill(touch: ti.template(), hits: ti.template(), env, row, n):
 
 @ti.func
 def next_pivot(hits: ti.template(), env, n):
-    """Of the unknowns that are not solved for yet, the one that depends least on those that are; -1 if all do."""
+    """Of the unknowns that are not solved for yet, the one that depends least on those that are; -1 if all do.
+
+    Of some that are much alike the first one, so that rounding does not say which.
+    """
     width = 4 * hits.room
     found, most = -1, DEPENDS
     for i in range(n):
         share = hits.table[env, i * width + i] / hits.own[env, i]
         if hits.beyond[env, i] == 0 and share > most:
-            found, most = i, share
+            found, most = i, ALIKE * share
     return found
 
 

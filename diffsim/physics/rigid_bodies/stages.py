@@ -361,7 +361,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
         Stage(joint_impulses.carry_joint, (joints,), len(scene.joints)),
-        Stage(impulses.carry_contact, (bodies, touch), contacts),
+        Stage(impulses.carry_contact, (bodies, touch, hits), contacts),
         Stage(impulses.carry_count, (bodies, touch), 1),
     ]
     return Model(
