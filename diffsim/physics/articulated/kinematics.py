@@ -13,7 +13,7 @@ import numpy as np
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
 
-__all__ = ["Pose", "beyond_limits", "forward_kinematics", "inverse_masses", "joint_inertias", "mass_matrix"]
+__all__ = ["Pose", "beyond_limits", "forward_kinematics", "inverse_inertias", "joint_inertias", "mass_matrix"]
 
 
 class Pose(NamedTuple):
@@ -95,20 +95,21 @@ def mass_matrix(scene: Tree, position: np.ndarray) -> np.ndarray:
     return found
 
 
-def inverse_masses(scene: Tree) -> np.ndarray:
-    """(n,) acceleration of each link's centre of mass per force on it, mean of all directions [1/kg].
+def inverse_inertias(scene: Tree) -> np.ndarray:
+    """(n, 2) acceleration of each link's centre of mass per force on it, and of its turning per torque, mean of all
+    directions [1/kg], [1/(kg m^2)].
 
     Where joints are at their reference, all of them free to move: MuJoCo's ``body_invweight0``.
     """
     position = scene.reference_position
     pose, inverse = forward_kinematics(scene, position), np.linalg.pinv(mass_matrix(scene, position), hermitian=True)
     owners = np.array([owner for owner, _ in scene.freedom_owners])
-    found = np.zeros(len(scene.links))
+    found = np.zeros((len(scene.links), 2))
     for k, link in enumerate(scene.links):
-        above = np.flatnonzero(np.isin(owners, scene.lineages[k]))
+        above = np.isin(owners, scene.lineages[k])[:, None]
         centre = pose.origin[k] + pose.rotation[k] @ link.centre
-        moved = pose.slide[above] + np.cross(pose.turn[above], centre - pose.point[above])
-        found[k] = np.trace(moved.T @ inverse[np.ix_(above, above)] @ moved) / 3.0
+        shift = above * (pose.slide + np.cross(pose.turn, centre - pose.point))
+        found[k] = [np.trace(rows.T @ inverse @ rows) / 3.0 for rows in (shift, above * pose.turn)]
     return found
 
 

@@ -351,10 +351,11 @@ class _File(Reading):
         size = {"plane": (), "sphere": (0,), "capsule": (0, 1), "cylinder": (0, 1)}.get(shape, (0, 1, 2))
         apart = self.kept_apart(geom)
         position, sizes = model.geom_pos[geom], model.geom_size[geom][list(size)] if size else ()
+        vertices: Any = ()
         if shape == "mesh":
             hull = self.hull(geom)
             position = position + rotation_of(model.geom_quat[geom]) @ hull.centre
-            made["vertices"], sizes = hull.vertices, hull.half
+            vertices, sizes = hull.vertices, hull.half
         return Geom(
             self.name("geom", geom),
             shape,
@@ -371,6 +372,7 @@ class _File(Reading):
             rolling=float(model.geom_friction[geom, 2]),
             priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
             colour=model.geom_rgba[geom],
+            vertices=vertices,
             solref=model.geom_solref[geom],
             solimp=model.geom_solimp[geom],
             solmix=float(model.geom_solmix[geom]),

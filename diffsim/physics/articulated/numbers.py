@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated import pairs
-from diffsim.physics.articulated.kinematics import forward_kinematics, joint_inertias, mass_matrix
+from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, UPRIGHT, Actuator, Hold, Joint
 from diffsim.physics.articulated.tree import Tree
 
@@ -95,15 +95,7 @@ def _of_holds(scene: Tree) -> dict[str, np.ndarray]:
 def _weight_at(scene: Tree, hold: Hold) -> np.ndarray:
     """Inertia of a link against shifts of its centre of mass and turns, the joints free: 1 / MuJoCo's invweight0."""
     k = next(k for k, link in enumerate(scene.links) if link.name == hold.link)
-    position = scene.reference_position
-    pose = forward_kinematics(scene, position)
-    above = np.isin([owner for owner, _ in scene.freedom_owners], scene.lineages[k])[:, None]
-    centre = pose.origin[k] + pose.rotation[k] @ scene.links[k].centre
-    shift = above * (np.cross(pose.turn, centre - pose.point) + pose.slide)
-    turn = above * pose.turn
-    inverse = np.linalg.inv(mass_matrix(scene, position))
-    lightness = [np.trace(rows.T @ inverse @ rows) / 3.0 for rows in (shift, turn)]
-    return 1.0 / np.maximum(lightness, 1e-15)
+    return 1.0 / np.maximum(inverse_inertias(scene)[k], 1e-15)
 
 
 def _of_limits(scene: Tree) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.physics.articulated.kinematics import inverse_masses
+from diffsim.physics.articulated.kinematics import inverse_inertias
 from diffsim.physics.articulated.links import Geom
 from diffsim.physics.articulated.tree import Tree
 
@@ -78,7 +78,13 @@ def per_mass(solref: np.ndarray, solimp: np.ndarray, touch_depth: float, dt: flo
 
 
 def mixed(one: Geom, other: Geom) -> tuple[np.ndarray, np.ndarray]:
-    """`solref` and `solimp` of a contact of two geoms: means, weighted with `solmix`; the least of negative solrefs."""
+    """`solref` and `solimp` of a contact of two geoms: means, weighted with `solmix`; the least of negative solrefs.
+
+    Of two geoms the one with more priority says alone what they are.
+    """
+    if one.priority != other.priority:
+        first = one if one.priority > other.priority else other
+        return first.solref, first.solimp
     whole = one.solmix + other.solmix
     share = one.solmix / whole if whole > 0.0 else 0.5
     direct = one.solref[0] <= 0.0 or other.solref[0] <= 0.0
@@ -99,7 +105,7 @@ def defaults(scene: Tree, touching: Any, still: Any) -> tuple[np.ndarray, np.nda
         still: (geoms,) whether a geom does not move.
     """
     geoms = scene.all_geoms
-    inverse = np.maximum(inverse_masses(scene), 1.0 / (HEAVIEST * scene.tree_masses + 1e-300))
+    inverse = np.maximum(inverse_inertias(scene)[:, 0], 1.0 / (HEAVIEST * scene.tree_masses + 1e-300))
     stiffness, damping = np.zeros(len(geoms)), np.zeros(len(geoms))
     for k, (owner, geom) in enumerate(geoms):
         if still[k] or scene.tree_masses[owner] == 0.0:

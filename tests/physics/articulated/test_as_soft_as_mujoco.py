@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.physics.articulated.kinematics import inverse_masses
+from diffsim.physics.articulated.kinematics import inverse_inertias
 
 from ... import gymnasium_robots as gym
 from .moving_scene import follow, force
@@ -30,6 +30,7 @@ SETTINGS = {
     "soft at first": ('solimp="0.5 0.95 0.002"', ""),
     "steep": ('solimp="0.8 0.98 0.001 0.3 4"', ""),
     "direct": ('solref="-3000 -100"', ""),
+    "with priority": ('solref="0.04 1" priority="1"', 'solref="0.01 1"'),
     "of the floor": ("", 'solref="0.05 1" solimp="0.9 0.99 0.001" solmix="3"'),
 }
 CASES = [
@@ -97,10 +98,10 @@ def test_what_a_push_moves_is_what_mujoco_counts_with(scene):
     import mujoco
 
     for name in ("hopper", "half_cheetah", "ant", "humanoid"):
-        found = inverse_masses(gym.load(name))
-        assert found == pytest.approx(gym.peer(name).body_invweight0[1:, 0], rel=1e-6), name
+        found = inverse_inertias(gym.load(name))
+        assert found == pytest.approx(gym.peer(name).body_invweight0[1:], rel=1e-6), name
     peer = mujoco.MjModel.from_xml_string(model())
-    assert inverse_masses(scene) == pytest.approx(peer.body_invweight0[1:, 0], rel=1e-6)
+    assert inverse_inertias(scene) == pytest.approx(peer.body_invweight0[1:], rel=1e-6)
 
 
 def test_a_step_too_long_for_a_time_constant_makes_it_longer():
