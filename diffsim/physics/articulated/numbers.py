@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated import pairs
-from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
+from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, UPRIGHT, Actuator, Hold, Joint
 from diffsim.physics.articulated.tree import Tree
 
