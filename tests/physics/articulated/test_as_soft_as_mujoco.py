@@ -30,7 +30,7 @@ SETTINGS = {
     "soft at first": ('solimp="0.5 0.95 0.002"', ""),
     "steep": ('solimp="0.8 0.98 0.001 0.3 4"', ""),
     "direct": ('solref="-3000 -100"', ""),
-    "with priority": ('solref="0.04 1" priority="1"', 'solref="0.01 1"'),
+    "with priority": ('solref="0.03 1" priority="1"', 'solref="0.01 1"'),
     "of the floor": ("", 'solref="0.05 1" solimp="0.9 0.99 0.001" solmix="3"'),
 }
 CASES = [
