@@ -40,7 +40,17 @@ _LOOPS = 16_384
 Mesa's software driver ends all loops of a thread after 65,535 turns, without a word; drivers of cards end what takes
 seconds, and this should take some tens of milliseconds there."""
 
-_UNROLL = 4  # steps per launch of `wide` on a GPU; more cost compile time, fewer cost launches
+_TOGETHER = 8
+"""Stages, of all its steps together, in a launch of `wide` off the CPU, unless a single step has more of them.
+
+A launch from Python takes as long as a card needs for some small stages, so one for each step of two stages is slow.
+But kernels of 16 and 32 stages compiled 4 and 20 times as long in reverse as one of 8, and ran no faster."""
+
+_BIG = 2**22
+"""Threads from which a loop gets a length that is only known at its launch: Taichi then takes a number of threads that
+it knows to be allowed, and not one for each turn, of which Vulkan may have no more than 65,535 x 128. Below it, a known
+length launches as many threads as there are turns, and not 65,536."""
+
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
 
@@ -167,7 +177,7 @@ def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     fields.witness = Witness(
         fields, [chain], remedy="use executor='wide', whose launches are short, or a CPU, or fewer steps or copies"
     )
-    turns = _turns_in(during, step_turns)
+    turns, big = _turns_in(during, step_turns), not serial and envs > _BIG
 
     def pieces(count: int) -> list[tuple[int, int]]:
         return [(0, count)] if serial else _pieces(count, max(1, _LOOPS // turns))
@@ -188,7 +198,7 @@ def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     @ti.func
     def step_on(first: ti.template(), begin: ti.template(), count: ti.template()):
         ti.loop_config(serialize=serial)
-        for env in range(envs):
+        for env in range(envs * ti.min(1, count) if ti.static(big) else envs):
             for ahead in range(count):
                 for turn in range(ti.static(_first()), ti.static(_last(step_turns))):
                     _act(during, turn, env, begin + ahead, first + begin + ahead)
@@ -204,37 +214,39 @@ def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
             total[None] += weight * loss[env]
 
     @ti.kernel
-    def all_of_it(first: ti.i32, begin: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
+    def all_of_it(first: ti.i32, count: ti.i32, begins: ti.i32, ends: ti.i32, weight: fields.real):
         start(begins, first)
-        step_on(first, 0 if ti.static(serial) else begin, count)  # a number that is known makes the kernel faster
-        conclude(ends, first, (0 if ti.static(serial) else begin) + count, weight)
+        step_on(first, 0, count)  # a number that is known makes the kernel faster
+        conclude(ends, first, count, weight)
 
     @ti.kernel
-    def begin(first: ti.i32):
-        start(1, first)
+    def begin(first: ti.i32, one: ti.i32):
+        start(one if ti.static(big) else 1, first)
 
     @ti.kernel
     def advance(first: ti.i32, begin: ti.i32, count: ti.i32):
         step_on(first, 0 if ti.static(serial) else begin, count)
 
     @ti.kernel
-    def finish(first: ti.i32, count: ti.i32, weight: fields.real):
-        conclude(1, first, count, weight)
+    def end(first: ti.i32, count: ti.i32, one: ti.i32, weight: fields.real):
+        conclude(one if ti.static(big) else 1, first, count, weight)
+
+    def finish(first: int, count: int, weight: float) -> None:
+        end(first, count, 1, weight)
 
     def at_once(first: int, count: int, begins: int, ends: int, weight: float) -> None:
-        for row, rows in pieces(count):
-            all_of_it(first, row, rows, begins and row == 0, ends and row + rows == count, weight)
+        all_of_it(first, count, begins, ends, weight)
 
     def one_by_one(first: int, count: int, begins: int, ends: int, weight: float) -> None:
         if begins:
-            begin(first)
+            begin(first, 1)
         for row, rows in pieces(count):
-            if rows:
-                advance(first, row, rows)
+            advance(first, row, rows)
         if ends:
             finish(first, count, weight)
 
-    return (at_once if begin_turns + end_turns <= _FEW + 4 else one_by_one), finish  # four are marks
+    few = begin_turns + end_turns <= _FEW + 4  # four are marks
+    return (at_once if serial and few else one_by_one), finish
 
 
 def _turns_in(turns: list[Turn], total: int) -> int:
@@ -243,12 +255,12 @@ def _turns_in(turns: list[Turn], total: int) -> int:
 
 
 def _pieces(count: int, every: int) -> list[tuple[int, int]]:
-    """First row and number of rows of each launch; one launch of no rows where there are none."""
-    return [(row, min(every, count - row)) for row in range(0, max(count, 1), every)]
+    """First row and number of rows of each launch."""
+    return [(row, min(every, count - row)) for row in range(0, count, every)]
 
 
 def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], fields: Any, serial: bool) -> Any:
-    unroll = 1 if serial else _UNROLL
+    unroll = 1 if serial else max(1, _TOGETHER // max(len(step), 1))
     envs, loss, total, finished = fields.envs, fields.loss, fields.total, fields.finished
     # What runs in one thread for a while has marks of its own; of the others there is one for each launch.
     parts: dict[str, list[Any]] = {"before": prepare, "during": step, "after": final}
@@ -273,15 +285,15 @@ def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], 
     )
 
     @ti.func
-    def each(stage: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
-        """One parallel loop over the stage's elements in all environments, over none unless `active` is 1."""
+    def each(stage: ti.template(), one: ti.template(), row: ti.template(), at: ti.template()):
+        """One parallel loop over the stage's elements in all environments."""
         if ti.static(_compiles(stage)):
             if ti.static(stage.differentiable):
-                for index in range(envs * ti.static(stage.elements) * active):
+                for index in range(_threads(envs * ti.static(stage.elements), one)):
                     env = index // ti.static(stage.elements)
                     stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
             else:
-                for index in range(envs * ti.static(stage.elements) * active):
+                for index in range(_threads(envs * ti.static(stage.elements), one)):
                     env = index // ti.static(stage.elements)
                     for turn in range(2):  # a decision may have loops, and what ends them early never comes to turn 1
                         if turn == 0:
@@ -290,60 +302,78 @@ def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], 
                             finished[env, 4] += 1
 
     @ti.func
-    def solve(task: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
+    def solve(task: ti.template(), one: ti.template(), row: ti.template(), at: ti.template()):
         """All turns of an ordered stage or a solver, environments in parallel."""
-        for env in range(envs * active):
+        for env in range(_threads(envs, one)):
             for turn in range(ti.static(_first()), ti.static(_last(task[1]))):
                 _act(task[0], turn, env, row, at)
 
     @ti.func
-    def tick(mark: ti.template(), row: ti.template()):
+    def tick(mark: ti.template(), one: ti.template(), row: ti.template()):
         """A mark of all environments."""
         if ti.static(_compiles(mark)):
             ti.loop_config(serialize=serial)  # on a CPU a parallel loop takes as long as a small stage
-            for env in range(envs):
+            for env in range(_threads(envs, one)):
                 mark.function(*mark.records, env, row, 0, 0)
 
     @ti.func
-    def do(part: ti.template(), k: ti.template(), active: ti.template(), row: ti.template(), at: ti.template()):
-        if ti.static((part, k) in tasks):
-            solve(tasks[part, k], active, row, at)
-        else:
-            each(parts[part][k], active, row, at)
+    def do(part: ti.template(), one: ti.template(), row: ti.template(), at: ti.template()):
+        for k in ti.static(range(len(parts[part]))):
+            if ti.static((part, k) in tasks):
+                solve(tasks[part, k], one, row, at)
+            else:
+                each(parts[part][k], one, row, at)
+
+    # The argument `one` is 1; see `_threads`.
 
     @ti.kernel
-    def begin(first: ti.i32):
-        tick(ticks["before"][0], 0)
-        for k in ti.static(range(len(prepare))):
-            do("before", k, 1, 0, first)
-        tick(ticks["before"][1], 0)
+    def begin(first: ti.i32, one: ti.i32):
+        tick(ticks["before"][0], one, 0)
+        do("before", one, 0, first)
+        tick(ticks["before"][1], one, 0)
 
     @ti.kernel
-    def advance(first: ti.i32, start: ti.i32, count: ti.i32):
-        tick(ticks["during"][0], start // unroll)
+    def advance(first: ti.i32, start: ti.i32, launch: ti.i32, one: ti.i32):
+        tick(ticks["during"][0], one, launch)
         for ahead in ti.static(range(unroll)):
-            for k in ti.static(range(len(step))):
-                do("during", k, ti.min(1, ti.max(0, count - start - ahead)), start + ahead, first + start + ahead)
-        tick(ticks["during"][1], start // unroll)
+            do("during", one, start + ahead, first + start + ahead)
+        tick(ticks["during"][1], one, launch)
 
     @ti.kernel
-    def end(first: ti.i32, count: ti.i32, weight: fields.real):
-        tick(ticks["after"][0], (count + unroll - 1) // unroll)
-        for k in ti.static(range(len(final))):
-            do("after", k, 1, count, first + count)
-        for env in range(envs):
+    def advance_by_one(first: ti.i32, start: ti.i32, launch: ti.i32, one: ti.i32):
+        tick(ticks["during"][0], one, launch)
+        do("during", one, start, first + start)
+        tick(ticks["during"][1], one, launch)
+
+    @ti.kernel
+    def end(first: ti.i32, count: ti.i32, launch: ti.i32, one: ti.i32, weight: fields.real):
+        tick(ticks["after"][0], one, launch)
+        do("after", one, count, first + count)
+        for env in range(_threads(envs, one)):
             total[None] += weight * loss[env]
-        tick(ticks["after"][1], (count + unroll - 1) // unroll)
+        tick(ticks["after"][1], one, launch)
 
     def run(first: int, count: int, begins: int, ends: int, weight: float) -> None:
         if begins:
-            begin(first)
-        for start in range(0, count, unroll):
-            advance(first, start, count)
+            begin(first, 1)
+        together = count // unroll
+        for launch in range(together):
+            advance(first, launch * unroll, launch, 1)
+        for start in range(together * unroll, count):
+            advance_by_one(first, start, together + start - together * unroll, 1)
         if ends:
-            end(first, count, weight)
+            finish(first, count, weight)
 
-    return run, end
+    def finish(first: int, count: int, weight: float) -> None:
+        end(first, count, launches.number(count), 1, weight)
+
+    return run, finish
+
+
+@ti.func
+def _threads(many: ti.template(), one: ti.template()):
+    """The length of a parallel loop: known while it compiles, unless that is too large (`_BIG`)."""
+    return many * one if ti.static(many > _BIG) else many
 
 
 def _is_long(entry: Stage | Passes) -> bool:

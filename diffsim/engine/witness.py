@@ -61,8 +61,8 @@ class Chain:
 
     Attributes:
         column: 0 or 2.
-        before, during, after: how many marks.
-        every: steps that share the marks of one.
+        before, during, after: how many marks, in each launch of steps.
+        every: steps in a launch; those that are left over at the end have one each.
     """
 
     column: int
@@ -85,12 +85,17 @@ class Chain:
 
     def ends(self, count: int, begins: int, ends: int) -> tuple[int, int]:
         """Where the way up begins and ends in a launch of these steps."""
-        last = self.before + -(-count // self.every) * self.during
+        last = self.before + self.number(count) * self.during
         return 0 if begins else self.before, last + (self.after if ends else 0)
 
-    def steps(self, reached: int) -> int:
-        """How many steps had ended when a number stood there."""
-        return max(reached - self.before, 0) // max(self.during, 1) * self.every
+    def number(self, count: int) -> int:
+        """Of launches that make so many steps."""
+        return count // self.every + count % self.every
+
+    def steps(self, reached: int, count: int) -> int:
+        """How many steps, of so many, had ended when a number stood there."""
+        launches, together = max(reached - self.before, 0) // max(self.during, 1), count // self.every
+        return min(count, min(launches, together) * self.every + max(launches - together, 0))
 
 
 class Witness:
@@ -142,10 +147,10 @@ class Witness:
         chain = next((c for c in self._chains if c.during), self._chains[0])
         up, down = found[:, chain.column], found[:, chain.column + 1]
         env = int(np.argmin(up))
-        reached, way = first + min(chain.steps(int(up[env])), count), "the rollout"
+        reached, way = first + chain.steps(int(up[env]), count), "the rollout"
         if up[env] == wanted[chain.column] and reversed:
             env = int(np.argmax(down))
-            reached, way = first + min(chain.steps(int(down[env])), count), "the reverse of the rollout"
+            reached, way = first + chain.steps(int(down[env]), count), "the reverse of the rollout"
         copy = f" of copy {env}" if self._fields.envs > 1 else ""
         return (
             f"the device stopped a kernel before it had ended: {way}{copy} came to step {reached}, of steps {first} to "

@@ -120,7 +120,7 @@ def test_windows_are_watched(monkeypatch, keep):
 
 @pytest.mark.parametrize(
     ("count", "every", "expected"),
-    [(0, 4, [(0, 0)]), (3, 4, [(0, 3)]), (4, 4, [(0, 4)]), (9, 4, [(0, 4), (4, 4), (8, 1)])],
+    [(0, 4, []), (3, 4, [(0, 3)]), (4, 4, [(0, 4)]), (9, 4, [(0, 4), (4, 4), (8, 1)])],
 )
 def test_pieces_of_a_rollout(count, every, expected):
     assert executors._pieces(count, every) == expected
