@@ -8,7 +8,7 @@ import numpy as np
 
 from diffsim.adjoint import Adjoint, Truncated
 from diffsim.engine.background import Assisted, allowed, portable
-from diffsim.engine.devices import check_memory
+from diffsim.engine.devices import SINGLE, check_memory
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Part, requests
@@ -65,7 +65,8 @@ def assemble(
         DeviceError: the device has not enough memory.
     """
     serial = device == "cpu"
-    fields = Fields(numbers, tuned, serial=serial, envs=envs, precision=precision, record_all=record_all)
+    single = device in SINGLE
+    fields = Fields(numbers, tuned, serial=serial, single=single, envs=envs, precision=precision, record_all=record_all)
     try:
         trajectory, executor = _assembled(problem, build, fields, device, adjoint, executor, settings, copies)
     except BaseException:

@@ -9,17 +9,20 @@ from typing import Any
 
 from diffsim.errors import DeviceError
 
-__all__ = ["check_memory", "check_precision", "memory_of", "name_of_vulkan"]
+__all__ = ["MOST_BYTES", "SINGLE", "check_memory", "check_precision", "memory_of", "name_of_vulkan", "words"]
 
-_SINGLE = ("vulkan", "metal")
+SINGLE = ("vulkan", "metal")
 """Devices for which Taichi compiles no functions (exp, sin, ...) of float64; Metal has none at all."""
+
+MOST_BYTES = 2**31 - 1
+"""Of an array with its gradient, on Vulkan and Metal: there Taichi counts bytes with 32 bits."""
 
 _LOCAL = 1  # of a heap of Vulkan's: it is on the device
 
 
 def check_precision(device: str, precision: str) -> None:
     """Raise DeviceError if the device does not compute in this precision."""
-    if precision == "f64" and device in _SINGLE:
+    if precision == "f64" and device in SINGLE:
         raise DeviceError(
             f"precision is 'f64', but Taichi has no functions of float64 on {device!r}; use precision='f32' there, or "
             "device='cpu' or 'cuda'"
@@ -39,25 +42,34 @@ def check_memory(
         instead: what helps besides fewer copies, if it is not fewer steps.
     """
     there = memory_of(device)
-    if there is None:
-        return
     path, rest = fields.row_bytes * (rows + 1), fields.other_bytes
-    if path + rest <= there:
-        return
-    each = fields.row_bytes // fields.envs
-    few = int(there // max((path + rest) / fields.envs, 1.0))
-    helps = [f"at most {few} copies (envs)"] if few and fields.envs > 1 else []
-    if not instead and not checkpointed and rows > 1 and rest + 3 * fields.row_bytes < there:
-        helps.append(f"adjoint=Checkpointed(memory='{int(0.5e-6 * (there - rest)) or 1}MB')")
-    helps += instead or ("fewer steps" if not checkpointed else "shorter segments",)
-    raise DeviceError(
-        f"this simulation needs {_words(path + rest)} on {device!r}, where there are {_words(there)}: {fields.envs} "
-        f"copies x {rows + 1} rows x {_words(each)}, gradients included, and {_words(rest)} besides; use "
-        + " or ".join(helps)
-    )
+    if there is not None and path + rest > there:
+        few = int(there // max((path + rest) / fields.envs, 1.0))
+        keep = 0.5e-6 * (there - rest) if rest + 3 * fields.row_bytes < there else 0.0
+        raise DeviceError(
+            f"this simulation needs {words(path + rest)} on {device!r}, where there are {words(there)}: {fields.envs} "
+            f"copies x {rows + 1} rows x {words(fields.row_bytes // fields.envs)}, gradients included, and "
+            f"{words(rest)} besides; use {_helps(fields.envs, few, keep, rows, checkpointed, instead)}"
+        )
+    most = fields.most_bytes(rows + 1)
+    if device in SINGLE and most > MOST_BYTES:
+        few, keep = MOST_BYTES * fields.envs // most, 0.5e-6 * path * MOST_BYTES / most
+        raise DeviceError(
+            f"an array of this simulation needs {words(most)} with its gradient, and on {device!r} one has no more "
+            f"than {words(MOST_BYTES)}; use {_helps(fields.envs, few, keep, rows, checkpointed, instead)}"
+        )
 
 
-def _words(size: float) -> str:
+def _helps(envs: int, few: int, keep: float, rows: int, checkpointed: bool, instead: tuple[str, ...]) -> str:
+    """What helps where so many copies, or rows in so many megabytes, would fit."""
+    helps = [f"at most {few} copies (envs)"] if few and envs > 1 else []
+    if not instead and not checkpointed and rows > 1 and keep:
+        helps.append(f"adjoint=Checkpointed(memory='{int(keep) or 1}MB')")
+    return " or ".join([*helps, *(instead or ("fewer steps" if not checkpointed else "shorter segments",))])
+
+
+def words(size: float) -> str:
+    """An amount of memory, as people write it."""
     power = max(0, min(3, int(math.log(max(size, 1.0), 1e3))))
     return f"{size / 1e3**power:.{0 if power == 0 else 3}g} {('bytes', 'kB', 'MB', 'GB')[power]}"
 

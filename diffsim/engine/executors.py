@@ -11,6 +11,7 @@ import taichi as ti
 from taichi.lang import impl
 from taichi.lang.enums import AutodiffMode
 
+from diffsim.engine.kernels import BIG
 from diffsim.engine.staged import staged
 from diffsim.engine.stages import Passes, Stage, Steps, Turn, turns_of
 from diffsim.engine.witness import Chain, Mark, Witness
@@ -45,11 +46,6 @@ _TOGETHER = 8
 
 A launch from Python takes as long as a card needs for some small stages, so one for each step of two stages is slow.
 But kernels of 16 and 32 stages compiled 4 and 20 times as long in reverse as one of 8, and ran no faster."""
-
-_BIG = 2**22
-"""Threads from which a loop gets a length that is only known at its launch: Taichi then takes a number of threads that
-it knows to be allowed, and not one for each turn, of which Vulkan may have no more than 65,535 x 128. Below it, a known
-length launches as many threads as there are turns, and not 65,536."""
 
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
@@ -177,7 +173,7 @@ def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     fields.witness = Witness(
         fields, [chain], remedy="use executor='wide', whose launches are short, or a CPU, or fewer steps or copies"
     )
-    turns, big = _turns_in(during, step_turns), not serial and envs > _BIG
+    turns, big = _turns_in(during, step_turns), not serial and envs > BIG
 
     def pieces(count: int) -> list[tuple[int, int]]:
         return [(0, count)] if serial else _pieces(count, max(1, _LOOPS // turns))
@@ -372,8 +368,8 @@ def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], 
 
 @ti.func
 def _threads(many: ti.template(), one: ti.template()):
-    """The length of a parallel loop: known while it compiles, unless that is too large (`_BIG`)."""
-    return many * one if ti.static(many > _BIG) else many
+    """The length of a parallel loop: known while it compiles, unless it is too large (`diffsim.engine.kernels.BIG`)."""
+    return many * one if ti.static(many > BIG) else many
 
 
 def _is_long(entry: Stage | Passes) -> bool:

@@ -21,12 +21,13 @@ import taichi as ti
 from taichi.lang import impl
 
 from diffsim.engine.arrays import ROWS, Array, Lengths, Loaded, Named, Recorded, axes, count, seen_as
+from diffsim.engine.devices import MOST_BYTES, words
 from diffsim.engine.kernels import Kernels
 from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
 from diffsim.engine.witness import COLUMNS, Witness
-from diffsim.errors import CapacityError, InputError
+from diffsim.errors import CapacityError, DeviceError, InputError
 
 __all__ = ["Fields"]
 
@@ -43,6 +44,7 @@ class Fields:
         envs: number of environments.
         precision: "f32" or "f64".
         serial: the device is a CPU, whose memory Python can reach.
+        single: the device knows no float64, so numbers are moved in float32.
         record_all: a rollout reports every trajectory field, and there are those that only explain, like ``contact``.
     """
 
@@ -54,6 +56,7 @@ class Fields:
         envs: int,
         precision: str,
         serial: bool = True,
+        single: bool = False,
         record_all: bool = False,
     ):
         self.envs, self.rows, self.record_all = envs, 0, record_all
@@ -66,6 +69,7 @@ class Fields:
         }
         self.spare = int(starts[-1])  # a column that is always zero, for slots that hold no number
         self.real = REAL[precision]
+        self.moved = ti.f32 if single else ti.f64
         self._serial = serial
         self._arrays: list[Array] = []
         self._kinds: list[tuple[Any, int, bool]] = []  # of each: type, width, whether it has a gradient
@@ -251,8 +255,11 @@ class Fields:
     def other_bytes(self) -> int:
         """Memory of what has no rows [bytes]."""
         both = zip(self._arrays, self._kinds, strict=True)
-        sizes = [(a.shape, max(w, 1) * (1 + grad) * (8 if real == ti.f64 else 4)) for a, (real, w, grad) in both]
-        return sum(math.prod(shape) * size for shape, size in sizes if ROWS not in shape)
+        return sum(_bytes(array, kind, 0) for array, kind in both if ROWS not in array.shape)
+
+    def most_bytes(self, rows: int) -> int:
+        """Memory of the largest array over so many rows, with its gradient [bytes]."""
+        return max(_bytes(array, kind, rows) for array, kind in zip(self._arrays, self._kinds, strict=True))
 
     def allocate(self, rows: int, segments: int, *, env_last: bool = False) -> None:
         """Take the memory and load the constants; no field can be declared after this.
@@ -278,7 +285,11 @@ class Fields:
         self.states = [r for r in self.trajectories if r.state]
         self.saved = [self._place((self.envs, segments, r.elements), r.width, gradient=False) for r in self.states]
         self.adjoints = [self._place((self.envs, r.elements), r.width, gradient=False) for r in self.states]
-        self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        if self._serial:
+            self.norms = self._keep(Array(ti.field(ti.f64), (self.envs, segments)), ti.f64)
+        else:
+            # The largest of its entries, and the sum of the squares of all entries over it.
+            self.norms = self._keep(Array(ti.field(self.moved), (self.envs, segments, 2)), self.moved)
         self.finished = self._whole((self.envs, COLUMNS))  # see `witness`
         self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
         self.check_sizes(rows)
@@ -300,37 +311,50 @@ class Fields:
             _check_size(tuple(rows + 1 if length == ROWS else length for length in array.shape))
 
     def _plant(self, rows: int, env_last: bool) -> None:
-        """Place all arrays: those of one kind side by side, and their gradients behind them in the same order."""
+        """Place all arrays: those of one kind side by side, and their gradients behind them in the same order.
+
+        Off the CPU, where nothing counts on neighbours, a tree has no more than `MOST_BYTES`.
+        """
         planted: list[tuple[Any, list[Array]]] = []
         kinds: dict[Any, list[Array]] = {}
         for array, kind in zip(self._arrays, self._kinds, strict=True):
             bed = kinds.setdefault(kind, [])
-            if sum(a.nodes for a in bed) + array.nodes > _MOST_NODES:
+            if not self._serial or sum(a.nodes for a in bed) + array.nodes > _MOST_NODES:
                 bed = kinds[kind] = []
             if not bed:
                 planted.append((kind, bed))
             bed.append(array)
         trees: list[tuple[list[Array], list[Any]]] = []
         builder: Any = None
-        nodes = _MOST_NODES
-        for _, bed in planted:
-            own = sum(array.nodes for array in bed)
-            if nodes + own > _MOST_NODES:
+        nodes, held = _MOST_NODES, 0
+        for kind, bed in planted:
+            own, size = sum(array.nodes for array in bed), sum(_bytes(array, kind, rows) for array in bed)
+            if nodes + own > _MOST_NODES or (not self._serial and held + size > MOST_BYTES):
                 if builder is not None:
-                    self._trees.append(builder.finalize())
-                builder, nodes = ti.FieldsBuilder(), 0
+                    self._finalize(builder)
+                builder, nodes, held = ti.FieldsBuilder(), 0, 0
                 trees.append(([], []))
             for part in [*bed, *(array.grad for array in bed if array.grad is not None)]:
                 part.place_alone(builder, ti.i, rows, env_last=env_last)
             trees[-1][0].extend(bed)
-            nodes += own
+            nodes, held = nodes + own, held + size
         for scalar in self._scalars:
             builder.place(scalar)
             trees[-1][1].append(scalar)
-        self._trees.append(builder.finalize())
+        self._finalize(builder)
         if self._serial:
             attach_views(trees)
             self.beds = Beds([kind for kind, _ in planted], [bed for _, bed in planted])
+
+    def _finalize(self, builder: Any) -> None:
+        try:
+            self._trees.append(builder.finalize())
+        except RuntimeError as error:  # Taichi says nothing but that it failed
+            raise DeviceError(
+                f"the device did not give the memory of this simulation, {words(self.row_bytes * (self.rows + 1))} of "
+                f"rows and {words(self.other_bytes)} besides; other programs may have it, else use fewer copies, or "
+                "Checkpointed() to keep fewer rows"
+            ) from error
 
     def close(self) -> None:
         """Give the memory back. The fields must not be used any more."""
@@ -396,6 +420,13 @@ class Fields:
         for r, start, end in zip(self._recorded, self.offsets[:-1], self.offsets[1:], strict=True):
             found[r.name] = flat[start:end].reshape(self.envs, self.rows + 1, *r.shape)
         return found
+
+
+def _bytes(array: Array, kind: tuple[Any, int, bool], rows: int) -> int:
+    """Memory of an array over so many rows, with its gradient if it has one."""
+    real, width, gradient = kind
+    shape = tuple(rows if length == ROWS else length for length in array.shape)
+    return math.prod(shape) * max(width, 1) * (1 + gradient) * (8 if real == ti.f64 else 4)
 
 
 def _check_size(shape: tuple[int, ...]) -> None:

@@ -4,6 +4,8 @@ For a GPU, whose memory Python cannot reach; on a CPU `diffsim.engine.memory` do
 everything of its kind in one launch, all indices spread over threads. None of them is differentiated.
 
 Arrays with equally many elements share a loop: Taichi compiles each loop of a kernel as a program of its own.
+
+What goes in and out is float64 but on Vulkan and Metal: Metal knows no float64, nor does every driver of Vulkan.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.witness import COLUMNS
 
-__all__ = ["Kernels"]
+__all__ = ["BIG", "Kernels"]
 
 
 Entry = TypeVar("Entry")
@@ -28,14 +30,21 @@ def _grouped(entries: Iterable[Entry], size: Callable[[Entry], int]) -> list[tup
     return list(found.items())
 
 
-_BIG = 2**22
-"""Elements from which a loop gets a length that is only known at its launch: Taichi then takes a number of threads that
-it knows to be allowed, and not one for each element, of which Vulkan may have no more than 65,535 x 128."""
+_GROUPS = 64
+"""In float32, gradients of a parameter are added to so many sums, and these in float64: fewer roundings."""
+
+_SMALLEST = 1e-30
+"""Of what adjoints are divided by for their norm."""
+
+BIG = 2**22
+"""Threads from which a loop gets a length that is only known at its launch: Taichi then takes a number of threads that
+it knows to be allowed, and not one for each turn, of which Vulkan may have no more than 65,535 x 128. Below it, a known
+length launches as many threads as there are turns, and not 65,536."""
 
 
 def _is_big(fields: Any) -> bool:
     rows = max((r.elements for r in fields.trajectories), default=1) * (fields.rows + 1)
-    return fields.envs * max([rows, *(n.elements for n in fields.numbers)]) > _BIG
+    return fields.envs * max([rows, *(n.elements for n in fields.numbers)]) > BIG
 
 
 @ti.func
@@ -57,7 +66,9 @@ def _zero(groups: ti.template(), lines, rows: ti.template()):
 
 
 class Kernels:
-    """Kernels over the fields of one `Fields`; the attributes are kernels, called with the given arguments.
+    """Kernels over the fields of one `Fields`; the attributes launch them, with the given arguments.
+
+    Arrays of numbers are float64 outside, whatever `Fields.moved` is.
 
     Attributes:
         start: (table, reverse, stale) copy the table of numbers, (copies, columns), into all environments, clear the
@@ -81,14 +92,19 @@ class Kernels:
     """
 
     def __init__(self, fields: Any):
+        self._real = np.float32 if fields.moved == ti.f32 else np.float64
         zero_sums, zero_adjoints, zero_leaves, zero_used = self._make_clearing(fields)
         self._make_transfer(fields, zero_sums, zero_adjoints, zero_leaves)
         self._make_segments(fields, zero_sums, zero_used)
         self._make_recording(fields)
         self._make_witness(fields)
 
+    def _in(self, values: np.ndarray) -> np.ndarray:
+        """An array as kernels take it."""
+        return np.ascontiguousarray(values, self._real)
+
     def _make_transfer(self, fields: Any, zero_sums: Any, zero_adjoints: Any, zero_leaves: Any) -> None:
-        envs, index, loss, total = fields.envs, fields.index, fields.loss, fields.total
+        envs, index, loss, total, real = fields.envs, fields.index, fields.loss, fields.total, fields.moved
         big = _is_big(fields)
         pairs = list(zip(fields.numbers, fields.bases[:-1], strict=True))
         groups = _grouped(pairs, lambda pair: pair[0].elements)
@@ -105,17 +121,18 @@ class Kernels:
                     number.field[env, i][c] = ti.cast(table[env % table.shape[0], column], fields.real)
 
         @ti.func
-        def take(number: ti.template(), base: ti.template(), table: ti.template(), env, i):
+        def take(number: ti.template(), base: ti.template(), table: ti.template(), copies, env, i):
+            row = env % copies + (env // copies + i) % (table.shape[0] // copies) * copies
             if ti.static(number.width == 0):
                 column = index[base + i]
-                table[env % table.shape[0], column] += number.field.grad[env, i]
+                table[row, column] += number.field.grad[env, i]
             else:
                 for c in ti.static(range(number.width)):
                     column = index[base + i * ti.static(number.width) + c]
-                    table[env % table.shape[0], column] += number.field.grad[env, i][c]
+                    table[row, column] += number.field.grad[env, i][c]
 
         @ti.kernel
-        def start(table: ti.types.ndarray(dtype=ti.f64, ndim=2), reverse: ti.i32, stale: ti.i32):
+        def put_all(table: ti.types.ndarray(dtype=real, ndim=2), reverse: ti.i32, stale: ti.i32):
             one = ti.min(1, table.shape[0]) if ti.static(big) else 1
             for g in ti.static(range(len(groups))):
                 for j in range(envs * ti.static(groups[g][0]) * one):
@@ -131,21 +148,34 @@ class Kernels:
             total.grad[None] = 1.0
 
         @ti.kernel
-        def gather(table: ti.types.ndarray(dtype=ti.f64, ndim=2), out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+        def take_all(table: ti.types.ndarray(dtype=real, ndim=2), copies: ti.i32):
             one = ti.min(1, table.shape[0]) if ti.static(big) else 1
             for g in ti.static(range(len(tuned))):
                 for j in range(envs * ti.static(tuned[g][0]) * one):
                     env = j // ti.static(tuned[g][0])
                     i = j - env * ti.static(tuned[g][0])
                     for k in ti.static(range(len(tuned[g][1]))):
-                        take(tuned[g][1][k][0], ti.static(tuned[g][1][k][1]), table, env, i)
+                        take(tuned[g][1][k][0], ti.static(tuned[g][1][k][1]), table, copies, env, i)
+
+        @ti.kernel
+        def read_losses(out: ti.types.ndarray(dtype=real, ndim=1)):
             for env in range(envs):
                 out[env] = loss[env]
 
-        @ti.kernel
-        def losses(out: ti.types.ndarray(dtype=ti.f64, ndim=1)):
-            for env in range(envs):
-                out[env] = loss[env]
+        def start(table: np.ndarray, reverse: int, stale: int) -> None:
+            put_all(self._in(table), reverse, stale)
+
+        def losses(out: np.ndarray) -> None:
+            read_losses(found := np.empty(envs, self._real))
+            out[:] = found
+
+        def gather(table: np.ndarray, out: np.ndarray) -> None:
+            copies, columns = table.shape
+            groups = max(1, _GROUPS // copies) if real == ti.f32 else 1
+            sums = np.zeros((groups * copies, columns), self._real)
+            take_all(sums, copies)
+            table += sums.reshape(groups, copies, columns).sum(axis=0, dtype=np.float64)
+            losses(out)
 
         constants = [(array, len(values)) for array, values in fields.constants]
         starts = [sum(length for _, length in constants[:k]) for k in range(len(constants))]
@@ -248,7 +278,7 @@ class Kernels:
 
     def _make_segments(self, fields: Any, zero_sums: Any, zero_used: Any) -> None:
         envs, states, saved, adjoint = fields.envs, fields.states, fields.saved, fields.adjoints
-        squares, loss, big = fields.norms, fields.loss, _is_big(fields)
+        squares, loss, big, real = fields.norms, fields.loss, _is_big(fields), fields.moved
 
         @ti.kernel
         def save(segment: ti.i32):
@@ -273,30 +303,48 @@ class Kernels:
             move(row)
 
         @ti.kernel
-        def next_window(row: ti.i32, losses: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+        def clear_window(row: ti.i32, losses: ti.types.ndarray(dtype=real, ndim=1)):
             move(row)
             zero_sums(ti.min(1, losses.shape[0]) if ti.static(big) else 1)
             zero_used()
             for env in range(envs):
                 loss[env] = ti.cast(losses[env], fields.real)
 
+        def next_window(row: int, losses: np.ndarray) -> None:
+            clear_window(row, self._in(losses))
+
+        # A square of float32 overflows beyond 1e19, where adjoints of long rollouts come; so they are scaled.
+
         @ti.kernel
         def take_adjoint(segment: ti.i32):
-            for env in range(envs):
-                squares[env, segment] = 0.0
+            for env, k in ti.ndrange(envs, 2):
+                squares[env, segment, k] = 0.0
             for k in ti.static(range(len(states))):
                 for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
                     adjoint[k][env, i] = states[k].field.grad[env, 0, i]
                     if ti.static(states[k].width == 0):
-                        squares[env, segment] += ti.cast(adjoint[k][env, i], ti.f64) ** 2
+                        ti.atomic_max(squares[env, segment, 0], ti.cast(abs(adjoint[k][env, i]), real))
                     else:
                         for c in ti.static(range(states[k].width)):
-                            squares[env, segment] += ti.cast(adjoint[k][env, i][c], ti.f64) ** 2
+                            ti.atomic_max(squares[env, segment, 0], ti.cast(abs(adjoint[k][env, i][c]), real))
+            for k in ti.static(range(len(states))):
+                for env, i in ti.ndrange(envs, ti.static(states[k].elements)):
+                    scale = ti.max(squares[env, segment, 0], _SMALLEST)
+                    if ti.static(states[k].width == 0):
+                        squares[env, segment, 1] += (adjoint[k][env, i] / scale) ** 2
+                    else:
+                        for c in ti.static(range(states[k].width)):
+                            squares[env, segment, 1] += (adjoint[k][env, i][c] / scale) ** 2
 
         @ti.kernel
-        def norms(out: ti.types.ndarray(dtype=ti.f64, ndim=2)):
-            for env, segment in ti.ndrange(out.shape[0], out.shape[1]):
-                out[env, segment] = ti.sqrt(squares[env, segment])
+        def read_norms(out: ti.types.ndarray(dtype=real, ndim=3)):
+            for env, segment, k in ti.ndrange(out.shape[0], out.shape[1], 2):
+                out[env, segment, k] = squares[env, segment, k]
+
+        def norms(out: np.ndarray) -> None:
+            read_norms(found := np.empty((*out.shape, 2), self._real))
+            largest, sums = np.moveaxis(found.astype(np.float64), -1, 0)
+            out[:] = np.where(np.isinf(largest), largest, largest * np.sqrt(sums))
 
         @ti.kernel
         def give_adjoint(row: ti.i32):
@@ -310,10 +358,10 @@ class Kernels:
     def _make_recording(self, fields: Any) -> None:
         envs, rows, offsets = fields.envs, fields.rows + 1, fields.offsets
         recorded = [r for r in fields.trajectories if r.recorded]
-        big = _is_big(fields)
+        big, real = _is_big(fields), fields.moved
 
         @ti.kernel
-        def record(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+        def take_rows(flat: ti.types.ndarray(dtype=real, ndim=1)):
             one = ti.min(1, flat.shape[0]) if ti.static(big) else 1
             for k in ti.static(range(len(recorded))):
                 for env, row, i in ti.ndrange(envs * one, rows, ti.static(recorded[k].recorded)):
@@ -327,7 +375,7 @@ class Kernels:
                             flat[at + c] = recorded[k].field[env, row, i][c]
 
         @ti.kernel
-        def seed(flat: ti.types.ndarray(dtype=ti.f64, ndim=1)):
+        def put_adjoints(flat: ti.types.ndarray(dtype=real, ndim=1)):
             one = ti.min(1, flat.shape[0]) if ti.static(big) else 1
             for k in ti.static(range(len(recorded))):
                 for env, row, i in ti.ndrange(envs * one, rows, ti.static(recorded[k].recorded)):
@@ -339,5 +387,12 @@ class Kernels:
                     else:
                         for c in ti.static(range(recorded[k].width)):
                             recorded[k].field.grad[env, row, i][c] = ti.cast(flat[at + c], fields.real)
+
+        def record(flat: np.ndarray) -> None:
+            take_rows(found := np.empty(len(flat), self._real))
+            flat[:] = found
+
+        def seed(flat: np.ndarray) -> None:
+            put_adjoints(self._in(flat))
 
         self.record, self.seed = record, seed
