@@ -1,5 +1,6 @@
 """The engine: how stages become kernels, and kernels gradients."""
 
-from diffsim.engine import frontend
+from diffsim.engine import frontend, stacks
 
 frontend.install()  # before the first @ti.func
+stacks.install()

@@ -17,6 +17,8 @@ from taichi.lang.enums import AutodiffMode
 from taichi.lang.expr import Expr
 from taichi.lang.util import cook_dtype
 
+from diffsim.engine.stacks import watched
+
 __all__ = ["Compiled", "Launch", "Pool", "condition", "kernel", "loop"]
 
 Launch = tuple[Any, Any]
@@ -108,7 +110,8 @@ def kernel(
             runtime.inside_kernel, runtime.current_kernel, runtime.compiling_callable = False, None, None
 
     program = runtime.prog
-    read = program.create_kernel(generate, "stages", mode)
+    with watched(reverse=reverse):
+        read = program.create_kernel(generate, "stages", mode)
     return Compiled(read, program.compile_kernel(program.config(), program.get_device_caps(), read))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import taichi as ti
 from taichi.lang import impl, misc
 
+from diffsim.engine.stacks import size_on
 from diffsim.errors import DeviceError, InputError
 
 __all__ = ["REAL", "attach", "available", "check", "detach", "precision"]
@@ -110,9 +111,7 @@ def _start(device: str) -> None:
         ti.init(
             arch=getattr(ti, device),
             force_scalarize_matrix=True,  # without it local vectors are miscompiled, forward and reverse
-            # How often branches may change a local, less two; beyond it the process ends. Taichi's own choice is 32. A
-            # stack takes 4 kB of 256 numbers and their adjoints, which a thread of a GPU may not have.
-            ad_stack_size=256 if device == "cpu" else 64,
+            ad_stack_size=size_on(device),  # Taichi's own choice is 32
             # Taichi would keep f[0] in a register while a loop over i also adds to f[i] (its open issue 8578): the
             # gradient of a stage that reads both was wrong. Without it gradients take 5 to 20 % longer. The key of
             # Taichi's cache on disk does not tell the two apart, but it does know ad_stack_size.
