@@ -4,122 +4,51 @@ Losses and gradients are compared with those of the CPU, in float32. Closing one
 on another is part of it, so that all tests here share one process.
 """
 
+import functools
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
+import taichi as ti
 
 import diffsim as ds
-from diffsim.engine import devices, executors, runtime
+from diffsim.engine import devices, executors, fields, runtime
 
-pytestmark = pytest.mark.skipif(
-    "vulkan" not in runtime.available(),
-    reason="there is no Vulkan device here: apt-get install mesa-vulkan-drivers libvulkan1 gives one",
-)
+from .on_vulkan import ROUNDING, assert_same, body, check, error, needs_vulkan, on_a_cpu
 
-# float32 has 6e-8 of a number. A step adds some tens of numbers and stiff springs and contacts carry an error on: after
-# the steps here, of which there are 20, the worst of thousands of sums was a hundred roundings away.
-ROUNDING = 1e-5
+pytestmark = needs_vulkan
 
-COPIES = 64
-
-
-def body():
-    """A frame that falls on ground with friction, and slides."""
-    scene = ds.MassSpring(
-        points=[[0.0, 0.133], [0.31, 0.121], [0.12, 0.44]],
-        springs=[[0, 1], [0, 2], [1, 2]],
-        stiffness=60.0,
-        actuation=[0.2, 0.1, 0.0],
-        initial_velocity=[[2.5, -1.2], [0.2, -1.1], [0.6, -0.4]],
-        ground=ds.Ground(height=0.1, friction=0.4, restitution=0.6),
-        dt=0.01,
-    )
-    return ds.Problem(scene, ds.Sine(), ds.Travel(), steps=20)
-
-
-def discs():
-    """One disc hits another, which is pinned to the world, and the floor."""
-    scene = ds.RigidBodies(
-        bodies=[
-            ds.Disc((0.0, 0.111), 0.1, velocity=(1.5, -0.3), density=20.0, friction=0.4),
-            ds.Disc((0.3, 0.17), 0.1, density=20.0),
-        ],
-        joints=[ds.Pin(1, None, at=(0.3, 0.2), motor=0.1)],
-        obstacles=[ds.HalfPlane(friction=0.5)],
-        iterations=3,
-        dt=0.01,
-    )
-    tuned = ("scene.initial_velocity", "controller.*")
-    return ds.Problem(scene, ds.OpenLoop(knots=4), ds.Travel(), steps=20, tune=tuned)
-
-
-def cart():
-    """A cart with a pole, seen by a network."""
-    rail = ds.Joint("rail", "slide", axis=(1, 0, 0), damping=0.1)
-    link = ds.Link("cart", joints=[rail], mass=1.0, inertia=(0.01, 0.01, 0.01))
-    hinge = ds.Joint("hinge", axis=(0, 1, 0), damping=0.005)
-    pole = ds.Link("pole", "cart", joints=[hinge], mass=0.2, centre=(0, 0, 0.3), inertia=(0.006, 0.006, 0.0001))
-    motor = ds.Actuator.motor("rail", gear=10.0)
-    scene = ds.Articulated([link, pole], [motor], initial_position=(0.0, 0.5), contacts=False, dt=0.01)
-    controller = ds.MLP(hidden=4, sines=2, frequency=3.0)
-    return ds.Problem(scene, controller, ds.Upright("pole"), steps=20, tune=("controller.*",))
-
-
-PROBLEMS = {"mass_spring": body, "rigid_bodies": discs, "articulated": cart}
-
-ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=8)}  # of 8, 8 and 4 steps
+reference = functools.cache(on_a_cpu)
 
 # Each is compiled anew. "auto" takes both executors off the CPU.
-CASES = [
-    ("mass_spring", "fused", "full", 1),
-    ("mass_spring", "fused", "segments", 64),
-    ("mass_spring", "wide", "segments", 4),
-    ("rigid_bodies", "fused", "segments", 4),
-    ("rigid_bodies", "wide", "full", 1),
-    ("articulated", "fused", "full", 64),
-    ("articulated", "wide", "full", 1),
-]
 
 
-def copies_of(problem):
-    """Parameters of all copies, which differ by a percent."""
-    rng = np.random.default_rng(3)
-    start = {name: value for name, value in problem.numbers(1).items() if name in problem.tuned}
-    return {n: v * rng.uniform(0.99, 1.01, (COPIES, *v.shape)) for n, v in start.items()}
+@pytest.mark.parametrize(
+    ("name", "executor", "adjoint", "envs"),
+    [
+        ("body", "fused", "segments", 4),
+        ("body", "wide", "segments", 64),
+        ("cart", "fused", "full", 64),
+        ("cart", "wide", "segments", 4),
+    ],
+)
+def test_loss_and_gradient_are_those_of_a_cpu(name, executor, adjoint, envs):
+    check(name, executor, adjoint, envs, reference(name))
 
 
-@pytest.fixture(scope="module")
-def on_a_cpu():
-    """Losses and gradients of all copies of each problem; no simulation stays open."""
-    found = {}
-    for name, make in PROBLEMS.items():
-        params = copies_of(make())
-        with ds.Simulation(make(), envs=COPIES, shared=False) as sim:
-            found[name] = (params, *sim.value_and_grad(params))
-    return found
-
-
-def assert_same(losses, grads, expected_losses, expected_grads):
-    """Up to rounding, relative to the largest entry: the others are sums in which parts of that size cancel."""
-    assert np.abs(losses - expected_losses).max() <= ROUNDING * np.abs(expected_losses).max()
-    assert grads.keys() == expected_grads.keys()
-    scale = max(np.abs(value).max() for value in expected_grads.values())
-    assert scale > 0.0
-    for name, value in expected_grads.items():
-        assert np.abs(grads[name] - value).max() <= 10.0 * ROUNDING * scale, name
-
-
-@pytest.mark.parametrize(("name", "executor", "adjoint", "envs"), CASES)
-def test_loss_and_gradient_are_those_of_a_cpu(monkeypatch, on_a_cpu, name, executor, adjoint, envs):
-    if name != "mass_spring":
-        monkeypatch.setattr(executors, "_UNROLL", 1)  # four steps in a kernel of `wide` compile for minutes
-    params, losses, grads = on_a_cpu[name]
-    own = {n: v[:envs] for n, v in params.items()}
-    settings = {"executor": executor, "adjoint": ADJOINTS[adjoint], "envs": envs}
-    with ds.Simulation(PROBLEMS[name](), device="vulkan", shared=False, **settings) as sim:
-        found, gradient = sim.value_and_grad(own)
-        again = sim.value(own)
-    assert np.array_equal(found, again)
-    assert_same(found, gradient, losses[:envs], {n: v[:envs] for n, v in grads.items()})
+@pytest.mark.parametrize(
+    ("executor", "adjoint", "envs"),
+    [("fused", "full", 1), ("fused", "full", 64), ("wide", "full", 1), ("wide", "segments", 64)],
+)
+def test_a_walker_of_200_steps_is_that_of_a_cpu(executor, adjoint, envs):
+    """Its feet stick and come off, so its gradient is as near to a CPU's as that is to one in float64."""
+    rounding = error(reference("walker")[2], reference("walker", "f64")[2])
+    assert rounding < 1e-2
+    check("walker", executor, adjoint, envs, reference("walker"), 4.0 * rounding)
 
 
 # A rollout knows that it ended
@@ -166,10 +95,94 @@ def test_float64_is_said_to_be_missing_before_anything_starts(monkeypatch):
             ds.Simulation(body(), device=device, precision="f64")
 
 
-def test_memory_that_does_not_suffice_is_said_with_the_arithmetic():
+def test_memory_that_does_not_suffice_is_said_with_the_arithmetic(monkeypatch):
     assert devices.memory_of("vulkan") > 2**28
     with pytest.raises(ds.DeviceError, match=r"needs .* on 'vulkan', where there are .*: 10000000 copies x 21 rows x"):
         ds.Simulation(body(), device="vulkan", envs=10_000_000)
+    monkeypatch.setattr(devices, "MOST_BYTES", 100_000)
+    with pytest.raises(
+        ds.DeviceError, match=r"an array .* needs .* one has no more than 100 kB; use at most"
+    ) as caught:
+        ds.Simulation(body(), device="vulkan", envs=1000)
+    few = int(re.search(r"at most (\d+) copies", str(caught.value)).group(1))
+    assert few > 1
+    for device, envs in (("vulkan", few), ("cpu", 1000)):
+        ds.Simulation(body(), device=device, envs=envs).close()
+    monkeypatch.undo()
+    monkeypatch.setattr(ti.FieldsBuilder, "finalize", refuse)
+    with pytest.raises(ds.DeviceError, match=r"did not give the memory of this simulation, .* of rows and .* besides"):
+        ds.Simulation(body(), device="vulkan")
+
+
+def refuse(builder):
+    raise RuntimeError("Failed to allocate root buffer")
+
+
+def everything(sim):
+    """All numbers that a simulation gives out."""
+    params = sim.params(seed=1)
+    rollout = sim.rollout(params)
+    loss, grad = sim.value_and_grad(params)
+    _, pullback = sim.vjp(params)
+    weights = np.random.default_rng(2).normal(size=rollout.position.shape)
+    return {
+        "loss": loss,
+        "growth": sim.adjoint_growth,
+        **rollout.arrays,
+        **{f"grad of {name}": value for name, value in grad.items()},
+        **{f"pulled {name}": value for name, value in pullback({"position": weights}).items()},
+        **{f"adjoint of {name}": value for name, value in sim.adjoints(params)[1].items()},
+    }
+
+
+def test_what_is_moved_in_and_out_is_that_of_a_cpu(monkeypatch):
+    """Of copies that share their parameters, with arrays in several trees of fields."""
+    settings = {"envs": 5, "adjoint": ds.Checkpointed(every=8)}
+    with ds.Simulation(body(), **settings) as sim:
+        expected = everything(sim)
+    monkeypatch.setattr(fields, "MOST_BYTES", 10_000)
+    with ds.Simulation(body(), device="vulkan", executor="wide", **settings) as sim:
+        assert len(sim._fields._trees) > 2
+        found = everything(sim)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = np.abs(value).max()
+        assert np.abs(found[name] - value).max() <= 10.0 * ROUNDING * scale, name
+
+
+def test_no_kernel_knows_of_float64(tmp_path):
+    """As Metal needs it: Taichi writes down all kernels, of every pass that it makes over them."""
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(ALL_KERNELS))
+    written = tmp_path / "written"
+    environment = {**os.environ, "TI_PRINT_IR": "1", "TI_OFFLINE_CACHE": "0"}
+    with written.open("w") as out:
+        subprocess.run([sys.executable, str(script)], env=environment, stdout=out, check=True)
+    with written.open() as lines:
+        found = [(kind, line) for line in lines for kind in ("f32", "f64") if kind in line]
+    assert sum(kind == "f32" for kind, _ in found) > 1000
+    assert [line for kind, line in found if kind == "f64"] == []
+
+
+ALL_KERNELS = """
+    import numpy as np
+
+    import diffsim as ds
+
+    scene = ds.MassSpring(
+        points=[[0.0, 0.133], [0.31, 0.121]], springs=[[0, 1]], stiffness=60.0, initial_velocity=(0.3, 0.1), dt=0.01
+    )
+    problem = ds.Problem(scene, None, ds.Travel(), steps=4, tune=("scene.initial_velocity",))
+    for adjoint in (ds.Checkpointed(every=2), ds.Truncated(2)):
+        with ds.Simulation(problem, device="vulkan", executor="wide", adjoint=adjoint) as sim:
+            params = sim.params()
+            sim.value_and_grad(params)
+            shape = sim.rollout(params).position.shape
+            if isinstance(adjoint, ds.Checkpointed):
+                sim.vjp(params)[1]({"position": np.ones(shape)})
+                sim.adjoints(params)
+                assert sim.adjoint_growth is not None
+"""
 
 
 def test_devices_take_turns_in_one_process():
