@@ -141,18 +141,27 @@ class Witness:
         rows = self._rows(count, begins, ends)
         if found.tobytes() == rows[2 if reversed else 1]:
             return
-        raise DeviceError(self._explain(found, np.frombuffer(rows[1], np.int32)[:COLUMNS], first, count, reversed))
-
-    def _explain(self, found: np.ndarray, wanted: np.ndarray, first: int, count: int, reversed: bool) -> str:
-        chain = next((c for c in self._chains if c.during), self._chains[0])
-        up, down = found[:, chain.column], found[:, chain.column + 1]
-        env = int(np.argmin(up))
-        reached, way = first + chain.steps(int(up[env]), count), "the rollout"
-        if up[env] == wanted[chain.column] and reversed:
-            env = int(np.argmax(down))
-            reached, way = first + chain.steps(int(down[env]), count), "the reverse of the rollout"
-        copy = f" of copy {env}" if self._fields.envs > 1 else ""
-        return (
-            f"the device stopped a kernel before it had ended: {way}{copy} came to step {reached}, of steps {first} to "
-            f"{first + count}, so there is no loss and no gradient; {self._remedy}"
+        told = np.frombuffer(rows[2 if reversed else 1], np.int32)[:COLUMNS]
+        raise DeviceError(
+            f"the device stopped a kernel before it had ended: {self._explain(found, told, first, count)}, of steps "
+            f"{first} to {first + count}, so there is no loss and no gradient; {self._remedy}"
         )
+
+    def _explain(self, found: np.ndarray, told: np.ndarray, first: int, count: int) -> str:
+        """What stopped, and where."""
+        chain = next((c for c in self._chains if c.during), self._chains[0])
+        up, down = chain.column, chain.column + 1
+        # A rollout that stopped has no reverse that could have ended.
+        ways = [
+            (up, int(np.argmin(found[:, up])), "the rollout"),
+            (down, int(np.argmax(found[:, down])), "the reverse"),
+        ]
+        for column, env, way in ways:
+            if found[env, column] != told[column]:
+                reached = first + chain.steps(int(found[env, column]), count)
+                return f"{way}{self._copy(env)} came to step {reached}"
+        env = int(np.argmax(found[:, _DECISIONS] != told[_DECISIONS]))
+        return f"a decision{self._copy(env)}, a stage that is not differentiable, did not come to its end"
+
+    def _copy(self, env: int) -> str:
+        return f" of copy {env}" if self._fields.envs > 1 else ""

@@ -119,8 +119,13 @@ def test_a_step_that_is_too_long_for_a_launch_is_an_error(executor, step, stops)
     table = np.array([[1.5, 0.0]])
     with trajectory(executor, MANY, step) as made:
         if stops:
+            said = "rollout of copy 0 came to step 0, of steps 0 to 2"
+            if step is a_decision and executor == "wide":  # where it is a launch of its own
+                said = (
+                    "a decision of copy 0, a stage that is not differentiable, did not come to its end, of steps 0 to 2"
+                )
             for call in (made.forward, lambda table: made.gradient(table, np.zeros_like(table), 1.0)):
-                with pytest.raises(ds.DeviceError, match="the rollout of copy 0 came to step 0, of steps 0 to 2"):
+                with pytest.raises(ds.DeviceError, match=said):
                     call(table)
             return
         out = np.zeros_like(table)

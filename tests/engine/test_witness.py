@@ -91,7 +91,7 @@ def test_a_reverse_that_stops_is_an_error(monkeypatch, whole, segments):
     for sim, last in ((whole, f"0 to {STEPS}"), (segments, f"10 to {STEPS}")):
         params = sim.params(seed=1)
         sim.value(params)  # which needs none
-        with pytest.raises(ds.DeviceError, match=f"the reverse of the rollout.* came to step {STEPS}, of steps {last}"):
+        with pytest.raises(ds.DeviceError, match=f"the reverse.* came to step {STEPS}, of steps {last}"):
             sim.value_and_grad(params)
 
 
