@@ -2,25 +2,31 @@
 
 `staged` has none there: Python launches every step and waits for it.
 
-What else a machine does can only add to the time of a call, so each is called many times in short rounds, in turns, and
-the least counts. How far the leasts of odd and of even rounds are apart is printed as what is not known.
+Two measures. Instructions of a step, in `fused`, are counted one by one, so they are exact. To the time of a call, what
+else a machine does can only add: each is called many times in short rounds, in turns, and the least counts. How far the
+leasts of odd and of even rounds are apart is printed as what is not known; and that the same instructions lie elsewhere
+in memory changes the time of a kernel by some percent.
 """
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
+import taichi as ti
 
 import diffsim as ds
 from diffsim.engine import executors
 from diffsim.engine.stages import Stage
 from diffsim.engine.witness import Mark, Witness
 
+from .instructions import count, counted, traced
 from .scenes import scene
 
 pytestmark = pytest.mark.bench
@@ -97,3 +103,51 @@ def test_cost_of_the_witness(name: str, executor: str) -> None:
         print("a loss      ", cost(partial(plain.value, params), partial(watched.value, params)), flush=True)
         calls = [partial(sim.value_and_grad, params, finite=False) for sim in (plain, watched)]
         print("and gradient", cost(*calls), flush=True)
+
+
+# Instructions
+
+FEW, MORE = 10, 30  # steps
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are traced as on Linux")
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_instructions_of_the_witness(name: str) -> None:
+    root = str(Path(__file__).parents[2])
+    own = (
+        f"import sys; sys.path.insert(0, {root!r}); from tests.benchmarks import test_witness as t; t.run_all({name!r})"
+    )
+    found = np.reshape(count(["-c", own]), (2, 2, 2))  # with marks or not, with gradient or not, few or more steps
+    of_a_step = np.diff(found, axis=2)[..., 0] / (MORE - FEW)
+    for what, (plain, watched) in zip(("a step", "and gradient"), of_a_step.T, strict=True):
+        print(f"\n{name}, {what}: {plain:.1f} instructions, with marks {100.0 * (watched / plain - 1.0):+.2f} %")
+    assert np.all(of_a_step[1] < 1.01 * of_a_step[0])
+
+
+def run_all(name: str) -> None:
+    """In a process of its own: rollouts of few and of more steps, and their gradients, without marks and with them."""
+    problem = dataclasses.replace(PROBLEMS[name](), steps=MORE)
+    sims = [simulation(problem, "fused", watched=watched) for watched in (False, True)]
+    traced()
+    for sim in sims:
+        for reverse in (False, True):
+            for steps in (FEW, MORE):
+                run(sim, steps, reverse, lambda call: call())
+                run(sim, steps, reverse, counted)
+
+
+def run(sim: ds.Simulation, steps: int, reverse: bool, call: Callable[[Callable[[], None]], None]) -> None:
+    """Some steps from the start."""
+    fields, own = sim._fields, sim._trajectory.own
+    fields.kernels.clear_sums()
+    fields.kernels.clear_adjoints()
+    fields.witness.expect(steps, 1, 1)
+
+    def kernels() -> None:
+        if not reverse:
+            own._run(0, steps, 1, 1, 1.0)
+            return
+        with ti.ad.Tape(fields.total, clear_gradients=False):
+            own._run(0, steps, 1, 1, 1.0)
+
+    call(kernels)
