@@ -96,6 +96,7 @@ def pytest_collection_modifyitems(config, items):
 LONG = (
     "test_scenes.py",
     "test_conformance.py",
+    "engine/test_vulkan_rigid_bodies.py",
     "engine/test_vulkan.py",
     "articulated/test_gradients.py",
     "articulated/test_motion.py",
