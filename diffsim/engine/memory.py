@@ -130,10 +130,10 @@ class Beds:
         """The number of its bed and the element with which it begins there; None for an array of somebody else."""
         return self._places.get(id(array))
 
-    def pool(self, bed: int, matrix: tuple[int, ...]) -> Pool:
-        """The type of a bed, whose elements may be seen as matrices of so many rows and columns."""
+    def pool(self, bed: int, matrix: tuple[int, ...], memory: int) -> Pool:
+        """The type of a bed, whose elements may be seen as matrices of so many rows and columns; see `Pool`."""
         real, width, gradient = self._kinds[bed]
-        return Pool(real, matrix or ((width,) if width else ()), gradient)
+        return Pool(real, matrix or ((width,) if width else ()), gradient, memory)
 
     def memory(self, bed: int, array: Array | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Numbers and their gradients, flat: of the bed, or of one array in it."""

@@ -30,6 +30,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
+from diffsim.engine.aliases import tagged
 from diffsim.engine.fingerprint import Unknown, fingerprint
 from diffsim.engine.reading import Compiled, Pool
 
@@ -179,8 +180,17 @@ class _Llvm:
         return symbol in _CALLED and self._binding.address_of_symbol(symbol) is not None
 
     def compiled(self, text: str) -> bytes:
-        """Machine code of LLVM's text."""
-        return bytes(self._machine.emit_object(self._binding.parse_assembly(text)))
+        """Machine code of LLVM's text, after what its tags allow: Taichi's LLVM did the rest."""
+        module = self._binding.parse_assembly(text)
+        passes = self._binding.create_module_pass_manager()
+        self._machine.add_analysis_passes(passes)
+        passes.add_type_based_alias_analysis_pass()
+        passes.add_basic_alias_analysis_pass()
+        passes.add_licm_pass()
+        passes.add_gvn_pass()
+        passes.add_licm_pass()  # what is computed from what is loaded once
+        passes.run(module)
+        return bytes(self._machine.emit_object(module))
 
     def load(self, symbol: str, code: bytes) -> int:
         """Where the function begins."""
@@ -271,7 +281,8 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     uses = re.findall(r"= bitcast %struct\.RuntimeContext[.\d]*\* %context to (.*)\*\*\n", text)
     if text.count("%context") != 2 or uses != [_arguments(pools, integers)]:
         raise _Odd("other arguments")
-    code = _llvm().compiled(text.replace(f"@{heads[0]}(", f"@{symbol}("))
+    told = tagged(text.replace(f"@{heads[0]}(", f"@{symbol}("), uses[0], [pool.memory for pool in pools])
+    code = _llvm().compiled(told)
     if not all(name == "_GLOBAL_OFFSET_TABLE_" or _llvm().known(name) for name in _missing(code)):
         raise _Odd("calls of Taichi's own functions")
     return code

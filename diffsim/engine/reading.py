@@ -34,6 +34,7 @@ class Pool:
     real: Any
     width: tuple[int, ...]  # none for scalars, rows and columns of matrices
     gradient: bool
+    memory: int  # equal for those of a kernel that may be the same memory
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,10 @@ class _Kernel:
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
-        return tuple(self._fields.beds.pool(bed, matrix) for bed, _, matrix in self._structure.pools)
+        # A kernel reads arrays from a whole bed only if it stores into none of them: other pools are other memory.
+        places = [(bed, id(array)) for bed, array, _ in self._structure.pools]
+        given = zip(self._structure.pools, places, strict=True)
+        return tuple(self._fields.beds.pool(bed, matrix, places.index(place)) for (bed, _, matrix), place in given)
 
     def _kernel(self, reverse: bool) -> Compiled | native.Native:
         pools, integers = self._pools, _FIXED + len(self._group.stages) + len(self._structure.integers)
