@@ -78,7 +78,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 TORCH := torch==2.13.0+cpu
 
 .venv/ready: .venv/demo
-	$(INSTALL) ".[video,robots,fast,completion,test,docs,dev]"
+	$(INSTALL) ".[video,robots,completion,test,docs,dev]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" 2>/dev/null \
 		|| echo "pip finds no $(TORCH): the tests of ds.torch will be skipped"
 	touch $@

@@ -6,12 +6,18 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-__all__ = ["Work", "listening"]
+__all__ = ["Work", "listening", "spent"]
 
 Listener = Callable[[int, int, float], None]
 """Called with how many kernels are done, of how many, and for how long this has been going on [s]."""
 
 _listeners: list[Listener] = []
+_spent = [0.0]
+
+
+def spent() -> float:
+    """Seconds that this process has spent so far on kernels: compiling them, or finding them in the cache."""
+    return _spent[0]
 
 
 @contextlib.contextmanager
@@ -41,5 +47,7 @@ class Work:
             listener(self.done, self.total, self.seconds)
         began = time.perf_counter()
         yield
+        took = time.perf_counter() - began
         self.done += 1
-        self.seconds += time.perf_counter() - began
+        self.seconds += took
+        _spent[0] += took

@@ -18,6 +18,7 @@ from diffsim.cli.lookup import find_run
 from diffsim.cli.table import print_changes, print_facts, print_table, sparkline
 from diffsim.errors import InputError
 from diffsim.simulation import Simulation
+from diffsim.tuning.times import compiling
 
 __all__ = ["add_commands", "add_scene", "simulated"]
 
@@ -130,7 +131,7 @@ def _summary(run: ds.SavedRun) -> dict[str, Any]:
     """What a table says of a run; None where a number is not finite."""
     losses = [record["loss"] for record in run.history]
     first = next((loss for loss in losses if loss == loss), None)
-    problem = run.problem
+    problem, times = run.problem, compiling(run.history)
     return {
         "run": str(run.folder),
         "scene": type(problem.scene).__name__,
@@ -145,6 +146,7 @@ def _summary(run: ds.SavedRun) -> dict[str, Any]:
         "words": run.words,
         "rejected": sum("rejected" in record for record in run.history),
         "seconds": run.history[-1]["seconds"],
+        "compiling": None if times is None else times.compiling,
         "seed": run.about.get("seed"),
         "settings": run.about.get("settings", {}),
         "options": {name: value for name, value in run.options.items() if name != "initial_states"},
@@ -174,7 +176,8 @@ def show(given: argparse.Namespace) -> int:
             *([("found", found["words"])] if found["words"] else []),
             *_by_term(run),
             ("curve", sparkline([record["loss"] for record in run.history])),
-            ("iterations", f"{found['iterations']} in {found['seconds']:.1f} s, {found['rejected']} rejected"),
+            ("iterations", f"{found['iterations']}, {found['rejected']} rejected"),
+            ("took", _took(found["seconds"], found["compiling"])),
             *(("note", words) for words in found["findings"]),
             *(
                 (name, str(value))
@@ -211,6 +214,11 @@ def _by_term(run: ds.SavedRun) -> list[tuple[str, str]]:
 def _spread(value: np.ndarray) -> dict[str, Any]:
     least, mean, most = (float(of(value)) for of in (np.min, np.mean, np.max)) if value.size else (0.0, 0.0, 0.0)
     return {"shape": list(value.shape), "least": least, "mean": mean, "most": most}
+
+
+def _took(seconds: float, compiled: float | None) -> str:
+    apart = "" if compiled is None else f": {compiled:.1f} s compiling, {seconds - compiled:.1f} s tuning"
+    return f"{seconds:.1f} s{apart}"
 
 
 def _loss(value: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.adjoint import Adjoint, Truncated
+from diffsim.engine import native
 from diffsim.engine.background import Assisted, allowed, portable
 from diffsim.engine.devices import SINGLE, check_memory
 from diffsim.engine.executors import choose, make
@@ -99,7 +100,8 @@ def _assembled(
     feedback = bool(requests(controller)) or bool(aim.step and requests(objective))
     step = model.place + (model.sense if feedback else ()) + drive.step + model.step + aim.step
     largest = max(stage.elements for stage in step)
-    form = choose(executor, device, fields.envs, largest, portable=portable(problem))
+    fast = native.available()  # small kernels are about as fast as the fused one then: nobody need compile that as well
+    form = choose(executor, device, fields.envs, largest, small=fast or portable(problem))
     executor = executor if serial else form
     rows = adjoint.rows(problem.steps, fields.row_bytes)
     fields.check_sizes(rows)
@@ -116,6 +118,6 @@ def _assembled(
     prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
     run, finish = make(form, prepare, step, final, fields, serial=serial)
     own = Trajectory(fields, run, finish, problem.steps, truncated=isinstance(adjoint, Truncated))
-    if executor == "auto" and form == "staged" and allowed():
+    if executor == "auto" and form == "staged" and not fast and allowed():
         return Assisted(own, (problem, dict(settings)), copies), executor
     return own, executor

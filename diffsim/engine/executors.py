@@ -50,7 +50,7 @@ But kernels of 16 and 32 stages compiled 4 and 20 times as long in reverse as on
 _MANY = 512  # elements of the largest stage from which a GPU is busy with one environment
 
 
-def choose(executor: str, device: str, envs: int, elements: int, *, portable: bool = True) -> str:
+def choose(executor: str, device: str, envs: int, elements: int, *, small: bool = True) -> str:
     """The executor to use: what was asked for, or with "auto" what is faster on the device.
 
     Args:
@@ -58,7 +58,8 @@ def choose(executor: str, device: str, envs: int, elements: int, *, portable: bo
         device: name of the Taichi device.
         envs: number of environments.
         elements: of the largest stage.
-        portable: whether another process could be given the problem, to compile its fused kernel.
+        small: whether small kernels pay on a CPU: as machine code of our own, or until another process, which can be
+            given the problem, has compiled the fused kernel.
     """
     if executor not in EXECUTORS:
         raise InputError(f"executor is {executor!r}, but it must be one of {', '.join(map(repr, EXECUTORS))}")
@@ -67,7 +68,7 @@ def choose(executor: str, device: str, envs: int, elements: int, *, portable: bo
     if executor != "auto":
         return executor
     if device == "cpu":
-        return "staged" if portable else "fused"
+        return "staged" if small else "fused"
     return "wide" if envs < elements and elements >= _MANY else "fused"
 
 

@@ -4,6 +4,8 @@ Taichi reads the source of a function anew wherever the function is inlined, and
 in advance what an error message would say of the place. It also asks `inspect` for the lines around each ``@ti.func``,
 only to find out whether it stands in a class, and writes down for each field where it was declared. What is put in
 place here gives the same answers, once; a robot whose kernels are in the cache starts a quarter sooner.
+
+It is also told how long each of Taichi's own kernels takes to compile (`diffsim.waiting`).
 """
 
 import ast
@@ -18,6 +20,8 @@ from typing import Any
 
 from taichi.lang import impl, kernel_impl, snode
 from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
+
+from diffsim.waiting import Work
 
 __all__ = ["install"]
 
@@ -92,6 +96,21 @@ def _without_collections(read: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _announced(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method of a kernel, whose first call, which compiles, is work that is waited for."""
+    work = Work()
+
+    @functools.wraps(call)
+    def wrapped(kernel: Any, *arguments: Any, **settings: Any) -> Any:
+        if kernel.compiled_kernels:
+            return call(kernel, *arguments, **settings)
+        work.total += 1
+        with work.one():
+            return call(kernel, *arguments, **settings)
+
+    return wrapped
+
+
 def install() -> None:
     """Put all of it in place; before the first ``@ti.func``, to gain most."""
     kernel_impl.getsourcelines = _once(kernel_impl.getsourcelines)
@@ -100,4 +119,5 @@ def install() -> None:
     kernel_impl._inside_class = _inside_class
     impl.get_traceback = snode.get_traceback = _traceback
     kernel_impl.Kernel.materialize = _without_collections(kernel_impl.Kernel.materialize)
+    kernel_impl.Kernel.__call__ = _announced(kernel_impl.Kernel.__call__)
     ASTTransformerContext.get_pos_info = _place

@@ -37,6 +37,7 @@ from diffsim.engine.reading import Compiled, Pool
 __all__ = ["Loop", "Native", "Unreadable", "available", "keep_unreadable", "kernel", "name_of"]
 
 _MOST = 4096  # files that the folder may have, some kilobytes each; of more, the older half is taken away
+_MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
 _HEAD = b"diffsim kernel 1\n"
 _CALLED = {
     *("sinf", "cosf", "tanf", "asinf", "acosf", "atanf", "atan2f", "sinhf", "coshf", "tanhf", "expf", "exp2f", "logf"),
@@ -187,8 +188,9 @@ class _Llvm:
         passes.add_type_based_alias_analysis_pass()
         passes.add_basic_alias_analysis_pass()
         passes.add_licm_pass()
-        passes.add_gvn_pass()
-        passes.add_licm_pass()  # what is computed from what is loaded once
+        if text.count("\n") < _MUCH:
+            passes.add_gvn_pass()
+            passes.add_licm_pass()  # what is computed from what is loaded once
         passes.run(module)
         return bytes(self._machine.emit_object(module))
 

@@ -90,9 +90,18 @@ def condition(holds: Any, body: Callable[[], None]) -> None:
 
 
 def kernel(
-    pools: Sequence[Pool], integers: int, body: Callable[[list[Any], list[Any]], None], *, reverse: bool
+    pools: Sequence[Pool],
+    integers: int,
+    body: Callable[[list[Any], list[Any]], None],
+    *,
+    reverse: bool,
+    followed: bool = True,
 ) -> Compiled:
-    """The kernel, or its reverse, whose statements ``body(pools, integers)`` makes; its outermost loop is serial."""
+    """The kernel, or its reverse, whose statements ``body(pools, integers)`` makes; its outermost loop is serial.
+
+    Unless ``followed``, Taichi does not follow which stores reach which loads, for which it takes the square of a
+    kernel's size. The values are the same, but not the order in which a reverse kernel adds them up.
+    """
     runtime = impl.get_runtime()
     runtime.materialize()
     mode = AutodiffMode.REVERSE if reverse else AutodiffMode.NONE
@@ -113,7 +122,12 @@ def kernel(
     program = runtime.prog
     with watched(reverse=reverse):
         read = program.create_kernel(generate, "stages", mode)
-    return Compiled(read, program.compile_kernel(program.config(), program.get_device_caps(), read))
+    config = program.config()
+    before, config.cfg_optimization = config.cfg_optimization, followed
+    try:
+        return Compiled(read, program.compile_kernel(config, program.get_device_caps(), read))
+    finally:
+        config.cfg_optimization = before
 
 
 def _memory(read: Any, k: int, pool: Pool) -> Any:

@@ -172,7 +172,10 @@ class _Kernel:
         pools, integers = self._pools, _FIXED + len(self._group.stages) + len(self._structure.integers)
 
         def read() -> Compiled:
-            return kernel(pools, integers, lambda *given: self._body(*given, reverse=reverse), reverse=reverse)
+            # Of a forward kernel, LLVM finds the same out by the tags that it is given.
+            followed = reverse or not native.available()
+            body = functools.partial(self._body, reverse=reverse)
+            return kernel(pools, integers, body, reverse=reverse, followed=followed)
 
         def make() -> Compiled | native.Native:
             return native.kernel(self._name(reverse), pools, integers, read) if native.available() else read()

@@ -16,7 +16,7 @@ from diffsim.tuning.progress import Progress
 from diffsim.tuning.result import Kept, Result, Snapshots
 from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search
 from diffsim.tuning.stopping import Stop, interrupts
-from diffsim.waiting import listening
+from diffsim.waiting import listening, spent
 
 __all__ = ["Callback", "Loop"]
 
@@ -47,7 +47,7 @@ class Loop:
         self.unknown = np.zeros_like(search.alive)  # which these copies do not take
         self.warned = 0
         self.torn = False  # whether an iteration is begun and not recorded
-        self.seconds = 0.0  # before the run was ended and resumed
+        self.seconds = self.compiling = 0.0  # before the run was ended and resumed; those of compiling in them
 
     def resume(self) -> None:
         """Go on where the folder's run stands, if it holds one."""
@@ -62,12 +62,13 @@ class Loop:
         self.best = loss, int(iteration), int(copy), held["best_row"]
         self.rate, self.unknown = float(held["rate"]), held["unknown"]
         self.warned, self.seconds = int(held["warned"]), float(held["seconds"])
+        self.compiling = float(held.get("compiling", 0.0))  # runs of earlier versions do not say
 
     def run(self) -> Result:
         """Iterate until something says stop."""
         stopped = "an error"
         self.progress.start()
-        self.began = time.perf_counter() - self.seconds
+        self.began, self.compiled = time.perf_counter() - self.seconds, spent() - self.compiling
         try:
             with interrupts() as interrupted, listening(self.progress.compiling):
                 try:
@@ -157,6 +158,7 @@ class Loop:
             "gradient_norm": float(found.norms[copy]),
             "learning_rate": self.rate * float(self.search.scale[copy]),
             "seconds": seconds,
+            "compiling": spent() - self.compiled,
         }
         if self.search.rows.copies:
             record["losses"] = losses.tolist()
@@ -198,6 +200,7 @@ class Loop:
             "unknown": self.unknown,
             "warned": np.array(self.warned),
             "seconds": np.array(self._elapsed()),
+            "compiling": np.array(spent() - self.compiled),
         }
         return {
             "best": _one(rows, row),

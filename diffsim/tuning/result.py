@@ -43,13 +43,13 @@ class Result:
             copy has its own, and no estimator), fit for ``tune(sim, params=result.last_params)``.
         history: a record for each iteration: ``iteration``, ``loss`` (nan if rejected; of several copies the
             lowest), ``best`` so far, ``gradient_norm`` (global, before clipping, of that copy),
-            ``learning_rate`` of the step that follows, ``seconds`` since the start; ``losses`` of all copies
-            if each has its own parameters, ``rejected`` with the reason if a step was. ``growth`` if the simulation
-            knows it: the factor per step by which the adjoint grew, going back in time (of that copy; of several that
-            make one loss the median). With an estimator ``loss`` is the smoothed one, and there are ``alpha``, the
-            share of the first order in the gradient; ``variance_first`` and ``variance_zeroth`` of the two estimates,
-            summed over the numbers, in units of ``gradient_norm`` squared; and ``dropped``, how many copies were not
-            finite, if any.
+            ``learning_rate`` of the step that follows, ``seconds`` since the start, and ``compiling``, how many of
+            them went into kernels; ``losses`` of all copies if each has its own parameters, ``rejected`` with the
+            reason if a step was. ``growth`` if the simulation knows it: the factor per step by which the adjoint
+            grew, going back in time (of that copy; of several that make one loss the median). With an estimator
+            ``loss`` is the smoothed one, and there are ``alpha``, the share of the first order in the gradient;
+            ``variance_first`` and ``variance_zeroth`` of the two estimates, summed over the numbers, in units of
+            ``gradient_norm`` squared; and ``dropped``, how many copies were not finite, if any.
         stopped: why, in words.
         snapshots: (iteration, parameters) of the best copy in rising order: the first, the best, and about 16
             to 32 spread evenly over the run; with an estimator of the search point, but for the best.

@@ -23,10 +23,14 @@ class Times(NamedTuple):
 
 
 def compiling(history: Sequence[Mapping[str, Any]]) -> Times | None:
-    """Compiling apart from tuning, by the history of a run; None if it has fewer than two iterations.
+    """Compiling apart from tuning, as the history of a run tells; None if it does not.
 
-    The first evaluation compiles: what it takes longer than an evaluation usually does, the median of the others.
+    Records of earlier versions do not say how much of their time was ``compiling``. Of those, it is what the first
+    evaluation took longer than one usually does, the median of the others, if there are some.
     """
+    told = history[-1].get("compiling") if history else None
+    if told is not None:
+        return Times(float(told), float(history[-1]["seconds"]) - float(told))
     seconds = np.array([record.get("seconds", np.nan) for record in history], float)
     if len(seconds) < 2 or not np.isfinite(seconds).all():
         return None

@@ -219,7 +219,8 @@ def test_show_tells_what_the_run_is(worm, capfd):
         "Adam(learning_rate=0.02",
         "controller.amplitude",
         "report.html",
-        "iterations     5 in ",
+        "iterations     5, 0 rejected",
+        f"took           {run.history[-1]['seconds']:.1f} s: {run.history[-1]['compiling']:.1f} s compiling, ",
         f"found          {run.words}",
     ):
         assert words in out

@@ -1,4 +1,7 @@
-"""The helper that compiles and runs the fused kernel: nobody can tell that it answers, and it leaves nothing behind."""
+"""The helper that compiles and runs the fused kernel: nobody can tell that it answers, and it leaves nothing behind.
+
+There is one only where kernels are no machine code of our own (`diffsim.engine.native`).
+"""
 
 import os
 import subprocess
@@ -42,6 +45,7 @@ print(simulation._trajectory._helper._process.pid, flush=True)
 def impatient(monkeypatch, **settings):
     """A simulation that starts its helper at once, when that is ready."""
     monkeypatch.setenv("DIFFSIM_BACKGROUND", "1")
+    monkeypatch.setenv("DIFFSIM_NATIVE", "0")
     monkeypatch.setattr(background, "PATIENCE", 0.0)
     with ds.Simulation(PROBLEM, **settings) as simulation:
         began = time.monotonic()
@@ -98,10 +102,20 @@ def test_closing_ends_it(monkeypatch):
 
 def test_without_leave_there_is_none(monkeypatch):
     monkeypatch.setattr(background, "PATIENCE", 0.0)
+    monkeypatch.setenv("DIFFSIM_NATIVE", "0")
     assert os.environ["DIFFSIM_BACKGROUND"] == "0"
     with ds.Simulation(PROBLEM) as simulation:
         for _ in range(5):
             simulation.value(simulation.params(0))
+        assert isinstance(simulation._trajectory, background.Trajectory)
+
+
+def test_machine_code_of_our_own_needs_none(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(background, "PATIENCE", 0.0)
+    monkeypatch.setenv("DIFFSIM_BACKGROUND", "1")
+    with ds.Simulation(PROBLEM) as simulation:
+        assert simulation.executor == "auto"
         assert isinstance(simulation._trajectory, background.Trajectory)
 
 
@@ -115,7 +129,8 @@ def test_a_class_of_the_script_itself_is_not_portable():
 @pytest.mark.parametrize("end", ["", "os._exit(0)", "os.kill(os.getpid(), 9)"], ids=["ends", "exits", "is killed"])
 def test_it_ends_with_its_parent_in_the_middle_of_compiling(end, tmp_path):
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = {**os.environ, "DIFFSIM_BACKGROUND": "1", "TI_OFFLINE_CACHE_FILE_PATH": str(tmp_path)}
+    given = {"DIFFSIM_BACKGROUND": "1", "DIFFSIM_NATIVE": "0", "TI_OFFLINE_CACHE_FILE_PATH": str(tmp_path)}
+    environment = {**os.environ, **given}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(here=here, end=end)],
         env=environment,

@@ -31,8 +31,8 @@ def test_choice(executor, device, envs, elements, expected):
     assert choose(executor, device, envs, elements) == expected
 
 
-def test_what_another_process_cannot_have_is_fused_on_a_cpu():
-    assert choose("auto", "cpu", 1, 10, portable=False) == "fused"
+def test_where_small_kernels_do_not_pay_it_is_fused_on_a_cpu():
+    assert choose("auto", "cpu", 1, 10, small=False) == "fused"
 
 
 def test_small_kernels_are_for_a_cpu():

@@ -165,3 +165,55 @@ def test_another_process_reads_nothing_and_damage_is_mended(tmp_path):
     assert run() == (3, bits)
     assert run() == (0, bits)
     assert run(DIFFSIM_NATIVE="0") == (first, bits)
+
+
+OWN = """
+from dataclasses import dataclass
+import diffsim as ds
+import taichi as ti
+from diffsim.engine import native, staged
+from tests.engine.test_staged import chain
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Height(ds.Objective):
+    reads = "centre"
+    height: float = ds.tunable(unit="m")
+    weight: float = 1.0
+
+    @ti.func
+    def formula(goal: ti.template(), env, row, step, element):
+        off = goal.centre[env, row, 0][1] - goal.height[env, 0]
+        return {formula}
+
+known = chain(3)
+problem = ds.Problem(known.scene, known.controller, Height(0.3), steps=5, tune=("objective.*", "scene.stiffness"))
+read, own = [], staged.kernel
+staged.kernel = lambda *a, **k: read.append(1) or own(*a, **k)
+grads = []
+for executor in ("auto", "fused"):
+    with ds.Simulation(problem, executor=executor) as simulation:
+        grads.append(simulation.value_and_grad(simulation.params(0))[1])
+assert all(grads[0][name].tobytes() == grads[1][name].tobytes() for name in grads[1])
+assert all(isinstance(one, native.Native) for one in staged._known._found.values())
+print(len(read), float(grads[0]["objective.height"]))
+"""
+
+
+def test_classes_of_the_script_that_is_run_are_served_as_well(tmp_path):
+    script = tmp_path / "own.py"
+    folder = Path(__file__).parents[2]
+    given = {"TI_OFFLINE_CACHE_FILE_PATH": str(tmp_path), "TI_OFFLINE_CACHE": "1", "PYTHONPATH": str(folder)}
+
+    def run(formula):
+        script.write_text(OWN.replace("{formula}", formula))
+        command, environment = [sys.executable, str(script)], {**os.environ, **given}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        count, slope = done.stdout.split()[-2:]
+        return int(count), float(slope)
+
+    first, slope = run("off * off")
+    assert first > 0
+    assert run("off * off") == (0, slope)
+    changed, other = run("2.0 * off * off")  # what was changed in the script is noticed, and nothing else is read
+    assert 0 < changed < first
+    assert other == pytest.approx(2.0 * slope, rel=1e-6)

@@ -1,0 +1,76 @@
+"""How fast gradients are once everything is compiled, beside commit 03ac1a8: both take turns, CPU time, medians.
+
+``STEADY=walker:1,half_cheetah:16`` chooses rows, ``STEADY_CACHE=FOLDER`` keeps what both compile: the old commit takes
+minutes for a row of a robot.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .test_ready import BASE, ROOT, base
+
+__all__ = ["base"]
+
+pytestmark = pytest.mark.bench
+
+CASES = ("walker", "large_walker", "half_cheetah", "ant", "hopper")
+COPIES = (1, 4, 16, 64)
+TURNS = 9
+
+
+class Racer:
+    """A process that works out gradients when it is asked to."""
+
+    def __init__(self, tree: Path, case: str, copies: int, cache: Path):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tree), str(Path(__file__).parent)]),
+            "TI_OFFLINE_CACHE": "1",
+            "TI_OFFLINE_CACHE_FILE_PATH": str(cache),
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("steady.py")), case, str(copies)],
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> "Racer":
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def turn(self) -> float:
+        """CPU seconds of a loss with its gradient."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+
+@pytest.mark.parametrize("copies", COPIES)
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_per_second(case, copies, base, tmp_path):
+    row = f"{case}:{copies}"
+    if base is None or row not in os.environ.get("STEADY", row).split(","):
+        pytest.skip("not chosen")
+    folder = Path(os.environ.get("STEADY_CACHE", tmp_path))
+    with ExitStack() as stack:
+        racers = [stack.enter_context(Racer(tree, case, copies, folder / tree.name)) for tree in (ROOT, base)]
+        taken = [[racer.turn() for racer in racers] for _ in range(TURNS)]
+    now, then = (1e3 * statistics.median(turns) for turns in zip(*taken, strict=True))
+    print(f"\n{case}, {copies} copies: {now:.2f} ms, at {BASE} {then:.2f} ms, ratio {now / then:.2f}")
