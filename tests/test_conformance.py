@@ -38,19 +38,19 @@ ROUNDING = 1e-10
 # them is run for the other.
 SPARED = {
     "lump": {"agree", "own", "shared"},
-    "linked": {"fused", "agree"},
+    "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
     "quadruped": {"fused", "agree"},
     "monoped": {"wide", "agree", "own", "shared"},
 }
 
-# What takes minutes to compile: `pytest -m bench tests/test_conformance.py`. Each time, gradients of all numbers of a
-# robot are in tests/physics/articulated/test_gradients.py, of contact of rigid bodies in tests/physics/rigid_bodies,
-# and what `LATE` names is shown by mass-spring bodies: it is the engine's, or the check's own.
+# Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`.
 ON_REQUEST = ("monoped", "quadruped", "crowd")
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide", "staged")
+EVERYWHERE = "staged"
+"""Where everything is run that is not about executors: it is what `"auto"` takes on a CPU, and compiles fastest."""
 
 
 # Problems
@@ -99,13 +99,7 @@ class Bench:
         self.made = {}
         self.open = []
 
-    @property
-    def executor(self):
-        """Where everything is run that is not about executors."""
-        return "wide" if "fused" in SPARED.get(self.name, ()) else "fused"
-
-    def __call__(self, executor=None, adjoint="full", **settings):
-        executor = executor or self.executor
+    def __call__(self, executor=EVERYWHERE, adjoint="full", **settings):
         key = (executor, adjoint, *settings)
         if key not in self.made:
             self.made[key] = self.fresh(executor=executor, adjoint=ADJOINTS[adjoint], **settings)
@@ -134,12 +128,26 @@ class Bench:
             simulation.close()
 
 
-def problem_params():
-    late = [name for name in PROBLEMS if name.split(", ")[0] in ON_REQUEST]
-    return [pytest.param(name, marks=pytest.mark.bench) if name in late else name for name in PROBLEMS]
+CHOICES = {"executor": EXECUTORS, "executors": (("fused", "staged"), ("fused", "wide"))}
 
 
-@pytest.fixture(scope="module", params=problem_params())
+def pytest_generate_tests(metafunc):
+    """A test that takes a bench is run with each problem; if it takes ``executor``, or several, with each of those."""
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "bench" not in metafunc.fixturenames or "bench" in given:
+        return
+    asked = [name for name in CHOICES if name in metafunc.fixturenames]
+    rows = []
+    for problem in PROBLEMS:
+        for chosen in CHOICES[asked[0]] if asked else [EVERYWHERE]:
+            late = problem.split(", ")[0] in ON_REQUEST and chosen != EVERYWHERE
+            name = [problem, *([chosen] if asked == ["executor"] else chosen)] if asked else [problem]
+            values = (problem, chosen) if asked else (problem,)
+            rows.append(pytest.param(*values, marks=pytest.mark.bench if late else (), id="-".join(name)))
+    metafunc.parametrize(("bench", *asked), rows, indirect=["bench"], scope="module")
+
+
+@pytest.fixture(scope="module")
 def bench(request):
     made = Bench(PROBLEMS[request.param])
     yield made
@@ -207,7 +215,7 @@ def contacts(bench, params):
         return contacts_by_motion(bench().rollout(params))
     if not len(scene.pairs):
         return set()
-    arrays = bench("wide", record="all").rollout(params).arrays
+    arrays = bench(record="all").rollout(params).arrays
     found = {(row, place, describe(arrays["contact"][row, place])) for row, place in np.argwhere(arrays["contact"])}
     # What the law decided within; of what is only near it tells as well.
     inner = arrays["branch"] * np.tile(
@@ -302,7 +310,6 @@ def test_examples_exercise_every_kind_of_contact(bench):
 
 
 @pytest.mark.parametrize("adjoint", ADJOINTS)
-@pytest.mark.parametrize("executor", EXECUTORS)
 def test_gradient_of_every_number_agrees_with_differences(bench, executor, adjoint):
     bench.skip(executor)
     report = ds.check_gradients(bench(executor, adjoint), bench.params, tolerance=GRADIENT)
@@ -315,8 +322,7 @@ SEEDS = 20
 
 def test_right_gradients_raise_no_alarm(bench):
     """At points all around: random parameters are drawn again, and all are moved by up to five percent."""
-    # In `wide` a rollout on a CPU takes 25 times as long, and robots have three times the numbers.
-    few = bench.executor == "wide" or isinstance(bench.problem.scene, ds.Articulated)
+    few = isinstance(bench.problem.scene, ds.Articulated)  # robots have three times the numbers
     for seed in range(SEEDS // 5 if few else SEEDS):
         rng = np.random.default_rng(seed)
         params = {n: v * rng.uniform(0.95, 1.05, v.shape) for n, v in bench().params(seed).items()}
@@ -375,7 +381,6 @@ def test_no_gradient_is_zero_by_accident(bench):
 # (b) Full tape and segments
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
 def test_segments_give_what_the_full_tape_gives_bit_for_bit(bench, executor):
     bench.skip(executor)
     full, segments = bench(executor, "full"), bench(executor, "segments")
@@ -391,7 +396,7 @@ def test_segments_give_what_the_full_tape_gives_bit_for_bit(bench, executor):
 
 def test_same_seed_same_trajectory_bit_for_bit(bench):
     first = bench().rollout(bench().params(seed=5))
-    again = bench.fresh(executor=bench.executor)
+    again = bench.fresh(executor=EVERYWHERE)
     second = again.rollout(again.params(seed=5))
     assert first.loss == second.loss
     assert_identical(arrays_of(first), arrays_of(second))
@@ -409,23 +414,16 @@ def test_seeds_draw_the_random_numbers_and_no_others(bench):
 # (d) Executors
 
 
-def test_executors_agree(bench):
-    bench.skip("agree")
-    one, other = bench("fused"), bench("wide")
-    assert_close(arrays_of(one.rollout(bench.params)), arrays_of(other.rollout(bench.params)))
-    (loss, grad), (again, same) = one.value_and_grad(bench.params), other.value_and_grad(bench.params)
-    assert_close({"loss": loss, **grad}, {"loss": again, **same})
-
-
-def test_small_kernels_give_what_one_large_one_gives_bit_for_bit(bench):
-    if bench.executor == "wide":
-        pytest.skip("another example of the model shows this")
-    for adjoint in ADJOINTS:
-        one, other = bench("fused", adjoint), bench("staged", adjoint)
-        assert_identical(arrays_of(one.rollout(bench.params)), arrays_of(other.rollout(bench.params)))
-        (loss, grad), (again, same) = one.value_and_grad(bench.params), other.value_and_grad(bench.params)
-        assert loss == again
-        assert_identical(grad, same)
+def test_executors_agree(bench, executors):
+    """Small kernels give what one large one gives bit for bit; `wide` adds in another order."""
+    small = "staged" in executors
+    bench.skip("bits" if small else "agree")
+    for adjoint in ADJOINTS if small else ("full",):
+        one, other = (bench(executor, adjoint) for executor in executors)
+        same = assert_identical if small else assert_close
+        same(arrays_of(one.rollout(bench.params)), arrays_of(other.rollout(bench.params)))
+        (loss, grad), (again, also) = one.value_and_grad(bench.params), other.value_and_grad(bench.params)
+        same({"loss": loss, **grad}, {"loss": again, **also})
 
 
 # (e) Environments
@@ -456,7 +454,7 @@ def test_shared_environments_average_over_their_initial_states(bench):
     tuned = tuple(name for name in bench.problem.tuned if name not in kept)
     params = {name: bench.params[name] for name in tuned}
     one = bench()
-    simulation = bench.fresh(replace(bench.problem, tune=tuned), executor=bench.executor, envs=3, initial_states=kept)
+    simulation = bench.fresh(replace(bench.problem, tune=tuned), executor=EVERYWHERE, envs=3, initial_states=kept)
     loss, grad = simulation.value_and_grad(params)
     rollout = simulation.rollout(params)
     assert simulation.value(params) == loss == rollout.loss
@@ -480,10 +478,12 @@ def slopes(simulation, params, way, cotangents):
         yield {n: float(np.sum(c * (ahead[n] - behind[n]))) / (2.0 * step) for n, c in cotangents.items()}
 
 
-@pytest.mark.parametrize(("executor", "adjoint"), [("fused", "full"), ("wide", "segments")])
-def test_pullback_of_every_recorded_array_agrees_with_differences(bench, executor, adjoint):
+PULLED = {"fused": "full", "wide": "segments", "staged": "full"}
+
+
+def test_pullback_of_every_recorded_array_agrees_with_differences(bench, executor):
     bench.skip(executor)
-    simulation, params = bench(executor, adjoint), bench.params
+    simulation, params = bench(executor, PULLED[executor]), bench.params
     rng = np.random.default_rng(7)
     rollout, pullback = simulation.vjp(params)
     way = {n: size(v) * rng.normal(size=v.shape) for n, v in params.items()}

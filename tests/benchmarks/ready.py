@@ -39,24 +39,43 @@ def first_gradient(problem, **settings):
 
 
 def seconds(problem, others=(), **settings):
-    """Of the first problem, from before the imports, and of each that follows in the same process."""
+    """Of the first problem, from before the imports, and of each that follows in the same process: (name, problem,
+    settings)."""
     first_gradient(problem, **settings)
     found = {"cpu": time.process_time() - CPU, "wall": time.perf_counter() - WALL}
-    return {**found, "others": {name: first_gradient(*other) for name, *other in others}}
+    return {**found, "others": {name: first_gradient(other, **more) for name, other, more in others}}
 
 
 def changed(problem, **changes):
     """The same problem with another controller, objective or other settings."""
     parts = {"controller": problem.controller, "objective": problem.objective, "steps": problem.steps}
-    tune = ("controller.*",) if "controller" in changes else problem.tune
     parts.update(changes)
-    return ds.Problem(problem.scene, parts["controller"], parts["objective"], steps=parts["steps"], tune=tune)
+    return ds.Problem(problem.scene, parts["controller"], parts["objective"], steps=parts["steps"], tune=problem.tune)
+
+
+def chain(links):
+    """So many hinges in a row, each with a motor."""
+    body = ""
+    for k in reversed(range(links)):
+        inertia = '<inertial pos="0 0 -0.25" mass="1" diaginertia="0.02 0.02 0.005"/>'
+        body = f'<body pos="0 0 -0.5"><joint name="joint{k}" axis="0 1 0" damping="0.1"/>{inertia}{body}</body>'
+    motors = "".join(f'<motor joint="joint{k}" ctrlrange="-1 1" ctrllimited="true"/>' for k in range(links))
+    flags = '<option timestep="0.002"><flag contact="disable"/></option>'
+    xml = f"<mujoco>{flags}<worldbody>{body}</worldbody><actuator>{motors}</actuator></mujoco>"
+    return ds.Problem(ds.load_mjcf(xml), ds.OpenLoop(), ds.Travel(), steps=200, tune=("controller.*",))
 
 
 def run(case):
     if case == "quadruped":
         made = quadruped()
-        return seconds(made, [("hidden 32 to 48", quadruped(48))], adjoint=ds.Truncated(25))
+        window, other = ds.Truncated(25), ds.Truncated(32)
+        others = [
+            ("hidden 32 to 48", quadruped(48), {"adjoint": window}),
+            ("windows of 32, 4 copies", made, {"adjoint": other, "envs": 4}),
+        ]
+        return seconds(made, others, adjoint=window)
+    if case == "chain":
+        return seconds(chain(3), [("4 links instead of 3", chain(4), {})])
     if case == "arm":  # two hinges from a URDF, identified from a log
         import numpy as np
 
@@ -72,10 +91,15 @@ def run(case):
     others = []
     if case == "mass_spring_walker":
         lighter = 0.5 * problem.objective
-        others = [("half the objective's weight", changed(problem, objective=lighter))]
+        others = [("half the objective's weight", changed(problem, objective=lighter), {})]
     if case == "half_cheetah":
         wider = ds.MLP(hidden=48, sines=6, frequency=12.0)
-        others = [("hidden 32 to 48", changed(problem, controller=wider)), ("200 steps", changed(problem, steps=200))]
+        others = [
+            ("hidden 32 to 48", changed(problem, controller=wider), {}),
+            ("200 steps", changed(problem, steps=200), {}),
+            ("32 copies", problem, {"envs": 32}),
+            ("windows of 32", problem, {"adjoint": ds.Truncated(32)}),
+        ]
     return seconds(problem, others)
 
 

@@ -18,7 +18,17 @@ pytestmark = pytest.mark.bench
 ROOT = Path(__file__).parents[2]
 BASE = "03ac1a8"
 LIMIT = 400.0  # s of wall time, after which a case is given up
-CASES = ("mass_spring_walker", "rigid_walker", "billiards", "half_cheetah", "ant", "hopper", "quadruped", "arm")
+CASES = (
+    "mass_spring_walker",
+    "rigid_walker",
+    "billiards",
+    "half_cheetah",
+    "ant",
+    "hopper",
+    "quadruped",
+    "arm",
+    "chain",
+)
 
 
 @pytest.fixture(scope="module")

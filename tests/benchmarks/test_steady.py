@@ -50,9 +50,7 @@ class Racer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
     def turn(self) -> float:
         """CPU seconds of a loss with its gradient."""
