@@ -44,8 +44,10 @@ SPARED = {
     "monoped": {"wide", "agree", "own", "shared"},
 }
 
-# Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`.
+# Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
+# the quadruped.
 ON_REQUEST = ("monoped", "quadruped", "crowd")
+WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide", "staged")
@@ -140,7 +142,8 @@ def pytest_generate_tests(metafunc):
     rows = []
     for problem in PROBLEMS:
         for chosen in CHOICES[asked[0]] if asked else [EVERYWHERE]:
-            late = problem.split(", ")[0] in ON_REQUEST and chosen != EVERYWHERE
+            scene = problem.split(", ")[0]
+            late = scene in WHOLLY or (scene in ON_REQUEST and chosen != EVERYWHERE)
             name = [problem, *([chosen] if asked == ["executor"] else chosen)] if asked else [problem]
             values = (problem, chosen) if asked else (problem,)
             rows.append(pytest.param(*values, marks=pytest.mark.bench if late else (), id="-".join(name)))
