@@ -8,13 +8,14 @@ different tags have nothing to do with each other. The bits are the same.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-__all__ = ["tagged"]
+__all__ = ["tagged", "with_numbers"]
 
 _FIRST = 9000  # numbers of metadata from here on; Taichi uses a handful
 _DEFINITION = re.compile(r"^  (%[\w.]+) = (getelementptr|bitcast|load) (.*)$")
 _ACCESS = re.compile(r"^  (?:%[\w.]+ = load (.*), \1\*|store .*\*) (%[\w.]+), align \d+$")
+_NUMBER = re.compile(r"^(  %[\w.]+) = load i32, i32\* (%[\w.]+), align \d+$", re.MULTILINE)
 _LOAD = re.compile(r"(.*), \1\* (%[\w.]+), align \d+$")
 
 _Origin = tuple[str, int, int] | None
@@ -49,6 +50,26 @@ def tagged(text: str, arguments: str, memory: Sequence[int]) -> str:
     for (which, member), number in numbers.items():
         lines += _type(number, f"memory {which} {member}", constant=False)
     return "\n".join(lines) + "\n"
+
+
+def with_numbers(text: str, arguments: str, pools: int, numbers: Mapping[int, int]) -> str:
+    """The text of a kernel in which some of its whole numbers are no arguments any more.
+
+    Args:
+        text: as of `tagged`.
+        arguments: as of `tagged`.
+        pools: how many there are.
+        numbers: values, by the place of each among the whole numbers.
+    """
+    pointers = _Pointers(text, arguments, pools)
+
+    def known(load: re.Match[str]) -> str:
+        origin = pointers.origin(load[2])
+        if origin is None or origin[:2] != ("arguments", pools) or origin[2] not in numbers:
+            return load[0]
+        return f"{load[1]} = add i32 {numbers[origin[2]]}, 0"
+
+    return _NUMBER.sub(known, text)
 
 
 def _type(number: int, name: str, *, constant: bool) -> list[str]:

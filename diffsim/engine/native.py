@@ -5,7 +5,8 @@ only knows once it has read the stages again: both together were most of a start
 (`diffsim.engine.reading`) is taken from Taichi as it compiled it, LLVM's text, and given to llvmlite, whose LLVM makes
 the same machine code of it. That is kept in a file under the kernel's `fingerprint`, found there by the next process
 without reading anything, and loaded in a tenth of a millisecond. All launches of all steps then run in one native
-loop, where a launch by Taichi costs microseconds.
+loop, where a launch by Taichi costs microseconds. A loop that has run for long is made once more, from LLVM's text that
+is kept as well, with the sizes of its simulation as constants: it runs about a tenth faster.
 
 Without llvmlite, on other machines than x86-64 with Linux, or if anything is not as expected, kernels are Taichi's as
 before. ``DIFFSIM_NATIVE=0`` in the environment asks for that. The bits are the same.
@@ -15,6 +16,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import pathlib
 import platform
@@ -22,7 +24,9 @@ import re
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +34,20 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine.aliases import tagged
+from diffsim.engine.aliases import tagged, with_numbers
 from diffsim.engine.fingerprint import Unknown, fingerprint
 from diffsim.engine.reading import Compiled, Pool
+from diffsim.waiting import Work
 
 __all__ = ["Loop", "Native", "Unreadable", "available", "keep_unreadable", "kernel", "name_of"]
 
 _MOST = 4096  # files that the folder may have, some kilobytes each; of more, the older half is taken away
 _MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
-_HEAD = b"diffsim kernel 1\n"
+_PASS = 2  # place among the whole numbers of what differs between launches of one kernel
+_SHARPENING = (
+    1e-4  # s that a loop runs for each byte of its machine code before it is made again: ten times what that takes
+)
+_HEAD = b"diffsim kernel 2\n"
 _CALLED = {
     *("sinf", "cosf", "tanf", "asinf", "acosf", "atanf", "atan2f", "sinhf", "coshf", "tanhf", "expf", "exp2f", "logf"),
     *("log2f", "log10f", "powf", "fmodf", "floorf", "ceilf", "roundf", "truncf", "rintf", "fminf", "fmaxf", "sqrtf"),
@@ -86,10 +95,21 @@ done:
 
 @dataclass(frozen=True)
 class Native:
-    """A kernel as machine code."""
+    """A kernel as machine code.
 
+    Attributes:
+        symbol: its name.
+        address: where it begins.
+        pools: its memory.
+        text: LLVM's, of which it was made, compressed.
+        size: of the machine code [bytes].
+    """
+
+    symbol: str
     address: int
     pools: tuple[Pool, ...]
+    text: bytes
+    size: int
 
     def launch(self, pools: Sequence[tuple[np.ndarray, np.ndarray | None]], integers: Sequence[int]) -> "Call":
         """A launch with this memory, values and gradients, and these numbers."""
@@ -101,14 +121,20 @@ class Native:
         packed = struct.pack(f"={len(words)}Q{len(integers)}i", *words, *(int(k) for k in integers))
         given = np.frombuffer(packed.ljust(-(-len(packed) // 16) * 16, b"\0"), np.uint8).copy()
         context = np.array([given.ctypes.data, 0, 0, 0], np.uint64)  # of Taichi's RuntimeContext only this is used
-        return Call(self.address, context.ctypes.data, (given, context, pools))
+        return Call(self, tuple(map(int, integers)), context.ctypes.data, (given, context, pools))
+
+    def sharp(self, integers: tuple[int, ...]) -> int:
+        """Where the same kernel begins that has these numbers as constants."""
+        numbers = {k: value for k, value in enumerate(integers) if k != _PASS}
+        return _llvm().sharp(self, numbers, len(integers))
 
 
 @dataclass(frozen=True)
 class Call:
-    """A launch: where the kernel is, where its context is, and what must stay where it is."""
+    """A launch: the kernel and its whole numbers, where its context is, and what must stay where it is."""
 
-    address: int
+    kernel: Native
+    integers: tuple[int, ...]
     context: int
     kept: Any
 
@@ -118,18 +144,37 @@ class Loop:
 
     def __init__(self, calls: Sequence[Call]):
         self._calls = list(calls)  # keeps their memory
-        self._table = np.array([(call.address, call.context) for call in calls], np.uint64).reshape(-1)
-        self._drive, self._place = _llvm().drive, self._table.ctypes.data
+        self._drive = _llvm().drive
+        self._begin_at([call.kernel.address for call in calls])
+        self._left = _SHARPENING * sum({call.kernel.symbol: call.kernel.size for call in calls}.values())
 
     def __call__(self, clock: np.ndarray, row: int, step: int, rows: int, by: int) -> None:
         """Launch them in so many steps, of which each next one's row and step are greater by ``by``.
 
         The clock is memory of two whole numbers, from which kernels read both.
         """
+        began = time.perf_counter()
         while rows > 0 and self._calls:  # in pieces: between two of them Python notices Ctrl-C
             now = min(rows, _PIECE)
             self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by)
             row, step, rows = row + by * now, step + by * now, rows - now
+        self._left -= time.perf_counter() - began
+        if self._left < 0.0:
+            self._left = math.inf
+            self._sharpen()
+
+    def _begin_at(self, addresses: Sequence[int]) -> None:
+        """Have each launch begin there."""
+        pairs = zip(addresses, (call.context for call in self._calls), strict=True)
+        self._table = np.array(list(pairs), np.uint64).reshape(-1)
+        self._place = self._table.ctypes.data
+
+    def _sharpen(self) -> None:
+        """Make all kernels once more, with their numbers as constants."""
+        work = Work()
+        work.total = 1
+        with contextlib.suppress(_Odd, RuntimeError), work.one():
+            self._begin_at([call.kernel.sharp(call.integers) for call in self._calls])
 
 
 _PIECE = 64  # steps
@@ -168,6 +213,7 @@ class _Llvm:
         )
         self.drive = ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address("diffsim_drive"))
         self._loaded: dict[str, int] = {}
+        self._sharp: dict[tuple[str, tuple[int, ...]], int] = {}
 
     def _symbols(self) -> None:
         """Tell LLVM where the C library's functions are: the process would end at one that it does not find."""
@@ -180,15 +226,32 @@ class _Llvm:
         """Whether machine code may call this."""
         return symbol in _CALLED and self._binding.address_of_symbol(symbol) is not None
 
-    def compiled(self, text: str) -> bytes:
-        """Machine code of LLVM's text, after what its tags allow: Taichi's LLVM did the rest."""
+    def sharp(self, kernel: Native, numbers: Mapping[int, int], integers: int) -> int:
+        """Where the kernel with these of its whole numbers as constants begins, made if it is not known."""
+        key = kernel.symbol, tuple(numbers.values())
+        if key not in self._sharp:
+            text, symbol = zlib.decompress(kernel.text).decode(), f"{kernel.symbol}_{len(self._sharp)}"
+            arguments, memory = _arguments(kernel.pools, integers), [pool.memory for pool in kernel.pools]
+            text = with_numbers(text.replace(f"@{kernel.symbol}(", f"@{symbol}("), arguments, len(memory), numbers)
+            self._sharp[key] = self.load(symbol, self.compiled(tagged(text, arguments, memory), folded=True))
+        return self._sharp[key]
+
+    def compiled(self, text: str, *, folded: bool = False) -> bytes:
+        """Machine code of LLVM's text, after what its tags allow: Taichi's LLVM did the rest.
+
+        With ``folded``, what follows from its constants is done as well.
+        """
         module = self._binding.parse_assembly(text)
         passes = self._binding.create_module_pass_manager()
         self._machine.add_analysis_passes(passes)
         passes.add_type_based_alias_analysis_pass()
         passes.add_basic_alias_analysis_pass()
+        if folded:
+            passes.add_sccp_pass()
+            passes.add_instruction_combining_pass()
+            passes.add_cfg_simplification_pass()
         passes.add_licm_pass()
-        if text.count("\n") < _MUCH:
+        if folded or text.count("\n") < _MUCH:
             passes.add_gvn_pass()
             passes.add_licm_pass()  # what is computed from what is loaded once
         passes.run(module)
@@ -237,17 +300,17 @@ def kernel(name: str | None, pools: tuple[Pool, ...], integers: int, read: Calla
     """
     with contextlib.suppress(_Odd):
         if name is not None:
-            code = _stored(name)
+            text, code = _stored(name)
             if not code:
                 raise Unreadable
-            return Native(_llvm().load(_symbol(name), code), pools)
+            return Native(_symbol(name), _llvm().load(_symbol(name), code), pools, text, len(code))
     compiled = read()
     with contextlib.suppress(_Odd, OSError, RuntimeError):
         symbol = _symbol(name or hashlib.sha256(os.urandom(16)).hexdigest())
-        code = _made(compiled, symbol, pools, integers)
+        text, code = _made(compiled, symbol, pools, integers)
         if name is not None:
-            _store(name, code)
-        return Native(_llvm().load(symbol, code), pools)
+            _store(name, text, code)
+        return Native(symbol, _llvm().load(symbol, code), pools, text, len(code))
     return compiled
 
 
@@ -255,7 +318,7 @@ def keep_unreadable(name: str | None) -> None:
     """Other processes need not try either to read the kernel of this name."""
     if name is not None:
         with contextlib.suppress(OSError):
-            _store(name, b"")
+            _store(name, b"", b"")
 
 
 class Unreadable(Exception):
@@ -273,8 +336,8 @@ def _symbol(name: str) -> str:
 # From Taichi
 
 
-def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: int) -> bytes:
-    """Machine code of a kernel that Taichi compiled."""
+def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: int) -> tuple[bytes, bytes]:
+    """LLVM's text, compressed, and machine code of a kernel that Taichi compiled."""
     text = _text(compiled)
     heads = re.findall(r"^define [^@]*@(\w+)\(%struct\.RuntimeContext[.\d]*\* [\w ]*%context\)", text, re.MULTILINE)
     if len(heads) != 1 or text.count("\ndefine ") != 1:
@@ -283,11 +346,11 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     uses = re.findall(r"= bitcast %struct\.RuntimeContext[.\d]*\* %context to (.*)\*\*\n", text)
     if text.count("%context") != 2 or uses != [_arguments(pools, integers)]:
         raise _Odd("other arguments")
-    told = tagged(text.replace(f"@{heads[0]}(", f"@{symbol}("), uses[0], [pool.memory for pool in pools])
-    code = _llvm().compiled(told)
+    text = text.replace(f"@{heads[0]}(", f"@{symbol}(")
+    code = _llvm().compiled(tagged(text, uses[0], [pool.memory for pool in pools]))
     if not all(name == "_GLOBAL_OFFSET_TABLE_" or _llvm().known(name) for name in _missing(code)):
         raise _Odd("calls of Taichi's own functions")
-    return code
+    return zlib.compress(text.encode(), 1), code
 
 
 def _missing(code: bytes) -> list[str]:
@@ -332,7 +395,8 @@ def _folder() -> pathlib.Path | None:
     return pathlib.Path(config.offline_cache_file_path, "diffsim") if config.offline_cache else None
 
 
-def _stored(name: str) -> bytes:
+def _stored(name: str) -> tuple[bytes, bytes]:
+    """LLVM's text, compressed, and machine code; neither of a kernel that is unreadable."""
     folder = _folder()
     if folder is None:
         raise _Odd("nothing is kept")
@@ -340,17 +404,18 @@ def _stored(name: str) -> bytes:
         content = (folder / name).read_bytes()
     except OSError:
         raise _Odd("not there") from None
-    code = content[len(_HEAD) + 32 :]
-    if content[: len(_HEAD)] != _HEAD or content[len(_HEAD) : len(_HEAD) + 32] != _check(name, code):
+    head, check, kept = content[: len(_HEAD)], content[len(_HEAD) : len(_HEAD) + 32], content[len(_HEAD) + 32 :]
+    if head != _HEAD or check != _check(name, kept):
         raise _Odd("damaged")
-    return code
+    (size,) = struct.unpack_from("<Q", kept)
+    return kept[8 : 8 + size], kept[8 + size :]
 
 
-def _check(name: str, code: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + code).digest()
+def _check(name: str, kept: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + kept).digest()
 
 
-def _store(name: str, code: bytes) -> None:
+def _store(name: str, text: bytes, code: bytes) -> None:
     """Put it there in one go: who reads at the same time finds all of it or nothing."""
     folder = _folder()
     if folder is None:
@@ -358,7 +423,8 @@ def _store(name: str, code: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _make_room(folder)
     own = folder / f"{name}.{os.getpid()}"
-    own.write_bytes(_HEAD + _check(name, code) + code)
+    kept = struct.pack("<Q", len(text)) + text + code
+    own.write_bytes(_HEAD + _check(name, kept) + kept)
     own.replace(folder / name)
 
 

@@ -9,7 +9,7 @@ import pytest
 import taichi as ti
 
 from diffsim.engine import native, runtime, staged
-from diffsim.engine.aliases import tagged
+from diffsim.engine.aliases import tagged, with_numbers
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
@@ -69,6 +69,12 @@ def test_llvm_takes_the_text():
     llvm = pytest.importorskip("llvmlite.binding")
     struct = "%struct.RuntimeContext = type { i8* }\n"
     llvm.parse_assembly(struct + tagged(TEXT, ARGUMENTS, [0, 1])).verify()
+
+
+def test_a_number_becomes_a_constant_and_no_other_does():
+    text = with_numbers(TEXT, ARGUMENTS, 2, {1: 7})
+    assert text == TEXT.replace("%3 = load i32, i32* %2, align 4", "%3 = add i32 7, 0")
+    assert with_numbers(TEXT, ARGUMENTS, 2, {0: 7}) == TEXT
 
 
 # The same array by several names and in several shapes

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import taichi as ti
 
+import diffsim as ds
 from diffsim.engine import native, runtime
 from diffsim.engine.fingerprint import Unknown, fingerprint
-from tests.engine.test_staged import Owner
+from tests.engine.test_staged import Owner, chain
 
 pytest.importorskip("llvmlite")
 
@@ -165,6 +166,42 @@ def test_another_process_reads_nothing_and_damage_is_mended(tmp_path):
     assert run() == (3, bits)
     assert run() == (0, bits)
     assert run(DIFFSIM_NATIVE="0") == (first, bits)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"envs": 3, "shared": False, "precision": "f64"}, {"adjoint": ds.Truncated(3)}],
+    ids=["plain", "copies", "windows"],
+)
+def test_kernels_made_again_with_their_numbers_have_the_same_bits(monkeypatch, settings):
+    made = []
+    own = native._Llvm.sharp
+    monkeypatch.setattr(native._Llvm, "sharp", lambda *given: made.append(given[1].symbol) or own(*given))
+    with ds.Simulation(chain(4), executor="staged", **settings) as plain:
+        expected = plain.value_and_grad(plain.params(0))
+        assert not made
+        monkeypatch.setattr(native, "_SHARPENING", 0.0)
+        with ds.Simulation(chain(4), executor="staged", **settings) as sharp:
+            for _ in range(3):  # the first makes them
+                loss, grad = sharp.value_and_grad(plain.params(0))
+                assert np.array_equal(loss, expected[0])
+                assert all(np.array_equal(grad[name], expected[1][name]) for name in grad)
+            count = len(made)
+            assert count > 0
+            sharp.value_and_grad(plain.params(1))
+            assert len(made) == count
+        again = plain.value_and_grad(plain.params(0))  # with the kernels that serve all sizes
+    assert np.array_equal(again[0], expected[0])
+
+
+def test_numbers_of_one_size_are_not_used_for_another(monkeypatch):
+    monkeypatch.setattr(native, "_SHARPENING", 0.0)
+    for points in (3, 6, 3):
+        with ds.Simulation(chain(points), executor="staged") as sharp:
+            found = [sharp.value_and_grad(sharp.params(0))[1] for _ in range(3)]
+        with ds.Simulation(chain(points), executor="fused") as fused:
+            expected = fused.value_and_grad(fused.params(0))[1]
+        assert all(np.array_equal(grad[name], expected[name]) for grad in found for name in expected)
 
 
 OWN = """
