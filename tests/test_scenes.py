@@ -63,10 +63,9 @@ ANY_OTHER = (30, lambda first, best: best < first)
 
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
-# Those of rigid bodies and robots take most of a minute to compile, or more: they are run on request,
+# These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
 # `pytest -m bench tests/test_scenes.py`.
-ON_REQUEST = ("bank_shot", "billiards", "catapult", "identify_friction", "rigid_walker")
-ON_REQUEST += ("ant", "arm_reach", "cartpole_swingup", "half_cheetah", "hopper", "identify_masses")
+ON_REQUEST = ("catapult", "identify_friction", "rigid_walker", "ant", "cartpole_swingup", "hopper")
 
 each_run = pytest.mark.parametrize(
     "path",
