@@ -366,7 +366,7 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
 # What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, and
 # what touches nothing has no use for friction, nor has what does not slide (the disc, whose travel counts).
 WITHOUT_EFFECT = {
-    "monoped": {"scene.site_position"},
+    "monoped": {"scene.restitution", "scene.site_position"},
     "quadruped": {"scene.site_position"},
     "crowd": {"scene.obstacle_friction"},
     "sticky": {"scene.restitution"},
