@@ -178,7 +178,9 @@ def _alive(value: Any) -> Any:
 def _class_of(name: Any, values: dict[str, Any]) -> Any:
     if name not in Spec._classes and isinstance(name, str):
         package = importlib.import_module(__package__)
-        getattr(package, name if name in package.__all__ else "__all__")  # a public name is imported when it is used
+        public = getattr(package, name) if name in package.__all__ else None  # imported when it is used
+        if isinstance(public, type) and issubclass(public, Spec):
+            Spec._classes[name] = public
     if name not in Spec._classes:
         known = ", ".join(sorted(Spec._classes))
         raise UnknownClassError(

@@ -60,7 +60,7 @@ def identify(
         each: patterns of those numbers that every log has of its own: ``"scene.initial_*"``. What of an initial
             position was measured starts at the first sample.
         sensors: what to find of sensors: "elbow.gain", "elbow.bias", "elbow.delay" [s], "delay" of all signals
-            together, or a pattern such as "*.bias". A signal is gain * value(t - delay) + bias.
+            together, or a pattern such as ``"*.bias"``. A signal is gain * value(t - delay) + bias.
         noise: standard deviation of the measurements in their units, of all or by signal; None estimates it of each
             signal from what is left.
         start: values to begin with, by name; else those of the problem.

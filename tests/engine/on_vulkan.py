@@ -98,12 +98,16 @@ def on_a_cpu(name, precision="f32"):
 
 
 def on_vulkan(name, executor, adjoint, envs, params):
-    """Losses and gradients of the first copies; a second rollout gives the same bits."""
+    """Losses and gradients of the first copies; a second rollout gives the same, in one thread to the bit.
+
+    In `wide` threads add to one number in any order.
+    """
     own = {key: value[:envs] for key, value in params.items()}
     settings = {"executor": executor, "adjoint": ADJOINTS[adjoint], "envs": envs}
     with ds.Simulation(PROBLEMS[name](), device="vulkan", shared=False, **settings) as sim:
         found, gradient = sim.value_and_grad(own)
-        assert np.array_equal(found, sim.value(own))
+        again = sim.value(own)
+        assert np.array_equal(found, again) if executor == "fused" else np.allclose(found, again, rtol=1e-5, atol=1e-7)
     return found, gradient
 
 

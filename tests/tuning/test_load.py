@@ -108,9 +108,10 @@ def test_a_later_format_is_refused_by_its_file(made, tmp_path, monkeypatch, name
         np.savez(tmp_path / name, **{**arrays, "format": np.array(files.FORMAT + 1)})
     else:
         text = (tmp_path / name).read_text()
-        assert '"format": 2' in text
-        (tmp_path / name).write_text(text.replace('"format": 2', '"format": 3', 1))
-    with pytest.raises(ds.InputError, match=rf"{name} has format 3, but .* reads formats up to 2: it was written by a"):
+        assert f'"format": {files.FORMAT}' in text
+        (tmp_path / name).write_text(text.replace(f'"format": {files.FORMAT}', f'"format": {files.FORMAT + 1}', 1))
+    later = rf"{name} has format {files.FORMAT + 1}, but .* reads formats up to {files.FORMAT}: it was written by a"
+    with pytest.raises(ds.InputError, match=later):
         ds.load_run(tmp_path)
 
 

@@ -126,7 +126,9 @@ def test_a_torn_last_line_is_left_out(tmp_path):
 
 def test_readers_say_what_they_were_given(tmp_path):
     (tmp_path / "problem.json").write_text('{"format": 99}')
-    with pytest.raises(InputError, match=r"has format 99, but .* reads formats up to 2: it was written by a later"):
+    with pytest.raises(
+        InputError, match=rf"has format 99, but .* reads formats up to {FORMAT}: it was written by a later"
+    ):
         load_problem(tmp_path)
     (tmp_path / "problem.json").write_text('{"form')
     with pytest.raises(InputError, match="is not JSON"):

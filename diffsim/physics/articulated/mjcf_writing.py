@@ -138,9 +138,9 @@ def _check_same(scene: Articulated, before: Articulated, left: tuple[str, ...]) 
             raise InputError(f"save_mjcf: leave names {name!r}, but this robot has {', '.join(known)}")
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Element:
-    """An element of the file.
+    """An element of the file, and what is to become of it.
 
     Attributes:
         tag: its name.
@@ -149,16 +149,18 @@ class _Element:
         start: where its first tag begins in the text.
         end: where that tag ends.
         children: in order.
+        change: other values of attributes; None takes one out.
+        insert: what comes right after the tag.
     """
 
     tag: str
     given: dict[str, str]
     parent: _Element | None
     start: int
-    end: int = 0
+    end: int
     children: list[_Element] = field(default_factory=list)
     change: dict[str, str | None] = field(default_factory=dict)
-    insert: str = ""
+    insert: list[str] = field(default_factory=list)
 
     def walk(self) -> Iterator[_Element]:
         """Itself and all below, in the order of the file."""
@@ -184,8 +186,7 @@ def _parsed(text: str) -> _Element:
 
     def begin(tag: str, attributes: dict[str, str]) -> None:
         start = len(data[: parser.CurrentByteIndex].decode())
-        made = _Element(tag, attributes, stack[-1] if stack else None, start)
-        made.end = _end_of_tag(text, start)
+        made = _Element(tag, attributes, stack[-1] if stack else None, start, _end_of_tag(text, start))
         (stack[-1].children if stack else root).append(made)
         stack.append(made)
 
@@ -238,10 +239,11 @@ class _Writer:
         for element in self.root.walk():
             if element.change or element.insert:
                 tag = _patched(self.text[element.start : element.end], element.change)
-                if element.insert and tag.endswith("/>"):
-                    tag = f"{tag[:-2].rstrip()}>{element.insert}</{element.tag}>"
-                elif element.insert:
-                    tag += element.insert
+                inserted = "".join(element.insert)
+                if inserted and tag.endswith("/>"):
+                    tag = f"{tag[:-2].rstrip()}>{inserted}</{element.tag}>"
+                else:
+                    tag += inserted
                 parts += [self.text[at : element.start], tag]
                 at = element.end
         return "".join([*parts, self.text[at:]])
@@ -256,7 +258,7 @@ class _Writer:
         if options:
             return options[-1]
         made = _Element("option", {}, self.root, self.root.end, self.root.end)
-        self.root.insert = f'\n  <option gravity="{_words(self.changed["gravity"])}"/>'
+        self.root.insert.append(f'\n  <option gravity="{_words(self.changed["gravity"])}"/>')
         return made
 
     def _differs(self, name: str, k: int) -> bool:
@@ -299,7 +301,7 @@ class _Writer:
         if there:
             there[0].change.update({**words, **dict.fromkeys(("fullinertia", *TURNS[1:]))})
         else:
-            body.insert = "<inertial " + " ".join(f'{name}="{value}"' for name, value in words.items()) + "/>"
+            body.insert.append("<inertial " + " ".join(f'{name}="{value}"' for name, value in words.items()) + "/>")
 
     def _value(self, name: str, k: int, before: Any) -> Any:
         return self.changed[name][k] if name in self.changed else before
