@@ -113,12 +113,13 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     meets = contact.meets(gap, speed, dt)
     landed = ti.min(dt, contact.time_of_impact(gap, ti.min(speed, -contact.SLOWEST), error[1], dt))
     time = ti.select(held, before[1], ti.select(meets, landed, 0.0))
-    # Where it is slack it may still give way, and where bodies turn it has to go in for staying as long as it is.
-    fall = ti.select(held, ti.max(0.0, gap) / dt, 0.0) - joints.aim[env, row, joint][0]
+    # Where it is slack it may still give way, but not in the step of a jerk, after which it is so by rounding only; and
+    # where bodies turn it has to go in for staying as long as it is.
+    fall = ti.select(held and before[2] == 0.0, ti.max(0.0, gap) / dt, 0.0) - joints.aim[env, row, joint][0]
     taut = ti.select(meets or held, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
     along = ti.select(recalls, (1.0 - before[2]) * before[0], taut - before[0])
     kept = ti.select(recalls, before[0], taut)
-    joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.Vector([kept, time, 0.0])
+    joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.Vector([kept, time, before[2]])
     end = gap + dt * speed + (dt - time) * along / mass
     impulse = along * one
     push = ti.select(turn == ti.static(joints.passes), PUSH * ti.max(0.0, -end - DEPTH) * mass, 0.0) * one
