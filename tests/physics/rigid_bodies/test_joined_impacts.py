@@ -7,6 +7,8 @@ import pytest
 
 import diffsim as ds
 
+from ... import examples
+
 DT, STEPS = 2e-3, 250
 PHASES = np.linspace(0.05, 0.95, 7)  # of the step in which the impact is
 
@@ -272,6 +274,91 @@ def test_a_train_is_drawn_by_its_ropes_one_car_after_the_other(iterations, slack
 
 
 # Gradients
+
+
+SPIN = 2.0  # of the box before the jerk [rad/s]
+
+
+def jerked(places, velocity, length):
+    """Angular velocity of a box that turns, right after a rope at its end went taut to the middle of a disc.
+
+    w + r x n J / I, where J along the rope stops the anchors from moving apart (Brogliato 2016, "Nonsmooth Mechanics",
+    section 4.3, with a restitution of 0).
+    """
+    mass, inertia, speed = np.array([1.0, 0.5]), (0.2**2 + 0.08**2) / 12.0, np.asarray(velocity)
+
+    def at(time):
+        arm = 0.1 * np.array([np.cos(SPIN * time), np.sin(SPIN * time)])
+        return arm, places[1] + time * speed - places[0] - arm, speed - SPIN * np.array([-arm[1], arm[0]])
+
+    time = 0.0
+    for _ in range(30):  # Newton: when the anchors are as far apart as the rope is long
+        _, apart, leaving = at(time)
+        time -= (np.hypot(*apart) - length) / (apart @ leaving / np.hypot(*apart))
+    arm, apart, leaving = at(time)
+    n = apart / length
+    lever = arm[0] * n[1] - arm[1] * n[0]
+    impulse = leaving @ n / (1.0 / mass[0] + 1.0 / mass[1] + lever**2 / inertia)
+    return SPIN + lever * impulse / inertia
+
+
+@pytest.mark.parametrize("iterations", [1, 10])
+@pytest.mark.parametrize("slack", [0.0013, 0.0048, 0.0102])
+def test_the_gradient_through_a_jerk_is_the_law_s_and_the_same_from_both_sides(slack, iterations):
+    """By where the disc is: through the time of the jerk, and the direction that the rope has then."""
+    velocity = (0.6, -0.9)
+    places = np.array([[0.0, 0.0], [0.1 + 0.06, -0.08]])
+    length = 0.1 + slack
+    inertia = (0.2**2 + 0.08**2) / 12.0
+    bodies = [
+        ds.Box(places[0], (0.1, 0.04), mass=1.0, inertia=inertia, angular_velocity=SPIN, group=0),
+        ds.Disc(places[1], 0.01, mass=0.5, velocity=velocity, group=0),
+    ]
+    ropes = [ds.Rope(0, 1, ((0.1, 0.0), (0.0, 0.0)), length)]
+    scene = ds.RigidBodies(bodies, joints=ropes, gravity=(0.0, 0.0), iterations=iterations, dt=DT)
+    steps = 16
+    problem = ds.Problem(scene, steps=steps, tune=("scene.initial_position",))
+    with ds.Simulation(problem, precision="f64") as sim:
+        params = sim.params()
+        rollout, pullback = sim.vjp(params)
+        turning = np.flatnonzero(np.abs(rollout.angular_velocity[:, 0] - SPIN) > 1e-6)[0]
+        chosen = np.zeros_like(rollout.angular_velocity)
+        chosen[turning, 0] = 1.0
+        found = pullback({"angular_velocity": chosen})["scene.initial_position"]
+        assert rollout.angular_velocity[turning, 0] == pytest.approx(jerked(places, velocity, length), rel=0.02)
+        for k in range(2):
+            step = np.zeros((2, 2))
+            step[1, k] = 1e-7
+            ends = [
+                sim.rollout({"scene.initial_position": places + sign * step}).angular_velocity[turning, 0]
+                for sign in (-1, 0, 1)
+            ]
+            np.testing.assert_allclose(np.diff(ends) / 1e-7, found[1, k], rtol=1e-5, atol=1e-4)
+            law = (jerked(places + step, velocity, length) - jerked(places - step, velocity, length)) / 2e-7
+            assert found[1, k] == pytest.approx(law, rel=0.05, abs=0.5)
+
+
+@pytest.mark.parametrize("speed", [-1.1, -1.4, -1.8])
+def test_a_rope_between_what_joints_hold_has_no_kink_where_it_went_taut(speed):
+    """After the jerk it is at its length to rounding: a rope that gave way there had another slope to each side."""
+    linked = examples.SCENES[ds.RigidBodies]["linked"]()
+    bodies = list(linked.bodies)
+    bodies[3] = replace(bodies[3], velocity=(0.9, speed))
+    problem = ds.Problem(replace(linked, bodies=bodies), steps=1, tune=("scene.initial_position",))
+    with ds.Simulation(problem, precision="f64") as sim:
+        params = sim.params()
+        way = np.random.default_rng(0).normal(size=params["scene.initial_position"].shape)
+        rollout, pullback = sim.vjp(params)
+        assert rollout.angular_velocity[1, 1] != pytest.approx(rollout.angular_velocity[0, 1], abs=0.1)  # it jerks
+        chosen = np.zeros_like(rollout.angular_velocity)
+        chosen[1] = 1.0
+        slope = float(np.sum(pullback({"angular_velocity": chosen})["scene.initial_position"] * way))
+        ends = [
+            sim.rollout({"scene.initial_position": params["scene.initial_position"] + sign * 1e-7 * way})
+            for sign in (-1, 0, 1)
+        ]
+        sides = np.diff([float(end.angular_velocity[1].sum()) for end in ends]) / 1e-7
+        np.testing.assert_allclose(sides, slope, rtol=1e-6, atol=2e-4)
 
 
 def landing():
