@@ -1,7 +1,7 @@
 """The page's own renderer beside three.js: size, and milliseconds per frame, in headless Chromium without a GPU.
 
-    npm install --prefix /tmp/trial three@0.187.0 esbuild@0.28.2
-    python tests/benchmarks/renderer.py /tmp/trial
+    npm install --prefix FOLDER three@0.187.0 esbuild@0.28.2
+    python tests/benchmarks/renderer.py FOLDER
 
 Draws a robot (the ant, as its file has it) and balls, and leaves pictures of both beside the bundle.
 """

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import diffsim as ds
 
-__all__ = ["body_scene", "problem_of"]
+__all__ = ["ENVS", "body_scene", "problem_of"]
+
+ENVS = 3
+"""Copies that have parameters of their own."""
 
 
 def body_scene():

@@ -7,14 +7,13 @@ import pytest
 
 import diffsim as ds
 
-from .small import body_scene, problem_of
+from .small import ENVS, body_scene
 
 jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "diffsim[jax]"')
 jnp = jax.numpy
 
 pytestmark = pytest.mark.bench
 
-ENVS = 3
 CLOSE = {"order": 1, "modes": ["rev"], "eps": 1e-6, "atol": 1e-5, "rtol": 1e-5}
 
 
@@ -22,24 +21,6 @@ CLOSE = {"order": 1, "modes": ["rev"], "eps": 1e-6, "atol": 1e-5, "rtol": 1e-5}
 def double():
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture(scope="module")
-def one():
-    with ds.Simulation(problem_of(), precision="f64") as sim:
-        yield sim
-
-
-@pytest.fixture(scope="module")
-def own():
-    with ds.Simulation(problem_of(), precision="f64", envs=ENVS, shared=False) as sim:
-        yield sim
-
-
-@pytest.fixture(scope="module")
-def stepper():
-    with ds.Stepper(body_scene(), envs=ENVS, precision="f64", repeat=2, reads=("observation", "centre")) as made:
-        yield made
 
 
 @pytest.fixture(params=["one", "own", "one set for all copies"])

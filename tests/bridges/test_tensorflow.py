@@ -7,31 +7,11 @@ import pytest
 
 import diffsim as ds
 
-from .small import body_scene, problem_of
+from .small import ENVS
 
 tf = pytest.importorskip("tensorflow", reason='TensorFlow is not installed: pip install "diffsim[tensorflow]"')
 
 pytestmark = pytest.mark.bench
-
-ENVS = 3
-
-
-@pytest.fixture(scope="module")
-def one():
-    with ds.Simulation(problem_of(), precision="f64") as sim:
-        yield sim
-
-
-@pytest.fixture(scope="module")
-def own():
-    with ds.Simulation(problem_of(), precision="f64", envs=ENVS, shared=False) as sim:
-        yield sim
-
-
-@pytest.fixture(scope="module")
-def stepper():
-    with ds.Stepper(body_scene(), envs=ENVS, precision="f64", repeat=2, reads=("observation", "centre")) as made:
-        yield made
 
 
 @pytest.fixture(params=["one", "own", "one set for all copies"])

@@ -8,27 +8,14 @@ import pytest
 import diffsim as ds
 from diffsim.errors import InputError
 
-from .small import body_scene, problem_of
+from .small import ENVS, body_scene
 
 torch = pytest.importorskip("torch", reason='PyTorch is not installed: pip install "torch==2.13.0"')
 
-ENVS = 3
 
 # gradcheck takes differences at 1e-6 of losses and arrays of order one: their rounding, 1e-16 / 1e-6, and what stiff
 # springs make of it in 20 steps.
 CLOSE = {"eps": 1e-6, "atol": 1e-6, "rtol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def one():
-    with ds.Simulation(problem_of(), precision="f64") as sim:
-        yield sim
-
-
-@pytest.fixture(scope="module")
-def own():
-    with ds.Simulation(problem_of(), precision="f64", envs=ENVS, shared=False) as sim:
-        yield sim
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
-import xml.parsers.expat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from diffsim.physics.articulated.mjcf import load_mjcf
 from diffsim.physics.articulated.mjcf_reading import KINDS
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled, spec_of, text_of
+from diffsim.physics.articulated.xml_text import Element, parsed, written
 
 __all__ = ["save_mjcf"]
 
@@ -138,83 +136,12 @@ def _check_same(scene: Articulated, before: Articulated, left: tuple[str, ...]) 
             raise InputError(f"save_mjcf: leave names {name!r}, but this robot has {', '.join(known)}")
 
 
-@dataclass(frozen=True)
-class _Element:
-    """An element of the file, and what is to become of it.
-
-    Attributes:
-        tag: its name.
-        given: attributes that it has.
-        parent: the element that it stands in.
-        start: where its first tag begins in the text.
-        end: where that tag ends.
-        children: in order.
-        change: other values of attributes; None takes one out.
-        insert: what comes right after the tag.
-    """
-
-    tag: str
-    given: dict[str, str]
-    parent: _Element | None
-    start: int
-    end: int
-    children: list[_Element] = field(default_factory=list)
-    change: dict[str, str | None] = field(default_factory=dict)
-    insert: list[str] = field(default_factory=list)
-
-    def walk(self) -> Iterator[_Element]:
-        """Itself and all below, in the order of the file."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    def members(self, *tags: str) -> Iterator[_Element]:
-        """Children with such a tag, those in frames as well."""
-        for child in self.children:
-            if child.tag in tags:
-                yield child
-            elif child.tag == "frame":
-                yield from child.members(*tags)
-
-
-def _parsed(text: str) -> _Element:
-    """The root of an XML file; places count characters."""
-    data = text.encode()
-    root: list[_Element] = []
-    stack: list[_Element] = []
-    parser = xml.parsers.expat.ParserCreate("utf-8")
-
-    def begin(tag: str, attributes: dict[str, str]) -> None:
-        start = len(data[: parser.CurrentByteIndex].decode())
-        made = _Element(tag, attributes, stack[-1] if stack else None, start, _end_of_tag(text, start))
-        (stack[-1].children if stack else root).append(made)
-        stack.append(made)
-
-    parser.StartElementHandler = begin
-    parser.EndElementHandler = lambda tag: stack.pop()
-    parser.Parse(data, True)
-    return root[0]
-
-
-def _end_of_tag(text: str, start: int) -> int:
-    """Where the tag that begins at ``start`` ends, quotes looked through."""
-    quote = ""
-    for k in range(start, len(text)):
-        if quote:
-            quote = "" if text[k] == quote else quote
-        elif text[k] in "\"'":
-            quote = text[k]
-        elif text[k] == ">":
-            return k + 1
-    raise InputError("save_mjcf: a tag of this file has no end")
-
-
 class _Writer:
     """The text of a file with other numbers."""
 
     def __init__(self, text: str, before: Articulated, changed: Values, model: Any):
         self.text, self.before, self.changed, self.model = text, before, changed, model
-        self.root = _parsed(text)
+        self.root = parsed(text)
         for odd in ("include", "attach", "replicate", "composite", "flexcomp"):
             if any(element.tag == odd for element in self.root.walk()):
                 raise InputError(
@@ -235,29 +162,18 @@ class _Writer:
         self._actuators()
         if "gravity" in self.changed:
             self._option().change["gravity"] = _words(self.changed["gravity"])
-        parts, at = [], 0
-        for element in self.root.walk():
-            if element.change or element.insert:
-                tag = _patched(self.text[element.start : element.end], element.change)
-                inserted = "".join(element.insert)
-                if inserted and tag.endswith("/>"):
-                    tag = f"{tag[:-2].rstrip()}>{inserted}</{element.tag}>"
-                else:
-                    tag += inserted
-                parts += [self.text[at : element.start], tag]
-                at = element.end
-        return "".join([*parts, self.text[at:]])
+        return written(self.text, self.root)
 
-    def _inside(self, tag: str) -> Iterator[_Element]:
+    def _inside(self, tag: str) -> Iterator[Element]:
         for section in self.root.children:
             if section.tag == tag:
                 yield from (element for element in section.walk() if element is not section)
 
-    def _option(self) -> _Element:
+    def _option(self) -> Element:
         options = [element for element in self.root.children if element.tag == "option"]
         if options:
             return options[-1]
-        made = _Element("option", {}, self.root, self.root.end, self.root.end)
+        made = Element("option", {}, self.root, self.root.end, self.root.end)
         self.root.insert.append(f'\n  <option gravity="{_words(self.changed["gravity"])}"/>')
         return made
 
@@ -267,7 +183,7 @@ class _Writer:
             return False
         return not _close(self.changed[name][k], self.before.numbers()[name][k])
 
-    def _body(self, k: int) -> _Element:
+    def _body(self, k: int) -> Element:
         """The element of link ``k``."""
         if len(self.bodies) != len(self.before.links):
             raise InputError(
@@ -332,7 +248,7 @@ class _Writer:
                 if self._differs(name, k):
                     element.change[attribute] = _words(self.changed[name][k])
 
-    def _paired(self, parts: Any, elements: Iterator[_Element], owner: str) -> list[tuple[Any, _Element]]:
+    def _paired(self, parts: Any, elements: Iterator[Element], owner: str) -> list[tuple[Any, Element]]:
         found = list(elements)
         if len(found) != len(parts):
             raise InputError(f"save_mjcf finds {len(found)} joints of link {owner!r} in this file, not {len(parts)}")
@@ -372,7 +288,7 @@ class _Writer:
                 for name in kinds:
                     self._drive(element, name, k)
 
-    def _actuator(self, k: int, name: str) -> _Element:
+    def _actuator(self, k: int, name: str) -> Element:
         elements = [e for section in self.root.children if section.tag == "actuator" for e in section.children]
         named = [element for element in elements if element.given.get("name") == name]
         if not named and len(elements) == len(self.before.actuators):
@@ -381,7 +297,7 @@ class _Writer:
             raise InputError(f"save_mjcf: actuator {name!r} has no name in this file; give it one")
         return named[0]
 
-    def _drive(self, element: _Element, name: str, k: int) -> None:
+    def _drive(self, element: Element, name: str, k: int) -> None:
         """Change a number of an actuator, in the words of its kind."""
         value = self.changed[name][k]
         if name == "gear":
@@ -396,32 +312,17 @@ class _Writer:
         else:
             element.change["gainprm" if name == "gain" else "biasprm"] = _words(value)
 
-    def _named(self, section: str, tag: str, name: str) -> _Element:
+    def _named(self, section: str, tag: str, name: str) -> Element:
         found = [e for e in self._inside(section) if e.tag == tag and e.given.get("name") == name]
         if not found:
             raise InputError(f"save_mjcf: {tag} {name!r} has no name in this file; give it one, and load it again")
         return found[0]
 
 
-def _turned(element: _Element, quaternion: np.ndarray) -> None:
+def _turned(element: Element, quaternion: np.ndarray) -> None:
     element.change.update({"quat": _words(quaternion), **dict.fromkeys(TURNS[1:])})
 
 
 def _words(value: Any) -> str:
     """Numbers as MJCF writes them, so that they are read as the same."""
     return " ".join(repr(float(entry)) for entry in np.ravel(value))
-
-
-def _patched(tag: str, change: Mapping[str, str | None]) -> str:
-    """A start tag with other values of attributes; None takes one out."""
-    for name, value in change.items():
-        pattern = re.compile(rf"(\s+){re.escape(name)}(\s*=\s*)(\"[^\"]*\"|'[^']*')")
-        there = pattern.search(tag)
-        if value is None:
-            tag = pattern.sub("", tag, count=1)
-        elif there:
-            tag = f'{tag[: there.start()]}{there[1]}{name}{there[2]}"{value}"{tag[there.end() :]}'
-        else:
-            close = len(tag) - (2 if tag.endswith("/>") else 1)
-            tag = f'{tag[:close].rstrip()} {name}="{value}"{tag[close:]}'
-    return tag
