@@ -40,9 +40,9 @@ from diffsim.objectives import ReachTarget as ReachTarget
 from diffsim.objectives import TrackJoints as TrackJoints
 from diffsim.objectives import Travel as Travel
 from diffsim.objectives import Upright as Upright
-from diffsim.physics.articulated.links import Actuator as Actuator
-from diffsim.physics.articulated.links import Geom as Geom
-from diffsim.physics.articulated.links import Hold as Hold
+from diffsim.physics.articulated.actuators import Actuator as Actuator
+from diffsim.physics.articulated.equalities import Hold as Hold
+from diffsim.physics.articulated.geoms import Geom as Geom
 from diffsim.physics.articulated.links import Joint as Joint
 from diffsim.physics.articulated.links import Link as Link
 from diffsim.physics.articulated.links import Site as Site

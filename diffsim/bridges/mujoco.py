@@ -9,8 +9,8 @@ import numpy as np
 
 from diffsim.bridges.packages import needed
 from diffsim.errors import InputError
+from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.kinematics import forward_kinematics
-from diffsim.physics.articulated.links import Actuator
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
 from diffsim.problem import Problem

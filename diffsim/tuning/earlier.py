@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from diffsim.files import FORMAT
-from diffsim.physics.articulated.links import TIME_CONSTANT
+from diffsim.physics.articulated.values import TIME_CONSTANT
 from diffsim.spec import Spec
 
 __all__ = ["as_now"]

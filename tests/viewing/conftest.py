@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from diffsim import physics
-from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.mass_spring.scene import Ground, MassSpring
 from diffsim.physics.rigid_bodies.bodies import Box, Capsule, Disc, HalfPlane, Polygon, Segment

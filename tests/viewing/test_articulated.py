@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.kinematics import forward_kinematics
-from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mjcf import load_mjcf
 from diffsim.physics.articulated.pairs import spots
 from diffsim.physics.articulated.quaternions import rotation_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffsim.physics.articulated.geoms import SIZES, Geom
 from diffsim.physics.articulated.kinematics import forward_kinematics
-from diffsim.physics.articulated.links import SIZES, Geom
 from diffsim.physics.articulated.pairs import spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated

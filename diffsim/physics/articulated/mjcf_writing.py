@@ -13,7 +13,7 @@ import numpy as np
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning, StartWarning
 from diffsim.files import write_whole
 from diffsim.physics.articulated.mjcf import load_mjcf
-from diffsim.physics.articulated.mjcf_reading import KINDS
+from diffsim.physics.articulated.mjcf_file import KINDS
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled, spec_of, text_of
 from diffsim.physics.articulated.xml_text import Element, parsed, written

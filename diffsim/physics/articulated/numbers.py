@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.equalities import Hold
 from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, mass_matrix
-from diffsim.physics.articulated.links import FRICTION_TIME, TIME_CONSTANT, UPRIGHT, Actuator, Hold, Joint
+from diffsim.physics.articulated.links import FRICTION_TIME, Joint
 from diffsim.physics.articulated.tree import Tree
+from diffsim.physics.articulated.values import TIME_CONSTANT, UPRIGHT
 
 __all__ = ["numbers", "renewed"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.physics.articulated import softness
-from diffsim.physics.articulated.links import SIZES, Geom
+from diffsim.physics.articulated.geoms import SIZES, Geom
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = [

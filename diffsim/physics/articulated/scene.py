@@ -13,10 +13,14 @@ import numpy as np
 from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import observing, pairs
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.equalities import Hold
+from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
-from diffsim.physics.articulated.links import Actuator, Geom, Hold, Joint, Link, Site, members
+from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
 from diffsim.physics.articulated.tree import Tree
+from diffsim.physics.articulated.values import members
 from diffsim.physics.checks import flag, sequence
 from diffsim.spec import Spec, array, choices, number, whole
 

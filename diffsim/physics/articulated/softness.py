@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.kinematics import inverse_inertias
-from diffsim.physics.articulated.links import Geom
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = ["defaults", "mixed", "per_mass"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.physics.articulated.links import Geom, Joint, Site
+from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.links import Joint, Site
 
 __all__ = ["Tree"]
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
-from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.spec import Spec
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
+from diffsim.physics.articulated.actuators import Actuator
+from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.kinematics import forward_kinematics, joint_inertias, mass_matrix
-from diffsim.physics.articulated.links import Actuator, Geom, Joint, Link, Site
+from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.pairs import Spot, spots, touch_geoms
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
 from diffsim.physics.articulated.scene import Articulated

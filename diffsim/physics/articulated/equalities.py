@@ -1,0 +1,55 @@
+"""What holds parts of robots together, or in place, softly."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from diffsim.physics.articulated.values import TIME_CONSTANT, named, quaternion
+from diffsim.spec import Spec, array, number
+
+__all__ = ["Hold"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hold(Spec):
+    """What holds a link to a place of the world, softly: MuJoCo's weld and connect, where one side does not move.
+
+    Attributes:
+        name: unique among the holds.
+        link: name of the link that is held.
+        place: (3,) in the world, of the point that is held [m].
+        orientation: (4,) quaternion w, x, y, z of the link in the world; None leaves it free to turn.
+        anchor: (3,) the point, in the link's frame [m].
+        weight: (2,) inertia that the hold is made for, against shifts [kg] and turns [kg m^2]; None follows from what
+            is moved.
+        reference: (time constant [s], damping ratio), MuJoCo's solref.
+        impedance: (5,) MuJoCo's solimp.
+        lever: with which turns count against shifts [m].
+    """
+
+    name: str
+    link: str
+    place: Any
+    orientation: Any = None
+    _: KW_ONLY
+    anchor: Any = (0.0, 0.0, 0.0)
+    weight: Any = None
+    reference: Any = (TIME_CONSTANT, 1.0)
+    impedance: Any = (0.9, 0.95, 0.001, 0.5, 2.0)
+    lever: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        owner = f"hold {named('Hold.name', self.name)!r}: "
+        named(f"{owner}link", self.link)
+        free = self.orientation is None
+        self._set(
+            place=array(f"{owner}place", self.place, (3,)),
+            orientation=None if free else quaternion(f"{owner}orientation", self.orientation),
+            anchor=array(f"{owner}anchor", self.anchor, (3,)),
+            weight=None if self.weight is None else array(f"{owner}weight", self.weight, (2,), above=0.0),
+            reference=array(f"{owner}reference", self.reference, (2,), above=0.0),
+            impedance=array(f"{owner}impedance", self.impedance, (5,), above=0.0),
+            lever=number(f"{owner}lever", self.lever, above=0.0),
+        )

@@ -1,0 +1,93 @@
+"""Geoms of MuJoCo's compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.mjcf_reading import MESH, SHAPES, Reading
+from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
+
+__all__ = ["Geoms"]
+
+
+class Geoms(Reading):
+    """What touches and is seen."""
+
+    def _still_plane(self, geom: int) -> bool:
+        """Whether a geom is a plane of a body that is welded to the world: a plane of the world."""
+        body = int(self.model.geom_bodyid[geom])
+        plane = int(self.model.geom_type[geom]) == int(self.mujoco.mjtGeom.mjGEOM_PLANE)
+        return plane and body > 0 and int(self.model.body_weldid[body]) == 0
+
+    def _still_planes(self) -> list[Geom]:
+        """Planes of bodies that do not move, where they are in the world."""
+        planes = [geom for geom in range(self.model.ngeom) if self._still_plane(geom)]
+        if not planes:
+            return []
+        data = self.mujoco.MjData(self.model)
+        self.mujoco.mj_kinematics(self.model, data)
+        return [
+            replace(
+                self._geom(geom, 0),
+                position=data.geom_xpos[geom],
+                orientation=quaternion_of(data.geom_xmat[geom].reshape(3, 3)),
+            )
+            for geom in planes
+        ]
+
+    def _geoms(self, body: int) -> list[Geom]:
+        model = self.model
+        mine = [g for g in np.flatnonzero(model.geom_bodyid == body).tolist() if g not in self.dropped]
+        return [self._geom(g, body) for g in mine if not self._still_plane(g)]
+
+    def _geom(self, geom: int, body: int) -> Geom:
+        model, shape = self.model, SHAPES[int(self.model.geom_type[geom])]
+        size = {"plane": (), "sphere": (0,), "capsule": (0, 1), "cylinder": (0, 1)}.get(shape, (0, 1, 2))
+        apart = self.kept_apart(geom)
+        position, sizes = model.geom_pos[geom], model.geom_size[geom][list(size)] if size else ()
+        vertices: Any = ()
+        if shape == "mesh":
+            hull = self.hull(geom)
+            position = position + rotation_of(model.geom_quat[geom]) @ hull.centre
+            vertices, sizes = hull.vertices, hull.half
+        return Geom(
+            self.name("geom", geom),
+            shape,
+            sizes,
+            position=position,
+            orientation=model.geom_quat[geom],
+            friction=float(model.geom_friction[geom, 0]),
+            margin=float(model.geom_margin[geom]),
+            contype=0 if apart else int(model.geom_contype[geom]),
+            conaffinity=0 if apart else int(model.geom_conaffinity[geom]),
+            frictionless=int(model.geom_condim[geom]) == 1,
+            condim=3 if "condim" in self.ignore else max(3, int(model.geom_condim[geom])),
+            torsion=float(model.geom_friction[geom, 1]),
+            rolling=float(model.geom_friction[geom, 2]),
+            priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
+            colour=model.geom_rgba[geom],
+            vertices=vertices,
+            solref=model.geom_solref[geom],
+            solimp=model.geom_solimp[geom],
+            solmix=float(model.geom_solmix[geom]),
+        )
+
+    def meshes(self) -> Iterator[tuple[str, str]]:
+        """Geoms without a shape of `SHAPES` that may touch, and meshes if they are to be ignored."""
+        for geom in self.dropped:
+            if self._collides(geom):
+                what = "mesh" if int(self.model.geom_type[geom]) == MESH else "height field or the like"
+                yield f"geom {self.name('geom', geom)!r}", f"is a {what} that may touch, which is not simulated"
+
+    def odd_geoms(self) -> Iterator[tuple[str, str]]:
+        """What changes a contact and is not read; solimp is another law altogether, as docs/articulated.md says."""
+        for name in ("adhesion", "surfacevel"):
+            values: Any = getattr(self.model, f"geom_{name}", ())
+            for geom in range(len(values)):
+                if self._collides(geom) and np.any(values[geom]):
+                    yield f"geom {self.name('geom', geom)!r}", f"has a {name}, which is not simulated"
