@@ -57,6 +57,7 @@ _NAMES = {
     "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
     "physics.articulated.mjcf_writing": ("save_mjcf",),
     "physics.articulated.scene": ("Articulated",),
+    "physics.charges.scene": ("Charges",),
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.mass_spring.self_contact": ("SelfContact",),

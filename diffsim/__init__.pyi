@@ -50,6 +50,7 @@ from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf
 from diffsim.physics.articulated.mjcf_writing import save_mjcf as save_mjcf
 from diffsim.physics.articulated.scene import Articulated as Articulated
+from diffsim.physics.charges.scene import Charges as Charges
 from diffsim.physics.mass_spring.lattice import Lattice as Lattice
 from diffsim.physics.mass_spring.lattice import from_image as from_image
 from diffsim.physics.mass_spring.lattice import from_mesh as from_mesh

@@ -24,7 +24,12 @@ import diffsim as ds
 
 HERE = Path(__file__).parent
 SCENES, PAGE, IMAGES = HERE.parent / "scenes", HERE / "gallery.md", HERE / "images" / "gallery"
-KINDS = {"MassSpring": "Mass-spring bodies", "RigidBodies": "Rigid bodies", "Articulated": "Articulated robots"}
+KINDS = {
+    "MassSpring": "Mass-spring bodies",
+    "RigidBodies": "Rigid bodies",
+    "Articulated": "Articulated robots",
+    "Charges": "Charges",
+}
 
 LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds
 TRIES = [(640, 300, 12.0), (640, 300, 10.0), (560, 264, 8.0), (480, 240, 6.0)]  # width, height, frames per second

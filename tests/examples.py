@@ -347,6 +347,24 @@ def _quadruped() -> ds.Articulated:
     )
 
 
+def _ring() -> ds.Charges:
+    """Two charges among a fixed one and three electrodes, in space."""
+    return ds.Charges(
+        [[0.1, 0.2, 0.05], [0.6, 0.4, -0.1]],
+        charge=[1.0, -0.7],
+        mass=[0.8, 1.3],
+        initial_velocity=[[0.5, -0.2, 0.3], [-0.4, 0.6, 0.2]],
+        fixed_position=[[0.3, -0.3, 0.1]],
+        fixed_charge=0.6,
+        electrode_position=[[-0.5, 0.1, 0.0], [1.0, 0.2, 0.1], [0.2, 0.9, -0.2]],
+        electrode_charge=[0.8, 1.2, 1.0],
+        coulomb=0.9,
+        softening=0.1,
+        damping=0.4,
+        dt=0.02,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -358,10 +376,11 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     },
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked},
     ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
+    ds.Charges: {"ring": _ring},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
-LAST = ("block", "lump")
+LAST = ("block", "lump", "ring")
 """Scenes that are paired after all others, whose problems stay as they are."""
 
 

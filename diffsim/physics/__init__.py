@@ -69,6 +69,7 @@ def _kind(folder: str, scene: str) -> None:
 _kind("mass_spring", "MassSpring")
 _kind("rigid_bodies", "RigidBodies")
 _kind("articulated", "Articulated")
+_kind("charges", "Charges")
 
 
 def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., Any] | str | None = None) -> None:

@@ -9,13 +9,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["MECHANICS", "actuation_of", "mechanics", "spring_energy"]
+__all__ = ["MECHANICS", "actuation_of", "each", "mechanics", "spring_energy"]
 
 MECHANICS = ("energy", "momentum", "angular_momentum")
 """What `mechanics` works out."""
 
 _BLOCK = 1 << 16
 """Springs times rows [numbers] that are looked at together: a long rollout of many springs takes little memory more."""
+
+
+def each(value: np.ndarray, count: int) -> np.ndarray:
+    """(E, count) of a number that all share, (E,), or that each has of its own, (E, count)."""
+    return np.broadcast_to(value.reshape(len(value), -1), (len(value), count))
 
 
 def actuation_of(arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -26,13 +26,13 @@ def trail_of_all(mover: Points | Bodies, colour: Colour = "ruler") -> list[Trail
     return [trail] if _farthest(trail.ways()[:, 0]) > 0.5 * size > 0.0 else []
 
 
-def trails_of_each(bodies: Bodies, reach: np.ndarray, colours: Sequence[Colour]) -> list[Trail]:
-    """A trail for each of few bodies that gets farther than its own reach (n,) [m]; ``colours`` has n."""
-    places = bodies.places
+def trails_of_each(mover: Points | Bodies, reach: np.ndarray, colours: Sequence[Colour]) -> list[Trail]:
+    """A trail for each of few points or bodies that gets farther than its own reach (n,) [m]; ``colours`` has n."""
+    places = mover.places
     if len(places) < 2 or places.shape[1] > MOST:
         return []
     which = [k for k in range(places.shape[1]) if _farthest(places[:, k]) > reach[k]]
-    return [Trail(bodies, which, [colours[k] for k in which])] if which else []
+    return [Trail(mover, which, [colours[k] for k in which])] if which else []
 
 
 def _farthest(way: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from diffsim.physics.checks import ROUNDING, first, flag, indices, unit_vector
 from diffsim.physics.mass_spring.cells import SHARE, cell_energy, mean_over_springs, volumes
 from diffsim.physics.mass_spring.lattice import Lattice
 from diffsim.physics.mass_spring.self_contact import SelfContact
-from diffsim.physics.mechanics import MECHANICS, actuation_of, mechanics, spring_energy
+from diffsim.physics.mechanics import MECHANICS, actuation_of, each, mechanics, spring_energy
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Ground", "MassSpring"]
@@ -242,20 +242,15 @@ class MassSpring(Scene):
             first, second = (position[:, rows, self.springs[:, side]] for side in range(2))
             return np.asarray(np.linalg.norm(second - first, axis=3))
 
-        stiffness, rest, change = (_each(numbers[name], s) for name in ("stiffness", "rest_length", "actuation"))
+        stiffness, rest, change = (each(numbers[name], s) for name in ("stiffness", "rest_length", "actuation"))
         stored = spring_energy(lengths, stiffness, rest, change, actuation_of(arrays), self.actuators)
         force = np.broadcast_to(numbers["force"].reshape(-1, numbers["force"][0].size // d, d), (len(position), n, d))
         stored -= np.einsum("ernd,end,n->er", position, force, mobile)
         if len(self.cells):
-            stiffness, rest = (_each(numbers[name], len(self.cells)) for name in ("cell_stiffness", "cell_volume"))
+            stiffness, rest = (each(numbers[name], len(self.cells)) for name in ("cell_stiffness", "cell_volume"))
             stored += cell_energy(position, self.cells, stiffness, rest)
-        mass = mobile * _each(numbers["mass"], n)
+        mass = mobile * each(numbers["mass"], n)
         return mechanics(mass, position, arrays["velocity"], numbers["gravity"], stored=stored)
-
-
-def _each(value: np.ndarray, count: int) -> np.ndarray:
-    """(E, count) of (E,) or (E, count)."""
-    return np.broadcast_to(value.reshape(len(value), -1), (len(value), count))
 
 
 _PARTS = {

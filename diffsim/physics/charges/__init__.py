@@ -1,0 +1,1 @@
+"""Charged particles among fixed charges and electrodes."""
