@@ -5,7 +5,7 @@ import pytest
 
 import diffsim as ds
 from diffsim.physics.charges.look import look
-from diffsim.viewing.look import Points, Trail
+from diffsim.viewing.look import Points
 
 PLACES = [[0.0, 0.0], [1.0, 0.0]]
 CORNERS = [[-1.0, -1.0], [2.0, -1.0], [0.5, 2.0]]
@@ -91,4 +91,3 @@ def test_charges_have_the_colour_of_their_sign(driven):
     assert still.colour.values == pytest.approx(driven.actuation * [0.5, 0.25, 1.0])
     assert moving.colour.values.tolist() == [[1.0, -0.5]]
     assert moving.places is not still.places
-    assert len(seen.of(Trail)) == 1
