@@ -232,7 +232,8 @@ def contacts_by_motion(rollout):
     scene = rollout.problem.scene
     if scene.ground is None:
         return set()
-    normal = scene.ground.normal
+    normal = rollout.numbers["scene.ground_normal"]
+    normal = normal / np.linalg.norm(normal)
     position, velocity = rollout.position, rollout.velocity
     up = velocity @ normal
     along = np.linalg.norm(velocity - up[..., None] * normal, axis=-1)

@@ -9,10 +9,22 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.spec import array, number
 
-__all__ = ["ROUNDING", "first", "flag", "indices", "optional", "sequence", "unit_vector"]
+__all__ = ["ROUNDING", "direction", "first", "flag", "indices", "optional", "sequence"]
 
 ROUNDING = 1.0e-6
 """Relative, some ten roundings of single precision: what is off by that much lies where it should."""
+
+
+def direction(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.ndarray:
+    """``value``, of one of the shapes and of any length but zero, as a vector of length 1.
+
+    One that has this length up to `ROUNDING` is taken as it is.
+    """
+    vector = array(owner, value, *shapes)
+    length = float(np.linalg.norm(vector))
+    if length < 1e-12:
+        raise InputError(f"{owner} has length {length:g}, but a direction is needed: any vector other than zero")
+    return vector if abs(length - 1.0) <= ROUNDING else array(owner, vector / length)
 
 
 def first(bad: np.ndarray) -> list[int]:
@@ -44,15 +56,6 @@ def indices(owner: str, value: Any, *shape: int | str, most: int | None = None) 
 def optional(owner: str, value: Any, **limits: Any) -> float | None:
     """``value`` as a number within the limits of `diffsim.spec.array`, or None."""
     return None if value is None else number(owner, value, **limits)
-
-
-def unit_vector(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.ndarray:
-    """``value`` as a vector of length 1 and one of the shapes."""
-    vector = array(owner, value, *shapes)
-    length = np.linalg.norm(vector)
-    if abs(length - 1.0) > ROUNDING:
-        raise InputError(f"{owner} has length {length:g}, but it must be a unit vector; divide it by its length")
-    return vector
 
 
 def sequence(owner: str, value: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
         if not (folder / name).exists():
             raise InputError(f"{folder} holds no {name}; it was not written by a run")
     about = load_about(folder)
-    problem = Problem.from_dict(with_used_bounds(folder, as_now(about)))
+    problem = load_problem(folder)
     history = load_history(folder)
     if not history:
         raise InputError(f"{folder / 'history.jsonl'} holds no record yet")
@@ -277,7 +277,17 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         InputError: if the file is of a format that this version does not read.
         FileNotFoundError: if there is no such file.
     """
-    return Problem.from_dict(with_used_bounds(path, as_now(load_about(path))))
+    problem = Problem.from_dict(with_used_bounds(path, as_now(load_about(path))))
+    return _with_own_names(problem, Path(path).parent if Path(path).is_file() else Path(path))
+
+
+def _with_own_names(problem: Problem, folder: Path) -> Problem:
+    """The problem of a run whose patterns name more than it tuned: scenes have got further numbers since."""
+    try:
+        own = load_params(folder)
+    except (FileNotFoundError, InputError):
+        return problem
+    return replace(problem, tune=tuple(own)) if own.keys() < set(problem.tuned) else problem
 
 
 def with_used_bounds(path: str | os.PathLike[str], problem: dict[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,9 @@ def spatial():
 
 def turned(params, rotation):
     """The same scene with every vector turned."""
-    vectors = ("scene.initial_position", "scene.initial_velocity", "scene.gravity", "scene.force")
-    return {name: value @ rotation.T if name in vectors else value for name, value in params.items()}
+    vectors = ("initial_position", "initial_velocity", "gravity", "force", "ground_normal")
+    turns = {f"scene.{name}" for name in vectors}
+    return {name: value @ rotation.T if name in turns else value for name, value in params.items()}
 
 
 def free(params):

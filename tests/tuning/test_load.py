@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -80,6 +81,18 @@ def test_another_process_has_the_same_loss_to_the_last_bit(made):
     )
     done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [float(loss).hex() for loss in losses]
+
+
+def test_a_pattern_means_what_it_named_when_the_run_was_made(made, tmp_path):
+    """A scene may have more numbers in a later version."""
+    folder = shutil.copytree(made[0], tmp_path / "run")
+    about = json.loads((folder / "problem.json").read_text())
+    about["problem"]["tune"] = ["*"]
+    (folder / "problem.json").write_text(json.dumps(about))
+    run = ds.load_run(folder)
+    assert run.problem.tuned == ds.load_problem(folder / "problem.json").tuned == tuple(run.params)
+    with ds.Simulation(run.problem, **run.options) as simulation:
+        assert run.best_loss in simulation.value(run.params)
 
 
 def test_trajectories_take_the_room_of_their_precision(made, tmp_path):

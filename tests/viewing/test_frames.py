@@ -145,6 +145,11 @@ def test_a_tuned_ground_height_is_the_one_shown(make):
     assert Panel(rollout, Viewport(0, 0, *SIZE)).floor.height == -0.1
 
 
+def test_a_tuned_normal_of_the_ground_is_the_one_shown(make):
+    rollout = make.travelling(make.box(), params={"scene.ground_normal": np.array([-0.6, 1.6])})
+    assert Panel(rollout, Viewport(0, 0, *SIZE)).floor.normal == pytest.approx(np.array([-0.6, 1.6]) / np.sqrt(2.92))
+
+
 def test_no_ground_no_soil(make):
     assert not like(snapshot(make.travelling(make.box(ground=False)), size=SIZE), STYLE.soil, 2).any()
 

@@ -29,7 +29,8 @@ def look(rollout: Rollout) -> Look:
     points = Points(rollout["position"], colour=colours.tolist())
     ground = None
     if scene.ground is not None:
-        ground = Floor(scene.ground.normal, float(numbers.get("scene.ground_height", 0.0)))
+        normal = numbers["scene.ground_normal"]
+        ground = Floor(normal / np.linalg.norm(normal), float(numbers["scene.ground_height"]))
     if not len(springs):
         return Look([points], ground=ground, reach=FARTHEST, series=series_of(rollout))
     muscles = np.flatnonzero(np.broadcast_to(scene.actuation, len(springs)))

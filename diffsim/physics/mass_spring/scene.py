@@ -11,7 +11,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.numbers import constant, numbers_of, tunable
 from diffsim.physics.base import Scene
-from diffsim.physics.checks import ROUNDING, first, flag, indices, unit_vector
+from diffsim.physics.checks import ROUNDING, direction, first, flag, indices
 from diffsim.physics.mass_spring.cells import SHARE, cell_energy, mean_over_springs, volumes
 from diffsim.physics.mass_spring.lattice import Lattice
 from diffsim.physics.mass_spring.self_contact import SelfContact
@@ -29,7 +29,7 @@ class Ground(Spec):
         height: of the plane, along its normal [m].
         friction: Coulomb's coefficient; infinite (the default) means that a point sticks where it lands.
         restitution: share of the normal speed that a point keeps when it bounces, from 0 to 1.
-        normal: unit vector out of the ground; None is the last axis, up.
+        normal: (d,) out of the ground, of any length but zero, kept as a unit vector; None is the last axis, up.
         time_of_impact: False takes every impact at the start of its step, which gives gradients of the wrong sign. It
             is there to show just that, and for nothing else.
     """
@@ -46,7 +46,7 @@ class Ground(Spec):
             height=number("Ground.height", self.height),
             friction=_friction(self.friction),
             restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
-            normal=None if self.normal is None else unit_vector("Ground.normal", self.normal, (2,), (3,)),
+            normal=None if self.normal is None else direction("Ground.normal", self.normal, (2,), (3,)),
             time_of_impact=flag("Ground.time_of_impact", self.time_of_impact),
         )
 
@@ -191,6 +191,7 @@ class MassSpring(Scene):
         found = {"initial_position": known["initial_position"], "initial_velocity": known["initial_velocity"], **known}
         if self.ground is not None:
             found["ground_height"] = np.array(self.ground.height)
+            found["ground_normal"] = np.array(self.ground.normal)
             found["restitution"] = np.array(self.ground.restitution)
             if np.isfinite(self.ground.friction):
                 found["friction"] = np.array(self.ground.friction)
@@ -254,7 +255,12 @@ class MassSpring(Scene):
 
 
 _PARTS = {
-    "ground": {"ground_height": "height", "restitution": "restitution", "friction": "friction"},
+    "ground": {
+        "ground_height": "height",
+        "ground_normal": "normal",
+        "restitution": "restitution",
+        "friction": "friction",
+    },
     "self_contact": {"contact_stiffness": "stiffness", "contact_damping": "damping"},
 }
 """Numbers that a part of the scene has, by the parameter's name."""

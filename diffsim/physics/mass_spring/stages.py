@@ -68,6 +68,12 @@ def decay(points: ti.template(), motion: ti.template(), env, row, step, k):
 
 
 @ti.func
+def incline(points: ti.template(), motion: ti.template(), env, row, step, k):
+    given = points.ground_normal[env, 0]
+    points.inclined[env, 0] = given / ti.sqrt(given.dot(given))
+
+
+@ti.func
 def centre(points: ti.template(), motion: ti.template(), env, row, step, point):
     motion.centre[env, row, 0] += points.share * motion.position[env, row, point]
 
@@ -154,15 +160,23 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
     )
     position = motion.position[env, row, point]
     if ti.static(points.grounded):
-        normal = ti.Vector(ti.static(points.normal))
-        gap = position.dot(normal) - points.ground_height[env, 0]
-        speed = velocity.dot(normal)
-        # Each branch writes its own result: a local that is assigned again would need the gradient's stack.
-        if contact.meets(gap, speed, dt):
-            land(points, motion, env, row, point, dt, position, velocity, normal, gap, speed)
+        if ti.static(points.turns):
+            above(points, motion, env, row, point, dt, position, velocity, points.inclined[env, 0])
         else:
-            motion.position[env, row + 1, point] = position + dt * velocity
-            motion.velocity[env, row + 1, point] = velocity
+            above(points, motion, env, row, point, dt, position, velocity, ti.Vector(ti.static(points.normal)))
+    else:
+        motion.position[env, row + 1, point] = position + dt * velocity
+        motion.velocity[env, row + 1, point] = velocity
+
+
+@ti.func
+def above(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal):
+    """Move a point that may meet the ground."""
+    gap = position.dot(normal) - points.ground_height[env, 0]
+    speed = velocity.dot(normal)
+    # Each branch writes its own result: a local that is assigned again would need the gradient's stack.
+    if contact.meets(gap, speed, dt):
+        land(points, motion, env, row, point, dt, position, velocity, normal, gap, speed)
     else:
         motion.position[env, row + 1, point] = position + dt * velocity
         motion.velocity[env, row + 1, point] = velocity
@@ -284,6 +298,7 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
             Stage(start_moving, records, moving),
             Stage(start_fixed, records, fixed),
             Stage(decay, records, 1),
+            Stage(incline, records, int(points.turns)),
             *reset,
         ),
         sense=tuple(sense),
@@ -302,6 +317,7 @@ def _points(scene: MassSpring, fields: Fields) -> Any:
     """The scene: its numbers (env, element), as they are declared, and what follows from them."""
     s, ground, tuned = len(scene.springs), scene.ground, fields.tuned
     sticky = ground is not None and not np.isfinite(ground.friction)
+    turns = ground is not None and "scene.ground_normal" in tuned
     return fields.record(
         scene,
         first=fields.integers(scene.springs[:, 0]),  # (spring,) point at one end
@@ -312,12 +328,15 @@ def _points(scene: MassSpring, fields: Fields) -> Any:
         fixed=fields.integers(scene.fixed),  # (k,) points that do not
         corner=fields.integers(scene.cells.reshape(-1)),  # (cell * (d + 1) + k,) points of each cell
         ground_height=fields.number("scene.ground_height", 1) if ground else None,  # (env, 0) [m]
+        ground_normal=fields.number("scene.ground_normal", 1, scene.dimension) if turns else None,  # (env, 0)
+        inclined=fields.derived(1, scene.dimension, of=["scene.ground_normal"]) if turns else None,  # of length 1
         friction=fields.number("scene.friction", 1) if ground and not sticky else None,  # (env, 0)
         restitution=fields.number("scene.restitution", 1) if ground else None,  # (env, 0)
         inverse_mass=fields.derived(len(scene.points), of=["scene.mass"]),  # (env, point) [1/kg]
         keep=fields.derived(1, of=["scene.damping"]),  # (env, 0) share of a velocity that is left after a step
         share=1.0 / len(scene.points),
-        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * scene.dimension,  # of the ground
+        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * scene.dimension,  # of a ground that stays as it is
+        turns=turns,  # the ground's normal is tuned
         grounded=ground is not None,
         sticky=sticky,  # its friction is infinite
         bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.physics.checks import ROUNDING, optional, unit_vector
+from diffsim.physics.checks import ROUNDING, direction, optional
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["Body", "Box", "Capsule", "Disc", "Element", "HalfPlane", "Polygon", "Segment", "Shape", "slack"]
@@ -280,15 +280,15 @@ class HalfPlane(Shape):
         """Everything where ``normal . x <= height``.
 
         Args:
-            normal: (2,) unit vector out of the solid.
+            normal: (2,) direction out of the solid, of any length but zero.
             height: of the line, along the normal [m].
             friction: as in `Shape`.
             restitution: as in `Shape`.
 
         Raises:
-            InputError: if the normal is no unit vector or the height no number.
+            InputError: if the normal is no vector, or zero, or the height no number.
         """
-        normal = unit_vector("HalfPlane.of.normal", normal, (2,))
+        normal = direction("HalfPlane.of.normal", normal, (2,))
         height = number("HalfPlane.of.height", height)
         angle = float(np.arctan2(-normal[0], normal[1]))
         return cls(height * normal, angle=angle, friction=friction, restitution=restitution)

@@ -359,6 +359,40 @@ def test_a_block_on_a_slope_slides_if_it_is_steeper_than_friction(dimension):
             np.testing.assert_allclose(rollout.position[:, 0] @ normal, 0.7, rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("length", [1.0, 2.5])
+def test_the_derivative_by_the_normal_of_a_slope(length):
+    angle, mu, g, steps, h = 0.5, 0.2, 9.81, 50, 0.01
+    normal = length * np.array([np.sin(angle), np.cos(angle)])
+    scene = ds.MassSpring(points=[[0.0, 0.0]], ground=ds.Ground(friction=mu, normal=normal), dt=h)
+    turned = np.array([np.cos(angle), -np.sin(angle)]) / length  # d angle / d normal
+    fall = g * h * h * steps * (steps + 1) / 2
+    down, slope = fall * (np.sin(angle) - mu * np.cos(angle)), fall * (np.cos(angle) + mu * np.sin(angle))
+    way, way_turns = np.array([np.cos(angle), -np.sin(angle)]), np.array([-np.sin(angle), -np.cos(angle)])
+    with ds.Simulation(ds.Problem(scene, steps=steps, tune=("scene.ground_normal",)), precision="f64") as sim:
+        for axis in range(2):
+            rollout, grad = pulled(sim, {"scene.ground_normal": normal}, "position", (-1, 0, axis))
+            np.testing.assert_allclose(rollout.position[-1, 0], down * way, rtol=0, atol=1e-12)
+            expected = (slope * way[axis] + down * way_turns[axis]) * turned
+            np.testing.assert_allclose(grad["scene.ground_normal"], expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [(0.36, 0.48, 0.8), (0.0, 0.0, 3.0), (0.5, -0.3, 0.9)])
+def test_a_bounce_reflects_at_the_tuned_normal(given):
+    given = np.array(given)
+    normal, velocity = given / np.linalg.norm(given), np.array([0.7, -0.4, -3.0])
+    ground = ds.Ground(friction=0.0, restitution=1.0, normal=(0, 0, 1), height=-0.1)
+    scene = ds.MassSpring([[0.0, 0.0, 0.0]], ground=ground, gravity=(0, 0, 0), initial_velocity=velocity, dt=0.05)
+    across = (np.eye(3) - np.outer(normal, normal)) / np.linalg.norm(given)  # d normal / d given
+    by_normal = -2.0 * (velocity @ normal * np.eye(3) + np.outer(normal, velocity))
+    with ds.Simulation(ds.Problem(scene, steps=3, tune=("scene.ground_normal",)), precision="f64") as sim:
+        for axis in range(3):
+            rollout, grad = pulled(sim, {"scene.ground_normal": given}, "velocity", (-1, 0, axis))
+            np.testing.assert_allclose(
+                rollout.velocity[-1, 0], velocity - 2.0 * velocity @ normal * normal, rtol=0, atol=1e-13
+            )
+            np.testing.assert_allclose(grad["scene.ground_normal"], (by_normal @ across)[axis], rtol=0, atol=1e-12)
+
+
 def on_the_ground(gap):
     """A point that starts ``gap`` above the ground and falls for one step: about the switch of landing."""
     scene = ds.MassSpring(points=[[0.0, gap]], initial_velocity=(0.5, -1.0), ground=ds.Ground(), dt=0.01)

@@ -169,8 +169,7 @@ BAD = {
         "have 2",
     ),
     "normal in 4D": (lambda: Ground(normal=(0, 0, 0, 1)), "Ground.normal has shape (4,)", "(2,) or (3,)"),
-    "no unit normal": (lambda: Ground(normal=(0, 2)), "Ground.normal has length 2", "unit vector"),
-    "no normal": (lambda: Ground(normal=(0, 0)), "Ground.normal has length 0", "unit vector"),
+    "no normal": (lambda: Ground(normal=(0, 0)), "Ground.normal has length 0", "a direction is needed"),
     "negative friction": (lambda: Ground(friction=-0.1), "Ground.friction is -0.1", "at least 0"),
     "nan friction": (lambda: Ground(friction=np.nan), "Ground.friction is nan", "at least 0"),
     "friction downwards": (lambda: Ground(friction=-np.inf), "Ground.friction is -inf", "finite"),
@@ -248,8 +247,10 @@ def test_points_on_the_ground_stay_there_in_single_precision(height):
     assert scene(points=points, springs=(), ground=Ground(height=height)).points[0, 1] == np.float32(height)
 
 
-def test_a_normal_in_single_precision_is_a_unit_vector():
-    Ground(normal=np.array([np.sqrt(0.5), np.sqrt(0.5)], dtype=np.float32))
+def test_a_normal_of_any_length_is_kept_as_a_unit_vector():
+    assert Ground(normal=(3, 4)).normal == pytest.approx([0.6, 0.8], rel=1e-15)
+    single = np.array([np.sqrt(0.5), np.sqrt(0.5)], dtype=np.float32)
+    assert Ground(normal=single).normal.tolist() == single.tolist()
 
 
 @pytest.mark.parametrize("endless", [float("inf"), np.float64("inf"), np.float32("inf")])

@@ -116,7 +116,7 @@ BAD = {
         "finite",
     ),
     "sticky obstacle": (lambda: obstacle(friction=-1), "obstacles[1].friction is -1", "at least 0"),
-    "no unit normal": (lambda: HalfPlane.of((0, 2)), "HalfPlane.of.normal has length 2", "unit vector"),
+    "no normal": (lambda: HalfPlane.of((0, 0)), "HalfPlane.of.normal has length 0", "a direction is needed"),
     "normal in 3D": (lambda: HalfPlane.of((0, 0, 1)), "HalfPlane.of.normal has shape (3,)", "(2,) is needed"),
     "height in words": (lambda: HalfPlane.of((0, 1), "low"), "HalfPlane.of.height takes numbers", "'low'"),
     "one end": (
@@ -148,6 +148,7 @@ def test_half_planes_by_their_normal():
         normal = (-np.sin(angle), np.cos(angle))
         assert HalfPlane.of(normal, 2.0).angle == pytest.approx(angle, abs=1e-15)
         assert HalfPlane.of(normal, 2.0).normal == pytest.approx(normal, abs=1e-15)
+    assert HalfPlane.of((3, -4), 2.0).normal == pytest.approx([0.6, -0.8], rel=1e-15)
 
 
 def test_segments_by_their_ends():
