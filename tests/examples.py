@@ -201,6 +201,31 @@ def _crowd() -> ds.RigidBodies:
     )
 
 
+def _jointed() -> ds.RigidBodies:
+    """A hinged pair lands on its lower end and bounces, a welded pair beside it; a rope goes taut on the way."""
+    return ds.RigidBodies(
+        bodies=[
+            ds.Capsule((0.0, 0.162), 0.1, 0.04, angle=-0.75, velocity=(0.3, -2.1), group=0),
+            ds.Box((0.13, 0.311), (0.12, 0.03), angle=0.55, velocity=(0.3, -2.0), group=0),
+            ds.Box((0.6, 0.193), (0.1, 0.05), angle=0.3, velocity=(-0.4, -1.9), mass=0.4, group=0),
+            ds.Disc((0.72, 0.24), 0.06, velocity=(-0.4, -1.9), density=30.0, group=0),
+            ds.Disc((0.25, 0.6), 0.05, velocity=(0.6, 1.8), density=30.0),
+        ],
+        joints=[
+            ds.Pin(0, 1, at=(-0.07, 0.235), motor=0.2, damping=0.01),
+            ds.Weld(2, 3, at=(0.7, 0.22)),
+            ds.Rope(1, 4, ((0.12, 0.0), (0.0, -0.02)), 0.27),
+        ],
+        obstacles=[ds.HalfPlane(angle=0.03)],
+        gravity=(0.1, -9.7),
+        density=20.0,
+        friction=0.4,
+        restitution=0.6,
+        iterations=3,
+        dt=0.01,
+    )
+
+
 def _monoped() -> ds.Articulated:
     """A ball with a leg falls on a slope, on its foot first; the leg bends beyond its limit."""
     hip = ds.Joint(
@@ -374,13 +399,13 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "block": _block,
         "lump": _lump,
     },
-    ds.RigidBodies: {"crowd": _crowd, "linked": _linked},
+    ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
     ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
     ds.Charges: {"ring": _ring},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
-LAST = ("block", "lump", "ring")
+LAST = ("block", "lump", "ring", "jointed")
 """Scenes that are paired after all others, whose problems stay as they are."""
 
 

@@ -40,13 +40,14 @@ SPARED = {
     "lump": {"agree", "own", "shared"},
     "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
+    "jointed": {"agree", "own", "shared"},
     "quadruped": {"fused", "agree"},
     "monoped": {"wide", "agree", "own", "shared"},
 }
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "crowd")
+ON_REQUEST = ("monoped", "quadruped", "crowd", "jointed")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
@@ -286,6 +287,7 @@ SEEN = {
     "lump": set(),
     "linked": set(),
     "ring": set(),
+    "jointed": {"bounces and slides", "bounces without sliding"},
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},
     "crowd": {
