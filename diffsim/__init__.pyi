@@ -33,6 +33,7 @@ from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort
 from diffsim.objectives import ForwardVelocity as ForwardVelocity
 from diffsim.objectives import Height as Height
+from diffsim.objectives import MatchPicture as MatchPicture
 from diffsim.objectives import MatchTrajectory as MatchTrajectory
 from diffsim.objectives import Objective as Objective
 from diffsim.objectives import ReachPose as ReachPose
@@ -73,6 +74,7 @@ from diffsim.physics.rigid_bodies.joints import Slider as Slider
 from diffsim.physics.rigid_bodies.joints import Spring as Spring
 from diffsim.physics.rigid_bodies.joints import Weld as Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
+from diffsim.physics.smoke.scene import Smoke as Smoke
 from diffsim.planning import Plan as Plan
 from diffsim.planning import QuadraticCost as QuadraticCost
 from diffsim.planning import plan as plan

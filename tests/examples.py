@@ -390,6 +390,35 @@ def _ring() -> ds.Charges:
     )
 
 
+GRID = (6, 5)
+"""Cells along each axis, of all scenes on a grid."""
+
+
+def _cells(seed: int, *more: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(*GRID, *more))
+
+
+def _draught(**changes: Any) -> ds.Smoke:
+    """Smoke that leaves on one side and comes back on the other, up to two cells a step, with all that drives it."""
+    numbers = {
+        "initial_density": 0.5 + 0.2 * _cells(0),
+        "initial_velocity": 0.2 * _cells(1, 2) + np.array([0.9, -0.4]),
+        "source": 0.1 * _cells(2),
+        "force": 0.3 * _cells(3, 2),
+        "buoyancy": 0.4,
+        "confinement": 0.5,
+        "spacing": 0.2,
+        "iterations": 4,
+        "dt": 0.1,
+    }
+    return ds.Smoke(**{**numbers, **changes})
+
+
+def _chamber() -> ds.Smoke:
+    """Smoke between walls: one force and one source for all cells, and a pressure of a single iteration."""
+    return _draught(source=0.3, force=(0.2, 0.5), initial_velocity=(0.3, 0.1), edges="walls", iterations=1)
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -402,6 +431,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
     ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
     ds.Charges: {"ring": _ring},
+    ds.Smoke: {"draught": _draught, "chamber": _chamber},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
@@ -446,6 +476,7 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.Effort: {"with travel": lambda scene: ds.Effort(0.7) + 0.3 * ds.Travel(point=1)},
     ds.ForwardVelocity: {"speed": _run},
     ds.Height: {"margin": lambda scene: ds.Height(least=0.9, link="base", weight=0.8) + ds.Height(weight=0.3)},
+    ds.MatchPicture: {"density": lambda scene: ds.MatchPicture(_cells(9), weight=1.7)},
     ds.MatchTrajectory: {"samples": _match},
     ds.ReachPose: {"pose": lambda scene: ds.ReachPose((0.3, 0.1, 0.5), (0.8, 0.1, -0.3, 0.2), "leg", size=0.4)},
     ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
@@ -454,6 +485,9 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.Upright: {"margin": lambda scene: ds.Upright("leg", axis=(0.2, 0.1, 0.9), least=0.97, after=0.03)},
 }
 """By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""
+
+ON_GRIDS = {ds.Smoke: (ds.MatchPicture,)}
+"""Scenes on a grid, and the objectives for them only: the problems of each have them all, and no controller."""
 
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
 """Objectives for robots only: the problems of robots have them all."""

@@ -38,6 +38,7 @@ ROUNDING = 1e-10
 # them is run for the other.
 SPARED = {
     "lump": {"agree", "own", "shared"},
+    "chamber": {"agree", "own", "shared"},
     "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
     "jointed": {"agree", "own", "shared"},
@@ -66,8 +67,10 @@ def flat(table):
 def problems():
     """As many problems as there are examples of the longest list; the others take turns."""
     robots = examples.SCENES[ds.Articulated]
-    general = {kind: made for kind, made in examples.OBJECTIVES.items() if kind not in examples.OF_ROBOTS}
-    scenes = [(name, make) for name, make in flat(examples.SCENES) if name not in robots]
+    special = {*examples.OF_ROBOTS, *(kind for kinds in examples.ON_GRIDS.values() for kind in kinds)}
+    general = {kind: made for kind, made in examples.OBJECTIVES.items() if kind not in special}
+    apart = {ds.Articulated, *examples.ON_GRIDS}
+    scenes = flat({kind: made for kind, made in examples.SCENES.items() if kind not in apart})
     scenes.sort(key=lambda named: named[0] in examples.LAST)
     controllers, objectives = flat(examples.CONTROLLERS), flat(general)
     found = {}
@@ -78,6 +81,14 @@ def problems():
         found[f"{name}, {examples.CONTROLLERS_OF_ROBOTS[name]}, all of robots"] = ds.Problem(
             scene, controller, sum(goals[1:], goals[0]) + ds.Travel(weight=0.2), steps=examples.STEPS, tune=("*",)
         )
+    for kind, wanted in examples.ON_GRIDS.items():
+        for name, make in examples.SCENES[kind].items():
+            scene = make()
+            goals = [one(scene) for goal in wanted for one in examples.OBJECTIVES[goal].values()]
+            goal = sum(goals[1:], goals[0])
+            found[f"{name}, nothing, all of grids"] = ds.Problem(
+                scene, None, goal, steps=examples.STEPS, tune=("*",)
+            )
     for k in range(max(map(len, (scenes, controllers, objectives)))):
         parts = [entries[k % len(entries)] for entries in (scenes, controllers, objectives)]
         scene = parts[0][1]()
@@ -204,7 +215,7 @@ def test_everything_that_the_package_exports_is_registered(table, kind):
 
 @pytest.mark.parametrize(("table", "part"), PARTS)
 def test_every_example_is_in_a_problem(table, part):
-    made = [getattr(problem, part) for problem in PROBLEMS.values()]
+    made = [found for problem in PROBLEMS.values() if (found := getattr(problem, part)) is not None]
     by_kind = {type(term) for found in made for term in (found.terms if isinstance(found, Sum) else (found,))}
     assert by_kind == set(REGISTERED[table])
 
@@ -288,6 +299,8 @@ SEEN = {
     "linked": set(),
     "ring": set(),
     "jointed": {"bounces and slides", "bounces without sliding"},
+    "draught": set(),
+    "chamber": set(),
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},
     "crowd": {
@@ -410,6 +423,8 @@ def test_same_seed_same_trajectory_bit_for_bit(bench):
 
 
 def test_seeds_draw_the_random_numbers_and_no_others(bench):
+    if bench.problem.controller is None:
+        pytest.skip("without a controller nothing is drawn")
     one, other = bench().params(seed=5), bench().params(seed=6)
     differ = {name for name in one if not np.array_equal(one[name], other[name])}
     random = {"MLP": "controller.w", "OpenLoop": "controller.values", "PD": "target.phase", "Sine": "controller.phase"}

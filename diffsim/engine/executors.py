@@ -13,7 +13,7 @@ from taichi.lang.enums import AutodiffMode
 
 from diffsim.engine.kernels import BIG
 from diffsim.engine.staged import staged
-from diffsim.engine.stages import Passes, Stage, Steps, Turn, turns_of
+from diffsim.engine.stages import Passes, Stage, Steps, Turn, pass_by_pass, turns_of
 from diffsim.engine.witness import Chain, Mark, Witness
 from diffsim.errors import InputError
 
@@ -90,7 +90,7 @@ def make(
         return staged(prepare, step, final, fields)
     if executor == "fused":
         return _fused(prepare, step, final, fields, serial)
-    before, during, after = _present(prepare, step, final)
+    before, during, after = _present(prepare, pass_by_pass(step), final)
     return _wide(before, during, after, fields, serial)
 
 
@@ -288,13 +288,15 @@ def _wide(prepare: list[Stage], step: list[Stage | Passes], final: list[Stage], 
             if ti.static(stage.differentiable):
                 for index in range(_threads(envs * ti.static(stage.elements), one)):
                     env = index // ti.static(stage.elements)
-                    stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+                    element = index - env * ti.static(stage.elements) + ti.static(stage.before)
+                    stage.function(*stage.records, env, row, at, element)
             else:
                 for index in range(_threads(envs * ti.static(stage.elements), one)):
                     env = index // ti.static(stage.elements)
                     for turn in range(2):  # a decision may have loops, and what ends them early never comes to turn 1
                         if turn == 0:
-                            stage.function(*stage.records, env, row, at, index - env * ti.static(stage.elements))
+                            element = index - env * ti.static(stage.elements) + ti.static(stage.before)
+                            stage.function(*stage.records, env, row, at, element)
                         else:
                             finished[env, 4] += 1
 

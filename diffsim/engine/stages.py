@@ -14,7 +14,7 @@ from diffsim.engine import rules
 from diffsim.engine.arrays import Named, count
 from diffsim.errors import InputError
 
-__all__ = ["Lengths", "Model", "Part", "Passes", "Rows", "Stage", "Steps", "requests", "turns_of"]
+__all__ = ["Lengths", "Model", "Part", "Passes", "Rows", "Stage", "Steps", "pass_by_pass", "requests", "turns_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Stage:
             that read it are reversed.
         upto: a field of `Fields.decision` whose first number in this row says how many of the elements act, or None: a
             list of varying length then costs what is in it. In `wide` all run, so the function must look as well.
+        before: the first element's number; of one pass of a solver, how many there are in the passes before.
 
     Raises:
         InputError: Taichi would get the gradient of this function wrong; which line, why, and what to write instead.
@@ -44,6 +45,7 @@ class Stage:
     ordered: bool = False
     differentiable: bool = True
     upto: Any = None
+    before: int = 0
 
     def __post_init__(self) -> None:
         """Read the function, and count the elements of a grid."""
@@ -59,15 +61,18 @@ class Passes:
     """Stages that take turns, over and over within a step: the iterations of a solver.
 
     In pass p an element of a stage is called with ``p * stage.elements + element``, so that every pass can write slots
-    of its own. Elements run one after the other (`Stage.ordered` is taken for granted).
+    of its own.
 
     Attributes:
         stages: of one pass, in order.
         count: number of passes.
+        ordered: elements of a stage run one after the other, as those of Gauss and Seidel want; False where none reads
+            what another one writes in the same pass, as with Jacobi: in `wide` they then run at the same time.
     """
 
     stages: tuple[Stage, ...]
     count: int
+    ordered: bool = True
 
     @property
     def elements(self) -> int:
@@ -77,6 +82,18 @@ class Passes:
 
 Steps = tuple[Stage | Passes, ...]
 """What runs in a step, in order."""
+
+
+def pass_by_pass(steps: Iterable[Stage | Passes]) -> Steps:
+    """The same steps, with passes whose elements need no order as a stage for each pass."""
+    found: list[Stage | Passes] = []
+    for entry in steps:
+        if isinstance(entry, Passes) and not entry.ordered:
+            passes = range(entry.count)
+            found += [replace(stage, before=k * stage.elements) for k in passes for stage in entry.stages]
+        else:
+            found.append(entry)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

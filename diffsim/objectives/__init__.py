@@ -9,6 +9,7 @@ from diffsim.objectives.effort import Effort
 from diffsim.objectives.forward_velocity import ForwardVelocity
 from diffsim.objectives.height import Height
 from diffsim.objectives.match_trajectory import MatchTrajectory
+from diffsim.objectives.picture import MatchPicture
 from diffsim.objectives.reach_pose import ReachPose
 from diffsim.objectives.reach_target import ReachTarget
 from diffsim.objectives.track_joints import TrackJoints
@@ -20,6 +21,7 @@ __all__ = [
     "Effort",
     "ForwardVelocity",
     "Height",
+    "MatchPicture",
     "MatchTrajectory",
     "Objective",
     "ReachPose",
@@ -34,6 +36,7 @@ OBJECTIVES = (
     Effort,
     ForwardVelocity,
     Height,
+    MatchPicture,
     MatchTrajectory,
     ReachPose,
     ReachTarget,

@@ -70,6 +70,7 @@ _kind("mass_spring", "MassSpring")
 _kind("rigid_bodies", "RigidBodies")
 _kind("articulated", "Articulated")
 _kind("charges", "Charges")
+_kind("smoke", "Smoke")
 
 
 def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., Any] | str | None = None) -> None:

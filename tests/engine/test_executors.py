@@ -10,7 +10,7 @@ import taichi as ti
 from diffsim.engine import executors, runtime
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
-from diffsim.engine.stages import Stage
+from diffsim.engine.stages import Passes, Stage, pass_by_pass
 from diffsim.engine.trajectory import Trajectory
 from diffsim.errors import InputError
 
@@ -161,3 +161,15 @@ def test_ordered_stages_and_their_gradient(monkeypatch, executor, rows):
         # Both are exact up to rounding: some hundred operations of 1e-16 each.
         assert losses[env] == pytest.approx(by_numpy(start, gain), rel=1e-13)
         assert out[env, : 2 * LINKS] == pytest.approx(imaginary_slopes(start, gain), rel=1e-12, abs=1e-13)
+
+
+def test_passes_without_an_order_become_stages_with_elements_of_their_own():
+    """As `wide` runs them, each a parallel loop; those with an order stay together."""
+    alone, first, second = Stage(begin, (), 3), Stage(carry, (), 5), Stage(turn, (), 2)
+    solver = Passes((first, second), 3)
+    assert pass_by_pass((alone, solver)) == (alone, solver)
+    free = pass_by_pass((alone, Passes((first, second), 3, ordered=False)))
+    assert [(stage.function, stage.elements, stage.before) for stage in free] == [
+        (begin, 3, 0),
+        *((function, n, k * n) for k in range(3) for function, n in ((carry, 5), (turn, 2))),
+    ]

@@ -1,0 +1,1 @@
+"""Smoke that an incompressible flow carries, on a grid in the plane."""
