@@ -29,6 +29,7 @@ KINDS = {
     "RigidBodies": "Rigid bodies",
     "Articulated": "Articulated robots",
     "Charges": "Charges",
+    "Smoke": "Smoke",
 }
 
 LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds

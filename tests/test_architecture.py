@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
     ("numbers", "adjoint"),
-    ("physics.base", "physics.checks", "physics.mechanics"),
+    ("physics.base", "physics.checks", "physics.grids", "physics.mechanics"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
     ("problem",),
@@ -32,7 +32,7 @@ LAYERS = (
 )
 """A part imports from its own line and from those above. `simulation` and `stepper` build engines; nobody else may."""
 
-TAICHI = ("engine", "physics.contact", "physics.KIND.stages", "controllers", "objectives")
+TAICHI = ("engine", "physics.contact", "physics.interpolation", "physics.KIND.stages", "controllers", "objectives")
 """What is made of stages: it imports Taichi and the engine, besides what stands above `problem`."""
 
 WITHOUT_TAICHI = (

@@ -86,9 +86,7 @@ def problems():
             scene = make()
             goals = [one(scene) for goal in wanted for one in examples.OBJECTIVES[goal].values()]
             goal = sum(goals[1:], goals[0])
-            found[f"{name}, nothing, all of grids"] = ds.Problem(
-                scene, None, goal, steps=examples.STEPS, tune=("*",)
-            )
+            found[f"{name}, nothing, all of grids"] = ds.Problem(scene, None, goal, steps=examples.STEPS, tune=("*",))
     for k in range(max(map(len, (scenes, controllers, objectives)))):
         parts = [entries[k % len(entries)] for entries in (scenes, controllers, objectives)]
         scene = parts[0][1]()

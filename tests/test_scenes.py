@@ -57,6 +57,7 @@ LEARNS = {
     "cartpole_swingup": (150, lambda first, best: best < 0.7 * first),
     "half_cheetah": (60, lambda first, best: first - best > 0.3),  # m
     "hopper": (60, lambda first, best: best < 0.5 * first),
+    "smoke_picture": (20, lambda first, best: best < 0.4 * first),
     "identify_masses": (120, lambda first, best: best < 0.01 * first),
 }
 ANY_OTHER = (30, lambda first, best: best < first)

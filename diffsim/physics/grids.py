@@ -1,7 +1,7 @@
 """Grids of square cells in the plane: their size, their edges, and who is whose neighbour.
 
-Cell (i, j) is element ``i * m + j`` of an (n, m) grid; its middle is at ``((i + 1/2), (j + 1/2))`` times the spacing, so
-that i counts along x and j along y, up.
+Cell (i, j) is element ``i * m + j`` of an (n, m) grid; its middle is at ``(i + 1/2, j + 1/2)`` times the spacing: i
+counts along x, and j along y, up.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ LEAST = 4
 def check_grid(owner: str, shape: tuple[int, ...]) -> None:
     """Raise InputError for a grid that has fewer than `LEAST` cells along an axis."""
     if min(shape[:2]) < LEAST:
-        raise InputError(
-            f"{owner} has shape {shape}, but a grid with at least {LEAST} cells along both axes is needed"
-        )
+        raise InputError(f"{owner} has shape {shape}, but a grid with at least {LEAST} cells along both axes is needed")
 
 
 def middles(n: int, m: int, spacing: float) -> np.ndarray:

@@ -280,7 +280,7 @@ class Placed(Bare):
 
 
 WIDTHS = {"position": 2, "velocity": 2, "centre": 2}
-LENGTHS = {"position": 3, "velocity": 3, "observation": 2}
+LENGTHS = {"position": 3, "velocity": 3, "observation": 2, "density": (2, 2)}
 
 
 @dataclass(frozen=True)
@@ -306,6 +306,7 @@ POINTS = np.zeros((2, 3, 2))
 
 READS = {
     "Effort": (ds.Effort(), ("actuation",)),
+    "MatchPicture": (ds.MatchPicture(np.zeros((2, 2))), ("density",)),
     "MatchTrajectory": (ds.MatchTrajectory(POINTS), ("position",)),
     "ReachTarget": (ds.ReachTarget((0.0, 1.0)), ("centre",)),
     "ReachTarget of a point": (ds.ReachTarget((0.0, 1.0), point=2), ("position",)),
@@ -363,7 +364,10 @@ def test_a_model_that_lacks_an_array_is_refused_by_its_name(case, array):
         simulate(Placed(has), case)
 
 
-@pytest.mark.parametrize(("case", "has"), [(case, "density") for case in READS if case != "Effort"])
+@pytest.mark.parametrize(
+    ("case", "has"),
+    [(case, "density") for case, (_, arrays) in READS.items() if not {"actuation", "density"} & {*arrays}],
+)
 def test_a_model_without_points_says_what_it_has(case, has):
     with pytest.raises(ds.InputError, match=rf"^{case.split()[0]} reads '\w+', but a Bare has density, x$"):
         simulate(Bare((has,)), case)

@@ -49,11 +49,10 @@ def confine(flow: ti.template(), env, row, c):
 @ti.func
 def advect(flow: ti.template(), env, row, step, c):
     """Take velocity and density from where the flow comes from, to first order in time; then accelerate."""
-    i = c // flow.m
-    j = c - i * flow.m
+    column = c // flow.m
     way = (flow.dt / flow.spacing) * flow.velocity[env, row, c]
-    x = origin(i - way[0], flow.n, ti.static(flow.periodic))
-    y = origin(j - way[1], flow.m, ti.static(flow.periodic))
+    x = origin(column - way[0], flow.n, ti.static(flow.periodic))
+    y = origin(c - column * flow.m - way[1], flow.m, ti.static(flow.periodic))
     left, below = ti.floor(x), ti.floor(y)
     across, up = interpolation.weights(x - left), interpolation.weights(y - below)
     columns = interpolation.around(left, flow.n, ti.static(flow.periodic)) * flow.m
@@ -64,9 +63,9 @@ def advect(flow: ti.template(), env, row, step, c):
     for k in ti.static(range(4)):
         velocity += across[k] * along(flow.velocity, env, row, columns[k], rows, up)
         smooth += across[k] * along(flow.density, env, row, columns[k], rows, up)
-        for l in ti.static(range(4)):
-            least = ti.min(least, flow.density[env, row, columns[k] + rows[l]])
-            most = ti.max(most, flow.density[env, row, columns[k] + rows[l]])
+        for j in ti.static(range(4)):
+            least = ti.min(least, flow.density[env, row, columns[k] + rows[j]])
+            most = ti.max(most, flow.density[env, row, columns[k] + rows[j]])
     density = ti.min(most, ti.max(least, smooth)) + flow.dt * flow.source[env, c]
     flow.density[env, row + 1, c] = density
     lift = ti.Vector([0.0, flow.buoyancy[env, 0] * density])
@@ -159,19 +158,21 @@ def build(scene: Smoke, fields: Fields, steps: int, reads: frozenset[str]) -> Mo
 def _flow(scene: Smoke, fields: Fields, *, periodic: bool, confined: bool) -> Any:
     """The numbers of the scene (env, cell), its arrays (env, row, cell), and the neighbours of each cell."""
     n, m = scene.initial_density.shape
+    grid, cells = ("n", "m"), n * m
     sides = zip(("right", "left", "above", "below"), neighbours(n, m, periodic=periodic), strict=True)
-    grid, hidden = ("n", "m"), {"recorded": False, "per_step": True}
-    eddies = {name: Rows(grid, **hidden) for name in ("vorticity", "turning") if confined}
+    neighbour: Any = {side: fields.integers(which) for side, which in sides}
+    hidden: Any = {"recorded": False, "per_step": True}
     return fields.record(
         scene,
-        **eddies,  # [1/s], and its size
+        vorticity=Rows(grid, **hidden) if confined else None,  # [1/s]
+        turning=Rows(grid, **hidden) if confined else None,  # its size [1/s]
         density=Rows(grid, state=True),
         advected=Rows(grid, 2, **hidden),  # velocity before the pressure [m/s]
         divergence=Rows(grid, **hidden),  # times the spacing [m/s]
-        pressure=Rows(scene.iterations * n * m, **hidden),  # iteration * cells + cell: times dt / density / spacing [m/s]
+        pressure=Rows(scene.iterations * cells, **hidden),  # iteration * cells + cell [m/s]
         velocity=Rows(grid, 2, state=True),  # [m/s]
-        last=(scene.iterations - 1) * n * m,  # where the last iteration's pressure begins
+        last=(scene.iterations - 1) * cells,  # where the last iteration's pressure begins
         periodic=periodic,
         confined=confined,
-        **{name: fields.integers(cells) for name, cells in sides},
+        **neighbour,
     )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from tests.physics.references import orders
+
+from ..references import orders
 
 ROUNDING = 1e-12
 """Of a step: some hundred operations of 1e-16 each on numbers of order one."""
@@ -258,7 +259,10 @@ def test_confinement_makes_eddies_stronger(keep):
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"initial_density": np.zeros((3, 8))}, r"Smoke.initial_density has shape \(3, 8\), but a grid with at least 4"),
+        (
+            {"initial_density": np.zeros((3, 8))},
+            r"Smoke.initial_density has shape \(3, 8\), but a grid with at least 4",
+        ),
         ({"initial_velocity": np.zeros((8, 6, 2))}, r"Smoke.initial_velocity has shape \(8, 6, 2\), but \(2,\) or"),
         ({"edges": "open"}, "Smoke.edges is 'open', but it must be one of 'periodic', 'walls'"),
         ({"iterations": 0}, "Smoke.iterations is 0, but it must be a whole number of at least 1"),
