@@ -40,6 +40,7 @@ _NAMES = {
     "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",
+        "Follow",
         "ForwardVelocity",
         "Height",
         "MatchPicture",

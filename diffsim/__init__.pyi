@@ -31,6 +31,7 @@ from diffsim.identification import read_log as read_log
 from diffsim.numbers import constant as constant
 from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort
+from diffsim.objectives import Follow as Follow
 from diffsim.objectives import ForwardVelocity as ForwardVelocity
 from diffsim.objectives import Height as Height
 from diffsim.objectives import MatchPicture as MatchPicture

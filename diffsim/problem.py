@@ -208,6 +208,27 @@ class Problem(Spec):
             found[name] = array(f"initial_states[{key!r}]", value, (envs, *full))
         return found
 
+    def own_numbers(self, given: Mapping[str, Any], envs: int) -> dict[str, np.ndarray]:
+        """Numbers that each environment has of its own, by their full names.
+
+        Args:
+            given: arrays (envs, ...), each as the number is shaped, by full names.
+            envs: number of environments.
+
+        Raises:
+            InputError: for a name that this problem does not have, for one that is tuned, and for another shape.
+        """
+        numbers, found = self.numbers(), {}
+        tuned = {_base(name) for name in self.tuned}
+        for name, value in given.items():
+            if name not in numbers:
+                near = difflib.get_close_matches(name, numbers, n=3, cutoff=0.4) or numbers
+                raise InputError(f"numbers names {name!r}, which is no number of this problem; near: {', '.join(near)}")
+            if name in tuned:
+                raise InputError(f"numbers gives {name}, which this problem tunes; it can be only one of them")
+            found[name] = array(f"numbers[{name!r}]", value, (envs, *numbers[name].shape))
+        return found
+
     def limits(self, name: str) -> tuple[float, float]:
         """Lowest and highest value that tuning may give the parameter ``name``."""
         low, high = -np.inf, np.inf

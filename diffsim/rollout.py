@@ -66,6 +66,7 @@ class Rollout(Mapping[str, np.ndarray]):
             without an objective.
         envs: number of environments; 1 means that arrays have no axis for them.
         complete: whether all recorded arrays are there; else nothing is worked out from them.
+        own: numbers that are not tuned and that each environment has of its own, with a leading axis of environments.
     """
 
     problem: Problem
@@ -75,6 +76,7 @@ class Rollout(Mapping[str, np.ndarray]):
     loss: float | np.ndarray | None = None
     envs: int = 1
     complete: bool = True
+    own: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The array of that name."""
@@ -129,7 +131,7 @@ class Rollout(Mapping[str, np.ndarray]):
     @cached_property
     def numbers(self) -> dict[str, np.ndarray]:
         """All numbers of the problem, as they were: tuned ones with the values of the parameters."""
-        return self.problem.filled(self.params)
+        return {**self.problem.filled(self.params), **self.own}
 
     @property
     def terms(self) -> tuple[Any, ...]:
@@ -184,4 +186,5 @@ class Rollout(Mapping[str, np.ndarray]):
             arrays={name: value[index] if self.envs > 1 else value for name, value in self.arrays.items()},
             loss=self.loss[index] if isinstance(self.loss, np.ndarray) else self.loss,
             complete=self.complete,
+            own={name: value[index] if self.envs > 1 else value for name, value in self.own.items()},
         )

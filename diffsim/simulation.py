@@ -40,6 +40,8 @@ class Simulation:
         shared: whether they share their parameters.
         initial_states: other initial states for each copy: arrays (envs, ...) by the names of the scene's numbers that
             begin with ``initial_``, e.g. "initial_velocity" (envs, n, d), always for each point or body.
+        numbers: other values for each copy of any numbers that are not tuned: arrays (envs, ...) by their full names,
+            e.g. "scene.mass" (envs, n): one controller for several bodies, or for several goals.
         adjoint: `FullTape` or `Checkpointed`: what of the trajectory is kept; or `Truncated` windows.
         executor: "auto", "fused", "wide" or "staged" (docs/how_stages_work.md says which is what).
         record: what a rollout holds: "usual", or "all" there is: also what stages hand to each other, and ``contact``,
@@ -59,6 +61,7 @@ class Simulation:
         envs: int = 1,
         shared: bool = True,
         initial_states: Mapping[str, Any] | None = None,
+        numbers: Mapping[str, Any] | None = None,
         adjoint: Adjoint = FullTape(),  # noqa: B008 (a frozen value)
         executor: str = "auto",
         record: str = "usual",
@@ -77,6 +80,9 @@ class Simulation:
         self._shapes = {name: problem.pick(name, self._numbers).shape for name in self._tuned}
         self._bases = tuple(dict.fromkeys(name.partition("[")[0] for name in self._tuned))
         self._initial = problem.initial_states(initial_states or {}, self.envs)
+        self._own = problem.own_numbers(numbers or {}, self.envs)
+        if both := sorted(self._initial.keys() & self._own.keys()):
+            raise InputError(f"initial_states and numbers both give {both[0]}; it can be only one of them")
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
         from diffsim.engine import devices, executors, runtime  # Taichi: only who simulates waits for it
@@ -98,7 +104,7 @@ class Simulation:
 
         problem, numbers = self.problem, dict(self._numbers)
         for name, value in self._initial.items():
-            numbers[name] = np.zeros(value.shape[1:])
+            numbers[name] = np.zeros(value.shape[1:])  # one for all may have become one for each
         settings = {name: value for name, value in self.options.items() if name != "executor"}
         made = assemble(
             problem,
@@ -124,11 +130,12 @@ class Simulation:
         self._table = self._first_table(numbers)
 
     def _first_table(self, numbers: Arrays) -> np.ndarray:
-        copies = self.envs if self._initial else self._copies
+        own = {**self._initial, **self._own}
+        copies = self.envs if own else self._copies
         table = np.zeros((copies, self._fields.spare + 1))
         for name, value in numbers.items():
             table[:, self._fields.columns[name]] = value.ravel()
-        for name, value in self._initial.items():
+        for name, value in own.items():
             table[:, self._fields.columns[name]] = value.reshape(self.envs, -1)
         return table
 
@@ -238,6 +245,7 @@ class Simulation:
             loss=loss,
             envs=self.envs,
             complete=len(arrays) == len(shapes),
+            own=dict(self._own) if self.envs > 1 else {name: value[0] for name, value in self._own.items()},
         )
 
     def shapes(self, arrays: str | Iterable[str] | None = None) -> dict[str, tuple[int, ...]]:
@@ -381,7 +389,8 @@ class Simulation:
     def options(self) -> dict[str, Any]:
         """What ``Simulation(problem, **options)`` takes to give the same losses: plain values and arrays."""
         found = {name: getattr(self, name) for name in ("device", "precision", "envs", "shared", "executor")}
-        return {**found, "initial_states": dict(self._initial)} if self._initial else found
+        own = {"initial_states": self._initial, "numbers": self._own}
+        return {**found, **{name: dict(given) for name, given in own.items() if given}}
 
     def again(
         self,

@@ -440,7 +440,9 @@ LAST = ("block", "lump", "ring", "jointed")
 
 
 def _mlp(scene: Any) -> ds.MLP:
-    return ds.MLP(hidden=3, sines=2, frequency=9.0, goal=np.linspace(0.5, 1.0, scene.dimension))
+    """Its goal stays in the plane; in space it moves."""
+    goal = np.linspace(0.5, 1.0, scene.dimension)
+    return ds.MLP(hidden=3, sines=2, frequency=9.0, goal=goal if scene.dimension == 2 else [goal, 0.3 * goal, -goal])
 
 
 def _own_frequencies(scene: Any) -> ds.Sine:
@@ -468,6 +470,12 @@ def _travel(scene: Any) -> ds.Travel:
     return ds.Travel(direction=np.linspace(1.0, 0.4, scene.dimension), origin=np.full(scene.dimension, 0.2), weight=1.3)
 
 
+def _follow(scene: Any) -> ds.Follow:
+    """A place that goes there and back."""
+    there = np.linspace(0.3, 0.6, scene.dimension)
+    return ds.Follow([there, -there, 2.0 * there], point=1, weight=0.8)
+
+
 def _run(scene: Any) -> ds.Objective:
     return ds.ForwardVelocity((1.0, 0.3, -0.2), speed=0.4, link="leg") + ds.ForwardVelocity((0.2, 1.0, 0.1), after=0.05)
 
@@ -482,6 +490,7 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
     ds.TrackJoints: {"samples": lambda scene: ds.TrackJoints([[0.1], [0.4], [-0.2]], "hip", steps=(0, 5, STEPS))},
     ds.Travel: {"centre": _travel},
+    ds.Follow: {"path": _follow},
     ds.Upright: {"margin": lambda scene: ds.Upright("leg", axis=(0.2, 0.1, 0.9), least=0.97, after=0.03)},
 }
 """By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""

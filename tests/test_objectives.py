@@ -42,6 +42,10 @@ def gone(rollout):
     return rollout.position[-1] - rollout.position[0]
 
 
+def there_and_down():
+    return np.concatenate([np.linspace((0.0, 0.0), (0.8, 0.4), 5), np.linspace((0.8, 0.4), (0.8, 0.0), 5)[1:]])
+
+
 FORMULAS = {
     "travel": (ds.Travel(), 2, lambda r: -gone(r).mean(axis=0)[0]),
     "travel of a point": (
@@ -59,6 +63,16 @@ FORMULAS = {
         ds.ReachTarget((2.0, -1.0, 0.5), point=0),
         3,
         lambda r: np.sum((r.position[-1, 0] - [2.0, -1.0, 0.5]) ** 2),
+    ),
+    "follow": (
+        ds.Follow([(0.0, 0.0), (0.8, 0.4), (0.8, 0.0)], weight=2.0),  # 4 of 8 steps each
+        2,
+        lambda r: 2.0 * np.mean(np.sum((r.position.mean(axis=1) - there_and_down()) ** 2, axis=1)),
+    ),
+    "follow with a point": (
+        ds.Follow([(0.0, 0.0, 1.0), (0.8, 0.4, 0.0)], point=2),
+        3,
+        lambda r: np.mean(np.sum((r.position[:, 2] - np.linspace((0, 0, 1), (0.8, 0.4, 0), 9)) ** 2, axis=1)),
     ),
     "effort": (ds.Effort(0.7), 2, lambda r: 0.7 * DT * np.sum(r.actuation**2)),
     "a sum": (

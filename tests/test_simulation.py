@@ -506,6 +506,27 @@ MISMADE = {
         lambda: ds.Simulation(PROBLEM, envs=2, initial_states={"initial_velocity": np.zeros((2, 3, 2))}),
         "initial_states gives scene.initial_velocity, which this problem tunes",
     ),
+    "a number of the wrong size": (
+        lambda: ds.Simulation(PROBLEM, envs=2, numbers={"scene.mass": np.ones(3)}),
+        "numbers['scene.mass'] has shape (3,), but",
+    ),
+    "a number that is tuned": (
+        lambda: ds.Simulation(PROBLEM, envs=2, numbers={"scene.initial_velocity": np.zeros((2, 3, 2))}),
+        "numbers gives scene.initial_velocity, which this problem tunes",
+    ),
+    "a number that there is not": (
+        lambda: ds.Simulation(PROBLEM, envs=2, numbers={"scene.masses": np.ones(2)}),
+        "numbers names 'scene.masses', which is no number of this problem; near: scene.mass",
+    ),
+    "a number that is given twice": (
+        lambda: ds.Simulation(
+            PROBLEM,
+            envs=2,
+            initial_states={"initial_position": np.zeros((2, 3, 2))},
+            numbers={"scene.initial_position": np.zeros((2, 3, 2))},
+        ),
+        "initial_states and numbers both give scene.initial_position",
+    ),
     "a state of something else": (
         lambda: ds.Simulation(PROBLEM, envs=2, initial_states={"mass": np.zeros((2, 3))}),
         "initial_states names 'mass', but of this scene it takes initial_position, initial_velocity",
@@ -544,6 +565,35 @@ def test_again_keeps_initial_states():
     problem = ds.Problem(SCENE, objective=ds.Travel(), steps=2, tune=("scene.stiffness",))
     with ds.Simulation(problem, envs=2, initial_states=states) as one, one.again(precision="f64") as other:
         assert np.array_equal(other.rollout(other.params()).position[:, 0], states["initial_position"])
+
+
+def test_copies_have_numbers_of_their_own():
+    problem = ds.Problem(SCENE, objective=ds.Travel((0.0, 1.0)), steps=4, tune=("scene.stiffness",))
+    numbers = {"scene.gravity": [(0.0, -9.81), (1.0, 2.0)], "objective.weight": [1.0, 3.0]}
+    singles = []
+    for k in range(2):
+        scene = SCENE.with_numbers({"gravity": np.array(numbers["scene.gravity"][k])})
+        objective = ds.Travel((0.0, 1.0), weight=numbers["objective.weight"][k])
+        with ds.Simulation(replace(problem, scene=scene, objective=objective), precision="f64") as one:
+            singles.append((*one.value_and_grad(one.params()), one.rollout(one.params())))
+    with (
+        ds.Simulation(problem, envs=2, numbers=numbers) as single,
+        single.again(precision="f64") as sim,
+        ds.Simulation(problem, envs=2, numbers=numbers, precision="f64", shared=False) as apart,
+    ):
+        loss, grad = sim.value_and_grad(sim.params())
+        rollout = sim.rollout(sim.params())
+        losses = apart.value(apart.params())
+    assert losses.tolist() == [single[0] for single in singles]
+    assert losses[0] != losses[1]
+    assert loss == pytest.approx(losses.mean(), rel=1e-14)
+    mean = np.mean([single[1]["scene.stiffness"] for single in singles], axis=0)
+    assert grad["scene.stiffness"] == pytest.approx(mean, rel=1e-12)
+    for k, (_, _, own) in enumerate(singles):
+        found = rollout.env(k)
+        assert np.array_equal(found.position, own.position)
+        assert found.energy == pytest.approx(own.energy, rel=1e-14)
+        assert found.numbers["scene.gravity"].tolist() == list(numbers["scene.gravity"][k])
 
 
 def test_repr_says_what_runs_and_how(own):

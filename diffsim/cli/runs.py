@@ -149,7 +149,7 @@ def _summary(run: ds.SavedRun) -> dict[str, Any]:
         "compiling": None if times is None else times.compiling,
         "seed": run.about.get("seed"),
         "settings": run.about.get("settings", {}),
-        "options": {name: value for name, value in run.options.items() if name != "initial_states"},
+        "options": {name: value for name, value in run.options.items() if name not in ("initial_states", "numbers")},
         "environment": run.about.get("environment", {}),
         "saved_iterations": list(run.rollouts),
         "changes": [change.to_dict() for change in run.changes],

@@ -21,6 +21,7 @@ from diffsim.cli.flags import (
     whole_number,
 )
 from diffsim.cli.table import print_changes
+from diffsim.errors import InputError
 from diffsim.gradients import check_gradients
 from diffsim.problem import Problem
 from diffsim.simulation import Simulation
@@ -47,6 +48,7 @@ def scene_main(
     clip: float | None = None,
     scale: Mapping[str, float] | None = None,
     window: int | None = None,
+    numbers: Mapping[str, Any] | None = None,
     report: Callable[[Simulation, Result], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -73,6 +75,8 @@ def scene_main(
         clip: largest norm of a gradient, as in `tune`.
         scale: sizes of the parameters, as in `tune`.
         window: steps that are backpropagated through at a time, as in `tune`.
+        numbers: of several copies that all have the parameters that are sought, as of `Simulation`: one controller for
+            several goals. Without it there is one copy, or one for each start.
         report: called at the end with a simulation of one environment and the result, to print more.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -90,7 +94,8 @@ def scene_main(
             if given.check:
                 status = _check(made, given)
             else:
-                status = _tune(made, given, path, report, optimizer=optimizer, clip=clip, scale=scale, window=window)
+                sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
+                status = _tune(made, given, path, report, numbers, **sought)
     except REFUSALS as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
@@ -146,29 +151,30 @@ def _tune(
     given: argparse.Namespace,
     path: Path,
     report: Callable[[Simulation, Result], None] | None,
-    *,
-    optimizer: Optimizer,
-    clip: float | None,
-    scale: Mapping[str, float] | None,
-    window: int | None,
+    numbers: Mapping[str, Any] | None,
+    **sought: Any,
 ) -> int:
     named = given.output is not None  # the run in that very folder is to go on
     folder = given.output if named else _usual_folder(path)
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
     options = {"device": given.device, "precision": given.precision}
+    copies = {"envs": given.starts, "shared": given.starts == 1}
+    if numbers:
+        if given.starts > 1:
+            raise InputError(
+                f"--starts is {given.starts}, but the copies of this scene share one start; --seed draws it"
+            )
+        copies = {"envs": len(next(iter(numbers.values()))), "numbers": numbers}
     progress = progress_for(None, given.iterations, told=True)  # the summary says why it stopped, and what was found
-    with Simulation(problem, envs=given.starts, shared=given.starts == 1, **options) as simulation:
+    with Simulation(problem, **copies, **options) as simulation:
         result = tune(
             simulation,
-            optimizer=optimizer,
             iterations=given.iterations,
             seed=given.seed,
-            clip=clip,
-            scale=scale,
-            window=window,
             progress=progress,
             run=run,
             resume=given.resume,
+            **sought,
         )
     unsaved = [result.unsaved] if result.unsaved else []
     files = [path for name in NUMBERS if (path := run.folder / name).exists()] if not unsaved else []

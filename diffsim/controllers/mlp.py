@@ -14,7 +14,10 @@ import taichi as ti
 
 from diffsim.controllers.base import actuators_of
 from diffsim.engine.fields import Fields
+from diffsim.engine.paths import place_at, way_at
 from diffsim.engine.stages import Model, Part, Stage
+from diffsim.errors import InputError
+from diffsim.paths import along
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["MLP"]
@@ -33,10 +36,12 @@ class Senses:
     inputs: Any  # (env, row, input)
     blocks: Any  # (env, row, block) the same, in blocks
     frequency: Any  # (env, 0) [rad/s]
-    goal: Any  # (env, 0) [m]
+    goal: Any  # (env, place) [m]; one, or several that are passed in turn
     observation: Any  # (env, row, k) of the model; None without
     centre: Any  # (env, row, 0) of the model [m]; None without a goal
     dt: float  # [s]
+    steps: int
+    legs: int  # from each place of the goal to the next; 0 of one that stays
     sines: int
     observations: int
     dimension: int
@@ -68,6 +73,17 @@ def sense_goal(senses: ti.template(), env, row, step, k):
     at = senses.sines + senses.observations + k
     for c in ti.static(range(senses.dimension)):
         senses.inputs[env, row, at + c] = senses.goal[env, 0][c] - senses.centre[env, row, 0][c]
+
+
+@ti.func
+def sense_moving_goal(senses: ti.template(), env, row, step, k):
+    at = senses.sines + senses.observations + k
+    goal = place_at(senses.goal, env, senses.legs, senses.steps, step)
+    way = way_at(senses.goal, env, senses.legs, senses.steps, step)
+    rate = senses.legs / (senses.steps * senses.dt)
+    for c in ti.static(range(senses.dimension)):
+        senses.inputs[env, row, at + c] = goal[c] - senses.centre[env, row, 0][c]
+        senses.inputs[env, row, at + senses.dimension + c] = rate * way[c]
 
 
 @ti.func
@@ -104,14 +120,15 @@ class MLP(Spec):
     """A network with tanh after every layer: actuations lie between -1 and 1.
 
     It sees ``sines`` sine waves of time, evenly shifted, the model's observation, and with a ``goal`` the way from
-    the centre to it (Hu et al. 2020, arXiv:1910.00935, section 4). Parameters: ``w1`` (hidden, inputs), ``b1``
-    (hidden,), ... up to the last layer, whose outputs are the actuators.
+    the centre to it (Hu et al. 2020, arXiv:1910.00935, section 4); of one that moves, its velocity as well. Parameters:
+    ``w1`` (hidden, inputs), ``b1`` (hidden,), ... up to the last layer, whose outputs are the actuators.
 
     Attributes:
         hidden: units of the hidden layers: a number or several.
         sines: how many sine waves of time it sees; may be 0.
         frequency: of the waves [rad/s].
-        goal: (d,) a place to go [m], or None.
+        goal: (d,) a place to go [m], or None; or (w, d), two or more that a moving goal passes in turn, on straight
+            lines and at even times from the start to the end of the rollout, as `Follow` has it.
         observe: whether it sees the observation.
         scale: of the starting weights, in units of Glorot & Bengio's (2010) normalised initialisation.
     """
@@ -132,9 +149,16 @@ class MLP(Spec):
             hidden=tuple(whole(f"MLP.hidden[{k}]", units) for k, units in enumerate(hidden)),
             sines=whole("MLP.sines", self.sines, least=0),
             frequency=number("MLP.frequency", self.frequency),
-            goal=None if self.goal is None else array("MLP.goal", self.goal, (2,), (3,)),
+            goal=None if self.goal is None else array("MLP.goal", self.goal, (2,), (3,), ("w", 2), ("w", 3)),
             scale=number("MLP.scale", self.scale, least=0.0),
         )
+        if self.goal is not None and self.goal.shape[:-1] == (1,):
+            raise InputError("MLP.goal moves, but holds one place; give two or more, or (d,), which stays")
+
+    @property
+    def _legs(self) -> int:
+        """Straight lines on which the goal moves; 0 if it stays, or there is none."""
+        return 0 if np.ndim(self.goal) < 2 else len(self.goal) - 1
 
     @property
     def reads(self) -> frozenset[str]:
@@ -145,12 +169,18 @@ class MLP(Spec):
         """Raise InputError if it has nothing to see or to drive, or the goal has another dimension."""
         whole("MLP: the number of the scene's actuators", actuators_of("MLP", scene))
         if self.goal is not None and hasattr(scene, "dimension"):
-            array(f"MLP.goal of a scene in {scene.dimension} dimensions", self.goal, (scene.dimension,))
+            d = scene.dimension
+            array(f"MLP.goal of a scene in {d} dimensions", self.goal, (d,), ("w", d))
         whole("MLP: the number of inputs (sines, observe, goal)", self._inputs(scene))
 
     def _inputs(self, scene: Any) -> int:
         seen = getattr(scene, "observations", 0) if self.observe else 0
-        return self.sines + seen + (0 if self.goal is None else len(self.goal))
+        return self.sines + seen + self._of_goal
+
+    @property
+    def _of_goal(self) -> int:
+        """How many inputs the goal makes: the way to it, and its velocity if it moves."""
+        return 0 if self.goal is None else self.goal.shape[-1] * (2 if self._legs else 1)
 
     def numbers(self, scene: Any, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Weights drawn with ``seed``, biases of zero, the frequency and the goal."""
@@ -174,7 +204,12 @@ class MLP(Spec):
         clock = np.asarray(time, np.float64)[..., None]
         inputs = [np.sin(numbers["frequency"] * clock + phase)] if self.sines else []
         inputs += [np.asarray(seen["observation"], np.float64)] if self.observe and "observation" in seen else []
-        inputs += [numbers["goal"] - np.asarray(seen["centre"], np.float64)] if self.goal is not None else []
+        if self.goal is not None:
+            goal, lasts = numbers["goal"], problem.steps * problem.scene.dt
+            if self._legs:
+                goal, velocity = along(goal, np.asarray(time, np.float64) / lasts)
+            inputs += [goal - np.asarray(seen["centre"], np.float64)]
+            inputs += [velocity / lasts] if self._legs else []
         lead = np.broadcast_shapes(*(part.shape[:-1] for part in inputs))
         found = np.concatenate([np.broadcast_to(part, (*lead, part.shape[-1])) for part in inputs], axis=-1)
         for k in range(1, len(self.hidden) + 2):
@@ -184,24 +219,26 @@ class MLP(Spec):
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
         """Stages that gather the inputs, and two for each layer."""
         seen = model.observations if self.observe else 0
-        inputs = self.sines + seen + (0 if self.goal is None else model.dimension)
+        inputs = self.sines + seen + self._of_goal
         blocks = fields.trajectory("blocks", _blocks(inputs), BLOCK, recorded=False)
         senses = Senses(
             inputs=fields.trajectory("inputs", _blocks(inputs) * BLOCK, recorded=False),
             blocks=blocks,
             dimension=model.dimension,
             frequency=fields.number(f"{prefix}.frequency", 1) if self.sines else None,
-            goal=fields.number(f"{prefix}.goal", 1, model.dimension) if self.goal is not None else None,
+            goal=fields.number(f"{prefix}.goal", self._legs + 1, model.dimension) if self.goal is not None else None,
             observation=model.array("observation", "MLP") if seen else None,
             centre=model.array("centre", "MLP") if self.goal is not None else None,
             dt=model.dt,
+            steps=model.steps,
+            legs=self._legs,
             sines=self.sines,
             observations=seen,
         )
         stages = [
             Stage(sense_time, (senses,), self.sines),
             Stage(sense_observation, (senses,), seen),
-            Stage(sense_goal, (senses,), 0 if self.goal is None else 1),
+            Stage(sense_moving_goal if self._legs else sense_goal, (senses,), 0 if self.goal is None else 1),
             Stage(pack, (senses,), _blocks(inputs)),
         ]
         sizes = [inputs, *self.hidden, model.actuators]

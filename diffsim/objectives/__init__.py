@@ -6,6 +6,7 @@ Objectives are added and scaled: ``Travel() + 0.01 * Effort()``. One of your own
 
 from diffsim.objectives.base import Objective, Sum
 from diffsim.objectives.effort import Effort
+from diffsim.objectives.follow import Follow
 from diffsim.objectives.forward_velocity import ForwardVelocity
 from diffsim.objectives.height import Height
 from diffsim.objectives.match_trajectory import MatchTrajectory
@@ -19,6 +20,7 @@ from diffsim.objectives.upright import Upright
 __all__ = [
     "OBJECTIVES",
     "Effort",
+    "Follow",
     "ForwardVelocity",
     "Height",
     "MatchPicture",
@@ -34,6 +36,7 @@ __all__ = [
 
 OBJECTIVES = (
     Effort,
+    Follow,
     ForwardVelocity,
     Height,
     MatchPicture,

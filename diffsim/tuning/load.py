@@ -50,7 +50,8 @@ class SavedRun:
         best_loss: at ``params``.
         best_iteration: whose evaluation found them.
         rollouts: trajectories of some iterations in rising order, by the iteration; empty if none were saved.
-        options: of the `Simulation`: device, precision, envs, shared, executor, and initial_states if it had some.
+        options: of the `Simulation`: device, precision, envs, shared, executor, and initial_states or numbers if it had
+            some.
         about: what ``problem.json`` says besides: ``seed``, ``settings`` of `tune`, ``environment`` (versions, command,
             when it began).
         start_params: at the first evaluation, of the copy that ``params`` are of; empty if the run does not say.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.paths import along
 from diffsim.physics import physics_of
 from diffsim.rollout import Rollout
 from diffsim.viewing.extent import around, extremes, finite, rows_of
@@ -46,7 +48,7 @@ def look_of(rollout: Rollout) -> Look:
     except InputError:  # nobody has registered it: there is a rollout all the same
         look = None
     if look is None:
-        return _points(rollout)
+        return _with_goals(_points(rollout), rollout)
     found = look(rollout)
     if not isinstance(found, Look):
         raise InputError(f"the look of a {type(scene).__name__} is {type(found).__name__}, but a Look is needed")
@@ -60,7 +62,17 @@ def look_of(rollout: Rollout) -> Look:
                 )
     if found.centre is not None and len(found.centre) != rows:
         raise InputError(f"Look.centre has {len(found.centre)} rows, but the rollout has {rows}")
-    return found
+    return _with_goals(found, rollout)
+
+
+def _with_goals(look: Look, rollout: Rollout) -> Look:
+    """The same with the places that the objective wants followed (`diffsim.objectives.Follow`), below all others."""
+    numbers, share = rollout.numbers, np.linspace(0.0, 1.0, len(rollout.time))
+    paths = [value for name, value in numbers.items() if name.startswith("objective.") and name.endswith(".path")]
+    if not paths or not look.elements:
+        return look
+    places = np.stack([along(path, share)[0] for path in paths], axis=1)
+    return replace(look, elements=(Points(places, colour="goal"), *look.elements))
 
 
 def why_empty(rollout: Rollout) -> tuple[str, str]:

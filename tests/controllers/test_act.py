@@ -13,6 +13,7 @@ from .. import examples
 SCENES = {name: make for made in examples.SCENES.values() for name, make in made.items()}
 CONTROLLERS = {
     "network": lambda scene: ds.MLP(hidden=(5, 4), sines=3, goal=np.linspace(0.1, 0.4, scene.dimension), scale=3.0),
+    "moving goal": lambda scene: ds.MLP(hidden=4, goal=[np.full(scene.dimension, k) for k in (0.1, 0.4, -0.2)]),
     "sine": lambda scene: ds.Sine(amplitude=1.4, offset=0.2, frequency=9.0),
     "frequencies": lambda scene: ds.Sine(frequency=7.0 + np.arange(len(scene.actuators))),
     "steps": lambda scene: ds.OpenLoop(),

@@ -230,6 +230,15 @@ def test_robots_have_limits_of_their_own():
 
 # MLP
 
+MOVING = tuple(zip(np.linspace(0.0, 1.0, STEPS + 1) ** 2, np.cos(np.arange(STEPS + 1)), strict=True))
+"""A goal that passes a place at each step."""
+
+
+def moved(goal, steps, later):
+    """(steps, d) where a moving goal is at each step, or so many steps later."""
+    at = np.linspace(0.0, steps, len(goal))
+    return np.stack([np.interp(np.arange(steps) + later, at, goal[:, c]) for c in range(goal.shape[1])], axis=1)
+
 
 def network(rollout, params, sines, observe, goal):
     """The forward pass in NumPy, from the trajectory that it led to."""
@@ -241,8 +250,12 @@ def network(rollout, params, sines, observe, goal):
         inputs.append(np.sin(params["frequency"] * t + 2.0 * np.pi / sines * np.arange(sines)))
     if observe:  # of each point its offset from the centre, then its velocity, of which 20 m/s count as one
         inputs.append(np.concatenate([position - centre, 0.05 * velocity], axis=2).reshape(len(position), -1))
-    if goal:
+    if goal and np.ndim(goal) == 1:
         inputs.append(params["goal"] - centre[:, 0])
+    elif goal:
+        inputs += [moved(params["goal"], len(position), step) for step in (0, 1)]
+        inputs[-1] = (inputs[-1] - inputs[-2]) / DT  # it goes straight between two steps: none of those ends a line
+        inputs[-2] = inputs[-2] - centre[:, 0]
     values = np.concatenate(inputs, axis=1)
     for k in range(1, 1 + sum(name.startswith("w") for name in params)):
         values = np.tanh(values @ params[f"w{k}"].T + params[f"b{k}"])
@@ -257,8 +270,10 @@ def network(rollout, params, sines, observe, goal):
         ((16,), 16, False, None, 2),  # full blocks
         ((), 0, False, (1.5, -0.5), 2),  # only a layer from the goal to the actuators
         ((3, 2, 4), 0, True, None, 2),
+        ((4,), 1, True, MOVING, 2),
+        ((4,), 0, False, ((0.0, 1.0, 0.5), (0.2, 0.9, 0.6)), 3),
     ],
-    ids=["one layer", "wide in 3D", "time only", "goal only", "three layers"],
+    ids=["one layer", "wide in 3D", "time only", "goal only", "three layers", "a moving goal", "moving in 3D"],
 )
 def test_mlp(hidden, sines, observe, goal, dimension):
     controller = ds.MLP(hidden=hidden, sines=sines, observe=observe, goal=goal, frequency=7.0, scale=1.5)
@@ -267,7 +282,7 @@ def test_mlp(hidden, sines, observe, goal, dimension):
     sizes = [*hidden, 3]
     biases = {f"b{k}": rng.normal(size=size) for k, size in enumerate(sizes, start=1)}
     rollout, params = run(controller, scene, **biases)
-    into = sines + (16 if dimension == 2 else 24) * observe + (dimension if goal else 0)
+    into = sines + (16 if dimension == 2 else 24) * observe + (dimension * np.ndim(goal) if goal else 0)
     shapes = {f"w{k}": shape for k, shape in enumerate(zip(sizes, [into, *sizes[:-1]], strict=True), start=1)}
     assert {name: params[name].shape for name in shapes} == shapes
     assert_asked(rollout, network(rollout, params, sines, observe, goal), 1e-12)
@@ -347,6 +362,11 @@ BAD = {
         lambda: used(ds.MLP(goal=(0.0, 0.0, 1.0))),
         "MLP.goal of a scene in 2 dimensions has shape (3,)",
     ),
+    "mlp: a moving goal's dimension": (
+        lambda: used(ds.MLP(goal=[(0.0, 0.0, 1.0), (1.0, 0.0, 0.0)])),
+        "MLP.goal of a scene in 2 dimensions has shape (2, 3)",
+    ),
+    "mlp: a moving goal of one place": (lambda: ds.MLP(goal=[(0.0, 1.0)]), "MLP.goal moves, but holds one place"),
     "mlp: nothing to see": (
         lambda: used(ds.MLP(sines=0, observe=False)),
         "the number of inputs (sines, observe, goal) is 0",
@@ -373,6 +393,7 @@ def test_bad_input_is_named(case):
         ds.OpenLoop(knots=3),
         ds.PD(target=ds.OpenLoop(0.1), kp=[1.0, 2.0, 3.0]),
         ds.MLP(goal=(1, 2)),
+        ds.MLP(goal=[(1, 2), (3, 4)]),
     ],
     ids=lambda controller: type(controller).__name__,
 )
