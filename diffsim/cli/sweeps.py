@@ -24,7 +24,10 @@ MORE = """\
 Every combination of the values with every seed is a run in a process of its own, with the settings that the scene's
 main line has. --set takes optimizer.X, scene.X, controller.X, objective.X, steps, a flag of the scene, or a setting
 of ds.tune: --set optimizer.learning_rate=0.01,0.03 --set robot=A,B. Flags of the scene come after it. The same
-command again goes on with a sweep that was ended."""
+command again goes on with a sweep that was ended.
+
+With --trials, Optuna asks for so many combinations instead, of what came of the ones before, and values may be a
+range: --set optimizer.learning_rate=0.001..0.3:log --set controller.hidden=8..64 --trials 30."""
 
 STATUS = "Exit status: 0 if all runs came to their end, 1 if one failed, 2 if something cannot be simulated."
 
@@ -41,8 +44,13 @@ def add_commands(commands: Commands) -> None:
         flags=True,
     )
     made.add_argument("scene", type=Path, metavar="SCENE")
-    made.add_argument("--set", action="append", default=[], metavar="NAME=V,V", help="values to go through")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="NAME=V,V", help="values to go through, or LOW..HIGH"
+    )
     made.add_argument("--seeds", type=whole_number(1), default=1, help="how many, from 0: %(default)s")
+    made.add_argument(
+        "--trials", type=whole_number(1), help="combinations that Optuna asks for; default: all there are"
+    )
     made.add_argument("--workers", type=whole_number(1), help="processes at a time; default: one for each core")
     made.add_argument("--iterations", type=whole_number(1), help="default: that of the scene")
     made.add_argument("--device", default="cpu", help="cpu, cuda or another Taichi device: %(default)s")
@@ -56,11 +64,13 @@ def sweep(given: argparse.Namespace) -> int:
     from diffsim.sweeps import sweep as sweep_of  # with the tuner, which help needs not
 
     path = find_scene(given.scene)
-    over = dict(_values(word) for word in given.set)
+    over = dict(_values(word, searched=given.trials is not None) for word in given.set)
     problem, settings = _asked(path, given.rest, over)
     settings.update({"device": given.device, "precision": given.precision})
     if given.iterations is not None:
         settings["iterations"] = given.iterations
+    if given.trials is not None:
+        settings.update(sampler=_optuna().samplers.TPESampler(seed=0), trials=given.trials)
     found = sweep_of(
         problem,
         given.output or Path("outputs") / f"{path.stem}-sweep",
@@ -79,11 +89,37 @@ def sweep(given: argparse.Namespace) -> int:
     return INCOMPLETE if any(entry.failed for entry in found.entries) else 0
 
 
-def _values(word: str) -> tuple[str, list[Any]]:
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("--trials needs Optuna: pip install 'diffsim[sweep]'") from None
+    return optuna
+
+
+def _values(word: str, *, searched: bool) -> tuple[str, Any]:
     name, equals, values = word.partition("=")
     if not equals or not values:
         raise InputError(f"--set is {word!r}, but NAME=VALUE,VALUE is needed, e.g. optimizer.learning_rate=0.01,0.03")
+    if ".." in values:
+        if not searched:
+            raise InputError(f"--set is {word!r}, a range, which only --trials searches; give values, or --trials 30")
+        return name.strip(), _range(word, values)
     return name.strip(), [_value(each.strip()) for each in values.split(",")]
+
+
+def _range(word: str, text: str) -> Any:
+    """A distribution of Optuna: of whole numbers if both ends are."""
+    ends, _, scale = text.partition(":")
+    low, high = (_value(end.strip()) for end in ends.split("..", 1))
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in (low, high))
+    if not numbers or not low < high or scale not in ("", "log") or (scale and low <= 0):
+        raise InputError(
+            f"--set is {word!r}, but NAME=LOW..HIGH is needed, two numbers that rise; or NAME=LOW..HIGH:log"
+        )
+    known = _optuna().distributions
+    kind = known.IntDistribution if isinstance(low, int) and isinstance(high, int) else known.FloatDistribution
+    return kind(low, high, log=bool(scale))
 
 
 def _value(word: str) -> Any:

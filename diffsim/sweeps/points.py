@@ -19,7 +19,7 @@ from diffsim.spec import Spec, whole
 from diffsim.tuning import tune
 from diffsim.tuning.optimizers import Adam, Optimizer
 
-__all__ = ["Point", "Task", "points_of", "task_of"]
+__all__ = ["Point", "Task", "points_of", "seeds_of", "task_of"]
 
 OPTIONS = ("device", "precision", "envs", "shared", "adjoint", "executor")
 """Settings that are arguments of `Simulation`."""
@@ -92,14 +92,24 @@ def points_of(over: Mapping[str, Sequence[Any]], seeds: Any) -> tuple[Point, ...
     for name, values in over.items():
         if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)) or not len(values):
             raise InputError(f"sweep(over) gives {values!r} for {name}, but a list of values is needed")
-    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
-    numbers = [whole(f"sweep(seeds)[{k}]", seed, least=0) for k, seed in enumerate(numbers)]
-    if not numbers:
-        raise InputError("sweep(seeds) is empty, but at least one seed is needed")
     combined = [
-        (dict(zip(over, values, strict=True)), seed) for values in itertools.product(*over.values()) for seed in numbers
+        (dict(zip(over, values, strict=True)), seed)
+        for values in itertools.product(*over.values())
+        for seed in seeds_of(seeds)
     ]
     return tuple(Point(k, values, seed) for k, (values, seed) in enumerate(combined))
+
+
+def seeds_of(seeds: Any) -> list[int]:
+    """One seed, or several, as a list.
+
+    Raises:
+        InputError: there are none, or one is no whole number from 0.
+    """
+    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise InputError("sweep(seeds) is empty, but at least one seed is needed")
+    return [whole(f"sweep(seeds)[{k}]", seed, least=0) for k, seed in enumerate(numbers)]
 
 
 def task_of(

@@ -1,4 +1,4 @@
-"""Many tunings: every combination of settings and seeds, on all cores of this machine or on a cluster."""
+"""Many tunings, on all cores or a cluster: all combinations of settings and seeds, or those a sampler asks for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from diffsim.errors import InputError
 from diffsim.files import write_whole
 from diffsim.problem import Problem
-from diffsim.sweeps.points import Point, Task, points_of, task_of
+from diffsim.sweeps.points import Point, Task, points_of, seeds_of, task_of
 from diffsim.sweeps.processes import check_main, in_processes, workers_of
 from diffsim.sweeps.result import Entry, Sweep
+from diffsim.sweeps.study import Study
 from diffsim.sweeps.work import finished, on_cluster
 
 __all__ = ["sweep"]
@@ -27,10 +29,13 @@ def sweep(
     problem: Problem | Callable[..., Problem],
     folder: str | os.PathLike[str],
     *,
-    over: Mapping[str, Sequence[Any]] | None = None,
+    over: Mapping[str, Any] | None = None,
     seeds: int | Iterable[int] = (0,),
     workers: int | str = "auto",
     cluster: Any = None,
+    sampler: Any = None,
+    trials: int | None = None,
+    storage: str | None = None,
     progress: bool = True,
     script: str | os.PathLike[str] | None = None,
     **settings: Any,
@@ -48,60 +53,104 @@ def sweep(
         folder: of the sweep.
         over: values by name. Names are ``"optimizer.learning_rate"`` (a field of the optimizer), ``"scene.stiffness"``
             (a field or number of the scene; likewise of ``controller`` and ``objective``), ``"steps"``, an argument of
-            ``problem``, or a setting of `tune` or `Simulation`: ``"clip"``, ``"window"``, ``"precision"``.
+            ``problem``, or a setting of `tune` or `Simulation`: ``"clip"``, ``"window"``, ``"precision"``. With a
+            sampler also distributions of Optuna, ``optuna.distributions.FloatDistribution(1e-3, 0.3, log=True)``.
         seeds: of the starting parameters.
         workers: processes at a time; "auto" is one for each core.
         cluster: a `dask.distributed.Client`: the runs go to its workers, and their files come back to ``folder``.
             diffsim must be installed there, and a class of one's own lie in a module that they can import.
+        sampler: one of Optuna (``optuna.samplers.TPESampler(seed=0)``), which asks for ``trials`` combinations instead
+            of all: of what it knows by then, as many at a time as there are workers. A trial runs with every seed,
+            and its value is the median of the best losses.
+        trials: with a sampler: how many in all. More of them later go on with the same study.
+        storage: with a sampler: URL of the database that Optuna keeps the study in, which dashboards read; None is
+            SQLite in ``study.db`` in the folder.
         progress: a line as each run ends, on standard error.
         script: a file that defines classes of the problem, where that is not the script that calls.
         **settings: of `tune` and `Simulation`, for all runs: ``optimizer=ds.Adam(0.02), iterations=200``. On a CPU the
             executor is "staged" unless it is given: a second process that compiles would take another run's core.
 
     Raises:
-        InputError: naming what does not fit; the folder holds another sweep.
+        InputError: naming what does not fit; the folder holds another sweep; a sampler without Optuna.
     """
     check_main()
-    points, place = points_of(over or {}, seeds), Path(folder)
-    digits = max(3, len(str(len(points) - 1)))
+    place, over = Path(folder), over or {}
     if settings.get("device", "cpu") == "cpu":
         settings = {"executor": "staged", **settings}
     source = None if script is None else os.path.abspath(script)
-    tasks = [task_of(p, problem, settings, str(place / f"{p.number:0{digits}d}"), source) for p in points]
-    count = workers_of(workers)
-    _claim(place, tasks)
-    entries: dict[int, Entry] = {}
-    left = []
-    for task in tasks:
-        told = finished(Path(task.folder))
-        if told is None:
-            left.append(task)
-        else:
-            entries[task.point.number] = Entry(task.point, Path(task.folder), told)
-
-    def ended(task: Task, told: Mapping[str, Any]) -> None:
-        entries[task.point.number] = Entry(task.point, Path(task.folder), told)
-        if progress:
-            _tell(task.point, told, len(entries), len(points))
-
-    if progress and len(left) < len(tasks):
-        print(f"sweep: {len(tasks) - len(left)} of {len(tasks)} runs are there already", file=sys.stderr)
-    if cluster is not None:
-        _on(cluster, left, ended)
+    runs = _Runs(place, workers_of(workers), cluster, progress)
+    if sampler is None:
+        for name, value in (("trials", trials), ("storage", storage)):
+            if value is not None:
+                raise InputError(f"sweep({name}) is given, but no sampler, which alone uses it")
+        points = points_of(over, seeds)
+        digits = max(3, len(str(len(points) - 1)))
+        tasks = [task_of(p, problem, settings, str(place / f"{p.number:0{digits}d}"), source) for p in points]
+        _claim(place, tasks[0], {"runs": [{**t.point.plain(), "folder": Path(t.folder).name} for t in tasks]})
+        runs.do(tasks, len(tasks))
     else:
-        in_processes(left, min(count, max(len(left), 1)), ended)
-    found = Sweep(place, tuple(entries[point.number] for point in points))
+        study = Study(over, sampler, trials)
+        numbers = seeds_of(seeds)
+
+        def tasks_of(number: int, values: Mapping[str, Any]) -> list[Task]:
+            points = [Point(number * len(numbers) + k, values, seed) for k, seed in enumerate(numbers)]
+            return [task_of(p, problem, settings, str(place / f"{p.number:04d}"), source) for p in points]
+
+        _claim(place, tasks_of(0, study.example)[0], {"study": {**study.plain(), "seeds": numbers}})
+        study.open(storage or f"sqlite:///{(place / 'study.db').absolute()}", place.name)
+        while batch := study.ask(runs.count):
+            asked = {number: tasks_of(number, values) for number, values in batch.items()}
+            runs.do([task for tasks in asked.values() for task in tasks], study.trials * len(numbers))
+            for number, tasks in asked.items():
+                study.tell(number, [runs.entries[task.point.number].loss for task in tasks])
+    found = Sweep(place, tuple(runs.entries[number] for number in sorted(runs.entries)))
     write_whole(place / TABLE, found.csv().encode())
     return found
 
 
-def _claim(place: Path, tasks: Sequence[Task]) -> None:
+@dataclass
+class _Runs:
+    """Runs as they end, and how they are done."""
+
+    place: Path
+    count: int
+    cluster: Any
+    progress: bool
+    entries: dict[int, Entry] = field(default_factory=dict)
+
+    def do(self, tasks: Sequence[Task], total: int) -> None:
+        """Do those that did not come to their end yet."""
+        left = []
+        for task in tasks:
+            told = finished(Path(task.folder))
+            if told is None:
+                left.append(task)
+            else:
+                self._keep(task, told)
+        if self.progress and len(left) < len(tasks):
+            print(f"sweep: {len(tasks) - len(left)} of {len(tasks)} runs are there already", file=sys.stderr)
+
+        def ended(task: Task, told: Mapping[str, Any]) -> None:
+            self._keep(task, told)
+            if self.progress:
+                _tell(task.point, told, len(self.entries), total)
+
+        if self.cluster is not None:
+            _on(self.cluster, left, ended)
+        elif left:
+            in_processes(left, min(self.count, len(left)), ended)
+
+    def _keep(self, task: Task, told: Mapping[str, Any]) -> None:
+        self.entries[task.point.number] = Entry(task.point, Path(task.folder), told)
+
+
+def _claim(place: Path, first: Task, what: Mapping[str, Any]) -> None:
     """Take the folder, or find the same sweep in it."""
     plan = {
         "format": 1,
-        "problem": pickle.loads(tasks[0].problem).to_dict(),
-        "settings": {name: repr(value) for name, value in sorted({**tasks[0].options, **tasks[0].settings}.items())},
-        "runs": [{**task.point.plain(), "folder": Path(task.folder).name} for task in tasks],
+        "problem": pickle.loads(first.problem).to_dict(),
+        "settings": {name: repr(value) for name, value in sorted({**first.options, **first.settings}.items())},
+        **what,
     }
     file = place / MANIFEST
     if file.exists():
