@@ -63,6 +63,8 @@ _NAMES = {
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.mass_spring.self_contact": ("SelfContact",),
+    "physics.material_points.matter": ("Matter",),
+    "physics.material_points.scene": ("MaterialPoints",),
     "physics.rigid_bodies.bodies": ("Box", "Capsule", "Disc", "HalfPlane", "Polygon", "Segment"),
     "physics.rigid_bodies.drives": ("Push", "Thruster", "TorsionSpring"),
     "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),

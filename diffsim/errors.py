@@ -39,7 +39,16 @@ class UnusedBoundsError(InputError):
 
 
 class CapacityError(RuntimeError):
-    """A scene that needs more room than it was given, e.g. for contacts; the message says how to give it more."""
+    """A scene that needs more room than it was given, e.g. for contacts; the message says how to give it more.
+
+    Attributes:
+        room: of what, where a simulation can make it by itself.
+        needed: how much.
+    """
+
+    def __init__(self, message: str, room: str = "", needed: int = 0):
+        super().__init__(message)
+        self.room, self.needed = room, needed
 
 
 class GradientError(AssertionError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from diffsim.adjoint import Adjoint, Checkpointed, FullTape, Truncated, growth
-from diffsim.errors import DivergenceError, InputError
+from diffsim.errors import CapacityError, DivergenceError, InputError
 from diffsim.physics import physics_of
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
@@ -22,6 +22,8 @@ EXECUTORS = ("auto", "fused", "wide", "staged")
 
 Params = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
+
+_Found = TypeVar("_Found")
 
 
 class Simulation:
@@ -85,6 +87,7 @@ class Simulation:
             raise InputError(f"initial_states and numbers both give {both[0]}; it can be only one of them")
         self.record = choices("record", record, ("usual", "all"))
         self._reversed = False  # whether there are adjoints of a last reverse pass
+        self._rooms: dict[str, int] = {}  # what rollouts needed, of what is not known before
         from diffsim.engine import devices, executors, runtime  # Taichi: only who simulates waits for it
 
         self.executor = choices("executor", executor, executors.EXECUTORS)
@@ -119,6 +122,7 @@ class Simulation:
             executor=self.executor,
             settings={**settings, "adjoint": self.adjoint, "record": self.record},
             copies=self._copies,
+            rooms=self._rooms,
         )
         fields = self._fields = made.fields
         self._trajectory: Any = made.trajectory
@@ -176,8 +180,7 @@ class Simulation:
             DivergenceError: the loss is not finite (shared parameters only; else that entry is not).
         """
         self._need_objective()
-        with self._runtime.precision(self.precision):
-            losses = self._trajectory.forward(self._load(params))
+        losses = self._with_room(lambda: self._trajectory.forward(self._load(params)))
         return self._loss(losses, params)
 
     def value_and_grad(self, params: Params, *, finite: bool = True) -> tuple[float | np.ndarray, Arrays]:
@@ -227,8 +230,8 @@ class Simulation:
             for name, value in rows.items():
                 arrays[name][:, first : first + count + 1] = value[:, : count + 1]
 
-        with self._runtime.precision(self.precision):
-            losses = self._trajectory.forward(self._load(params), keep, None if wanted is None else names)
+        some = None if wanted is None else names
+        losses = self._with_room(lambda: self._trajectory.forward(self._load(params), keep, some))
         for name in self._fields.per_step() & arrays.keys():
             arrays[name] = arrays[name][:, :-1]
         loss: Any = None
@@ -353,14 +356,29 @@ class Simulation:
     def _reverse(
         self, params: Params, weight: float, cotangents: Arrays | None, observe: Any = None
     ) -> tuple[np.ndarray, Arrays]:
-        with self._runtime.precision(self.precision):
+        def run() -> tuple[np.ndarray, np.ndarray]:
             table = self._load(params)
             out = np.zeros((self._copies, table.shape[1]))
-            losses = self._trajectory.gradient(table, out, weight, cotangents, observe)
+            return self._trajectory.gradient(table, out, weight, cotangents, observe), out
+
+        losses, out = self._with_room(run)
         self._reversed = True
         lead = () if self.shared else (self.envs,)
         grad = {n: out[:, self._columns[n]].reshape((*lead, *shape)) for n, shape in self._shapes.items()}
         return losses, grad
+
+    def _with_room(self, run: Callable[[], _Found]) -> _Found:
+        """What a rollout gives; if a model needs more room than it has, of one with a quarter more than it needed."""
+        with self._runtime.precision(self.precision):
+            try:
+                return run()
+            except CapacityError as error:
+                if not error.needed:
+                    raise
+                self._rooms[error.room] = error.needed * 5 // 4
+            self._free()
+            self._build()
+        return self._with_room(run)
 
     def _loss(self, losses: np.ndarray, params: Params) -> float | np.ndarray:
         if not self.shared:
@@ -417,11 +435,15 @@ class Simulation:
         """Give the memory back; the simulation cannot be used any more."""
         if getattr(self, "_open", False):
             self._open = False
-            if hasattr(self, "_trajectory"):
-                self._trajectory.close()
-            if hasattr(self, "_fields"):
-                self._fields.close()
+            self._free()
             self._runtime.detach(self)
+
+    def _free(self) -> None:
+        """Give fields and kernels back."""
+        if hasattr(self, "_trajectory"):
+            self._trajectory.close()
+        if hasattr(self, "_fields"):
+            self._fields.close()
 
     def __enter__(self) -> Simulation:
         """The simulation itself."""

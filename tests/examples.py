@@ -419,6 +419,53 @@ def _chamber() -> ds.Smoke:
     return _draught(source=0.3, force=(0.2, 0.5), initial_velocity=(0.3, 0.1), edges="walls", iterations=1)
 
 
+def _matter() -> ds.MaterialPoints:
+    """A muscle of each solid and a drop fall together onto the ground: they slide on it, and corners are held."""
+    body = ds.Matter.box((0.31, 0.182), (0.2, 0.1), 0.05, "soft") + ds.Matter.box(
+        (0.31, 0.282), (0.2, 0.1), 0.05, "firm"
+    )
+    whole = body + ds.Matter.ball((0.62, 0.24), 0.07, 0.05, "drop")
+    own = 1.0 + 0.1 * np.sin(np.arange(len(whole)))
+    return ds.MaterialPoints(
+        whole.points + 0.004 * np.sin(7.0 * np.arange(2 * len(whole)).reshape(-1, 2)),
+        volume=whole.volume * own,
+        material=whole.by_region({"firm": "neo-Hookean", "drop": "liquid"}, "corotated"),
+        actuator=whole.by_region({"soft": 0, "firm": 1}, -1),
+        density=own,
+        youngs_modulus=20.0 * own,
+        poissons_ratio=0.3,
+        bulk_modulus=15.0,
+        viscosity=0.05,
+        strength=4.0,
+        fibre=whole.by_region({"soft": (0.8, 0.6)}, (0.0, 1.0)),
+        initial_velocity=(0.6, -2.0),
+        gravity=(0.1, -3.8),
+        friction=0.4,
+        cell=0.1,
+        dt=0.01,
+    )
+
+
+def _lumps() -> ds.MaterialPoints:
+    """The same in space, of a few particles; numbers are those of all."""
+    body = ds.Matter.box((0.31, 0.33, 0.182), (0.2, 0.1, 0.1), 0.1, "soft")
+    whole = body + ds.Matter.box((0.6, 0.33, 0.192), (0.1, 0.1, 0.2), 0.1, "drop")
+    return ds.MaterialPoints(
+        whole.points + 0.01 * np.sin(7.0 * np.arange(3 * len(whole)).reshape(-1, 3)),
+        volume=whole.volume,
+        material=whole.by_region({"drop": "liquid"}, "corotated"),
+        actuator=whole.by_region({"soft": 0}, -1),
+        density=1.1,
+        youngs_modulus=20.0,
+        bulk_modulus=15.0,
+        strength=4.0,
+        initial_velocity=(0.5, 0.25, -2.05),
+        gravity=(0.1, 0.2, -3.8),
+        cell=0.1,
+        dt=0.01,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -432,10 +479,11 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
     ds.Charges: {"ring": _ring},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
+    ds.MaterialPoints: {"matter": _matter, "lumps": _lumps},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
-LAST = ("block", "lump", "ring", "jointed")
+LAST = ("block", "lump", "ring", "jointed", "matter", "lumps")
 """Scenes that are paired after all others, whose problems stay as they are."""
 
 

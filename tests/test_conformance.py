@@ -39,6 +39,7 @@ ROUNDING = 1e-10
 SPARED = {
     "lump": {"agree", "own", "shared"},
     "chamber": {"agree", "own", "shared"},
+    "lumps": {"agree", "own", "shared"},
     "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
     "jointed": {"agree", "own", "shared"},
@@ -48,7 +49,7 @@ SPARED = {
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "crowd", "jointed")
+ON_REQUEST = ("monoped", "quadruped", "crowd", "jointed", "lumps")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
@@ -226,7 +227,7 @@ def contacts(bench, params):
     scene = bench.problem.scene
     if isinstance(scene, ds.MassSpring):
         return contacts_by_motion(bench().rollout(params))
-    if not len(getattr(scene, "pairs", ())):  # nothing that could touch
+    if not isinstance(scene, ds.MaterialPoints) and not len(getattr(scene, "pairs", ())):  # nothing that could touch
         return set()
     arrays = bench(record="all").rollout(params).arrays
     found = {(row, place, describe(arrays["contact"][row, place])) for row, place in np.argwhere(arrays["contact"])}
@@ -299,6 +300,8 @@ SEEN = {
     "jointed": {"bounces and slides", "bounces without sliding"},
     "draught": set(),
     "chamber": set(),
+    "matter": {"rests", "slides"},
+    "lumps": {"rests", "slides"},
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},
     "crowd": {

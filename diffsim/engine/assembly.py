@@ -48,6 +48,7 @@ def assemble(
     executor: str,
     settings: Mapping[str, Any],
     copies: int,
+    rooms: Mapping[str, int],
 ) -> Assembly:
     """Declare fields and stages of model, controller and objective, and take the memory.
 
@@ -60,6 +61,7 @@ def assemble(
         record_all: whether a rollout reports every trajectory field.
         settings: with which another process makes the same simulation, but for the executor.
         copies: of the parameters, in a table of gradients.
+        rooms: how much room rollouts needed, see `Fields.room`.
 
     Raises:
         InputError: what is read is not there, or does not fit the executor.
@@ -67,7 +69,16 @@ def assemble(
     """
     serial = device == "cpu"
     single = device in SINGLE
-    fields = Fields(numbers, tuned, serial=serial, single=single, envs=envs, precision=precision, record_all=record_all)
+    fields = Fields(
+        numbers,
+        tuned,
+        serial=serial,
+        single=single,
+        envs=envs,
+        precision=precision,
+        record_all=record_all,
+        rooms=rooms,
+    )
     try:
         trajectory, executor = _assembled(problem, build, fields, device, adjoint, executor, settings, copies)
     except BaseException:

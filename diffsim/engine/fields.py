@@ -46,6 +46,7 @@ class Fields:
         serial: the device is a CPU, whose memory Python can reach.
         single: the device knows no float64, so numbers are moved in float32.
         record_all: a rollout reports every trajectory field, and there are those that only explain, like ``contact``.
+        rooms: how much room was found to be needed, by name, see `room`; None where nothing can be made anew.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Fields:
         serial: bool = True,
         single: bool = False,
         record_all: bool = False,
+        rooms: Mapping[str, int] | None = None,
     ):
         self.envs, self.rows, self.record_all = envs, 0, record_all
+        self._rooms = rooms
         self.tuned = tuple(tuned)
         self._shapes = {name: np.shape(value) for name, value in numbers.items()}
         sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._shapes.values()]
@@ -85,6 +88,7 @@ class Fields:
         self.limits: Any = None
         self.witness: Witness | None = None  # of the kernels that are made for these fields
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
+        self._limited = ""  # the name of the room that `limits` is about
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
         self._scalars += [self.total, self.total.grad]
@@ -120,13 +124,25 @@ class Fields:
         """The same for numbers, of vectors if ``width`` is not 0."""
         return self._place((self.envs, max(elements, 1)), width, gradient=False)
 
-    def limit(self, explain: Callable[[int, int, int], str]) -> Any:
+    def room(self, name: str, first: int, most: int) -> int:
+        """How much room to make for a decision of varying length: ``first``, until a rollout has needed more.
+
+        What a stage then says to a `limit` with that ``room`` makes a `Simulation` begin anew, with more. All there may
+        ever be, ``most``, where it cannot.
+        """
+        if self._rooms is None:
+            return most
+        return min(most, self._rooms.get(name, first))
+
+    def limit(self, explain: Callable[[int, int, int], str], room: str = "") -> Any:
         """Where such a stage says that it had not enough room: (env, 0) the step plus one, (env, 1) what it needed.
 
         It sets the first to 0 in a prepare stage. ``explain(env, step, needed)`` is the message of the CapacityError.
+        With the name of a `room`, more than none of it can be had; what is needed may be negative for something else
+        that is wrong.
         """
         self.limits = self._whole((self.envs, 2))
-        self._explain = explain
+        self._explain, self._limited = explain, room
         return self.limits
 
     def check_limit(self) -> None:
@@ -136,7 +152,8 @@ class Fields:
         found = np.empty((self.envs, 2), np.int32)
         self.kernels.limit(found)
         for env in np.flatnonzero(found[:, 0])[:1].tolist():
-            raise CapacityError(self._explain(env, int(found[env, 0]) - 1, int(found[env, 1])))
+            message = self._explain(env, int(found[env, 0]) - 1, int(found[env, 1]))
+            raise CapacityError(message, self._limited, max(0, int(found[:, 1].max())))
 
     def _whole(self, shape: tuple[int, ...]) -> Array:
         return self._keep(Array(ti.field(ti.i32), shape), ti.i32)

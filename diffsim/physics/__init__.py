@@ -71,6 +71,7 @@ _kind("rigid_bodies", "RigidBodies")
 _kind("articulated", "Articulated")
 _kind("charges", "Charges")
 _kind("smoke", "Smoke")
+_kind("material_points", "MaterialPoints")
 
 
 def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., Any] | str | None = None) -> None:

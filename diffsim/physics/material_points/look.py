@@ -1,0 +1,41 @@
+"""How matter looks: muscles in the colours of what is asked of them, liquids in those of their speed, between walls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffsim.physics.material_points.series import series_of
+from diffsim.rollout import Rollout
+from diffsim.viewing.colours import MUSCLE, Scale, Values
+from diffsim.viewing.look import Element, Look, Points
+from diffsim.viewing.planes import Floor
+
+__all__ = ["look"]
+
+
+def look(rollout: Rollout) -> Look:
+    """What is to be seen of a `MaterialPoints` rollout of one environment."""
+    scene, position = rollout.problem.scene, rollout["position"]
+    n, d = position.shape[1:]
+    radius = 0.5 * np.broadcast_to(rollout.numbers["scene.volume"], n) ** (1.0 / d)  # squares of them fill the matter
+    driven = scene.actuator >= 0
+    elements: list[Element] = []
+    if (passive := scene.solids & ~driven).any():
+        elements.append(Points(position[:, passive], radius[passive], "flesh"))
+    if driven.any():
+        asked = rollout["actuation"][:, scene.actuator[driven]]
+        elements.append(Points(position[:, driven], radius[driven], Values(asked, MUSCLE)))
+    if (liquid := ~scene.solids).any():
+        elements.append(Points(position[:, liquid], radius[liquid], _speed(rollout, liquid)))
+    up, across = np.eye(d)[-1], np.eye(d)[0]
+    sides = [Floor(across, scene.low[0]), Floor(-across, -scene.high[0])] if d == 2 else []
+    return Look(elements, ground=Floor(up, scene.low[-1]), walls=sides, series=series_of(rollout))
+
+
+def _speed(rollout: Rollout, which: np.ndarray) -> Values | str:
+    """Of some particles, slow ones dark."""
+    if "velocity" not in rollout.arrays:
+        return "extended"
+    speed = np.linalg.norm(rollout["velocity"][:, which], axis=2)
+    most = float(np.quantile(speed, 0.99)) or 1.0
+    return Values(speed, Scale(0.0, most, ("extended", "flesh"), "m/s"))
