@@ -69,6 +69,7 @@ _NAMES = {
     "physics.rigid_bodies.drives": ("Push", "Thruster", "TorsionSpring"),
     "physics.rigid_bodies.joints": ("Pin", "Rope", "Slider", "Spring", "Weld"),
     "physics.rigid_bodies.scene": ("RigidBodies",),
+    "physics.tomography.scene": ("Volume",),
     "physics.smoke.scene": ("Smoke",),
     "planning": ("Plan", "QuadraticCost", "plan"),
     "problem": ("Problem",),

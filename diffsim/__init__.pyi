@@ -78,6 +78,7 @@ from diffsim.physics.rigid_bodies.joints import Spring as Spring
 from diffsim.physics.rigid_bodies.joints import Weld as Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
 from diffsim.physics.smoke.scene import Smoke as Smoke
+from diffsim.physics.tomography.scene import Volume as Volume
 from diffsim.planning import Plan as Plan
 from diffsim.planning import QuadraticCost as QuadraticCost
 from diffsim.planning import plan as plan

@@ -29,6 +29,7 @@ KINDS = {
     "RigidBodies": "Rigid bodies",
     "Articulated": "Articulated robots",
     "Charges": "Charges",
+    "Volume": "Tomography",
     "Smoke": "Smoke",
 }
 

@@ -466,6 +466,20 @@ def _lumps() -> ds.MaterialPoints:
     )
 
 
+def _ghost() -> ds.Volume:
+    """A box of cells of other sides, between two cameras that look past its middle."""
+    return ds.Volume(
+        np.random.default_rng(12).uniform(0.2, 1.5, (3, 4, 2)),
+        [(1.0, 0.3, 0.2), (-0.2, 1.1, -0.3)],
+        camera_target=[(0.02, 0.01, 0.03), (-0.05, 0.02, 0.01)],
+        picture_width=[1.3, 0.9],
+        low=(-0.5, -0.4, -0.3),
+        high=(0.4, 0.5, 0.35),
+        pixels=3,
+        samples=5,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -478,6 +492,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
     ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
     ds.Charges: {"ring": _ring},
+    ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
     ds.MaterialPoints: {"matter": _matter, "lumps": _lumps},
 }
@@ -524,6 +539,14 @@ def _follow(scene: Any) -> ds.Follow:
     return ds.Follow([there, -there, 2.0 * there], point=1, weight=0.8)
 
 
+def _picture(scene: Any) -> ds.MatchPicture:
+    """Of a density in the plane, or of what cameras see of a volume."""
+    if isinstance(scene, ds.Volume):
+        seen = np.random.default_rng(9).uniform(size=(2 * scene.pixels, scene.pixels))
+        return ds.MatchPicture(seen, "transmittance", weight=1.7)
+    return ds.MatchPicture(_cells(9), weight=1.7)
+
+
 def _run(scene: Any) -> ds.Objective:
     return ds.ForwardVelocity((1.0, 0.3, -0.2), speed=0.4, link="leg") + ds.ForwardVelocity((0.2, 1.0, 0.1), after=0.05)
 
@@ -532,7 +555,7 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.Effort: {"with travel": lambda scene: ds.Effort(0.7) + 0.3 * ds.Travel(point=1)},
     ds.ForwardVelocity: {"speed": _run},
     ds.Height: {"margin": lambda scene: ds.Height(least=0.9, link="base", weight=0.8) + ds.Height(weight=0.3)},
-    ds.MatchPicture: {"density": lambda scene: ds.MatchPicture(_cells(9), weight=1.7)},
+    ds.MatchPicture: {"density": _picture},
     ds.MatchTrajectory: {"samples": _match},
     ds.ReachPose: {"pose": lambda scene: ds.ReachPose((0.3, 0.1, 0.5), (0.8, 0.1, -0.3, 0.2), "leg", size=0.4)},
     ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
@@ -543,7 +566,7 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
 }
 """By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""
 
-ON_GRIDS = {ds.Smoke: (ds.MatchPicture,)}
+ON_GRIDS = {ds.Smoke: (ds.MatchPicture,), ds.Volume: (ds.MatchPicture,)}
 """Scenes on a grid, and the objectives for them only: the problems of each have them all, and no controller."""
 
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)

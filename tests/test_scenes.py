@@ -44,6 +44,7 @@ PLAIN = ["history.jsonl", "loss.png", "params.npz", "problem.json", "report.html
 # bodies 2.3e-6 m², 0.04 of the first loss, 6e-6 m², 1.2e-3 of the first loss, and a gain of 0.07 m².
 LEARNS = {
     "mass_spring_walker": (60, lambda first, best: first - best > 0.2),  # m farther
+    "tomography": (10, lambda first, best: best < 0.1 * first),
     "charges": (40, lambda first, best: best < 0.4 * first),  # m^2 s
     "soft_throw": (100, lambda first, best: best < 0.01),  # m²: within 0.1 m of the target
     "voxel_walker": (30, lambda first, best: first - best > 0.1),  # m farther

@@ -70,6 +70,7 @@ _kind("mass_spring", "MassSpring")
 _kind("rigid_bodies", "RigidBodies")
 _kind("articulated", "Articulated")
 _kind("charges", "Charges")
+_kind("tomography", "Volume")
 _kind("smoke", "Smoke")
 _kind("material_points", "MaterialPoints")
 

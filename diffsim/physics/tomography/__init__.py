@@ -1,0 +1,1 @@
+"""A volume that absorbs, and pictures of it from several sides."""
