@@ -43,6 +43,7 @@ from diffsim.objectives import TrackJoints as TrackJoints
 from diffsim.objectives import Travel as Travel
 from diffsim.objectives import Upright as Upright
 from diffsim.physics.articulated.actuators import Actuator as Actuator
+from diffsim.physics.articulated.equalities import Equality as Equality
 from diffsim.physics.articulated.equalities import Hold as Hold
 from diffsim.physics.articulated.geoms import Geom as Geom
 from diffsim.physics.articulated.links import Joint as Joint
@@ -52,6 +53,7 @@ from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf
 from diffsim.physics.articulated.mjcf_writing import save_mjcf as save_mjcf
 from diffsim.physics.articulated.scene import Articulated as Articulated
+from diffsim.physics.articulated.tendons import Tendon as Tendon
 from diffsim.physics.charges.scene import Charges as Charges
 from diffsim.physics.mass_spring.lattice import Lattice as Lattice
 from diffsim.physics.mass_spring.lattice import from_image as from_image

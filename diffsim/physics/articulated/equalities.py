@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from diffsim.errors import InputError
 from diffsim.physics.articulated.values import TIME_CONSTANT, named, quaternion
-from diffsim.spec import Spec, array, number
+from diffsim.physics.checks import optional
+from diffsim.spec import Spec, array, choices, number
 
-__all__ = ["Hold"]
+__all__ = ["Equality", "Hold"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,4 +54,53 @@ class Hold(Spec):
             reference=array(f"{owner}reference", self.reference, (2,), above=0.0),
             impedance=array(f"{owner}impedance", self.impedance, (5,), above=0.0),
             lever=number(f"{owner}lever", self.lever, above=0.0),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Equality(Spec):
+    """What holds the position of a joint, or the length of a tendon, softly: MuJoCo's equalities of these.
+
+    Of joints ``q1 - reference1 = c0 + c1 x + c2 x^2 + c3 x^3 + c4 x^4``, x the position of the second joint less its
+    reference, 0 without one; of a tendon ``length = c0``. URDF's ``<mimic>`` is one of joints.
+
+    Attributes:
+        name: unique among the equalities.
+        first: name of the joint that follows, or of the tendon; a hinge or slide.
+        second: name of the joint that it follows, a hinge or slide; None leaves it in place.
+        of: "joints" or "tendons": what the names are those of.
+        polynomial: (5,) c0 to c4 [rad] or [m] per power of the second joint's unit.
+        weight: inertia that the equality is made for [kg] or [kg m^2]; None follows from what is moved.
+        reference: (time constant [s], damping ratio), MuJoCo's solref.
+        impedance: (5,) MuJoCo's solimp.
+    """
+
+    name: str
+    first: str
+    second: str | None = None
+    _: KW_ONLY
+    of: str = "joints"
+    polynomial: Any = (0.0, 1.0, 0.0, 0.0, 0.0)
+    weight: float | None = None
+    reference: Any = (TIME_CONSTANT, 1.0)
+    impedance: Any = (0.9, 0.95, 0.001, 0.5, 2.0)
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        owner = f"equality {named('Equality.name', self.name)!r}: "
+        of = choices(f"{owner}of", self.of, ("joints", "tendons"))
+        named(f"{owner}first", self.first)
+        if self.second is not None:
+            named(f"{owner}second", self.second)
+            if of == "tendons":
+                raise InputError(
+                    f"{owner}second is {self.second!r}, but a tendon is held at a length, without a second"
+                )
+            if self.second == self.first:
+                raise InputError(f"{owner}joint {self.first!r} cannot follow itself")
+        self._set(
+            polynomial=array(f"{owner}polynomial", self.polynomial, (5,)),
+            weight=optional(f"{owner}weight", self.weight, above=0.0),
+            reference=array(f"{owner}reference", self.reference, (2,), above=0.0),
+            impedance=array(f"{owner}impedance", self.impedance, (5,), above=0.0),
         )

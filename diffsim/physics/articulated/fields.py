@@ -78,6 +78,7 @@ class Tree:
     dt: float  # of a substep [s]
     real: Any  # the type of numbers
     carriers: tuple[int, ...]  # the same as `carrier`
+    parents: tuple[int, ...]  # the same as `parent`
     frames: int  # room for frames in a substep
     chains: int  # room for velocities in a substep
     kinematics: int  # how many frames move or are fixed to what moves
@@ -249,6 +250,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         dt=scene.dt / scene.substeps,
         real=fields.real,
         carriers=tuple(freedoms["carrier"]),
+        parents=tuple(freedoms["parent"]),
         frames=room,
         chains=nv + 1,
         kinematics=len(frames["order"]),

@@ -4,9 +4,9 @@ With J the Jacobian of what is held (the rows r: how far the point is from its p
 which the link is turned), MuJoCo's soft constraint (its documentation, "Computation", section "Constraint model") gives
 the force
 
-    J^T (a_ref - a) / R,   a_ref = -b J v - k d r,   R = (1 - d) / d / w,   d = d(|r|) from solimp
+    J^T (a_ref - a) / R
 
-w the inertia at the point, b and k from solref, a the second derivative of the rows. As R is diagonal and the force
+w the inertia at the point, a the second derivative of the rows (see `impedance`). As R is diagonal and the force
 linear, it is an inertia J^T J / R of the link and a force, and nothing has to be iterated.
 """
 
@@ -18,6 +18,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, inertia_at, linear, point_inertia, spatial
@@ -77,20 +78,6 @@ def turn_hold(held: ti.template(), env, row, step, k):
 
 
 @ti.func
-def impedance_at(distance, shape):
-    """MuJoCo's d at a distance: from the first number to the second over the third, with a midpoint and a power."""
-    least = ti.min(ti.max(shape[0], 1.0e-4), 0.9999)
-    most = ti.min(ti.max(shape[1], 1.0e-4), 0.9999)
-    x = ti.min(distance / shape[2], 1.0 - TINY) + TINY
-    middle = shape[3]
-    power = shape[4]
-    rising = ti.pow(x, power) / ti.pow(middle, power - 1.0)
-    falling = 1.0 - ti.pow(1.0 - x + TINY, power) / ti.pow(1.0 - middle, power - 1.0)
-    first = ti.cast(x <= middle, ti.f32)
-    return least + (first * rising + (1.0 - first) * falling) * (most - least)
-
-
-@ti.func
 def hold_link(
     held: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
 ):
@@ -122,20 +109,15 @@ def hold_link(
     )
     rows = (-0.5 * turning) * (twist @ back)
     turned = turning * sine
-    shape = held.impedance[env, k]
-    given = impedance_at(ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY), shape)
-    most = ti.min(ti.max(shape[1], 1.0e-4), 0.9999)
-    time = ti.max(held.reference[env, k][0], 2.0 * tree.dt)
-    ratio = held.reference[env, k][1]
-    loses = 2.0 / (most * time)
-    pulls = given / (most * time * ratio) ** 2
-    weight = held.weight[env, k] * (given / (1.0 - given))
+    size = ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY)
+    soft = softness_of(size, held.impedance[env, k], held.reference[env, k], tree.dt)
+    weight = held.weight[env, k] * soft[2]
     # How the rows' rates change beside the spatial acceleration: of the point, and of the quaternion.
     spin = angular(speed)
     carried = spin.cross(velocity)
     bent = (-0.25 * spin.dot(spin)) * turned
-    force = -weight[0] * (loses * velocity + pulls * off + carried)
-    torque = -weight[1] * (rows.transpose() @ (loses * (rows @ spin) + pulls * turned + bent))
+    force = -weight[0] * (soft[0] * velocity + soft[1] * off + carried)
+    torque = -weight[1] * (rows.transpose() @ (soft[0] * (rows @ spin) + soft[1] * turned + bent))
     work.inertia[env, row, at] += point_inertia(weight[0], arm)
     work.inertia[env, row, at] += inertia_at(0.0, weight[1] * (rows.transpose() @ rows), arm)
     work.force[env, row, at] += -spatial(arm.cross(force) + torque, force)

@@ -9,7 +9,7 @@ import taichi as ti
 
 from diffsim.physics.articulated.rotation import turned
 
-__all__ = ["accelerate", "enter_position", "enter_velocity", "first_of", "four", "starts", "turn_on"]
+__all__ = ["accelerate", "enter_position", "enter_velocity", "first_of", "four", "go_on", "starts", "turn_on"]
 
 
 @ti.func
@@ -70,6 +70,13 @@ def accelerate(tree: ti.template(), motion: ti.template(), work: ti.template(), 
     at = part * tree.chains + k
     carried = work.acceleration[env, row, part * tree.chains + tree.parent[k]] + work.bias[env, row, at]
     rate = (work.effort[env, row, at] - work.column[env, row, at].dot(carried)) / work.pivot[env, row, at]
+    go_on(tree, motion, work, env, row, part, k, carried, rate)
+
+
+@ti.func
+def go_on(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, carried, rate):
+    """Store an acceleration, and go on by it; ``carried`` is the spatial acceleration without it."""
+    at = part * tree.chains + k
     work.rate[env, row, at] = rate
     work.acceleration[env, row, at] = carried + rate * work.axis[env, row, at]
     first = first_of(tree, part)

@@ -50,4 +50,9 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
             apart = np.abs(q @ link.orientation) / np.linalg.norm(q, axis=1)
             angle = 2.0 * np.arccos(np.minimum(apart, 1.0))
             energy += 0.5 * joint.stiffness * (((place - link.position) ** 2).sum(axis=1) + angle**2)
+    rest = scene.numbers().get("tendon_rest", ())
+    for tendon, (shortest, longest) in zip(scene.tendons, rest, strict=True):
+        length = sum(value * position[:, scene.coordinate("tendon", joint)] for joint, value in tendon.joints.items())
+        stretched = np.maximum(length - longest, 0.0) + np.minimum(length - shortest, 0.0)
+        energy += 0.5 * tendon.stiffness * stretched**2
     return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.physics.articulated.equalities import Hold
-from diffsim.physics.articulated.mjcf_reading import Reading
+from diffsim.physics.articulated.equalities import Equality, Hold
+from diffsim.physics.articulated.mjcf_reading import JOINTS
+from diffsim.physics.articulated.mjcf_softness import impedance, reference
+from diffsim.physics.articulated.mjcf_tendons import Tendons
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
 
 __all__ = ["Equalities"]
 
 
-class Equalities(Reading):
+class Equalities(Tendons):
     """What holds."""
 
     def _holds(self) -> list[Hold]:
@@ -42,7 +44,6 @@ class Equalities(Reading):
         place = data.xpos[bodies[stays]] + still @ points[stays]
         relative = rotation_of(numbers[6:10]) if weld else np.eye(3)
         turned = still @ (relative if second else relative.T)
-        time, ratio = _reference(*model.eq_solref[k])
         return Hold(
             self.name("equality", k),
             self.name("body", bodies[moves]),
@@ -50,25 +51,10 @@ class Equalities(Reading):
             quaternion_of(turned) if weld else None,
             anchor=points[moves],
             weight=1.0 / np.maximum(model.body_invweight0[bodies[moves]], 1e-15),
-            reference=(time, ratio),
-            impedance=model.eq_solimp[k],
+            reference=reference(*model.eq_solref[k]),
+            impedance=impedance(model.eq_solimp[k]),
             lever=float(numbers[10]) if weld else 1.0,
         )
-
-    def tendons(self) -> Iterator[tuple[str, str]]:
-        """Tendons that do something: what is only measured or seen moves nothing."""
-        model = self.model
-        pulled = {
-            int(model.actuator_trnid[k, 0])
-            for k in range(model.nu)
-            if int(model.actuator_trntype[k]) == int(self.mujoco.mjtTrn.mjTRN_TENDON) and not self.switched_off(k)
-        }
-        limits = not self._disabled("LIMIT") and not self._disabled("CONSTRAINT")
-        passive = ("stiffness", "damping", "stiffnesspoly", "dampingpoly", "armature", "frictionloss")
-        for k in range(model.ntendon):
-            acts = any(np.any(getattr(model, f"tendon_{what}")[k]) for what in passive)
-            if acts or k in pulled or (limits and model.tendon_limited[k]):
-                yield f"tendon {self.name('tendon', k)!r}", "is not simulated"
 
     def one_sided(self, k: int) -> bool:
         """Whether an equality welds or connects bodies of which at most one moves."""
@@ -87,26 +73,42 @@ class Equalities(Reading):
         off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
         return [] if off else [k for k in range(int(self.model.neq)) if self.model.eq_active0[k]]
 
-    def equalities(self) -> Iterator[tuple[str, str]]:
-        """Equalities; what a URDF says with ``<mimic>`` has no name, so the joint tells which it is."""
+    def _equalities(self) -> list[Equality]:
+        """Those of joints and of single tendons."""
+        if "equality" in self.ignore:
+            return []
+        return [self._equality(k) for k in self.acting_equalities() if self.simple(k)]
+
+    def simple(self, k: int) -> bool:
+        """Whether an equality is one of hinges and slides, or of one tendon that is simulated."""
         model, mj = self.model, self.mujoco
+        objects = [int(o) for o in (model.eq_obj1id[k], model.eq_obj2id[k]) if o >= 0]
+        if int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_JOINT):
+            return all(JOINTS[int(model.jnt_type[joint])] in ("hinge", "slide") for joint in objects)
+        tendon = int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_TENDON)
+        return tendon and len(objects) == 1 and not self.odd_tendon(objects[0]) and "tendon" not in self.ignore
+
+    def _equality(self, k: int) -> Equality:
+        model = self.model
+        of_joints = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_JOINT)
+        kind, lightness = ("joint", "dof_invweight0") if of_joints else ("tendon", "tendon_invweight0")
+        objects = [int(o) for o in (model.eq_obj1id[k], model.eq_obj2id[k]) if o >= 0]
+        moved = sum(float(getattr(model, lightness)[model.jnt_dofadr[o] if of_joints else o]) for o in objects)
+        polynomial = np.array(model.eq_data[k][:5])
+        if not of_joints:
+            polynomial[0] += model.tendon_length0[objects[0]]
+        return Equality(
+            self.name("equality", k),
+            *(self.name(kind, o) for o in objects),
+            of=f"{kind}s",
+            polynomial=polynomial,
+            weight=1.0 / max(moved, 1e-15),
+            reference=reference(*model.eq_solref[k]),
+            impedance=impedance(model.eq_solimp[k]),
+        )
+
+    def odd_equalities(self) -> Iterator[tuple[str, str]]:
+        """Equalities that are not simulated."""
         for k in self.acting_equalities():
-            named = mj.mj_id2name(model, mj.mjtObj.mjOBJ_EQUALITY, k)
-            if named or int(model.eq_type[k]) != int(mj.mjtEq.mjEQ_JOINT):
-                if not self.one_sided(k):
-                    yield f"equality {self.name('equality', k)!r}", "is not simulated"
-            else:
-                other = int(model.eq_obj2id[k])
-                what = f"follows joint {self.name('joint', other)!r}" if other >= 0 else "is held in place"
-                yield (
-                    f"joint {self.name('joint', model.eq_obj1id[k])!r}",
-                    f"{what} (<mimic>, an equality), which is not simulated",
-                )
-
-
-def _reference(time: float, ratio: float) -> tuple[float, float]:
-    """Time constant and damping ratio of MuJoCo's solref, which gives stiffness and damping if it is negative."""
-    if time > 0.0:
-        return float(time), float(ratio)
-    constant = 2.0 / max(-ratio, 1e-12)
-    return constant, 1.0 / (constant * np.sqrt(max(-time, 1e-12)))
+            if not self.one_sided(k) and not self.simple(k):
+                yield f"equality {self.name('equality', k)!r}", "is not simulated"

@@ -12,12 +12,9 @@ from diffsim.physics.articulated.mjcf_actuators import Actuators
 from diffsim.physics.articulated.mjcf_equalities import Equalities
 from diffsim.physics.articulated.mjcf_geoms import Geoms
 from diffsim.physics.articulated.mjcf_reading import JOINTS
-from diffsim.physics.articulated.values import TIME_CONSTANT
+from diffsim.physics.articulated.mjcf_softness import SOLREF, friction_width, spring
 
 __all__ = ["KINDS", "OF_CONTACTS", "File"]
-
-SOLREF = (TIME_CONSTANT, 1.0)
-"""MuJoCo's default: what has it follows from what is moved, as in a scene made in Python."""
 
 WIDEST = 0.499
 """Of the range of a joint, how far from a limit it can set in."""
@@ -40,6 +37,8 @@ class File(Geoms, Actuators, Equalities):
             "geoms": [*self._geoms(0), *self._still_planes()],
             "sites": self._sites(0),
             "holds": self._holds(),
+            "tendons": self._tendons(),
+            "equalities": self._equalities(),
             **self._medium(),
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
             "poses": {name: model.key_qpos[k] for name, k in keys},
@@ -94,7 +93,7 @@ class File(Geoms, Actuators, Equalities):
             made["limits"] = self._limits(joint, scalar)
             if (time, ratio) != SOLREF:
                 moved = float(model.dof_M0[dof])
-                made["limit_stiffness"], made["limit_damping"] = _spring(time, ratio, moved)
+                made["limit_stiffness"], made["limit_damping"] = spring(time, ratio, moved)
         return Joint(
             self.name("joint", joint),
             kind,
@@ -122,7 +121,7 @@ class File(Geoms, Actuators, Equalities):
             made["effort_range"] = model.jnt_actfrcrange[joint]
         dof = int(model.jnt_dofadr[joint])
         if model.dof_frictionloss[dof] and not self._no_friction():
-            made["friction_width"] = _friction_width(model, dof)
+            made["friction_width"] = friction_width(model, "dof", dof)
         return made
 
     def _medium(self) -> dict[str, Any]:
@@ -142,25 +141,9 @@ class File(Geoms, Actuators, Equalities):
         return found
 
 
-def _friction_width(model: Any, dof: int) -> float:
-    """Velocity at which MuJoCo's soft constraint of a friction loss has reached all of it, at a constant push."""
-    time, ratio = model.dof_solref[dof]
-    least, most = np.clip(model.dof_solimp[dof, :2], 1e-4, 0.9999)
-    rate = -ratio / most if time <= 0.0 else 2.0 / (most * max(time, 2.0 * model.opt.timestep))
-    softness = (1.0 - least) / least * model.dof_invweight0[dof]
-    return float(max(softness * model.dof_frictionloss[dof] / rate, 1e-12)) if rate > 0.0 else 1e-12
-
-
-def _spring(time: float, ratio: float, moved: float) -> tuple[float, float]:
-    """Stiffness and damping of MuJoCo's solref for a mass or inertia; negative ones are given per mass."""
-    if time <= 0.0:
-        return -time * moved, -ratio * moved
-    return moved / (time * ratio) ** 2, 2.0 * moved / time
-
-
 KINDS: dict[str, Callable[[File], Iterable[tuple[str, str]]]] = {
-    "tendon": lambda file: file.tendons(),
-    "equality": lambda file: file.equalities(),
+    "tendon": lambda file: file.odd_tendons(),
+    "equality": lambda file: file.odd_equalities(),
     "actuator": lambda file: file.odd_actuators(),
     "mesh": lambda file: file.meshes(),
     "pair": lambda file: file.counted("pair", "npair", "is a contact of its own rules, which is not simulated"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated import pairs, tendon_numbers
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Hold
 from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, mass_matrix
@@ -67,6 +67,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
             found["neutral"] = np.array([_or(actuator.neutral, 0.0) for actuator in scene.actuators])
     if scene.holds:
         found.update(_of_holds(scene))
+    found.update(tendon_numbers.numbers(scene))
     if scene.all_sites:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
     if pairs.touching(scene):
@@ -142,7 +143,7 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
     own["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner < 0]
     own["holds"] = [_renewed_hold(old, k, values) for k, old in enumerate(scene.holds)]
     own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(scene.actuators)]
-    return replace(scene, links=links, **own)
+    return replace(scene, links=links, **tendon_numbers.renewed(scene, values), **own)
 
 
 def _or(value: Any, other: Any) -> Any:

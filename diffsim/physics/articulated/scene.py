@@ -12,16 +12,17 @@ import numpy as np
 
 from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import numbers as robot_numbers
-from diffsim.physics.articulated import observing, pairs
+from diffsim.physics.articulated import observing, pairs, scene_checks
 from diffsim.physics.articulated.actuators import Actuator
-from diffsim.physics.articulated.equalities import Hold
+from diffsim.physics.articulated.equalities import Equality, Hold
 from diffsim.physics.articulated.geoms import Geom
-from diffsim.physics.articulated.kinematics import beyond_limits, joint_inertias, mass_matrix
+from diffsim.physics.articulated.kinematics import beyond_limits
 from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
+from diffsim.physics.articulated.tendons import Tendon
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import members
-from diffsim.physics.checks import flag, sequence
+from diffsim.physics.checks import flag
 from diffsim.spec import Spec, array, choices, number, whole
 
 __all__ = ["Articulated"]
@@ -47,6 +48,8 @@ class Articulated(Tree, Spec):
         poses: positions of the joints by name, each (nq,): see `posed`.
         pose_controls: controls of the actuators that belong to some of the poses, each (k,).
         holds: of `Hold`, what holds links to places of the world.
+        tendons: of `Tendon`, lengths that follow from several joints.
+        equalities: of `Equality`, what holds joints or tendons.
         density: of the medium around the links [kg/m^3]: of water 1000; 0 has no drag of inertia.
         viscosity: of the medium [Pa s].
         wind: (3,) velocity of the medium [m/s].
@@ -93,6 +96,8 @@ class Articulated(Tree, Spec):
     dt: float = 1.0e-3
     pose_controls: Mapping[str, Any] = field(default_factory=dict)
     holds: Any = ()
+    tendons: Any = ()
+    equalities: Any = ()
     density: float = 0.0
     viscosity: float = 0.0
     wind: Any = (0.0, 0.0, 0.0)
@@ -106,6 +111,8 @@ class Articulated(Tree, Spec):
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
             holds=members("Articulated.holds", self.holds, Hold),
+            tendons=members("Articulated.tendons", self.tendons, Tendon),
+            equalities=members("Articulated.equalities", self.equalities, Equality),
             density=number("Articulated.density", self.density, least=0.0),
             viscosity=number("Articulated.viscosity", self.viscosity, least=0.0),
             wind=array("Articulated.wind", self.wind, (3,)),
@@ -121,49 +128,10 @@ class Articulated(Tree, Spec):
         )
         if not self.links:
             raise InputError("Articulated.links is empty, but a robot has at least one link")
-        self._check_names()
+        scene_checks.check_names(self)
         self._check_tree()
         self._check_motion()
         pairs.check(self)
-
-    def _check_names(self) -> None:
-        joints, geoms = [joint.name for joint in self.joints], [geom.name for _, geom in self.all_geoms]
-        kinds = {
-            "joints": joints,
-            "geoms": geoms,
-            "actuators": [a.name for a in self.actuators],
-            "holds": [h.name for h in self.holds],
-        }
-        for what, names in {"links or sites": list(self.places), **kinds}.items():
-            twice = [name for k, name in enumerate(names) if name in names[:k]]
-            if twice:
-                raise InputError(f"two {what} are named {twice[0]!r}; give each a name of its own")
-        scalar = [joint.name for joint in self.joints if joint.motion in ("hinge", "slide")]
-        for actuator in self.actuators:
-            if actuator.joint not in scalar:
-                raise InputError(
-                    f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
-                    f"{', '.join(scalar) or 'none'}"
-                )
-        for hold in self.holds:
-            names = [link.name for link in self.links]
-            if hold.link not in names:
-                raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but the links are {', '.join(names)}")
-            if not any(self.links[k].joints for k in self.lineages[names.index(hold.link)]):
-                raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but that does not move")
-        given = (self.unobserved,) if isinstance(self.unobserved, str) else self.unobserved
-        unobserved = sequence("Articulated.unobserved", given)
-        for name in unobserved:
-            if name not in scalar:
-                known = ", ".join(scalar) or "none"
-                raise InputError(f"Articulated.unobserved names {name!r}, but the hinges and slides are {known}")
-        exclude = sequence("Articulated.exclude", self.exclude)
-        touching = [*(link.name for link in self.links), *geoms]
-        for k, pair in enumerate(exclude):
-            listed = isinstance(pair, (list, tuple))
-            if not listed or len(pair) != 2 or any(name not in touching for name in pair):
-                raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
-        self._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
 
     def _check_tree(self) -> None:
         earlier: list[str] = []
@@ -199,7 +167,7 @@ class Articulated(Tree, Spec):
             ),
             poses=poses,
         )
-        self._check_inertias()
+        scene_checks.check_inertias(self)
         beyond = "; ".join(beyond_limits(self))
         if beyond:
             warnings.warn(
@@ -215,29 +183,6 @@ class Articulated(Tree, Spec):
                 raise InputError(f"pose_controls names {name!r}, but the poses are {', '.join(poses) or 'none'}")
             controls[name] = array(f"pose_controls[{name!r}]", value, (len(self.actuators),))
         self._set(pose_controls=controls)
-
-    def _check_inertias(self) -> None:
-        inertias = joint_inertias(self, self.reference_position)
-        for freedom in np.flatnonzero(inertias <= 1e-12)[:1].tolist():
-            owner, joint = self.freedom_owners[freedom]
-            before = self.freedom_owners[:freedom].count((owner, joint))
-            shifts = joint.motion == "slide" or (joint.motion == "free" and before < 3)
-            what = "moves nothing that has a mass" if shifts else "turns nothing that has an inertia about its axis"
-            raise InputError(
-                f"joint {joint.name!r} {what}; give link {self.links[owner].name!r}, or what it carries, "
-                f"{'a mass' if shifts else 'an inertia'}, or the joint an armature"
-            )
-        # Eliminated as the simulation does it, children first: what is left for a joint is what it divides by.
-        left = mass_matrix(self, self.initial_position)
-        for freedom in reversed(range(self.freedoms)):
-            if left[freedom, freedom] <= 1e-10 * inertias[freedom]:
-                owner, joint = self.freedom_owners[freedom]
-                raise InputError(
-                    f"joint {joint.name!r} can move at the start, alone or with joints that it carries, without moving "
-                    f"any mass or inertia; give link {self.links[owner].name!r} an inertia about each axis, or the "
-                    "joint an armature; of two hinges on one line leave one out"
-                )
-            left -= np.outer(left[freedom], left[freedom]) / left[freedom, freedom]
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)
@@ -255,7 +200,7 @@ class Articulated(Tree, Spec):
         found.update(
             {
                 name: tuple(each.name for each in getattr(self, name))
-                for name in ("actuators", "geoms", "sites", "holds")
+                for name in ("actuators", "geoms", "sites", "holds", "tendons", "equalities")
             }
         )
         return found

@@ -13,11 +13,22 @@ four evaluations are Runge and Kutta's classical ones, and damping is not implic
 friction give in the first of them is held in the others.
 """
 
+import numpy as np
 import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.articulated import compliance, fluid, forces, holds, pairs, senses, touching_pairs
+from diffsim.physics.articulated import (
+    compliance,
+    elimination,
+    fluid,
+    forces,
+    holds,
+    pairs,
+    rows,
+    senses,
+    touching_pairs,
+)
 from diffsim.physics.articulated.fields import (
     BALL,
     FREE,
@@ -28,20 +39,18 @@ from diffsim.physics.articulated.fields import (
     tree_of,
     working_of,
 )
+from diffsim.physics.articulated.friction import rub
 from diffsim.physics.articulated.integration import (
     accelerate,
     enter_position,
     enter_velocity,
-    first_of,
     four,
-    starts,
     turn_on,
 )
 from diffsim.physics.articulated.rotation import about, columns, nine, unit, unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, crossed, inertia_at, less_outer, linear, spatial, times
 from diffsim.physics.articulated.touch import touch_of
-from diffsim.physics.articulated.within_step import TINY, stopped
 
 __all__ = ["build"]
 
@@ -271,31 +280,6 @@ def eliminate(tree: ti.template(), motion: ti.template(), work: ti.template(), e
     )
 
 
-@ti.func
-def rub(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, inertia):
-    """Dry friction of a velocity, and what it adds to the inertia that it is taken from.
-
-    With F the friction loss, w its width and v the velocity it is F v / sqrt(v^2 + w^2), of which a step takes as much
-    as stops what it moves and no more, as friction of contacts does (see `compliance`).
-    """
-    at = part * tree.chains + k
-    slow = tree.friction_width[env, k]
-    first = first_of(tree, part)
-    velocity = motion.now_velocity[env, row, first * tree.freedoms + k]
-    hold = tree.friction_loss[env, k] / ti.sqrt(velocity * velocity + slow * slow)
-    most = tree.dt * hold / inertia + TINY
-    lost = ti.Vector([hold * velocity, inertia * (most / stopped(most, 0.5) - 1.0)])
-    if ti.static(tree.turns > 1):
-        # What it is in the first evaluation is held in the others.
-        starting = ti.cast(starts(tree, part), tree.real)
-        start = first * tree.chains + k
-        work.rubbed[env, row, at] = starting * lost
-        if starts(tree, part) == 0:
-            given = work.rubbed[env, row, start]
-            lost = ti.Vector([given[0] + given[1] * work.rate[env, row, start], 0.0])
-    return lost
-
-
 # Putting it together
 
 
@@ -313,6 +297,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     work = working_of(scene, fields)
     held, medium = holds.held_of(scene, fields), fluid.medium_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
+    tied = rows.rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.evaluations > 1
@@ -326,6 +311,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(share_mass, (tree,), tree.links if "centre" in reads else 0),
         *forces.prepare(joints, muscles, tree),
         *holds.prepare(held),
+        *rows.prepare(tied, tree),
         *compliance.prepare(touch, tree),
     )
     place = (
@@ -336,14 +322,21 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(carry_first, (tree, motion, work), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),
     )
+    solving: tuple[Stage, ...] = (
+        Stage(eliminate, (tree, motion, work), nv, ordered=True),
+        Stage(accelerate, (tree, motion, work), nv, ordered=True),
+    )
+    if tied and tied.system:
+        solving = elimination.stages(tied.system, tree, motion, work)
     physics = (
+        *rows.lengths(tied, tree, motion),
         *forces.stages(joints, muscles, tree, motion, work),
+        *rows.forces(tied, tree, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
         *fluid.stages(medium, tree, motion, work),
         *touching_pairs.stages(touch, tree, motion, work),
         *holds.stages(held, tree, motion, work),
-        Stage(eliminate, (tree, motion, work), nv, ordered=True),
-        Stage(accelerate, (tree, motion, work), nv, ordered=True),
+        *solving,
         Stage(turn_on, (tree, motion, work), tree.quaternions),
         *touching_pairs.record(touch, tree, motion, work),
     )

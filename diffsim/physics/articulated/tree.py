@@ -23,6 +23,9 @@ class Tree:
     geoms: Any
     sites: Any
     holds: Any
+    tendons: Any
+    equalities: Any
+    integrator: str
     density: float
     viscosity: float
     wind: Any
@@ -128,6 +131,18 @@ class Tree:
         """Whether a joint has dry friction."""
         return any(joint.friction_loss for joint in self.joints)
 
+    @property
+    def coupled(self) -> bool:
+        """Whether what acts at several joints is implicit: it couples their accelerations beyond the tree."""
+        implicit = self.integrator == "implicitfast"
+        return bool(self.equalities) or any(
+            (self.limits and each.limits is not None)
+            or each.friction_loss
+            or each.armature
+            or (implicit and each.damping)
+            for each in self.tendons
+        )
+
     @cached_property
     def tree_masses(self) -> np.ndarray:
         """(n,) mass of the whole tree that each link belongs to [kg]."""
@@ -156,6 +171,11 @@ class Tree:
                 return end - 1
         known = [other.name for other in self.joints if other.motion in ("hinge", "slide")]
         raise InputError(f"{owner} is {joint!r}, but the hinges and slides are {', '.join(known) or 'none'}")
+
+    def freedom(self, joint: str) -> int:
+        """Where the velocity of a joint begins among those of all joints."""
+        names = [each.name for each in self.joints]
+        return sum(each.freedoms for each in self.joints[: names.index(joint)])
 
     def joint_coordinates(self) -> Iterator[tuple[str, int, str]]:
         """Name and kind of every joint, and where its position ends."""

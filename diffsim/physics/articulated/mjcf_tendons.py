@@ -1,0 +1,93 @@
+"""Tendons of MuJoCo's compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from diffsim.physics.articulated.mjcf_reading import Reading
+from diffsim.physics.articulated.mjcf_softness import SOLREF, friction_width, spring
+from diffsim.physics.articulated.tendons import Tendon
+
+__all__ = ["Tendons"]
+
+PASSIVE = ("stiffness", "damping", "stiffnesspoly", "dampingpoly", "armature", "frictionloss")
+"""What a tendon may have that moves something."""
+
+
+class Tendons(Reading):
+    """What pulls at several joints."""
+
+    def acting_tendons(self) -> list[int]:
+        """Those that do something: what is only measured or seen moves nothing."""
+        model, mj = self.model, self.mujoco
+        pulled = {
+            int(model.actuator_trnid[k, 0])
+            for k in range(model.nu)
+            if int(model.actuator_trntype[k]) == int(mj.mjtTrn.mjTRN_TENDON) and not self.switched_off(k)
+        }
+        off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
+        for k in range(0 if off else int(model.neq)):
+            if int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_TENDON) and model.eq_active0[k]:
+                pulled |= {int(model.eq_obj1id[k]), int(model.eq_obj2id[k])}
+        limits = not self._disabled("LIMIT") and not self._disabled("CONSTRAINT")
+        return [
+            k
+            for k in range(model.ntendon)
+            if k in pulled
+            or (limits and model.tendon_limited[k])
+            or any(np.any(getattr(model, f"tendon_{what}")[k]) for what in PASSIVE)
+        ]
+
+    def odd_tendon(self, k: int) -> str:
+        """Why a tendon is not simulated; empty if it is."""
+        model = self.model
+        joint = int(self.mujoco.mjtWrap.mjWRAP_JOINT)
+        first = int(model.tendon_adr[k])
+        if any(int(kind) != joint for kind in model.wrap_type[first : first + int(model.tendon_num[k])]):
+            return "is spatial, which is not simulated"
+        if np.any(model.tendon_stiffnesspoly[k]) or np.any(model.tendon_dampingpoly[k]):
+            return "has a spring or damper that is not linear"
+        return "has an actuatorfrcrange, which is not simulated" if model.tendon_actfrclimited[k] else ""
+
+    def odd_tendons(self) -> Iterator[tuple[str, str]]:
+        """Tendons that do something and are not simulated."""
+        for k in self.acting_tendons():
+            if why := self.odd_tendon(k):
+                yield f"tendon {self.name('tendon', k)!r}", why
+
+    def _tendons(self) -> list[Tendon]:
+        if "tendon" in self.ignore:
+            return []
+        return [self._tendon(k) for k in self.acting_tendons() if not self.odd_tendon(k)]
+
+    def _tendon(self, k: int) -> Tendon:
+        model = self.model
+        first = int(model.tendon_adr[k])
+        joints: dict[str, float] = {}
+        for at in range(first, first + int(model.tendon_num[k])):
+            name = self.name("joint", model.wrap_objid[at])
+            joints[name] = joints.get(name, 0.0) + float(model.wrap_prm[at])
+        made: dict[str, Any] = {}
+        if model.tendon_limited[k]:
+            low, high = model.tendon_range[k]
+            margin = float(model.tendon_margin[k])
+            made["limits"] = (low + margin, high - margin)
+            if tuple(model.tendon_solref_lim[k]) != SOLREF:
+                moved = 1.0 / max(float(model.tendon_invweight0[k]), 1e-15)
+                time, ratio = model.tendon_solref_lim[k]
+                made["limit_stiffness"], made["limit_damping"] = spring(time, ratio, moved)
+        if model.tendon_frictionloss[k] and not self._no_friction():
+            made["friction_loss"] = float(model.tendon_frictionloss[k])
+            made["friction_width"] = friction_width(model, "tendon", k)
+        return Tendon(
+            self.name("tendon", k),
+            joints,
+            stiffness=0.0 if self._disabled("SPRING") else float(model.tendon_stiffness[k]),
+            damping=0.0 if self._disabled("DAMPER") else float(model.tendon_damping[k]),
+            rest=model.tendon_lengthspring[k],
+            armature=float(model.tendon_armature[k]),
+            **made,
+        )

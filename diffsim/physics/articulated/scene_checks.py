@@ -1,0 +1,102 @@
+"""Checks that the parts of a robot fit together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
+from diffsim.physics.checks import sequence
+
+__all__ = ["check_inertias", "check_names"]
+
+
+def check_names(scene: Any) -> None:
+    """Names are unique, and what is named is there."""
+    joints, geoms = [joint.name for joint in scene.joints], [geom.name for _, geom in scene.all_geoms]
+    kinds = {
+        "joints": joints,
+        "geoms": geoms,
+        "actuators": [a.name for a in scene.actuators],
+        "holds": [h.name for h in scene.holds],
+        "tendons": [tendon.name for tendon in scene.tendons],
+        "equalities": [equality.name for equality in scene.equalities],
+    }
+    for what, names in {"links or sites": list(scene.places), **kinds}.items():
+        twice = [name for k, name in enumerate(names) if name in names[:k]]
+        if twice:
+            raise InputError(f"two {what} are named {twice[0]!r}; give each a name of its own")
+    scalar = [joint.name for joint in scene.joints if joint.motion in ("hinge", "slide")]
+    for actuator in scene.actuators:
+        if actuator.joint not in scalar:
+            raise InputError(
+                f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
+                f"{', '.join(scalar) or 'none'}"
+            )
+    _check_holds(scene)
+    _check_ties(scene, scalar)
+    given = (scene.unobserved,) if isinstance(scene.unobserved, str) else scene.unobserved
+    unobserved = sequence("Articulated.unobserved", given)
+    for name in unobserved:
+        if name not in scalar:
+            known = ", ".join(scalar) or "none"
+            raise InputError(f"Articulated.unobserved names {name!r}, but the hinges and slides are {known}")
+    exclude = sequence("Articulated.exclude", scene.exclude)
+    touching = [*(link.name for link in scene.links), *geoms]
+    for k, pair in enumerate(exclude):
+        listed = isinstance(pair, (list, tuple))
+        if not listed or len(pair) != 2 or any(name not in touching for name in pair):
+            raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
+    scene._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
+
+
+def _check_holds(scene: Any) -> None:
+    for hold in scene.holds:
+        names = [link.name for link in scene.links]
+        if hold.link not in names:
+            raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but the links are {', '.join(names)}")
+        if not any(scene.links[k].joints for k in scene.lineages[names.index(hold.link)]):
+            raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but that does not move")
+
+
+def _check_ties(scene: Any, scalar: list[str]) -> None:
+    """What tendons and equalities name."""
+    known = f"the hinges and slides are {', '.join(scalar) or 'none'}"
+    for tendon in scene.tendons:
+        for joint in tendon.joints:
+            if joint not in scalar:
+                raise InputError(f"tendon {tendon.name!r} runs along joint {joint!r}, but {known}")
+    tendons = [tendon.name for tendon in scene.tendons]
+    for equality in scene.equalities:
+        of_joints = equality.of == "joints"
+        for name in (equality.first, equality.second):
+            if name is not None and name not in (scalar if of_joints else tendons):
+                what = known if of_joints else f"the tendons are {', '.join(tendons) or 'none'}"
+                raise InputError(f"equality {equality.name!r} holds {equality.of[:-1]} {name!r}, but {what}")
+
+
+def check_inertias(scene: Any) -> None:
+    """Each joint moves something."""
+    inertias = joint_inertias(scene, scene.reference_position)
+    for freedom in np.flatnonzero(inertias <= 1e-12)[:1].tolist():
+        owner, joint = scene.freedom_owners[freedom]
+        before = scene.freedom_owners[:freedom].count((owner, joint))
+        shifts = joint.motion == "slide" or (joint.motion == "free" and before < 3)
+        what = "moves nothing that has a mass" if shifts else "turns nothing that has an inertia about its axis"
+        raise InputError(
+            f"joint {joint.name!r} {what}; give link {scene.links[owner].name!r}, or what it carries, "
+            f"{'a mass' if shifts else 'an inertia'}, or the joint an armature"
+        )
+    # Eliminated as the simulation does it, children first: what is left for a joint is what it divides by.
+    left = mass_matrix(scene, scene.initial_position)
+    for freedom in reversed(range(scene.freedoms)):
+        if left[freedom, freedom] <= 1e-10 * inertias[freedom]:
+            owner, joint = scene.freedom_owners[freedom]
+            raise InputError(
+                f"joint {joint.name!r} can move at the start, alone or with joints that it carries, without moving "
+                f"any mass or inertia; give link {scene.links[owner].name!r} an inertia about each axis, or the "
+                "joint an armature; of two hinges on one line leave one out"
+            )
+        left -= np.outer(left[freedom], left[freedom]) / left[freedom, freedom]

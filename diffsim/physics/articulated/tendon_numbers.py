@@ -1,0 +1,117 @@
+"""The numbers of tendons and equalities, by the names under which they are tuned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from diffsim.physics.articulated.kinematics import mass_matrix
+from diffsim.physics.articulated.links import FRICTION_TIME
+from diffsim.physics.articulated.tree import Tree
+from diffsim.physics.articulated.values import TIME_CONSTANT
+
+__all__ = ["numbers", "renewed"]
+
+_OF_TENDONS = (
+    "stiffness",
+    "damping",
+    "rest",
+    "limits",
+    "limit_stiffness",
+    "limit_damping",
+    "friction_loss",
+    "friction_width",
+    "armature",
+)
+
+_OF_EQUALITIES = ("polynomial", "weight", "reference", "impedance")
+
+
+def numbers(scene: Tree) -> dict[str, np.ndarray]:
+    """Each an array over tendons, their joints, or equalities; nothing of what the scene has none of."""
+    found: dict[str, np.ndarray] = {}
+    if not scene.tendons and not scene.equalities:
+        return found
+    lightness = np.linalg.pinv(mass_matrix(scene, scene.reference_position), hermitian=True)
+    if scene.tendons:
+        found.update(_of_tendons(scene, lightness))
+    if scene.equalities:
+        equalities = scene.equalities
+        found.update(
+            {
+                f"equality_{name}": np.array([getattr(each, name) for each in equalities])
+                for name in ("polynomial", "reference", "impedance")
+            }
+        )
+        weights = [_weight(scene, each, lightness) if each.weight is None else each.weight for each in equalities]
+        found["equality_weight"] = np.array(weights)
+    return found
+
+
+def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers of tendons; what a tendon has none of is 0."""
+    found: dict[str, np.ndarray] = {
+        "tendon_coefficient": np.array([value for each in scene.tendons for value in each.joints.values()])
+    }
+    rows = []
+    for each in scene.tendons:
+        own = {name: getattr(each, name) for name in _OF_TENDONS}
+        moved = 1.0 / max(_along(scene, each) @ lightness @ _along(scene, each), 1e-15)
+        if own["rest"] is None:
+            own["rest"] = np.full(2, _resting(scene, each))
+        if own["limits"] is None:
+            own.update(limits=np.zeros(2), limit_stiffness=0.0, limit_damping=0.0)
+        if own["limit_stiffness"] is None:
+            own["limit_stiffness"] = moved / TIME_CONSTANT**2
+        if own["limit_damping"] is None:
+            own["limit_damping"] = 2.0 * np.sqrt(own["limit_stiffness"] * moved)
+        if own["friction_width"] is None:
+            own["friction_width"] = FRICTION_TIME * own["friction_loss"] / moved or 1.0
+        rows.append(own)
+    found.update({f"tendon_{name}": np.array([row[name] for row in rows]) for name in _OF_TENDONS})
+    return found
+
+
+def _along(scene: Tree, tendon: Any) -> np.ndarray:
+    """(nv,) rate of a tendon per velocity."""
+    found = np.zeros(scene.freedoms)
+    for joint, value in tendon.joints.items():
+        found[scene.freedom(joint)] = value
+    return found
+
+
+def _resting(scene: Tree, tendon: Any) -> float:
+    """Length of a tendon where the springs of its joints are at rest."""
+    rest = {joint.name: joint.rest for joint in scene.joints}
+    return float(sum(value * rest[joint] for joint, value in tendon.joints.items()))
+
+
+def _weight(scene: Tree, equality: Any, lightness: np.ndarray) -> float:
+    """Inertia of what an equality holds, all else free to move: 1 / MuJoCo's invweight0."""
+    if equality.of == "tendons":
+        along = _along(scene, next(each for each in scene.tendons if each.name == equality.first))
+        return float(1.0 / max(along @ lightness @ along, 1e-15))
+    held = [scene.freedom(name) for name in (equality.first, equality.second) if name is not None]
+    return float(1.0 / max(np.diag(lightness)[held].sum(), 1e-15))
+
+
+def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Tendons and equalities with other numbers."""
+    at, tendons = 0, []
+    for k, each in enumerate(scene.tendons):
+        change = {name: values[f"tendon_{name}"][k] for name in _OF_TENDONS if f"tendon_{name}" in values}
+        if each.limits is None:
+            for name in ("limits", "limit_stiffness", "limit_damping"):
+                change.pop(name, None)
+        if "tendon_coefficient" in values:
+            own = values["tendon_coefficient"][at : at + len(each.joints)].tolist()
+            change["joints"] = dict(zip(each.joints, own, strict=True))
+        at += len(each.joints)
+        tendons.append(replace(each, **change))
+    equalities = [
+        replace(each, **{n: values[f"equality_{n}"][k] for n in _OF_EQUALITIES if f"equality_{n}" in values})
+        for k, each in enumerate(scene.equalities)
+    ]
+    return {"tendons": tendons, "equalities": equalities}
