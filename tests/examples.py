@@ -372,6 +372,60 @@ def _quadruped() -> ds.Articulated:
     )
 
 
+def _gripper() -> ds.Articulated:
+    """Fingers that follow each other, on an arm with a tendon beyond its limit; actuators at joint, tendon and site."""
+    arm = ds.Joint("hip", axis=(0.1, 1.0, 0.2), anchor=(0.05, 0.0, -0.3), damping=0.05, armature=0.01, stiffness=2.0)
+    fingers = [
+        ds.Link(
+            name,
+            "base",
+            joints=[ds.Joint(f"{name}_slide", "slide", axis=axis, reference=0.01, damping=0.1)],
+            position=(0.0, axis[1] * 0.03, 0.2),
+            mass=0.1,
+            centre=(0.01, 0.0, 0.02),
+            inertia=(0.0002, 0.0003, 0.0002),
+        )
+        for name, axis in (("left", (0.0, 1.0, 0.1)), ("right", (0.0, -1.0, 0.1)))
+    ]
+    wrist = ds.Link(
+        "leg",
+        "base",
+        joints=[ds.Joint("wrist", axis=(1.0, 0.2, 0.0))],
+        position=(0.1, 0.0, 0.1),
+        mass=0.3,
+        centre=(0.0, 0.02, 0.1),
+        inertia=(0.002, 0.002, 0.001),
+        sites=[ds.Site("rotor", (0.02, 0.0, 0.1))],
+    )
+    base = ds.Link(
+        "base", joints=[arm], position=(0.0, 0.0, 0.4), mass=1.0, centre=(0.0, 0.0, 0.1), inertia=(0.01, 0.012, 0.008)
+    )
+    return ds.Articulated(
+        [base, *fingers, wrist],
+        [
+            ds.Actuator.motor("hip", gear=0.7),
+            ds.Actuator("draw", tendon="bow", gear=0.8, gain=2.0, gain_slope=(0.2, -0.1), bias=(0.1, -1.5, -0.05)),
+            ds.Actuator("lag", "left_slide", dynamics="filter", time_constant=0.05, initial_activation=0.3),
+            ds.Actuator("jet", site="rotor", wrench=(0.2, 0.1, 1.0, 0.0, 0.03, 0.05), dynamics="integrator"),
+        ],
+        tendons=[
+            ds.Tendon(
+                "bow", {"hip": 1.2, "wrist": -0.8}, stiffness=3.0, damping=0.1, limits=(-0.5, 0.05), friction_loss=0.04
+            ),
+            ds.Tendon("line", {"wrist": 1.0, "left_slide": 0.5}, armature=0.004, rest=(-0.1, 0.02), stiffness=1.0),
+        ],
+        equalities=[
+            ds.Equality(
+                "mimic", "right_slide", "left_slide", polynomial=(0.002, 0.9, 0.3, 0.0, 0.0), reference=(0.05, 0.9)
+            ),
+            ds.Equality("length", "line", of="tendons", polynomial=(0.15, 0.0, 0.0, 0.0, 0.0), reference=(0.06, 1.1)),
+        ],
+        initial_position=(0.3, 0.02, 0.015, 0.2),
+        initial_velocity=(0.5, 0.1, -0.1, -0.7),
+        dt=0.01,
+    )
+
+
 def _ring() -> ds.Charges:
     """Two charges among a fixed one and three electrodes, in space."""
     return ds.Charges(
@@ -490,7 +544,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "lump": _lump,
     },
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
-    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped},
+    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped, "gripper": _gripper},
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
@@ -572,5 +626,5 @@ ON_GRIDS = {ds.Smoke: (ds.MatchPicture,), ds.Volume: (ds.MatchPicture,)}
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
 """Objectives for robots only: the problems of robots have them all."""
 
-CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network"}
+CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network", "gripper": "feedback"}
 """By the name of the scene: the controller that sees most of it."""

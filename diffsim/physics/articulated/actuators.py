@@ -5,54 +5,93 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from diffsim.errors import InputError
 from diffsim.physics.articulated.values import interval, named
 from diffsim.physics.checks import optional
-from diffsim.spec import Spec, array, number
+from diffsim.spec import Spec, array, choices, number
 
 __all__ = ["Actuator"]
+
+DYNAMICS = ("integrator", "filter", "filterexact")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Actuator(Spec):
-    """A motor or servo at a hinge or slide.
+    """A motor or servo at a hinge or slide, along a tendon, or at a site.
 
-    Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``. The control u is
-    what the controller asks for: of an actuator with a control range, actuations from -1 to 1 span the range; of one
-    without, the actuation is the control. With a ``neutral`` control n an actuation a asks for ``n + a r`` within the
-    range, r the way from n to the farther end of it, or 1 without a range.
+    Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``; q is the position
+    of the joint or the length of the tendon, which gets it likewise. At a site it is ``force * wrench``, q is 0 and q'
+    how fast the site goes along the wrench. The control u is what the controller asks for: of an actuator with a
+    control range, actuations from -1 to 1 span the range; of one without, the actuation is the control. With a
+    ``neutral`` control n an actuation a asks for ``n + a r`` within the range, r the way from n to the farther end of
+    it, or 1 without a range.
+
+    With dynamics the force is of the activation w instead of u: ``w' = u`` ("integrator"), or ``w' = (u - w) / T``
+    ("filter", by Euler's steps; "filterexact"), MuJoCo's of these names.
 
     Attributes:
         name: unique among the actuators.
         joint: name of a hinge or slide.
-        gear: force or torque at the joint per force of the actuator.
+        tendon: name of a tendon; of joint, tendon and site one is given.
+        site: name of a site of a link.
+        wrench: (6,) force [N] and torque [N m] on the site's link at the site per force, in the link's frame.
+        gear: force or torque at the joint per force of the actuator; 1 at a site.
         gain: force per control.
+        gain_slope: (2,) how much the gain grows per position and velocity (of gear times the joint), as of a damper.
         bias: (3,) constant force, force per position, force per velocity (of gear times the joint).
         control_range: (lowest, highest) control; None is unlimited.
         force_range: (lowest, highest) force; None is unlimited.
         neutral: control at an actuation of 0; None is the middle of the control range, or 0 without one.
+        dynamics: None, "integrator", "filter" or "filterexact".
+        time_constant: T of filters [s].
+        activation_range: (lowest, highest) activation; None is unlimited.
+        initial_activation: w at the start.
     """
 
     name: str
-    joint: str
+    joint: str | None = None
     _: KW_ONLY
+    tendon: str | None = None
+    site: str | None = None
+    wrench: Any = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
     gear: float = 1.0
     gain: float = 1.0
+    gain_slope: Any = (0.0, 0.0)
     bias: Any = (0.0, 0.0, 0.0)
     control_range: Any = None
     force_range: Any = None
     neutral: float | None = None
+    dynamics: str | None = None
+    time_constant: float = 1.0
+    activation_range: Any = None
+    initial_activation: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every number."""
         owner = f"actuator {named('Actuator.name', self.name)!r}: "
-        named(f"{owner}joint", self.joint)
+        given = {what: name for what in ("joint", "tendon", "site") if (name := getattr(self, what)) is not None}
+        if len(given) != 1:
+            raise InputError(
+                f"{owner}{' and '.join(given) or 'nothing'} is given, but it drives one joint, tendon or site"
+            )
+        for what, name in given.items():
+            named(f"{owner}{what}", name)
+        if self.dynamics is not None:
+            choices(f"{owner}dynamics", self.dynamics, DYNAMICS)
+        elif self.activation_range is not None:
+            raise InputError(f"{owner}activation_range is given, but without dynamics there is no activation")
         self._set(
+            wrench=array(f"{owner}wrench", self.wrench, (6,)),
             gear=number(f"{owner}gear", self.gear),
             gain=number(f"{owner}gain", self.gain),
+            gain_slope=array(f"{owner}gain_slope", self.gain_slope, (2,)),
             bias=array(f"{owner}bias", self.bias, (3,)),
             control_range=interval(f"{owner}control_range", self.control_range),
             force_range=interval(f"{owner}force_range", self.force_range),
             neutral=optional(f"{owner}neutral", self.neutral),
+            time_constant=number(f"{owner}time_constant", self.time_constant, above=0.0),
+            activation_range=interval(f"{owner}activation_range", self.activation_range),
+            initial_activation=number(f"{owner}initial_activation", self.initial_activation),
         )
 
     @classmethod

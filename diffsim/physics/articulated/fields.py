@@ -116,6 +116,8 @@ class Motion:
     actuator_position: Any  # (env, row, actuator) of its joint
     actuator_velocity: Any  # (env, row, actuator)
     actuation: Any  # (env, row, actuator)
+    activation: Any  # (env, row, k) of actuators with dynamics
+    now_activation: Any  # (env, row, substep k) at the start of a substep
     touch: Any  # (env, row, k) whether a geom touches a plane, from 0 to 1
     own_limits: bool = True  # actuators limit what they are asked for themselves, if at all
 
@@ -283,6 +285,8 @@ def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[s
     slots, muscles = scene.evaluations, len(scene.actuators)
     rows = fields.trajectory
     nq, nv = scene.coordinates, scene.freedoms
+    lagging = sum(each.dynamics is not None for each in scene.actuators)
+    activation = rows("activation", lagging, state=True) if lagging else None
     position, velocity = rows("joint_position", nq, state=True), rows("joint_velocity", nv, state=True)
     return Motion(
         joint_position=position,
@@ -298,6 +302,10 @@ def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[s
         actuator_position=rows("actuator_position", muscles) if sensed else None,
         actuator_velocity=rows("actuator_velocity", muscles) if sensed else None,
         actuation=rows("actuation", muscles, per_step=True),
+        activation=activation,
+        now_activation=rows("substep_activation", slots * lagging, recorded=False)
+        if lagging and slots > 1
+        else activation,
     )
 
 

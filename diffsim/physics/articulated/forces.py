@@ -1,4 +1,4 @@
-"""What acts at the joints of a robot: springs, limits and actuators."""
+"""What acts at the joints of a robot: springs and limits, and how far their actuators together can go."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from diffsim.physics.articulated.rotation import rotation_vector, turned_from, u
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
-__all__ = ["muscles_of", "passive_of", "prepare", "stages"]
+__all__ = ["UNLIMITED", "passive_of", "prepare", "stages", "starts_of"]
 
 LIMIT_DEPTH = 0.01
 """Over which the stiffness of a limit sets in [rad] or [m]."""
@@ -47,33 +47,7 @@ class Passive:
     counts: tuple[int, ...]  # of the first six
 
 
-@dataclass(frozen=True)
-class Muscles:
-    """Actuators: fields (actuator,) of whole numbers, (env, actuator) of numbers."""
-
-    coordinate: Any
-    freedom: Any
-    controlled: Any  # whether it has a control range
-    forced: Any  # whether it has a force range
-    gear: Any
-    gain: Any
-    bias: Any
-    control_range: Any
-    force_range: Any
-    neutral: Any  # (env, actuator) control of no actuation, of those that have one of their own
-    centred: Any  # 1 for an actuator whose control of no actuation is the middle of its range
-    control: Any  # (env, actuator) of no actuation, and per actuation
-    reach: Any  # (env, actuator) lowest and highest control; None without neutral controls
-    ends: Any  # (env, actuator) lowest and highest force
-    control_ranges: bool  # whether any has
-    force_ranges: bool
-    neutrals: bool  # whether any has a neutral control of its own
-    bounded: bool  # whether all of a joint together are limited
-    real: Any  # the type of numbers
-    count: int
-
-
-def _starts(scene: Articulated) -> tuple[np.ndarray, np.ndarray]:
+def starts_of(scene: Articulated) -> tuple[np.ndarray, np.ndarray]:
     """Where the position and the velocity of each joint begin."""
     sizes = [(joint.coordinates, joint.freedoms) for joint in scene.joints]
     starts = np.cumsum([(0, 0), *sizes], axis=0)[:-1]
@@ -91,9 +65,10 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
     springs, ball_springs, limits, ball_limits = groups
     free_springs = np.flatnonzero(np.array([joint.motion == "free" for joint in joints]) & sprung)
     ends = np.array([joint.effort_range is not None for joint in joints])
-    driven = sorted({[joint.name for joint in joints].index(each.joint) for each in scene.actuators})
+    names = [joint.name for joint in joints]
+    driven = sorted({names.index(each.joint) for each in scene.actuators if each.joint})
     bounded = np.array(driven if ends.any() else [], dtype=int)
-    coordinate, freedom = _starts(scene)
+    coordinate, freedom = starts_of(scene)
 
     def number(name: str, width: int = 0) -> Any:
         return fields.number(f"scene.{name}", len(joints), width)
@@ -125,42 +100,6 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         effort_range=number("effort_range", 2) if len(bounded) else None,
         unbounded=fields.integers(~ends),
         counts=tuple(map(len, (springs, limits, ball_springs, ball_limits, free_springs, bounded))),
-    )
-
-
-def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
-    """Declare the fields of actuators."""
-    actuators, names = scene.actuators, [joint.name for joint in scene.joints]
-    driven = [names.index(actuator.joint) for actuator in actuators]
-    coordinate, freedom = _starts(scene)
-    controlled = np.array([actuator.control_range is not None for actuator in actuators])
-    forced = np.array([actuator.force_range is not None for actuator in actuators])
-    neutral = any(actuator.neutral is not None for actuator in actuators)
-
-    def number(name: str, width: int = 0) -> Any:
-        return fields.number(f"scene.{name}", len(actuators), width) if actuators else None
-
-    return Muscles(
-        coordinate=fields.integers(coordinate[driven]),
-        freedom=fields.integers(freedom[driven]),
-        controlled=fields.integers(controlled),
-        forced=fields.integers(forced),
-        gear=number("gear"),
-        gain=number("gain"),
-        bias=number("bias", 3),
-        control_range=number("control_range", 2) if controlled.any() else None,
-        force_range=number("force_range", 2) if forced.any() else None,
-        neutral=number("neutral") if neutral else None,
-        centred=fields.integers(np.array([actuator.neutral is None for actuator in actuators])),
-        control=fields.derived(len(actuators), 2, of=["scene.control_range", "scene.neutral"]),
-        reach=fields.derived(len(actuators), 2, of=["scene.control_range"]) if neutral else None,
-        ends=fields.derived(len(actuators), 2, of=["scene.force_range"]),
-        control_ranges=bool(controlled.any()),
-        force_ranges=bool(forced.any()),
-        neutrals=neutral,
-        bounded=any(joint.effort_range is not None for joint in scene.joints),
-        real=fields.real,
-        count=len(actuators),
     )
 
 
@@ -300,83 +239,6 @@ def bend_back(
 
 
 @ti.func
-def span(muscles: ti.template(), env, row, step, k):
-    """What an actuation of 0 and a change of it by 1 mean."""
-    if ti.static(muscles.control_ranges):
-        if muscles.controlled[k] == 1:
-            ends = muscles.control_range[env, k]
-            muscles.control[env, k] = ti.Vector([0.5 * (ends[0] + ends[1]), 0.5 * (ends[1] - ends[0])])
-    if muscles.controlled[k] == 0:
-        muscles.control[env, k] = ti.Vector([0.0, 1.0])
-
-
-@ti.func
-def end(muscles: ti.template(), env, row, step, k):
-    """Between which forces an actuator can be."""
-    if ti.static(muscles.force_ranges):
-        if muscles.forced[k] == 1:
-            muscles.ends[env, k] = muscles.force_range[env, k]
-    if muscles.forced[k] == 0:
-        muscles.ends[env, k] = ti.Vector([-UNLIMITED, UNLIMITED])
-
-
-@ti.func
-def span_from_neutral(muscles: ti.template(), env, row, step, k):
-    """The same where actuators have neutral controls; without a branch, as `compliance.mix` is."""
-    ranged = ti.cast(muscles.controlled[k] == 1, muscles.real)
-    ends = ti.Vector([-UNLIMITED, UNLIMITED])
-    far = 1.0
-    if ti.static(muscles.control_ranges):
-        ends = ranged * muscles.control_range[env, k] + (1.0 - ranged) * ends
-        far = ranged * ti.max(ends[1] - muscles.neutral[env, k], muscles.neutral[env, k] - ends[0]) + 1.0 - ranged
-    middle = ranged * 0.5 * (ends[0] + ends[1])
-    half = ranged * 0.5 * (ends[1] - ends[0]) + 1.0 - ranged
-    centred = ti.cast(muscles.centred[k] == 1, muscles.real)
-    muscles.reach[env, k] = ends
-    muscles.control[env, k] = ti.Vector(
-        [
-            centred * middle + (1.0 - centred) * muscles.neutral[env, k],
-            centred * half + (1.0 - centred) * far,
-        ]
-    )
-
-
-@ti.func
-def drive(
-    muscles: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
-):
-    """An actuator: from actuation to control, from control to force."""
-    part = element // muscles.count
-    k = element - part * muscles.count
-    gear = muscles.gear[env, k]
-    bias = muscles.bias[env, k]
-    control = muscles.control[env, k]
-    ends = muscles.ends[env, k]
-    most = 1.0 + UNLIMITED * (1.0 - ti.cast(muscles.controlled[k], tree.real))
-    # At a tie Taichi takes the second argument: what is just at its limit still has a gradient, and can leave it.
-    share = ti.min(most, ti.max(-most, motion.actuation[env, row, k]))
-    position = gear * motion.now_position[env, row, part * tree.coordinates + muscles.coordinate[k]]
-    velocity = gear * motion.now_velocity[env, row, part * tree.freedoms + muscles.freedom[k]]
-    asked = control[0] + share * control[1]
-    if ti.static(muscles.neutrals):
-        asked = ti.min(muscles.reach[env, k][1], ti.max(muscles.reach[env, k][0], asked))
-    driven = muscles.gain[env, k] * asked
-    force = driven + bias[0] + bias[1] * position + bias[2] * velocity
-    at = part * tree.chains + muscles.freedom[k]
-    given = gear * ti.min(ends[1], ti.max(ends[0], force))
-    lost = ti.cast(0.0, tree.real)
-    if ti.static(tree.servos):
-        free = ti.cast(force > ends[0], tree.real) * ti.cast(force < ends[1], tree.real)
-        lost = -tree.dt * free * gear * gear * bias[2]
-    if ti.static(muscles.bounded):
-        work.driven[env, row, at] += ti.Vector([given, lost])
-    else:
-        work.torque[env, row, at] += given
-        if ti.static(tree.servos):
-            work.stiffening[env, row, at] += lost
-
-
-@ti.func
 def bound(
     joints: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
 ):
@@ -393,19 +255,15 @@ def bound(
         work.stiffening[env, row, at] += free * driven[1]
 
 
-def prepare(joints: Passive, muscles: Muscles, tree: Any) -> tuple[Stage, ...]:
+def prepare(joints: Passive, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
     limited = tree.joints if joints.limit_stiffness is not None else 0
-    return (
-        Stage(span_from_neutral if muscles.neutrals else span, (muscles,), muscles.count),
-        Stage(end, (muscles,), muscles.count),
-        Stage(weigh_limit, (joints, tree), limited),
-    )
+    return (Stage(weigh_limit, (joints, tree), limited),)
 
 
-def stages(joints: Passive, muscles: Muscles, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """What adds to the torques of a substep."""
+def stages(joints: Passive, driving: tuple[Stage, ...], tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What adds to the torques of a substep; ``driving`` is what actuators do."""
     records = (joints, tree, motion, work)
     functions = (pull, push_back, straighten, bend_back, draw_back, bound)
     *passive, last = (Stage(each, records, count) for each, count in zip(functions, joints.counts, strict=True))
-    return (*passive, Stage(drive, (muscles, tree, motion, work), muscles.count), last)
+    return (*passive, *driving, last)

@@ -9,7 +9,17 @@ import taichi as ti
 
 from diffsim.physics.articulated.rotation import turned
 
-__all__ = ["accelerate", "enter_position", "enter_velocity", "first_of", "four", "go_on", "starts", "turn_on"]
+__all__ = [
+    "accelerate",
+    "enter_position",
+    "enter_velocity",
+    "first_of",
+    "four",
+    "go_on",
+    "set_next",
+    "starts",
+    "turn_on",
+]
 
 
 @ti.func

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.articulated import tendon_numbers
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
@@ -50,7 +51,7 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
             apart = np.abs(q @ link.orientation) / np.linalg.norm(q, axis=1)
             angle = 2.0 * np.arccos(np.minimum(apart, 1.0))
             energy += 0.5 * joint.stiffness * (((place - link.position) ** 2).sum(axis=1) + angle**2)
-    rest = scene.numbers().get("tendon_rest", ())
+    rest = tendon_numbers.numbers(scene).get("tendon_rest", ())
     for tendon, (shortest, longest) in zip(scene.tendons, rest, strict=True):
         length = sum(value * position[:, scene.coordinate("tendon", joint)] for joint, value in tendon.joints.items())
         stretched = np.maximum(length - longest, 0.0) + np.minimum(length - shortest, 0.0)

@@ -3,32 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from diffsim.physics.articulated.actuators import Actuator
-from diffsim.physics.articulated.mjcf_reading import JOINTS, Reading
+from diffsim.physics.articulated.mjcf_reading import JOINTS
+from diffsim.physics.articulated.mjcf_tendons import Tendons
+from diffsim.physics.articulated.quaternions import rotation_of
 
 __all__ = ["Actuators"]
 
 
-class Actuators(Reading):
+DYNAMICS = {0: None, 1: "integrator", 2: "filter", 3: "filterexact"}  # by MuJoCo's mjtDyn
+
+
+class Actuators(Tendons):
     """What drives."""
 
     def _actuator(self, k: int) -> Actuator:
         model = self.model
-        joint = self.name("joint", model.actuator_trnid[k, 0])
-        alone = np.count_nonzero(model.actuator_trnid[:, 0] == model.actuator_trnid[k, 0]) == 1
         affine = int(model.actuator_biastype[k]) == int(self.mujoco.mjtBias.mjBIAS_AFFINE)
+        grows = int(model.actuator_gaintype[k]) == int(self.mujoco.mjtGain.mjGAIN_AFFINE)
         return Actuator(
-            self.given("actuator", k) or self.free("actuator", joint if alone else f"actuator_{k}"),
-            joint,
-            gear=float(model.actuator_gear[k, 0]),
+            **self._drives(k),
             gain=float(model.actuator_gainprm[k, 0]),
+            gain_slope=model.actuator_gainprm[k, 1:3] if grows else (0.0, 0.0),
             bias=model.actuator_biasprm[k, :3] if affine else (0.0, 0.0, 0.0),
             control_range=model.actuator_ctrlrange[k] if model.actuator_ctrllimited[k] else None,
             force_range=model.actuator_forcerange[k] if model.actuator_forcelimited[k] else None,
+            **self._dynamics(k),
         )
+
+    def _drives(self, k: int) -> dict[str, Any]:
+        """Its name, and what it drives with which gear."""
+        model, kind = self.model, self.transmission(k)
+        target = int(model.actuator_trnid[k, 0])
+        name = self.name(kind, target)
+        same = (model.actuator_trnid[:, 0] == target) & (model.actuator_trntype == model.actuator_trntype[k])
+        own = self.given("actuator", k) or self.free(
+            "actuator", name if np.count_nonzero(same) == 1 else f"actuator_{k}"
+        )
+        if kind != "site":
+            return {"name": own, kind: name, "gear": float(model.actuator_gear[k, 0])}
+        turn = rotation_of(model.site_quat[target])
+        wrench = np.concatenate([turn @ model.actuator_gear[k, :3], turn @ model.actuator_gear[k, 3:]])
+        return {"name": own, "site": self.site_name(target), "wrench": wrench}
+
+    def transmission(self, k: int) -> str:
+        """What an actuator drives: a "joint", a "tendon", a "site"; empty for anything else."""
+        kinds = {"JOINT": "joint", "JOINTINPARENT": "joint", "TENDON": "tendon", "SITE": "site"}
+        found = int(self.model.actuator_trntype[k])
+        named = {int(getattr(self.mujoco.mjtTrn, f"mjTRN_{name}")): kind for name, kind in kinds.items()}
+        return named.get(found, "")
+
+    def _dynamics(self, k: int) -> dict[str, Any]:
+        model, kind = self.model, DYNAMICS[int(self.model.actuator_dyntype[k])]
+        if kind is None:
+            return {}
+        return {
+            "dynamics": kind,
+            "time_constant": max(float(model.actuator_dynprm[k, 0]), 1e-15) if kind != "integrator" else 1.0,
+            "activation_range": model.actuator_actrange[k] if model.actuator_actlimited[k] else None,
+        }
 
     def _motors(self) -> Iterator[Actuator]:
         for joint in range(self.model.njnt):
@@ -38,24 +75,44 @@ class Actuators(Reading):
 
     def _odd_actuator(self, k: int) -> str:
         model, mj = self.model, self.mujoco
-        joints = (mj.mjtTrn.mjTRN_JOINT, mj.mjtTrn.mjTRN_JOINTINPARENT)
-        if int(model.actuator_trntype[k]) not in [int(kind) for kind in joints]:
-            return "does not act on a joint"
-        if JOINTS[int(model.jnt_type[model.actuator_trnid[k, 0]])] not in ("hinge", "slide"):
-            return "acts on a joint that is neither a hinge nor a slide"
-        if int(model.actuator_dyntype[k]) != int(mj.mjtDyn.mjDYN_NONE):
+        if why := self._odd_target(k):
+            return why
+        if DYNAMICS.get(int(model.actuator_dyntype[k]), "") == "" or np.any(model.actuator_actearly[k]):
             return "has dynamics of its own"
+        if DYNAMICS[int(model.actuator_dyntype[k])] and self.integrator == "RK4":
+            return "has dynamics, which are not simulated with RK4 (integrator='euler' takes them)"
         if int(model.actuator_gaintype[k]) not in (int(mj.mjtGain.mjGAIN_FIXED), int(mj.mjtGain.mjGAIN_AFFINE)):
             return "has a gain that is not affine"
-        if np.any(model.actuator_gainprm[k, 1:3]) and int(model.actuator_gaintype[k]) != int(mj.mjtGain.mjGAIN_FIXED):
-            return "has a gain that depends on the joint"
         if int(model.actuator_biastype[k]) not in (int(mj.mjtBias.mjBIAS_NONE), int(mj.mjtBias.mjBIAS_AFFINE)):
             return "has a bias that is not affine"
         odd = [getattr(model, f"actuator_{what}", None) for what in ("damping", "armature", "delay")]
         return "has damping, armature or a delay of its own" if any(v is not None and np.any(v[k]) for v in odd) else ""
 
+    def _odd_target(self, k: int) -> str:
+        """Why what an actuator drives is none that is simulated."""
+        model, kind, target = self.model, self.transmission(k), int(self.model.actuator_trnid[k, 0])
+        if not kind:
+            return "does not act on a joint, tendon or site"
+        if kind == "joint" and JOINTS[int(model.jnt_type[target])] not in ("hinge", "slide"):
+            return "acts on a joint that is neither a hinge nor a slide"
+        if kind == "tendon" and ("tendon" in self.ignore or self.odd_tendon(target)):
+            return "acts on a tendon that is not simulated"
+        if kind == "tendon" and self._limited_efforts(target):
+            return "acts on a tendon along joints with an actuatorfrcrange, which is not simulated"
+        if kind == "site" and int(model.actuator_trnid[k, 1]) >= 0:
+            return "acts on a site against another"
+        return (
+            "acts on a site that does not move" if kind == "site" and not self.moves(model.site_bodyid[target]) else ""
+        )
+
+    def _limited_efforts(self, tendon: int) -> bool:
+        """Whether what actuators do together is limited at a joint of a tendon."""
+        first, count = int(self.model.tendon_adr[tendon]), int(self.model.tendon_num[tendon])
+        joints = self.model.wrap_objid[first : first + count]
+        return bool(np.any(self.model.jnt_actfrclimited[joints]))
+
     def odd_actuators(self) -> Iterator[tuple[str, str]]:
-        """Actuators that are not affine in control, position and velocity of a hinge or slide."""
+        """Actuators whose force, dynamics or target are others."""
         for k in range(self.model.nu):
             if (why := self._odd_actuator(k)) and not self.switched_off(k):
                 yield f"actuator {self.name('actuator', k)!r}", why
@@ -63,7 +120,7 @@ class Actuators(Reading):
     def driven(self) -> set[int]:
         """Joints that actuators drive which are simulated."""
         acting = [k for k in range(self.model.nu) if not self._odd_actuator(k) and not self.switched_off(k)]
-        return {int(self.model.actuator_trnid[k, 0]) for k in acting}
+        return {int(self.model.actuator_trnid[k, 0]) for k in acting if self.transmission(k) == "joint"}
 
     def compensating_actuators(self) -> Iterator[tuple[str, str]]:
         """Joints whose actuators carry weights within their efforts."""

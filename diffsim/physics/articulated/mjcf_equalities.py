@@ -64,10 +64,6 @@ class Equalities(Tendons):
             return False
         return not (self.moves(int(model.eq_obj1id[k])) and self.moves(int(model.eq_obj2id[k])))
 
-    def moves(self, body: int) -> bool:
-        """Whether joints move a body."""
-        return bool(self.model.body_dofnum[self.model.body_weldid[body]])
-
     def acting_equalities(self) -> list[int]:
         """Those that are switched on."""
         off = self._disabled("EQUALITY") or self._disabled("CONSTRAINT")
@@ -108,7 +104,7 @@ class Equalities(Tendons):
         )
 
     def odd_equalities(self) -> Iterator[tuple[str, str]]:
-        """Equalities that are not simulated."""
+        """Equalities that are not simulated, or are to be ignored."""
         for k in self.acting_equalities():
-            if not self.one_sided(k) and not self.simple(k):
+            if "equality" in self.ignore or not (self.one_sided(k) or self.simple(k)):
                 yield f"equality {self.name('equality', k)!r}", "is not simulated"

@@ -132,13 +132,8 @@ class File(Geoms, Actuators, Equalities):
         return {"density": float(option.density), "viscosity": float(option.viscosity), "wind": option.wind}
 
     def _sites(self, body: int) -> list[Site]:
-        model = self.model
-        bodies = self.taken("body") | {self.name("body", b) for b in range(model.nbody)}
-        found = []
-        for site in np.flatnonzero(model.site_bodyid == body).tolist():
-            name = self.name("site", site)
-            found.append(Site(self.free("site", f"{name}_site") if name in bodies else name, model.site_pos[site]))
-        return found
+        mine = np.flatnonzero(self.model.site_bodyid == body).tolist()
+        return [Site(self.site_name(site), self.model.site_pos[site]) for site in mine]
 
 
 KINDS: dict[str, Callable[[File], Iterable[tuple[str, str]]]] = {

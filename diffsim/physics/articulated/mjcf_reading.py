@@ -123,6 +123,16 @@ class Reading:
         group = int(self.model.actuator_group[k])
         return self._disabled("ACTUATION") or bool(0 <= group < 31 and self.model.opt.disableactuator & (1 << group))
 
+    def moves(self, body: int) -> bool:
+        """Whether joints move a body."""
+        return bool(self.model.body_dofnum[self.model.body_weldid[body]])
+
+    def site_name(self, site: int) -> str:
+        """The name of a site: no body's."""
+        name = self.name("site", site)
+        bodies = self.taken("body") | {self.name("body", b) for b in range(self.model.nbody)}
+        return self.free("site", f"{name}_site") if name in bodies else name
+
     def _collides(self, geom: int) -> bool:
         return bool(self.model.geom_contype[geom] or self.model.geom_conaffinity[geom])
 

@@ -53,10 +53,11 @@ class Tendons(Reading):
         return "has an actuatorfrcrange, which is not simulated" if model.tendon_actfrclimited[k] else ""
 
     def odd_tendons(self) -> Iterator[tuple[str, str]]:
-        """Tendons that do something and are not simulated."""
+        """Tendons that do something and are not simulated, or are to be ignored."""
         for k in self.acting_tendons():
-            if why := self.odd_tendon(k):
-                yield f"tendon {self.name('tendon', k)!r}", why
+            why = self.odd_tendon(k)
+            if why or "tendon" in self.ignore:
+                yield f"tendon {self.name('tendon', k)!r}", why or "is not simulated"
 
     def _tendons(self) -> list[Tendon]:
         if "tendon" in self.ignore:

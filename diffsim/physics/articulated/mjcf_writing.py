@@ -23,7 +23,7 @@ __all__ = ["save_mjcf"]
 CLOSE = 1e-9
 """Relative difference of a number in the file to what it should be: that of a few roundings."""
 
-STARTS = ("initial_position", "initial_velocity")
+STARTS = ("initial_position", "initial_velocity", "initial_activation")
 """Where a rollout starts is not what a robot is."""
 
 TURNS = ("quat", "axisangle", "euler", "xyaxes", "zaxis")

@@ -31,6 +31,10 @@ _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "ar
 
 _OF_HOLDS = ("anchor", "place", "reference", "impedance", "lever")
 
+_OF_ACTUATORS = ("gear", "gain", "gain_slope", "bias", "wrench", "time_constant", "initial_activation")
+
+_RANGES = ("control_range", "force_range", "activation_range")
+
 _MEDIUM = ("density", "viscosity", "wind")
 
 _OWN = ("initial_position", "initial_velocity", "gravity", "slip_speed", "touch_depth", *_MEDIUM)
@@ -58,9 +62,9 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
     if scene.limited:
         found.update(_of_limits(scene))
     if scene.actuators:
-        for name in ("gear", "gain", "bias"):
+        for name in _of_actuators(scene):
             found[name] = np.array([getattr(actuator, name) for actuator in scene.actuators])
-        for name in ("control_range", "force_range"):
+        for name in _RANGES:
             if any(getattr(actuator, name) is not None for actuator in scene.actuators):
                 found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in scene.actuators])
         if any(actuator.neutral is not None for actuator in scene.actuators):
@@ -73,6 +77,18 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
     if pairs.touching(scene):
         found.update(pairs.numbers(scene))
         found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
+    return found
+
+
+def _of_actuators(scene: Tree) -> list[str]:
+    """What numbers actuators have, beside ranges."""
+    found = ["gear", "gain", "bias"]
+    if any(actuator.gain_slope.any() for actuator in scene.actuators):
+        found.append("gain_slope")
+    if any(actuator.site is not None for actuator in scene.actuators):
+        found.append("wrench")
+    if any(actuator.dynamics is not None for actuator in scene.actuators):
+        found += ["time_constant", "initial_activation"]
     return found
 
 
@@ -167,8 +183,8 @@ def _renewed_hold(hold: Hold, k: int, values: dict[str, np.ndarray]) -> Hold:
 
 
 def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray]) -> Actuator:
-    change: dict[str, Any] = {name: values[name][k] for name in ("gear", "gain", "bias") if name in values}
-    for name in ("control_range", "force_range"):
+    change: dict[str, Any] = {name: values[name][k] for name in _OF_ACTUATORS if name in values}
+    for name in _RANGES:
         if name in values and getattr(actuator, name) is not None:
             change[name] = values[name][k]
     if "neutral" in values and actuator.neutral is not None:

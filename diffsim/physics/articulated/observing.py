@@ -69,9 +69,14 @@ def centre(scene: Tree, position: np.ndarray) -> np.ndarray:
 
 
 def actuator_state(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(..., k) position and velocity of each actuator's joint."""
+    """(..., k) position and velocity of each actuator's joint or tendon; 0 at a site."""
     names = [joint.name for joint in scene.joints]
     coordinates = np.cumsum([0, *(joint.coordinates for joint in scene.joints)])
     freedoms = np.cumsum([0, *(joint.freedoms for joint in scene.joints)])
-    driven = [names.index(actuator.joint) for actuator in scene.actuators]
-    return position[..., coordinates[driven]], velocity[..., freedoms[driven]]
+    place, speed = (np.zeros((*value.shape[:-1], len(scene.actuators))) for value in (position, velocity))
+    ropes = {tendon.name: tendon.joints for tendon in scene.tendons}
+    for k, actuator in enumerate(scene.actuators):
+        for name, share in ({actuator.joint: 1.0} if actuator.joint else ropes.get(actuator.tendon, {})).items():
+            place[..., k] += share * position[..., coordinates[names.index(name)]]
+            speed[..., k] += share * velocity[..., freedoms[names.index(name)]]
+    return place, speed

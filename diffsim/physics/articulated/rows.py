@@ -24,7 +24,7 @@ from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
-__all__ = ["Rows", "forces", "lengths", "prepare", "rows_of"]
+__all__ = ["Rows", "following", "forces", "lengths", "prepare", "rows_of"]
 
 LIMIT_DEPTH = 0.01
 """Over which the stiffness of a limit sets in [m]."""
@@ -80,6 +80,7 @@ class Rows:
     follows: int
     equalities: int
     damps: bool  # whether damping of tendons is implicit
+    implicit: bool  # whether anything is
     real: Any
 
 
@@ -176,6 +177,7 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         pairs=len(pairs),
         follows=len(follow),
         equalities=len(equalities),
+        implicit=system is not None,
         damps=scene.integrator == "implicitfast",
         real=fields.real,
     )
@@ -197,10 +199,8 @@ def weigh_limit(rows: ti.template(), tree: ti.template(), env, row, step, elemen
 
 
 @ti.func
-def stretch(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+def stretch(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, part, entry):
     """What a joint adds to the length of a tendon."""
-    part = element // rows.fixed
-    entry = element - part * rows.fixed
     at = part * rows.rows + rows.entry_row[entry]
     coefficient = rows.coefficient[env, entry]
     rows.gradient[env, row, part * rows.entries + entry] = coefficient
@@ -211,10 +211,9 @@ def stretch(rows: ti.template(), tree: ti.template(), motion: ti.template(), env
 
 
 @ti.func
-def follow(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+def follow(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, part, which):
     """How far a joint is from where another has it."""
-    part = element // rows.follows
-    k = 4 * (element - part * rows.follows)
+    k = 4 * which
     entry = rows.follow[k + 1]
     at = part * rows.rows + rows.entry_row[entry]
     c = rows.polynomial[env, rows.follow[k]]
@@ -234,6 +233,30 @@ def follow(rows: ti.template(), tree: ti.template(), motion: ti.template(), env,
     else:
         rows.length[env, row, at] += apart
         rows.rate[env, row, at] += speed
+
+
+@ti.func
+def stretch_first(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, k):
+    stretch(rows, tree, motion, env, row, 0, k)
+
+
+@ti.func
+def stretch_next(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+    part = element // rows.fixed
+    if part + 1 < tree.substeps:
+        stretch(rows, tree, motion, env, row, part + 1, element - part * rows.fixed)
+
+
+@ti.func
+def follow_first(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, k):
+    follow(rows, tree, motion, env, row, 0, k)
+
+
+@ti.func
+def follow_next(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+    part = element // rows.follows
+    if part + 1 < tree.substeps:
+        follow(rows, tree, motion, env, row, part + 1, element - part * rows.follows)
 
 
 @ti.func
@@ -344,7 +367,15 @@ def lengths(rows: Rows | None, tree: Any, motion: Any) -> tuple[Stage, ...]:
     if rows is None:
         return ()
     records = (rows, tree, motion)
-    return (Stage(stretch, records, rows.fixed), Stage(follow, records, rows.follows))
+    return (Stage(stretch_first, records, rows.fixed), Stage(follow_first, records, rows.follows))
+
+
+def following(rows: Rows | None, tree: Any, motion: Any) -> tuple[Stage, ...]:
+    """The same for the next substep."""
+    if rows is None:
+        return ()
+    records = (rows, tree, motion)
+    return (Stage(stretch_next, records, rows.fixed), Stage(follow_next, records, rows.follows))
 
 
 def forces(rows: Rows | None, tree: Any, work: Any) -> tuple[Stage, ...]:

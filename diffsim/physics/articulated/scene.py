@@ -240,11 +240,21 @@ class Articulated(Tree, Spec):
     def _held(self, position: np.ndarray) -> list[float]:
         """Of each actuator the control at which a servo of a position gives no force; 0 of others."""
         found = []
+        lengths = {
+            tendon.name: sum(value * self._at(joint, position) for joint, value in tendon.joints.items())
+            for tendon in self.tendons
+        }
         for each in self.actuators:
-            asked = each.gear * position[self.coordinate("actuator", each.joint)]
+            if each.site is not None:
+                found.append(0.0)
+                continue
+            asked = each.gear * (lengths[each.tendon] if each.tendon else self._at(each.joint, position))
             servo = each.bias[1] != 0.0 and each.gain != 0.0
             found.append(-(each.bias[0] + each.bias[1] * asked) / each.gain if servo else 0.0)
         return found
+
+    def _at(self, joint: str, position: np.ndarray) -> float:
+        return float(position[self.coordinate("actuator", joint)])
 
     def contact_name(self, element: int) -> str:
         """What entry ``element`` of a rollout's ``contact`` is about, in words."""

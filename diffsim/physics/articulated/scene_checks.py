@@ -29,12 +29,7 @@ def check_names(scene: Any) -> None:
         if twice:
             raise InputError(f"two {what} are named {twice[0]!r}; give each a name of its own")
     scalar = [joint.name for joint in scene.joints if joint.motion in ("hinge", "slide")]
-    for actuator in scene.actuators:
-        if actuator.joint not in scalar:
-            raise InputError(
-                f"actuator {actuator.name!r} drives joint {actuator.joint!r}, but the hinges and slides are "
-                f"{', '.join(scalar) or 'none'}"
-            )
+    _check_actuators(scene, scalar)
     _check_holds(scene)
     _check_ties(scene, scalar)
     given = (scene.unobserved,) if isinstance(scene.unobserved, str) else scene.unobserved
@@ -50,6 +45,30 @@ def check_names(scene: Any) -> None:
         if not listed or len(pair) != 2 or any(name not in touching for name in pair):
             raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
     scene._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
+
+
+def _check_actuators(scene: Any, scalar: list[str]) -> None:
+    """What they drive is there, and their dynamics can be integrated."""
+    tendons = [tendon.name for tendon in scene.tendons]
+    sites = [site.name for owner, site in scene.all_sites if owner >= 0]
+    known = {"joint": ("hinges and slides", scalar), "tendon": ("tendons", tendons), "site": ("links' sites", sites)}
+    for actuator in scene.actuators:
+        for what, (kind, names) in known.items():
+            name = getattr(actuator, what)
+            if name is not None and name not in names:
+                raise InputError(
+                    f"actuator {actuator.name!r} drives {what} {name!r}, but the {kind} are "
+                    f"{', '.join(names) or 'none'}"
+                )
+        if actuator.site is not None:
+            owner = next(owner for owner, site in scene.all_sites if site.name == actuator.site)
+            if not any(scene.links[k].joints for k in scene.lineages[owner]):
+                raise InputError(f"actuator {actuator.name!r} drives site {actuator.site!r}, but that does not move")
+        if actuator.dynamics is not None and scene.integrator == "rk4":
+            raise InputError(
+                f"actuator {actuator.name!r} has dynamics, which the integrator 'rk4' does not take; 'euler' and "
+                "'implicitfast' do"
+            )
 
 
 def _check_holds(scene: Any) -> None:

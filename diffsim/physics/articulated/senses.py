@@ -105,6 +105,27 @@ def see_actuator(muscles: ti.template(), motion: ti.template(), env, row, step, 
 
 
 @ti.func
+def see_jointed(muscles: ti.template(), motion: ti.template(), env, row, step, element):
+    see_actuator(muscles, motion, env, row, step, muscles.jointed[element])
+
+
+@ti.func
+def see_tied(muscles: ti.template(), rows: ti.template(), motion: ti.template(), env, row, step, element):
+    """Length of the tendon, and how fast it changes."""
+    k = muscles.tied[element]
+    motion.actuator_position[env, row, k] = rows.length[env, row, muscles.row[k]]
+    motion.actuator_velocity[env, row, k] = rows.rate[env, row, muscles.row[k]]
+
+
+@ti.func
+def see_thrusting(muscles: ti.template(), motion: ti.template(), env, row, step, element):
+    """Nothing: a thruster has no position."""
+    k = muscles.thrusting[element]
+    motion.actuator_position[env, row, k] = 0.0
+    motion.actuator_velocity[env, row, k] = 0.0
+
+
+@ti.func
 def centre(tree: ti.template(), motion: ti.template(), env, row, step, link):
     place = motion.position[env, row, link] + unpacked(motion.rotation[env, row, link]) @ tree.centre[env, link]
     motion.centre[env, row, 0] += tree.share[env, link] * place
@@ -126,6 +147,7 @@ def stages(
     motion: Any,
     work: Any,
     muscles: Any,
+    rows: Any,
     touch: Any,
 ) -> tuple[Stage, ...]:
     """What writes that of the motion which is read."""
@@ -146,5 +168,10 @@ def stages(
             Stage(see_touch, (seen, motion), touch.felt),
         ]
     if "actuator_state" in reads:
-        found.append(Stage(see_actuator, (muscles, motion), len(scene.actuators)))
+        jointed, tied, thrusting, _ = muscles.counts
+        found += [
+            Stage(see_jointed if muscles.mixed else see_actuator, (muscles, motion), jointed),
+            Stage(see_tied, (muscles, rows, motion), tied),
+            Stage(see_thrusting, (muscles, motion), thrusting),
+        ]
     return tuple(found)

@@ -20,6 +20,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.physics.articulated import (
     compliance,
+    driving,
     elimination,
     fluid,
     forces,
@@ -296,7 +297,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
     held, medium = holds.held_of(scene, fields), fluid.medium_of(scene, fields)
-    joints, muscles = forces.passive_of(scene, fields), forces.muscles_of(scene, fields)
+    joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
     tied = rows.rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
@@ -309,7 +310,8 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(orient, (tree,), tree.links),
         Stage(total_mass, (tree,), int("centre" in reads)),
         Stage(share_mass, (tree,), tree.links if "centre" in reads else 0),
-        *forces.prepare(joints, muscles, tree),
+        *driving.prepare(muscles, motion),
+        *forces.prepare(joints, tree),
         *holds.prepare(held),
         *rows.prepare(tied, tree),
         *compliance.prepare(touch, tree),
@@ -317,10 +319,12 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     place = (
         Stage(enter_position, (tree, motion), nq * several),
         Stage(enter_velocity, (tree, motion), nv * several),
+        *driving.start(muscles, motion, several=several),
         Stage(stand, (tree, motion, work), scene.evaluations),
         Stage(place_first, (tree, motion), frames, ordered=True),
         Stage(carry_first, (tree, motion, work), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),
+        *rows.lengths(tied, tree, motion),
     )
     solving: tuple[Stage, ...] = (
         Stage(eliminate, (tree, motion, work), nv, ordered=True),
@@ -329,8 +333,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     if tied and tied.system:
         solving = elimination.stages(tied.system, tree, motion, work)
     physics = (
-        *rows.lengths(tied, tree, motion),
-        *forces.stages(joints, muscles, tree, motion, work),
+        *forces.stages(joints, driving.stages(muscles, tied, tree, motion, work), tree, motion, work),
         *rows.forces(tied, tree, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
         *fluid.stages(medium, tree, motion, work),
@@ -338,11 +341,13 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         *holds.stages(held, tree, motion, work),
         *solving,
         Stage(turn_on, (tree, motion, work), tree.quaternions),
+        *driving.following(muscles, tree, motion),
         *touching_pairs.record(touch, tree, motion, work),
     )
     following = (
         Stage(place_next, (tree, motion), frames, ordered=True),
         Stage(carry_next, (tree, motion, work), nv, ordered=True),
+        *rows.following(tied, tree, motion),
     )
     return Model(
         motion=motion,
@@ -358,6 +363,6 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         coordinates={
             joint.name: scene.coordinate("joint", joint.name) for joint in scene.joints if joint.freedoms == 1
         },
-        sense=senses.stages(scene, fields, reads, tree, motion, work, muscles, touch),
+        sense=senses.stages(scene, fields, reads, tree, motion, work, muscles, tied, touch),
         step=(Passes((*physics, *following), scene.evaluations),) if several else physics,
     )

@@ -36,6 +36,8 @@ def step_errors(source, *, model=None, seed=0, limits=False, without=(), speed=2
     if model.nu:
         low, high = np.where(model.actuator_ctrllimited[:, None].astype(bool), model.actuator_ctrlrange, (-1, 1)).T
         data.ctrl[:] = low + 0.5 * (high - low) * (actuation[0] + 1.0)
+    activation = rng.uniform(-1.0, 1.0, model.na)
+    data.act[:] = activation
     mujoco.mj_step(model, data)
     controller = ds.OpenLoop() if scene.actuators else None
     tune = ("scene.initial_*", *(("controller.*",) if controller else ()))
@@ -44,8 +46,17 @@ def step_errors(source, *, model=None, seed=0, limits=False, without=(), speed=2
         params = {"scene.initial_position": position, "scene.initial_velocity": velocity}
         if scene.actuators:
             names = [model.actuator(k).name or model.joint(model.actuator_trnid[k, 0]).name for k in range(model.nu)]
-            params["controller.values"] = actuation[:, [names.index(each.name) for each in scene.actuators]]
+            own = [each.name for each in scene.actuators]
+            params["controller.values"] = actuation[
+                :, range(model.nu) if len(own) == model.nu else list(map(names.index, own))
+            ]
+        if model.na:
+            begins = np.zeros(model.nu)
+            begins[model.actuator_actadr >= 0] = activation
+            params["scene.initial_activation"] = begins
         found = simulation.rollout({**simulation.params(), **params})
     ours, theirs = (found.joint_position[1], found.joint_velocity[1]), (np.array(data.qpos), np.array(data.qvel))
     apart = [np.abs(a - b).max() / max(1.0, np.abs(b).max()) for a, b in zip(ours, theirs, strict=True)]
+    if model.na:
+        apart.append(np.abs(found.activation[1] - data.act).max())
     return max(apart), scene, data
