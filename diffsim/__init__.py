@@ -26,7 +26,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 _NAMES = {
     "adjoint": ("Checkpointed", "FullTape", "Truncated"),
     "bridges.mujoco": ("replay_in_mujoco",),
-    "controllers": ("MLP", "PD", "OpenLoop", "Sine"),
+    "controllers": ("MLP", "PD", "LinearFeedback", "OpenLoop", "Sine"),
     "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
     "gradients": (
         "GradientEstimate",

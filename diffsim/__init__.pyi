@@ -10,6 +10,7 @@ from diffsim.bridges import torch as torch
 from diffsim.bridges.mujoco import replay_in_mujoco as replay_in_mujoco
 from diffsim.controllers import MLP as MLP
 from diffsim.controllers import PD as PD
+from diffsim.controllers import LinearFeedback as LinearFeedback
 from diffsim.controllers import OpenLoop as OpenLoop
 from diffsim.controllers import Sine as Sine
 from diffsim.errors import DeviceError as DeviceError

@@ -562,6 +562,16 @@ def _mlp(scene: Any) -> ds.MLP:
     return ds.MLP(hidden=3, sines=2, frequency=9.0, goal=goal if scene.dimension == 2 else [goal, 0.3 * goal, -goal])
 
 
+def _along(scene: Any) -> ds.LinearFeedback:
+    """Calls of three steps, states and gains that are drawn."""
+    with ds.Stepper(scene, precision="f64", keep=1) as stepper:
+        k, first, arrays = stepper.action_size, stepper.state_of({})[0], tuple(stepper.layout)
+    rng, calls = np.random.default_rng(5), -(-STEPS // 3)
+    states = first + 0.02 * rng.normal(size=(calls + 1, len(first)))
+    gains = 0.03 * rng.normal(size=(calls, k, len(first)))
+    return ds.LinearFeedback(0.3 * rng.normal(size=(calls, k)), states, gains, arrays, repeat=3)
+
+
 def _own_frequencies(scene: Any) -> ds.Sine:
     k = np.arange(len(scene.actuators))
     return ds.Sine(amplitude=0.6 + 0.1 * k, offset=0.2 - 0.1 * k, frequency=8.0 + 3.0 * k)
@@ -572,6 +582,7 @@ CONTROLLERS: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.MLP: {"network": _mlp},
     ds.Sine: {"one frequency": lambda scene: ds.Sine(offset=0.1), "own frequencies": _own_frequencies},
     ds.PD: {"feedback": lambda scene: ds.PD(target=ds.Sine(frequency=7.0, offset=0.1), kp=1.5, kd=0.2)},
+    ds.LinearFeedback: {"of a plan": _along},
 }
 """By class: functions of the scene that make a controller."""
 

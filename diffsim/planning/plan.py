@@ -19,6 +19,7 @@ from diffsim.stepper import Stepper
 __all__ = ["Plan", "plan"]
 
 OPEN_LOOP = "diffsim.controllers:OpenLoop"
+FEEDBACK = "diffsim.controllers:LinearFeedback"
 LENGTHS = 1.1 ** -(np.arange(11.0) ** 2)  # of steps that are tried side by side
 ENOUGH = 1e-4  # of the decrease that is promised
 SOFTEST, STIFFEST, FACTOR = 1e-6, 1e10, 1.6  # of what is added to the curvature
@@ -39,6 +40,7 @@ class Plan:
         low: (k,) lowest action that was allowed.
         high: (k,) highest.
         stopped: why, in words.
+        arrays: names of the state's arrays, in their order.
     """
 
     scene: Any
@@ -51,11 +53,26 @@ class Plan:
     low: np.ndarray
     high: np.ndarray
     stopped: str
+    arrays: tuple[str, ...] = ()
 
     @property
     def controller(self) -> Any:
         """The actions as an `OpenLoop` of a rollout of ``T * repeat`` steps."""
         return named(OPEN_LOOP)(np.repeat(self.actions, self.repeat, axis=0), saturate=False)
+
+    @property
+    def feedback(self) -> Any:
+        """Actions and gains as a `LinearFeedback`, which keeps to the trajectory from other starts and under pushes.
+
+        Raises:
+            InputError: actuators have different limits, of which a scene knows nothing.
+        """
+        low, high = float(self.low.min()), float(self.high.max())
+        for name, limits in (("low", self.low), ("high", self.high)):
+            if len(np.unique(limits[np.isfinite(limits)])) > 1:
+                raise InputError(f"Plan.{name} is {limits.tolist()}, but a LinearFeedback has one limit for all")
+        settings = {"repeat": self.repeat, "low": low, "high": high}
+        return named(FEEDBACK)(self.actions, self.states, self.gains, self.arrays, **settings)
 
     def act(self, t: int, state: np.ndarray) -> np.ndarray:
         """(..., k) the action of call ``t`` with feedback, for states (..., n)."""
@@ -173,6 +190,7 @@ def plan(
             low=low,
             high=high,
             stopped=stopped,
+            arrays=tuple(side.layout),
         )
 
 

@@ -282,7 +282,8 @@ class Articulated(Tree, Spec):
         """All that controllers may read of a state, in NumPy, by name.
 
         ``observation`` (..., observations), ``centre`` (..., 3) of mass [m], ``actuator_position`` and
-        ``actuator_velocity`` (..., k) of the joint that each actuator drives.
+        ``actuator_velocity`` (..., k) of the joint that each actuator drives, and the state itself, ``joint_position``
+        and ``joint_velocity``.
 
         Args:
             position: (..., nq) of the joints.
@@ -294,6 +295,8 @@ class Articulated(Tree, Spec):
             "observation": observing.observation(self, q, v),
             "centre": observing.centre(self, q),
             **dict(zip(names, observing.actuator_state(self, q, v), strict=True)),
+            "joint_position": q,
+            "joint_velocity": v,
         }
 
     def _state(self, position: Any, velocity: Any) -> tuple[np.ndarray, np.ndarray]:
