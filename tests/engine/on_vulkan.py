@@ -8,6 +8,7 @@ import pytest
 import diffsim as ds
 from diffsim.engine import runtime
 
+from .. import examples
 from ..benchmarks.scenes import scene
 
 __all__ = ["ROUNDING", "assert_same", "body", "check", "errors", "needs_vulkan", "on_a_cpu", "on_vulkan"]
@@ -78,7 +79,28 @@ def billiards():
     return dataclasses.replace(scene("billiards").problem(), steps=100)
 
 
-PROBLEMS = {"body": body, "discs": discs, "cart": cart, "walker": walker, "billiards": billiards}
+def example(kind, name, controller=None, goal=None):
+    """A scene of the conformance tests, whose numbers are tuned: twelve steps."""
+    made = examples.SCENES[kind][name]()
+    tuned = ("scene.*",) if controller is None else ("*",)
+    return ds.Problem(made, controller, goal(made), steps=examples.STEPS, tune=tuned)
+
+
+def picture(scene):
+    return next(iter(examples.OBJECTIVES[ds.MatchPicture].values()))(scene)
+
+
+PROBLEMS = {
+    "body": body,
+    "discs": discs,
+    "cart": cart,
+    "walker": walker,
+    "billiards": billiards,
+    "charges": lambda: example(ds.Charges, "ring", ds.Sine(), lambda scene: ds.ReachTarget((0.3, 0.1, 0.2), point=1)),
+    "smoke": lambda: example(ds.Smoke, "draught", goal=picture),
+    "matter": lambda: example(ds.MaterialPoints, "matter", ds.Sine(), lambda scene: ds.Travel()),
+    "volume": lambda: example(ds.Volume, "ghost", goal=picture),
+}
 
 STARTS = {"billiards": {"scene.initial_velocity[0]": np.array([5.0, 0.1])}}
 
