@@ -26,6 +26,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 _NAMES = {
     "adjoint": ("Checkpointed", "FullTape", "Truncated"),
     "bridges.mujoco": ("replay_in_mujoco",),
+    "bridges.tasks": ("Task",),
     "controllers": ("MLP", "PD", "LinearFeedback", "OpenLoop", "Sine"),
     "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
     "gradients": (
@@ -37,6 +38,7 @@ _NAMES = {
         "gradient_health",
     ),
     "identification": ("Identification", "Log", "identify", "read_log"),
+    "learning": ("APG", "CMAES", "SHAC", "Learned", "learn"),
     "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",

@@ -8,6 +8,7 @@ from diffsim.bridges import jax as jax
 from diffsim.bridges import tensorflow as tensorflow
 from diffsim.bridges import torch as torch
 from diffsim.bridges.mujoco import replay_in_mujoco as replay_in_mujoco
+from diffsim.bridges.tasks import Task as Task
 from diffsim.controllers import MLP as MLP
 from diffsim.controllers import PD as PD
 from diffsim.controllers import LinearFeedback as LinearFeedback
@@ -29,6 +30,11 @@ from diffsim.identification import Identification as Identification
 from diffsim.identification import Log as Log
 from diffsim.identification import identify as identify
 from diffsim.identification import read_log as read_log
+from diffsim.learning import APG as APG
+from diffsim.learning import CMAES as CMAES
+from diffsim.learning import SHAC as SHAC
+from diffsim.learning import Learned as Learned
+from diffsim.learning import learn as learn
 from diffsim.numbers import constant as constant
 from diffsim.numbers import tunable as tunable
 from diffsim.objectives import Effort as Effort

@@ -579,7 +579,7 @@ def _own_frequencies(scene: Any) -> ds.Sine:
 
 CONTROLLERS: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.OpenLoop: {"steps": lambda scene: ds.OpenLoop(), "knots": lambda scene: ds.OpenLoop(knots=4)},
-    ds.MLP: {"network": _mlp},
+    ds.MLP: {"network": _mlp, "elu": lambda scene: ds.MLP(hidden=3, sines=2, frequency=9.0, activation="elu")},
     ds.Sine: {"one frequency": lambda scene: ds.Sine(offset=0.1), "own frequencies": _own_frequencies},
     ds.PD: {"feedback": lambda scene: ds.PD(target=ds.Sine(frequency=7.0, offset=0.1), kp=1.5, kd=0.2)},
     ds.LinearFeedback: {"of a plan": _along},

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.bridges.episodes import Episodes
 from diffsim.bridges.packages import needed
-from diffsim.bridges.tasks import Arrays, Task, task
+from diffsim.bridges.tasks import Task, task
 from diffsim.errors import InputError
 from diffsim.spec import whole
-from diffsim.stepper import Stepper
 
 gymnasium: Any = needed("gymnasium", "ds.gym", "robots")
 _vector: Any = needed("gymnasium.vector", "ds.gym", "robots")
@@ -22,32 +22,21 @@ _vector: Any = needed("gymnasium.vector", "ds.gym", "robots")
 __all__ = ["Env", "Task", "VectorEnv", "task"]
 
 
-class _Copies:
-    """Copies of a task's scene, each somewhere in an episode of its own.
+class _Copies(Episodes):
+    """Episodes with gymnasium's spaces.
 
     Attributes:
-        seen: arrays of the state, and what is read of it.
         observation_space, action_space: of one copy.
     """
 
     def __init__(self, given: Task, envs: int, precision: str):
         if not isinstance(given, Task):
             raise InputError(f"an environment takes a Task, but {given!r} was given; ds.gym.task('Hopper') is one")
-        self.task, self.envs = given, envs
-        self._stepper = Stepper(
-            given.scene, envs=envs, precision=precision, repeat=given.repeat, reads=given.reads, keep=1
-        )
-        self._age = np.zeros(envs, int)
-        self._state = self._stepper.start()
-        self.seen = self._look()
+        super().__init__(given, envs, precision)
         size = self.observation().shape[1]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
         low, high = (each.astype(np.float32) for each in (given.low, given.high))
         self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
-
-    def _look(self) -> Arrays:
-        named = {name: value.astype(np.float64) for name, value in self._stepper.named(self._state).items()}
-        return {**named, **self._stepper.observe(self._state)}
 
     def observation(self) -> np.ndarray:
         """(envs, n)."""
@@ -55,35 +44,6 @@ class _Copies:
         if found.ndim != 2 or len(found) != self.envs:
             raise InputError(f"Task.observe gave an array of shape {found.shape}, but ({self.envs}, n) is needed")
         return np.nan_to_num(found)
-
-    def begin(self, rng: np.random.Generator, which: np.ndarray) -> None:
-        """Put these copies, of a mask, at the start of an episode."""
-        start = self._stepper.start()
-        state = self._stepper.state_of(self.task.start(self._stepper.named(start), rng))
-        self._state = np.where(which[:, None], state, self._state)
-        self._age = np.where(which, 0, self._age)
-        self.seen = self._look()
-
-    def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rewards, which episodes end, and which are cut off.
-
-        A copy whose numbers are not finite any more has ended, without a reward.
-        """
-        action, before = np.asarray(action, np.float64), self.seen
-        self._state, ticket = self._stepper.step(self._state, self.task.actuation(action))
-        named = {name: value.astype(np.float64) for name, value in self._stepper.named(self._state).items()}
-        self.seen = {**named, **ticket.sensed}
-        broken = ~np.isfinite(self._state).all(axis=1)
-        with np.errstate(invalid="ignore", over="ignore"):
-            reward = np.asarray(self.task.reward(before, action, self.seen), np.float64)
-            ended = np.asarray(self.task.ended(self.seen), bool) | broken
-        if reward.shape != (self.envs,):
-            raise InputError(f"Task.reward gave an array of shape {reward.shape}, but ({self.envs},) is needed")
-        self._age = self._age + 1
-        return np.where(broken, 0.0, reward), ended, (self._age >= self.task.steps) & ~ended
-
-    def close(self) -> None:
-        self._stepper.close()
 
 
 class Env(gymnasium.Env):

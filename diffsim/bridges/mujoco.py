@@ -17,7 +17,7 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import number
 
-__all__ = ["replay_in_mujoco"]
+__all__ = ["Peer", "PeerCopy", "places", "replay_in_mujoco"]
 
 
 def replay_in_mujoco(
@@ -54,22 +54,15 @@ def replay_in_mujoco(
     owner, scene = "replay_in_mujoco", problem.scene
     if not isinstance(scene, Articulated):
         raise InputError(f"{owner} is for robots, but the scene is a {type(scene).__name__}")
-    mujoco = needed("mujoco", owner, "robots")
-    model = compiled(mujoco, owner, source, assets)
-    if timestep is not None:
-        model.opt.timestep = number(f"{owner}: timestep", timestep, above=0.0)
-    driven, every = _driven(mujoco, owner, model, scene), _every(owner, scene.dt, model.opt.timestep)
+    peer = Peer(owner, scene, source, timestep=timestep, assets=assets)
     steps = problem.steps if seconds is None else round(number(f"{owner}: seconds", seconds, above=0.0) / scene.dt)
-    data = mujoco.MjData(model)
-    data.qpos[:], data.qvel[:] = scene.initial_position, scene.initial_velocity
-    q, v = np.empty((steps + 1, model.nq)), np.empty((steps + 1, model.nv))
+    q, v = np.empty((steps + 1, scene.coordinates)), np.empty((steps + 1, scene.freedoms))
     actuation = np.empty((steps, len(scene.actuators)))
-    for k in range(steps + 1):
-        q[k], v[k] = data.qpos, data.qvel
-        if k < steps:
-            actuation[k] = problem.act(params, scene.sense(q[k], v[k]), k * scene.dt)
-            data.ctrl[driven] = [_control(a, u) for a, u in zip(scene.actuators, actuation[k], strict=True)]
-            mujoco.mj_step(model, data, every)
+    q[0], v[0] = scene.initial_position, scene.initial_velocity
+    copy = peer.begin(q[0], v[0])
+    for k in range(steps):
+        actuation[k] = problem.act(params, scene.sense(q[k], v[k]), k * scene.dt)
+        q[k + 1], v[k + 1] = copy.step(actuation[k])
     return Rollout(
         problem=problem,
         params={name: np.array(value, np.float64) for name, value in params.items()},
@@ -77,12 +70,70 @@ def replay_in_mujoco(
         arrays={
             "joint_position": q,
             "joint_velocity": v,
-            **_seen(scene, q),
+            **places(scene, q),
             "observation": scene.observe(q, v),
             "actuation": actuation,
         },
         complete=False,
     )
+
+
+class Peer:
+    """The robot of a file in MuJoCo, driven as that of a scene is.
+
+    Args:
+        owner: who asks, for messages.
+        scene: of the file.
+        source: the file, as `load_mjcf` takes it.
+        timestep: of MuJoCo [s]; None is the file's.
+        assets: contents of the files that the XML names, by name.
+
+    Raises:
+        MissingExtraError: there is no ``mujoco``.
+        InputError: the file is of another robot, or the time step does not fit.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        scene: Articulated,
+        source: Any,
+        *,
+        timestep: float | None = None,
+        assets: Mapping[str, Any] | None = None,
+    ):
+        self.scene, self.mujoco = scene, needed("mujoco", owner, "robots")
+        self.model = compiled(self.mujoco, owner, source, assets)
+        if timestep is not None:
+            self.model.opt.timestep = number(f"{owner}: timestep", timestep, above=0.0)
+        self.driven = _driven(self.mujoco, owner, self.model, scene)
+        self.every = _every(owner, scene.dt, self.model.opt.timestep)
+
+    def begin(self, position: np.ndarray, velocity: np.ndarray) -> PeerCopy:
+        """A copy in that state, (nq,) and (nv,)."""
+        return PeerCopy(self, position, velocity)
+
+
+class PeerCopy:
+    """A robot somewhere in MuJoCo."""
+
+    def __init__(self, peer: Peer, position: np.ndarray, velocity: np.ndarray):
+        self._peer, self._data = peer, peer.mujoco.MjData(peer.model)
+        self._data.qpos[:], self._data.qvel[:] = position, velocity
+
+    def step(self, actuation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where an actuation (k,), held for a step of the scene, leads: (nq,) and (nv,)."""
+        peer, data = self._peer, self._data
+        data.ctrl[peer.driven] = [_control(a, u) for a, u in zip(peer.scene.actuators, actuation, strict=True)]
+        peer.mujoco.mj_step(peer.model, data, peer.every)
+        return data.qpos.copy(), data.qvel.copy()
+
+    @property
+    def broken(self) -> bool:
+        """Whether MuJoCo found its numbers to be unstable, and began anew."""
+        kinds, warning = self._peer.mujoco.mjtWarning, self._data.warning
+        bad = (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)
+        return any(warning[int(kind)].number for kind in bad)
 
 
 def _driven(mujoco: Any, owner: str, model: Any, scene: Articulated) -> list[int]:
@@ -121,7 +172,7 @@ def _control(actuator: Actuator, actuation: float) -> float:
     return float(np.clip(middle + max(high - middle, middle - low) * actuation, low, high))
 
 
-def _seen(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
+def places(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
     """Where links and sites are."""
     pose = forward_kinematics(scene, position)
     origin, rotation = pose.origin, pose.rotation

@@ -19,7 +19,6 @@ import numpy as np
 
 from diffsim.errors import InputError, OmissionWarning
 from diffsim.physics.articulated.mjcf import load_mjcf
-from diffsim.physics.articulated.scene import Articulated
 from diffsim.spec import array, whole
 
 __all__ = ["TASKS", "Arrays", "Task", "task"]
@@ -40,15 +39,25 @@ def _same(start: Arrays, rng: np.random.Generator) -> Arrays:
     return start
 
 
+def _nothing(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+    return 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A scene with a reward: functions of arrays of all copies, ``(envs, *shape)`` by name.
 
     The names are those of the state (`Stepper.layout`) and those in ``reads``.
 
+    Where a policy is learned by gradients (`diffsim.learn`), ``reward`` and ``shaping`` are called with tensors of
+    PyTorch and differentiated by it, else with arrays of NumPy: what both know (operators, indexing, ``abs(x)``,
+    ``x.sum(axis=1)``, ``x.clip(min=0.0)``) serves both.
+
     Attributes:
         scene: what to simulate.
         reward: reward(before, action, after) -> (envs,); the action as it was given, (envs, k).
+        shaping: like ``reward``, added to it while a policy learns and left out where it is judged: a slope towards
+            what the reward only has a step for, such as not to fall.
         observe: observe(seen) -> (envs, n) what the controller sees; left out, it is "observation".
         ended: ended(seen) -> (envs,) whether the episode ends there; left out, it never does.
         start: start(seen, rng) -> the same with noise: arrays of the state where an episode begins.
@@ -56,6 +65,7 @@ class Task:
         repeat: steps of the scene for which an action is held.
         steps: of an episode, after which it is cut off.
         low, high: () or (k,) of actions, which spread over actuations from -1 to 1.
+        source: the MJCF file of the scene, as `load_mjcf` takes it, for a policy to be judged in MuJoCo; or None.
     """
 
     scene: Any
@@ -68,6 +78,8 @@ class Task:
     steps: int = 1000
     low: Any = -1.0
     high: Any = 1.0
+    shaping: Callable[[Arrays, np.ndarray, Arrays], Any] = _nothing
+    source: Any = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without running it."""
@@ -97,6 +109,11 @@ class Task:
         within = np.clip(action, self.low, self.high)
         return 2.0 * (within - self.low) / (self.high - self.low) - 1.0
 
+    def action(self, actuation: np.ndarray) -> np.ndarray:
+        """The actions that are these actuations to the scene."""
+        found: np.ndarray = self.low + 0.5 * (self.high - self.low) * (actuation + 1.0)
+        return found
+
 
 # gymnasium's robots
 
@@ -104,13 +121,16 @@ class Task:
 def task(name: str, **changes: Any) -> Task:
     """The task of one of gymnasium's robots: "HalfCheetah", "Hopper", "Walker2d", "Ant" or "Humanoid".
 
+    What a controller of the scene observes leaves out how far it has come, as gymnasium's observations do.
+
     Args:
         name: with or without "-v5".
         changes: of the scene, as `load_mjcf` takes them: ``substeps=5``; ``integrator="euler"`` is four times as fast
-            as the Runge-Kutta that some of the files ask for.
+            as the Runge-Kutta that some of the files ask for. A whole number of steps ``dt`` makes the time for which
+            gymnasium holds an action.
 
     Raises:
-        InputError: there is no task of that name.
+        InputError: there is no task of that name, or ``dt`` does not fit.
         MissingExtraError: there is no ``mujoco`` or ``gymnasium``; the extra ``robots`` has both.
     """
     known = name.removesuffix("-v5")
@@ -119,16 +139,19 @@ def task(name: str, **changes: Any) -> Task:
     return TASKS[known](**changes)
 
 
-def _robot(file: str, changes: dict[str, Any], ignore: tuple[str, ...] = ()) -> Articulated:
+def _robot(
+    file: str, seconds: float, changes: dict[str, Any], unobserved: tuple[str, ...] = (), ignore: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Scene, its file, how long an action of that many seconds is held, and the ranges of actions."""
+    source = f"gymnasium:envs/mujoco/assets/{file}.xml"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmissionWarning)  # what gymnasium's rewards and observations do not depend on
-        return load_mjcf(f"gymnasium:envs/mujoco/assets/{file}.xml", ignore=ignore, **changes)
-
-
-def _ranges(scene: Articulated) -> dict[str, Any]:
-    """Of controls, which gymnasium's actions are."""
+        scene = load_mjcf(source, ignore=ignore, **{"unobserved": unobserved, **changes})
+    repeat = round(seconds / scene.dt)
+    if repeat < 1 or abs(repeat * scene.dt - seconds) > 1e-9:
+        raise InputError(f"the task holds an action for {seconds:g} s, which is no whole number of dt={scene.dt:g} s")
     ranges = np.array([actuator.control_range for actuator in scene.actuators], np.float64)
-    return {"low": ranges[:, 0], "high": ranges[:, 1]}
+    return {"scene": scene, "source": source, "repeat": repeat, "low": ranges[:, 0], "high": ranges[:, 1]}
 
 
 def _noisy(start: Arrays, rng: np.random.Generator, size: float, normal: bool) -> Arrays:
@@ -144,109 +167,114 @@ def _joints(seen: Arrays, skipped: int, limit: float = np.inf) -> np.ndarray:
     return np.concatenate([q, np.clip(v, -limit, limit)], axis=1)
 
 
-def _squares(action: np.ndarray) -> np.ndarray:
-    found: np.ndarray = np.sum(action**2, axis=1)
-    return found
-
-
 def _forward(before: Arrays, action: np.ndarray, after: Arrays, seconds: float, cost: float) -> np.ndarray:
     gone: np.ndarray = after["joint_position"][:, 0] - before["joint_position"][:, 0]
-    return gone / seconds - cost * _squares(action)
+    return gone / seconds - cost * (action**2).sum(axis=1)
+
+
+def _below(value: Any, least: float) -> Any:
+    """The square of how far values are below the least; 0 above it."""
+    return (least - value).clip(min=0.0) ** 2
+
+
+def _up(seen: Arrays) -> Any:
+    """Of what a free joint carries, how much of its axis up points up: the cosine."""
+    x, y = seen["joint_position"][:, 4], seen["joint_position"][:, 5]
+    return 1.0 - 2.0 * (x**2 + y**2) / (seen["joint_position"][:, 3:7] ** 2).sum(axis=1)
 
 
 def _half_cheetah(**changes: Any) -> Task:
-    scene = _robot("half_cheetah", changes)
     return Task(
-        scene,
-        reward=partial(_forward, seconds=5 * scene.dt, cost=0.1),
+        reward=partial(_forward, seconds=0.05, cost=0.1),
         observe=partial(_joints, skipped=1),
         start=partial(_noisy, size=0.1, normal=True),
         reads=(),
-        repeat=5,
-        **_ranges(scene),
+        **_robot("half_cheetah", 0.05, changes, unobserved=("rootx",)),
     )
 
 
-def _on_its_leg(seen: Arrays, heights: tuple[float, float], angles: tuple[float, float], most: float) -> np.ndarray:
+def _on_its_leg(seen: Arrays, heights: tuple[float, float], angle: float, most: float) -> Any:
     """Whether a robot in a plane is upright, within open ranges, and nothing of its state but x is beyond ``most``."""
     q, v = seen["joint_position"], seen["joint_velocity"]
-    up = (heights[0] < q[:, 1]) & (q[:, 1] < heights[1]) & (angles[0] < q[:, 2]) & (q[:, 2] < angles[1])
-    found: np.ndarray = up & np.all(np.abs(np.concatenate([q[:, 2:], v], axis=1)) < most, axis=1)
-    return found
+    up = (heights[0] < q[:, 1]) & (q[:, 1] < heights[1]) & (abs(q[:, 2]) < angle)
+    return up & (abs(q[:, 2:]) < most).all(axis=1) & (abs(v) < most).all(axis=1)
 
 
-def _in_a_plane(file: str, heights: tuple[float, float], angle: float, most: float, changes: dict[str, Any]) -> Task:
-    scene = _robot(file, changes)
-    fine = partial(_on_its_leg, heights=heights, angles=(-angle, angle), most=most)
+def _in_a_plane(
+    file: str, heights: tuple[float, float], angle: float, most: float, hints: tuple[float, float], changes: Any
+) -> Task:
+    """Heights [m] and the angle [rad] that it must keep, and those from which on it is told to."""
+    fine = partial(_on_its_leg, heights=heights, angle=angle, most=most)
 
-    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> np.ndarray:
-        return _forward(before, action, after, 4 * scene.dt, 1e-3) + fine(after)
+    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+        return _forward(before, action, after, 0.008, 1e-3) + fine(after)
+
+    def shaping(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+        q, (height, lean) = after["joint_position"], hints
+        return -50.0 * _below(q[:, 1], height) - 8.0 / angle**2 * _below(-abs(q[:, 2]), -lean)
 
     return Task(
-        scene,
         reward=reward,
+        shaping=shaping,
         observe=partial(_joints, skipped=1, limit=10.0),
         ended=lambda seen: ~fine(seen),
         start=partial(_noisy, size=5e-3, normal=False),
         reads=(),
-        repeat=4,
-        **_ranges(scene),
+        **_robot(file, 0.008, changes, unobserved=("rootx",)),
     )
 
 
 def _hopper(**changes: Any) -> Task:
-    return _in_a_plane("hopper", (0.7, np.inf), 0.2, 100.0, changes)
+    return _in_a_plane("hopper", (0.7, np.inf), 0.2, 100.0, (0.9, 0.1), changes)
 
 
 def _walker(**changes: Any) -> Task:
-    return _in_a_plane("walker2d_v5", (0.8, 2.0), 1.0, np.inf, changes)
+    return _in_a_plane("walker2d_v5", (0.8, 2.0), 1.0, np.inf, (1.0, 0.5), changes)
 
 
 def _ant(**changes: Any) -> Task:
-    scene = _robot("ant", changes)
+    def fine(seen: Arrays) -> Any:
+        q, v = seen["joint_position"], seen["joint_velocity"]
+        finite = (abs(q) < np.inf).all(axis=1) & (abs(v) < np.inf).all(axis=1)
+        return finite & (q[:, 2] >= 0.2) & (q[:, 2] <= 1.0)
 
-    def fine(seen: Arrays) -> np.ndarray:
-        height = seen["joint_position"][:, 2]
-        finite = np.isfinite(_joints(seen, 0)).all(axis=1)
-        found: np.ndarray = finite & (height >= 0.2) & (height <= 1.0)
-        return found
+    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+        return _forward(before, action, after, 0.05, 0.5) + fine(after)
 
-    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> np.ndarray:
-        return _forward(before, action, after, 5 * scene.dt, 0.5) + fine(after)
+    def shaping(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+        return -10.0 * _below(after["joint_position"][:, 2], 0.35) - 3.0 * _below(_up(after), 0.8)
 
     return Task(
-        scene,
         reward=reward,
+        shaping=shaping,
         observe=partial(_joints, skipped=2),
         ended=lambda seen: ~fine(seen),
         start=partial(_noisy, size=0.1, normal=True),
         reads=(),
-        repeat=5,
-        **_ranges(scene),
+        **_robot("ant", 0.05, changes),
     )
 
 
 def _humanoid(**changes: Any) -> Task:
-    scene = _robot("humanoid", changes, ("tendon",))
-
-    def fine(seen: Arrays) -> np.ndarray:
+    def fine(seen: Arrays) -> Any:
         height = seen["joint_position"][:, 2]
-        found: np.ndarray = (height > 1.0) & (height < 2.0)
-        return found
+        return (height > 1.0) & (height < 2.0)
 
-    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> np.ndarray:
+    def reward(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
         gone = (after["centre"] - before["centre"]).reshape(len(action), -1)[:, 0]
-        return 1.25 * gone / (5 * scene.dt) - 0.1 * _squares(action) + 5.0 * fine(after)
+        return 1.25 * gone / 0.015 - 0.1 * (action**2).sum(axis=1) + 5.0 * fine(after)
+
+    def shaping(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
+        return -100.0 * _below(after["joint_position"][:, 2], 1.25) - 10.0 * _below(_up(after), 0.9)
 
     return Task(
-        scene,
         reward=reward,
+        shaping=shaping,
         observe=partial(_joints, skipped=2),
         ended=lambda seen: ~fine(seen),
         start=partial(_noisy, size=1e-2, normal=False),
         reads=("centre",),
-        repeat=5,
-        **_ranges(scene),
+        **_robot("humanoid", 0.015, changes, ignore=("tendon",)),
     )
 
 

@@ -18,7 +18,7 @@ from diffsim.engine.paths import place_at, way_at
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
 from diffsim.paths import along
-from diffsim.spec import Spec, array, number, whole
+from diffsim.spec import Spec, array, choices, number, whole
 
 __all__ = ["MLP"]
 
@@ -54,6 +54,15 @@ class Layer:
     bias: Any  # (env, unit)
     sums: Any  # (env, row, unit) weighted inputs; units that fill up the last block stay zero
     blocks: int
+
+
+def elu(x: np.ndarray) -> np.ndarray:
+    """The activation of that name, in NumPy."""
+    return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
+
+
+ACTIVATIONS: dict[str, Any] = {"tanh": np.tanh, "elu": elu}
+"""Of hidden layers, in NumPy."""
 
 
 @ti.func
@@ -111,13 +120,23 @@ def activate(layer: ti.template(), out: ti.template(), env, row, step, block):
 
 
 @ti.func
+def activate_elu(layer: ti.template(), out: ti.template(), env, row, step, block):
+    for c in ti.static(range(BLOCK)):
+        value = layer.bias[env, BLOCK * block + c] + layer.sums[env, row, BLOCK * block + c]
+        if value > 0.0:
+            out[env, row, block][c] = value
+        else:
+            out[env, row, block][c] = ti.exp(value) - 1.0
+
+
+@ti.func
 def actuate(layer: ti.template(), out: ti.template(), env, row, step, unit):
     out[env, row, unit] = tanh(layer.bias[env, unit] + layer.sums[env, row, unit])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLP(Spec):
-    """A network with tanh after every layer: actuations lie between -1 and 1.
+    """A network whose last layer ends in tanh: actuations lie between -1 and 1.
 
     It sees ``sines`` sine waves of time, evenly shifted, the model's observation, and with a ``goal`` the way from
     the centre to it (Hu et al. 2020, arXiv:1910.00935, section 4); of one that moves, its velocity as well. Parameters:
@@ -131,6 +150,8 @@ class MLP(Spec):
             lines and at even times from the start to the end of the rollout, as `Follow` has it.
         observe: whether it sees the observation.
         scale: of the starting weights, in units of Glorot & Bengio's (2010) normalised initialisation.
+        activation: of the hidden layers, "tanh" or "elu" (Clevert et al. 2016: x above 0, exp(x) - 1 below), with which
+            policies learn faster.
     """
 
     kind: ClassVar[str] = "controller"
@@ -141,6 +162,7 @@ class MLP(Spec):
     goal: Any = None
     observe: bool = True
     scale: float = 1.0
+    activation: str = "tanh"
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -151,6 +173,7 @@ class MLP(Spec):
             frequency=number("MLP.frequency", self.frequency),
             goal=None if self.goal is None else array("MLP.goal", self.goal, (2,), (3,), ("w", 2), ("w", 3)),
             scale=number("MLP.scale", self.scale, least=0.0),
+            activation=choices("MLP.activation", self.activation, tuple(ACTIVATIONS)),
         )
         if self.goal is not None and self.goal.shape[:-1] == (1,):
             raise InputError("MLP.goal moves, but holds one place; give two or more, or (d,), which stays")
@@ -199,7 +222,7 @@ class MLP(Spec):
     def act(
         self, numbers: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], time: Any, problem: Any
     ) -> np.ndarray:
-        """(..., k) actuations in a state, in NumPy: see `Problem.act`."""
+        """(..., k) actuations in a state, in NumPy: see `Problem.act`. Weights may have leading axes of states, too."""
         phase = 2.0 * np.pi / max(self.sines, 1) * np.arange(self.sines)
         clock = np.asarray(time, np.float64)[..., None]
         inputs = [np.sin(numbers["frequency"] * clock + phase)] if self.sines else []
@@ -213,7 +236,10 @@ class MLP(Spec):
         lead = np.broadcast_shapes(*(part.shape[:-1] for part in inputs))
         found = np.concatenate([np.broadcast_to(part, (*lead, part.shape[-1])) for part in inputs], axis=-1)
         for k in range(1, len(self.hidden) + 2):
-            found = np.tanh(found @ numbers[f"w{k}"].T + numbers[f"b{k}"])
+            weights = np.swapaxes(numbers[f"w{k}"], -1, -2)
+            found = found @ weights if weights.ndim == 2 else (found[..., None, :] @ weights)[..., 0, :]
+            found = found + numbers[f"b{k}"]
+            found = np.tanh(found) if k > len(self.hidden) else ACTIVATIONS[self.activation](found)
         return found
 
     def build(self, fields: Fields, model: Model, prefix: str = "controller") -> Part:
@@ -241,13 +267,14 @@ class MLP(Spec):
             Stage(sense_moving_goal if self._legs else sense_goal, (senses,), 0 if self.goal is None else 1),
             Stage(pack, (senses,), _blocks(inputs)),
         ]
+        activated = activate if self.activation == "tanh" else activate_elu
         sizes = [inputs, *self.hidden, model.actuators]
         for k, (into, out) in enumerate(pairwise(sizes), start=1):
             layer = _layer(fields, prefix, k, into, out, blocks)
             stages.append(Stage(weigh, (layer,), out * layer.blocks))
             if k < len(sizes) - 1:
                 blocks = fields.trajectory(f"hidden_{k}", _blocks(out), BLOCK, recorded=False)
-                stages.append(Stage(activate, (layer, blocks), _blocks(out)))
+                stages.append(Stage(activated, (layer, blocks), _blocks(out)))
             else:
                 stages.append(Stage(actuate, (layer, model.array("actuation", "MLP", "writes")), out))
         return Part(step=tuple(stages))

@@ -1,10 +1,11 @@
-"""One run of `tune`: evaluate, judge, record, step, until something says stop."""
+"""A run that iterates until something says stop, and that of `tune`: evaluate, judge, record, step."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,53 +19,86 @@ from diffsim.tuning.search import MOST_REJECTIONS, Evaluation, Search
 from diffsim.tuning.stopping import Stop, interrupts
 from diffsim.waiting import listening, spent
 
-__all__ = ["Callback", "Loop"]
+__all__ = ["Callback", "Iterations", "Loop"]
 
 WARNINGS = 5  # about rejected steps, per run
 
 Callback = Callable[[dict[str, Any], dict[str, np.ndarray]], Any]
 
 
-class Loop:
-    """One run of `tune`."""
+Found = TypeVar("Found", bound=Result)
 
-    def __init__(
-        self,
-        search: Search,
-        stop: Stop,
-        folder: Folder,
-        callback: Callback | None,
-        progress: Progress,
-        units: dict[str, float],
-    ):
-        self.search, self.stop, self.folder, self.units = search, stop, folder, units
-        self.callback, self.progress = callback, progress
+
+class Iterations(ABC, Generic[Found]):
+    """A run that goes on until something says stop, and leaves what it does in a folder.
+
+    Attributes:
+        history: a record for each iteration.
+        best: loss, iteration, copy and its parameters as a row; one tuple, so that an interrupt cannot tear it.
+        torn: whether an iteration is begun and not recorded.
+        seconds, compiling: before the run was ended and resumed; of compiling in them.
+    """
+
+    def __init__(self, stop: Stop, folder: Folder, callback: Callback | None, progress: Progress):
+        self.stop, self.folder, self.callback, self.progress = stop, folder, callback, progress
         self.history: list[dict[str, Any]] = []
         self.snapshots = Snapshots()
-        # loss, iteration, copy and its parameters as a row; one tuple, so that an interrupt cannot tear it
         self.best: tuple[float, int, int, np.ndarray] | None = None
-        self.rate = 0.0  # of the next step,
-        self.unknown = np.zeros_like(search.alive)  # which these copies do not take
-        self.warned = 0
-        self.torn = False  # whether an iteration is begun and not recorded
-        self.seconds = self.compiling = 0.0  # before the run was ended and resumed; those of compiling in them
+        self.torn = False
+        self.seconds = self.compiling = 0.0
 
-    def resume(self) -> None:
-        """Go on where the folder's run stands, if it holds one."""
+    @abstractmethod
+    def _iterate(self, iteration: int) -> Any:
+        """Do an iteration, and record it; the callback's answer."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """For the run's folder: arguments of `Run.save`."""
+
+    @abstractmethod
+    def _findings(self) -> tuple[str, ...]:
+        """What should be known in the end."""
+
+    @abstractmethod
+    def _result(self, stopped: str, findings: tuple[str, ...]) -> Found:
+        """What was found."""
+
+    def _reason(self, iteration: int, answer: Any, interrupted: bool, seconds: float) -> str | None:
+        """Why to stop now, or None."""
+        if interrupted:
+            return "interrupted"
+        return "the callback said so" if answer else self.stop.reason(iteration, self.best, seconds)
+
+    def _failure(self) -> Exception | None:
+        """Why nothing was found at all, if that is an error."""
+        return None
+
+    def _resumed(self, own: Callable[[dict[str, np.ndarray]], None]) -> None:
+        """Go on where the folder's run stands, if it holds one, whose state ``own`` takes up as well."""
         held = self.folder.resume()
         if held is None:
             self.progress.note("there is no run to go on with yet; it starts")
             return
-        for group, part in (("search", self.search), ("snapshots", self.snapshots)):
-            part.restore({k.removeprefix(f"{group}/"): v for k, v in held.items() if k.startswith(f"{group}/")})
+        self.snapshots.restore({k[10:]: v for k, v in held.items() if k.startswith("snapshots/")})
         self.history = self.folder.history()
         loss, iteration, copy = held["best"].tolist()
         self.best = loss, int(iteration), int(copy), held["best_row"]
-        self.rate, self.unknown = float(held["rate"]), held["unknown"]
-        self.warned, self.seconds = int(held["warned"]), float(held["seconds"])
+        self.seconds = float(held["seconds"])
         self.compiling = float(held.get("compiling", 0.0))  # runs of earlier versions do not say
+        own(held)
 
-    def run(self) -> Result:
+    def _saved(self) -> dict[str, np.ndarray]:
+        """What `_resumed` takes up."""
+        assert self.best is not None
+        return {
+            **{f"snapshots/{name}": value for name, value in self.snapshots.saved().items()},
+            "best": np.array(self.best[:3]),
+            "best_row": self.best[3],
+            "seconds": np.array(self._elapsed()),
+            "compiling": np.array(spent() - self.compiled),
+        }
+
+    def run(self) -> Found:
         """Iterate until something says stop."""
         stopped = "an error"
         self.progress.start()
@@ -83,8 +117,8 @@ class Loop:
                     if self.best is None:
                         raise  # nothing was earned that could be returned
                     reason = "interrupted"
-            if self.best is None and self.search.error is not None:
-                raise self.search.error  # it ended before any copy had a finite evaluation
+            if self.best is None and (error := self._failure()) is not None:
+                raise error
             assert reason is not None
             stopped = reason
         finally:
@@ -92,6 +126,40 @@ class Loop:
             found = () if stopped == "an error" else self._findings()
             self.progress.close(stopped, found)
         return self._result(stopped, found)
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self.began
+
+
+class Loop(Iterations[Result]):
+    """One run of `tune`."""
+
+    def __init__(
+        self,
+        search: Search,
+        stop: Stop,
+        folder: Folder,
+        callback: Callback | None,
+        progress: Progress,
+        units: dict[str, float],
+    ):
+        super().__init__(stop, folder, callback, progress)
+        self.search, self.units = search, units
+        self.rate = 0.0  # of the next step,
+        self.unknown = np.zeros_like(search.alive)  # which these copies do not take
+        self.warned = 0
+
+    def resume(self) -> None:
+        """Go on where the folder's run stands, if it holds one."""
+        self._resumed(self._take_up)
+
+    def _take_up(self, held: dict[str, np.ndarray]) -> None:
+        self.search.restore({k.removeprefix("search/"): v for k, v in held.items() if k.startswith("search/")})
+        self.rate, self.unknown, self.warned = float(held["rate"]), held["unknown"], int(held["warned"])
+
+    def _failure(self) -> Exception | None:
+        """The error of the first evaluation, if no copy had a finite one."""
+        return self.search.error
 
     def _changes(self) -> tuple[Change, ...]:
         assert self.best is not None
@@ -103,9 +171,6 @@ class Loop:
         sim = self.search.sim
         steps = getattr(getattr(sim, "adjoint", None), "window", getattr(sim.problem, "steps", None))
         return findings(self._changes(), self.history, steps, self.folder.path)
-
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self.began
 
     def _iterate(self, iteration: int) -> Any:
         """Evaluate, judge, record, and prepare the next candidates; returns the callback's answer."""
@@ -172,16 +237,12 @@ class Loop:
 
     def _reason(self, iteration: int, answer: Any, interrupted: bool, seconds: float) -> str | None:
         """Why to stop now, or None."""
-        if interrupted:
-            return "interrupted"
-        if not self.search.unharmed and not self.search.alive.any():
+        if not interrupted and not self.search.unharmed and not self.search.alive.any():
             copies = "in every copy" if self.search.rows.copies else ""
             if self.search.optimizer.line_search:
                 return f"no step along the gradient lowers the loss any more {copies}".rstrip()
             return f"{MOST_REJECTIONS} steps in a row were rejected {copies}".rstrip()
-        if answer:
-            return "the callback said so"
-        return self.stop.reason(iteration, self.best, seconds)
+        return super()._reason(iteration, answer, interrupted, seconds)
 
     def _state(self) -> dict[str, Any]:
         """For the run's folder: best parameters (one copy's), last accepted ones, and what it takes to go on.
@@ -193,14 +254,10 @@ class Loop:
         rows = self.search.rows
         state = {
             **{f"search/{name}": value for name, value in self.search.saved().items()},
-            **{f"snapshots/{name}": value for name, value in self.snapshots.saved().items()},
-            "best": np.array(self.best[:3]),
-            "best_row": self.best[3],
+            **self._saved(),
             "rate": np.array(self.rate),
             "unknown": self.unknown,
             "warned": np.array(self.warned),
-            "seconds": np.array(self._elapsed()),
-            "compiling": np.array(spent() - self.compiled),
         }
         return {
             "best": _one(rows, row),

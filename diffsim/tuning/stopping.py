@@ -18,11 +18,11 @@ __all__ = ["Stop", "interrupts"]
 class Stop:
     """When a run has done enough."""
 
-    def __init__(self, iterations: int, target: Any, patience: Any, time_limit: Any):
+    def __init__(self, iterations: int, target: Any, patience: Any, time_limit: Any, owner: str = "tune"):
         self.iterations = iterations
-        self.target = None if target is None else number("tune(target)", target)
-        self.patience = None if patience is None else whole("tune(patience)", patience)
-        self.time_limit = None if time_limit is None else number("tune(time_limit)", time_limit, above=0.0)
+        self.target = None if target is None else number(f"{owner}(target)", target)
+        self.patience = None if patience is None else whole(f"{owner}(patience)", patience)
+        self.time_limit = None if time_limit is None else number(f"{owner}(time_limit)", time_limit, above=0.0)
 
     def reason(self, iteration: int, best: tuple[float, int, int, np.ndarray] | None, seconds: float) -> str | None:
         """Why to stop after that iteration, or None."""

@@ -112,6 +112,7 @@ def facts(
         found.append(("loss at first", short(fine[first]), ""))
         words = rollout.words.replace("-", "−") if rollout is not None else ""
         found.append(("best loss", short(lowest), f"at iteration {at}{words and ': '}{words}"))
+        found += _judged(history, at)
     if history:
         rejected = len(history) - len(fine)
         found.append(("iterations", str(len(history)), f"{rejected} rejected" if rejected else ""))
@@ -122,6 +123,17 @@ def facts(
         for name, value, more in found
     )
     return f'<dl class="facts">{rows}</dl>' if rows else ""
+
+
+def _judged(history: Sequence[Mapping[str, Any]], best: int) -> list[tuple[str, str, str]]:
+    """What the best policy of a run that learned one earns in whole episodes, here and in MuJoCo."""
+    record = next((entry for entry in history if entry.get("iteration") == best), {})
+    found = []
+    for name, place in (("diffsim", "diffsim"), ("mujoco", "MuJoCo")):
+        if record.get(name) is not None:
+            more = f"± {short(record[f'{name}_spread'], 2)}, in {record[f'{name}_steps']:.0f} steps"
+            found.append((f"earns in {place}", short(record[name]), more))
+    return found
 
 
 def _time_apart(history: Sequence[Mapping[str, Any]]) -> str:

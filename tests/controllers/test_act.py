@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ SCENES = {name: make for made in examples.SCENES.values() for name, make in made
 CONTROLLERS = {
     "network": lambda scene: ds.MLP(hidden=(5, 4), sines=3, goal=np.linspace(0.1, 0.4, scene.dimension), scale=3.0),
     "moving goal": lambda scene: ds.MLP(hidden=4, goal=[np.full(scene.dimension, k) for k in (0.1, 0.4, -0.2)]),
+    "elu": lambda scene: ds.MLP(hidden=(5, 4), sines=3, activation="elu", scale=3.0),
     "sine": lambda scene: ds.Sine(amplitude=1.4, offset=0.2, frequency=9.0),
     "frequencies": lambda scene: ds.Sine(frequency=7.0 + np.arange(len(scene.actuators))),
     "steps": lambda scene: ds.OpenLoop(),
@@ -79,3 +82,13 @@ def test_what_is_missing_is_said():
         ds.Problem(scene, steps=3).act({}, {})
     with pytest.raises(InputError, match=r"position and velocity have shapes \(3,\) and \(7,\), but"):
         scene.observe(np.zeros(3), np.zeros(7))
+
+
+def test_what_does_not_feel_senses_all_else():
+    """In a rollout and in NumPy."""
+    scene = replace(SCENES["monoped"](), feels=False)
+    _, _, rollout = rolled(scene, ds.MLP(hidden=3, sines=1), steps=3)
+    assert rollout.observation.shape[1] == scene.observations == SCENES["monoped"]().observations - 2
+    np.testing.assert_allclose(
+        scene.observe(rollout.joint_position, rollout.joint_velocity), rollout.observation, **CLOSE
+    )

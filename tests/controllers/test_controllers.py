@@ -357,6 +357,10 @@ BAD = {
     ),
     "mlp: no units": (lambda: ds.MLP(hidden=(4, 0)), "MLP.hidden[1] is 0, but it must be a whole number of at least 1"),
     "mlp: negative sines": (lambda: ds.MLP(sines=-1), "MLP.sines is -1, but it must be a whole number of at least 0"),
+    "mlp: an activation": (
+        lambda: ds.MLP(activation="relu"),
+        "MLP.activation is 'relu', but it must be one of 'tanh', 'elu'",
+    ),
     "mlp: a scale below zero": (lambda: ds.MLP(scale=-1.0), "MLP.scale is -1, but it must be at least 0"),
     "mlp: the goal's dimension": (
         lambda: used(ds.MLP(goal=(0.0, 0.0, 1.0))),

@@ -44,7 +44,7 @@ def touch(scene: Tree, pose: Pose) -> np.ndarray:
     felt = list(pairs.touch_geoms(scene))
     found = np.zeros((*pose.origin.shape[:-2], len(felt)))
     for spot in pairs.spots(scene):
-        if spot.kind != "plane":
+        if spot.kind != "plane" or not felt:
             continue
         (_, plane), (owner, geom) = (scene.all_geoms[k] for k in spot.geoms)
         normal, along = rotation_of(plane.orientation)[:, 2], rotation_of(geom.orientation)

@@ -232,7 +232,9 @@ def _twists(geoms: Any) -> dict[str, np.ndarray]:
 
 
 def touch_geoms(scene: Tree) -> tuple[int, ...]:
-    """Geoms that may touch a plane, as indices of ``all_geoms``: a controller observes whether they do."""
+    """Geoms that may touch a plane, as indices of ``all_geoms``, if a controller observes whether they do."""
+    if not scene.feels:
+        return ()
     return tuple(dict.fromkeys(spot.geoms[1] for spot in spots(scene) if spot.kind == "plane"))
 
 

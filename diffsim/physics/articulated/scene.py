@@ -62,6 +62,7 @@ class Articulated(Tree, Spec):
         touch_depth: over which the stiffness of a contact sets in, so that its force is smooth [m].
         unobserved: names of hinges and slides whose position a controller does not see, like that along which a robot
             runs. Of a free joint, the horizontal place never is.
+        feels: whether a controller observes how much each geom touches a plane.
         integrator: of the physics: "euler", "implicitfast" or "rk4", MuJoCo's of these names (see docs/articulated.md).
         substeps: steps of the physics per step of the rollout.
         dt: step of the rollout [s]: of the controller, the objective and what is recorded.
@@ -102,6 +103,7 @@ class Articulated(Tree, Spec):
     viscosity: float = 0.0
     wind: Any = (0.0, 0.0, 0.0)
     implicit_damping: bool = True
+    feels: bool = True
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -120,6 +122,7 @@ class Articulated(Tree, Spec):
             gravity=array("Articulated.gravity", self.gravity, (3,)),
             contacts="world" if self.contacts == "world" else flag("Articulated.contacts", self.contacts),
             limits=flag("Articulated.limits", self.limits),
+            feels=flag("Articulated.feels", self.feels),
             slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
             touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
             integrator=choices("Articulated.integrator", self.integrator, INTEGRATORS),

@@ -164,7 +164,7 @@ def stages(
             Stage(see_ball, (seen, motion), balls),
             Stage(see_free, (seen, motion), frees),
             Stage(see_velocity, (seen, motion), scene.freedoms),
-            Stage(compliance.feel, (touch, tree, motion), touch.planes),
+            Stage(compliance.feel, (touch, tree, motion), touch.planes if touch.felt else 0),
             Stage(see_touch, (seen, motion), touch.felt),
         ]
     if "actuator_state" in reads:

@@ -151,7 +151,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         lightest=derived(0, "inertia") if twists else None,
         twist=rows("contact_twist", slots * count, 3, recorded=False) if twists and scene.integrator == "rk4" else None,
         corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
-        felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.kind == "plane" else 0 for s in spots], int)),
+        felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.geoms[1] in felt else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
         tube=fields.integers((shapes == SHAPES.index("cylinder")).astype(int)),
         sharp=fields.integers((shapes == SHAPES.index("box")).astype(int)),

@@ -37,6 +37,7 @@ class Tree:
     limits: bool
     slip_speed: float
     touch_depth: float
+    feels: bool
     substeps: int
     dt: float
 

@@ -254,6 +254,7 @@ def test_what_a_controller_reads_is_counted():
     assert ROBOT.observations == len(touch_geoms(ROBOT)) + joints + velocities == 5 + 12 + 11
     assert replace(ROBOT, unobserved=("hip", "shin")).observations == ROBOT.observations - 2
     assert replace(ROBOT, unobserved="hip").observations == ROBOT.observations - 1
+    assert replace(ROBOT, feels=False).observations == ROBOT.observations - 5
     assert scene().observations == 2 + 1
 
 

@@ -1,0 +1,7 @@
+"""Feedback policies: learned by gradients through the physics, or without, and judged here and in MuJoCo."""
+
+from diffsim.learning.algorithms import APG, CMAES, SHAC
+from diffsim.learning.learn import learn
+from diffsim.learning.learned import Learned
+
+__all__ = ["APG", "CMAES", "SHAC", "Learned", "learn"]

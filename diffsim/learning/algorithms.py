@@ -1,0 +1,131 @@
+"""How a policy is learned: short-horizon actor-critic, its plain baseline without a critic, and CMA-ES."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from diffsim.lazy import named
+from diffsim.learning.learner import Learner, Setting
+from diffsim.spec import Spec, number, whole
+
+__all__ = ["APG", "CMAES", "SHAC", "Algorithm"]
+
+
+class Algorithm(Spec):
+    """Base of algorithms: plain values, which make a `Learner`."""
+
+    learner: ClassVar[str]
+    """Where the class of its learner is: only who learns imports PyTorch."""
+
+    def start(self, setting: Setting) -> Learner:
+        """A learner at its start.
+
+        Raises:
+            MissingExtraError: it needs PyTorch, and there is none.
+        """
+        found: Learner = named(self.learner)(self, setting)
+        return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class APG(Algorithm):
+    """Analytic policy gradients: the reward of a window of steps, differentiated through physics and policy.
+
+    Copies go on from where the last window ended, and begin anew where an episode ends. What comes after the window
+    does not count: that is what `SHAC` adds.
+
+    Attributes:
+        window: steps that are differentiated through at a time.
+        learning_rate: of Adam; it falls linearly over the run, to a twentieth.
+        discount: of rewards, for each step.
+        clip: largest norm of the gradient; longer ones are scaled down to it.
+        noise: standard deviation of the exploration, before tanh, at the start; it is learned with the policy.
+    """
+
+    learner: ClassVar[str] = "diffsim.learning.actor:Actor"
+
+    window: int = 32
+    learning_rate: float = 2e-3
+    discount: float = 0.99
+    clip: float = 1.0
+    noise: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        owner = type(self).__name__
+        self._set(
+            window=whole(f"{owner}.window", self.window),
+            learning_rate=number(f"{owner}.learning_rate", self.learning_rate, above=0.0),
+            discount=number(f"{owner}.discount", self.discount, least=0.0, most=1.0),
+            clip=number(f"{owner}.clip", self.clip, above=0.0),
+            noise=number(f"{owner}.noise", self.noise, above=0.0),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SHAC(APG):
+    """Short-horizon actor-critic (Xu et al. 2022, arXiv:2204.07137).
+
+    The policy is improved by the gradient of the rewards of a short window and of a critic's value where it ends (their
+    equation 5); the critic is fitted to TD(lambda) targets (equations 7 and 8), which a slowly following copy of it
+    makes. Short windows keep the gradient through contacts from exploding, and the critic sees what comes after.
+
+    Attributes:
+        window, learning_rate, discount, clip, noise: as of `APG`.
+        critic_rate: learning rate of the critic, which falls with the other.
+        trace: lambda of the targets: 0 looks one step ahead, 1 to the end of the window.
+        follow: share of the critic that its copy takes over in each iteration.
+        epochs: passes over a window for the critic, in ``parts`` parts.
+        parts: see ``epochs``.
+        critic: units of the critic's hidden layers.
+    """
+
+    learner: ClassVar[str] = "diffsim.learning.actor_critic:ActorCritic"
+
+    window: int = 16
+    critic_rate: float = 1e-3
+    trace: float = 0.95
+    follow: float = 0.6
+    epochs: int = 4
+    parts: int = 2
+    critic: tuple[int, ...] = (128, 64)
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        super().__post_init__()
+        units = (self.critic,) if isinstance(self.critic, int) else tuple(self.critic)
+        self._set(
+            critic_rate=number("SHAC.critic_rate", self.critic_rate, above=0.0),
+            trace=number("SHAC.trace", self.trace, least=0.0, most=1.0),
+            follow=number("SHAC.follow", self.follow, above=0.0, most=1.0),
+            epochs=whole("SHAC.epochs", self.epochs),
+            parts=whole("SHAC.parts", self.parts),
+            critic=tuple(whole(f"SHAC.critic[{k}]", each) for k, each in enumerate(units)),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CMAES(Algorithm):
+    """Evolution of the policy's weights, without gradients: separable CMA-ES (Ros & Hansen 2008).
+
+    In each iteration every copy plays an episode with weights of its own, drawn around the mean; the better half moves
+    mean, step size and the variance of each weight. The covariance is diagonal, as a full one of thousands of weights
+    would take longer than the physics.
+
+    Attributes:
+        sigma: standard deviation of the weights at the start, of inputs that are as they are observed.
+        steps: of an episode; None is as long as the task's.
+    """
+
+    learner: ClassVar[str] = "diffsim.learning.evolution:Evolution"
+
+    sigma: float = 0.1
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        self._set(
+            sigma=number("CMAES.sigma", self.sigma, above=0.0),
+            steps=None if self.steps is None else whole("CMAES.steps", self.steps),
+        )

@@ -1,0 +1,181 @@
+"""Learn a feedback policy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from diffsim.bridges.tasks import Task, task
+from diffsim.errors import InputError
+from diffsim.learning.algorithms import SHAC, Algorithm
+from diffsim.learning.judge import Judge
+from diffsim.learning.learned import Learned
+from diffsim.learning.learner import Arrays, Setting
+from diffsim.learning.loop import Learning
+from diffsim.problem import Problem
+from diffsim.spec import array, choices, whole
+from diffsim.tuning.folder import Folder
+from diffsim.tuning.loop import Callback
+from diffsim.tuning.progress import Progress, progress_for
+from diffsim.tuning.run import Run
+from diffsim.tuning.stopping import Stop
+
+__all__ = ["learn"]
+
+SHOWN = 10.0
+"""Seconds of a policy that are drawn: an episode may be a minute."""
+
+LAST_LAYER = 0.1
+"""Of the usual size of its weights, so that a policy starts almost without moving."""
+
+
+def learn(
+    env: Task | str,
+    policy: Any,
+    *,
+    algorithm: Algorithm = SHAC(),  # noqa: B008  (a frozen value)
+    envs: int = 64,
+    iterations: int = 500,
+    seed: int = 0,
+    precision: str = "f32",
+    randomise: Mapping[str, tuple[float, float]] | None = None,
+    judge_every: int | None = None,
+    episodes: int = 16,
+    mujoco_episodes: int = 4,
+    time_limit: float | None = None,
+    callback: Callback | None = None,
+    progress: bool | Progress | None = None,
+    run: Run | None = None,
+    resume: bool = False,
+) -> Learned:
+    """Find a policy that earns much in whole episodes, and return the best that was judged.
+
+    The policy sees what the scene's controllers observe, whatever ``Task.observe`` gives to other libraries; while it
+    learns, observations are normalised by what was seen so far, which is folded into the first layer in the end. It
+    is judged in whole episodes, without noise, from starts that it did not learn from: here, and in MuJoCo where the
+    task says a ``source``. The best is the one that earns most there, else here. Ctrl-C ends the run as in `tune`.
+
+    Args:
+        env: the task, or the name of one of gymnasium's robots.
+        policy: a `MLP` with ``sines=0``, and no goal.
+        algorithm: `SHAC`, `APG` or `CMAES`.
+        envs: copies that play at once.
+        iterations: of the algorithm; learning rates fall over them, so a run that goes on needs the same.
+        seed: of the weights at the start, of the starts of episodes and of the exploration.
+        precision: "f32" or "f64".
+        randomise: by the name of a number of the scene, the lowest and highest factor that a copy has it multiplied
+            by: ``{"scene.friction": (0.7, 1.3)}`` finds policies that do not rely on one friction.
+        judge_every: iterations between two judgements; None is a tenth of the run.
+        episodes: of a judgement here.
+        mujoco_episodes: likewise in MuJoCo; 0 for none.
+        time_limit: stop after the iteration that exceeds this [s].
+        callback: called after each iteration with a copy of its record and the parameters; a true answer stops the run.
+        progress: as of `tune`.
+        run: the folder of the run, as of `tune`.
+        resume: go on with the run in the folder, to the very numbers of one that was not ended between.
+
+    Raises:
+        InputError: for an argument that does not fit, naming it; with ``resume``, if the folder holds another run.
+        MissingExtraError: there is no PyTorch, which `SHAC` and `APG` need.
+    """
+    played = _held(task(env) if isinstance(env, str) else env)
+    iterations, seed = whole("learn(iterations)", iterations), whole("learn(seed)", seed, least=0)
+    every = max(iterations // 10, 1) if judge_every is None else whole("learn(judge_every)", judge_every)
+    if not isinstance(algorithm, Algorithm):
+        raise InputError(f"learn(algorithm) is {algorithm!r}, but one is needed, e.g. diffsim.SHAC()")
+    if run is not None and not isinstance(run, Run):
+        raise InputError(f"learn(run) is {run!r}, but a diffsim.Run or None is needed")
+    if resume and run is None:
+        raise InputError("learn(resume) is True, but without a run there is no folder to go on from")
+    problem = _problem(played, policy)
+    setting = Setting(
+        task=played,
+        policy=policy,
+        weights=_start(problem, seed),
+        envs=whole("learn(envs)", envs, least=4),
+        iterations=iterations,
+        seed=seed,
+        precision=choices("learn(precision)", precision, ("f32", "f64")),
+        numbers=_drawn(played.scene, randomise or {}, envs, seed),
+    )
+    counts = whole("learn(episodes)", episodes), whole("learn(mujoco_episodes)", mujoco_episodes, least=0)
+    stop = Stop(iterations, None, None, time_limit, owner="learn")
+    settings = {
+        "algorithm": repr(algorithm),
+        "iterations": iterations,
+        "rates_fall_over": iterations,
+        "envs": setting.envs,
+        "episode": played.steps,
+        "randomise": {name: [float(end) for end in ends] for name, ends in (randomise or {}).items()},
+        "judge_every": every,
+        "episodes": counts[0],
+        "mujoco_episodes": counts[1],
+        "time_limit": stop.time_limit,
+    }
+    about = {"problem": problem, "seed": seed, "settings": settings, "options": {"precision": precision}}
+    if run is not None:
+        run.check(about, resume=resume)
+    with contextlib.ExitStack() as held:
+        learner = held.enter_context(contextlib.closing(algorithm.start(setting)))
+        judge = held.enter_context(contextlib.closing(Judge(played, policy, *counts, seed, precision)))
+        shown = progress_for(progress, iterations)
+        loop = Learning(learner, judge, problem, played.steps, every, stop, Folder(run, about), callback, shown)
+        if resume:
+            loop.resume()
+        return loop.run()
+
+
+def _held(given: Task) -> Task:
+    """The task with actions that are held for one step of the scene, which is as long as they were held."""
+    if not isinstance(given, Task):
+        raise InputError(f"learn(env) is {given!r}, but a diffsim.Task is needed, or a name such as 'HalfCheetah'")
+    if given.repeat == 1:
+        return given
+    if not hasattr(given.scene, "substeps"):
+        raise InputError(
+            f"the task holds an action for {given.repeat} steps, which a controller of a {type(given.scene).__name__} "
+            "cannot; take repeat=1"
+        )
+    scene = replace(given.scene, dt=given.scene.dt * given.repeat, substeps=given.scene.substeps * given.repeat)
+    return replace(given, scene=scene, repeat=1)
+
+
+def _problem(played: Task, policy: Any) -> Problem:
+    """The scene with the policy as its controller, for as long as it is drawn."""
+    if not hasattr(policy, "hidden"):
+        raise InputError(f"learn(policy) is {policy!r}, but a network is needed, e.g. diffsim.MLP(hidden=64, sines=0)")
+    if policy.sines or policy.goal is not None or not policy.observe:
+        raise InputError(
+            f"a policy sees an observation and nothing else, but {policy!r} sees more, or not that; take sines=0, "
+            "goal=None and observe=True"
+        )
+    scene = played.scene
+    steps = min(played.steps, max(round(SHOWN / scene.dt), 1))
+    return Problem(scene, policy, None, steps=steps, tune=("controller.w*", "controller.b*"))
+
+
+def _start(problem: Problem, seed: int) -> Arrays:
+    """Weights at the start, by the controller's own names."""
+    numbers = problem.numbers(seed)
+    found = {name.removeprefix("controller."): numbers[name] for name in problem.tuned}
+    last = f"w{len(found) // 2}"
+    return {**found, last: LAST_LAYER * found[last]}
+
+
+def _drawn(scene: Any, randomise: Mapping[str, Any], envs: int, seed: int) -> Arrays:
+    """Numbers of the scene, of each copy."""
+    numbers, found = Problem(scene, tune=()).numbers(), {}
+    for k, (name, ends) in enumerate(randomise.items()):
+        if name not in numbers:
+            known = ", ".join(each for each in numbers if not each.startswith("scene.initial_"))
+            raise InputError(f"learn(randomise) names {name!r}, but the scene has {known}")
+        low, high = array(f"learn(randomise)[{name!r}]", ends, (2,), least=0.0)
+        if not low <= high:
+            raise InputError(f"learn(randomise)[{name!r}] is ({low:g}, {high:g}), but the lowest factor comes first")
+        factor = np.random.default_rng((seed, k, 2)).uniform(low, high, envs)
+        found[name] = factor.reshape(-1, *[1] * numbers[name].ndim) * numbers[name]
+    return found
