@@ -42,6 +42,8 @@ from diffsim.objectives import Follow as Follow
 from diffsim.objectives import ForwardVelocity as ForwardVelocity
 from diffsim.objectives import Height as Height
 from diffsim.objectives import MatchPicture as MatchPicture
+from diffsim.objectives import MatchReadings as MatchReadings
+from diffsim.objectives import MatchRefraction as MatchRefraction
 from diffsim.objectives import MatchTrajectory as MatchTrajectory
 from diffsim.objectives import Objective as Objective
 from diffsim.objectives import ReachPose as ReachPose
@@ -88,6 +90,7 @@ from diffsim.physics.rigid_bodies.joints import Weld as Weld
 from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
 from diffsim.physics.smoke.scene import Smoke as Smoke
 from diffsim.physics.tomography.scene import Volume as Volume
+from diffsim.physics.water.scene import Water as Water
 from diffsim.planning import Plan as Plan
 from diffsim.planning import QuadraticCost as QuadraticCost
 from diffsim.planning import plan as plan

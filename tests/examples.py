@@ -534,6 +534,28 @@ def _ghost() -> ds.Volume:
     )
 
 
+def _pond(**changes: Any) -> ds.Water:
+    """Waves that leave through open edges, among two sources."""
+    numbers = {
+        "initial_height": 0.1 * _cells(4),
+        "initial_velocity": 0.2 * _cells(5),
+        "wave_speed": 1.3,
+        "damping": 0.4,
+        "source_position": [[0.33, 0.52], [0.94, 0.47]],
+        "source_strength": [1.2, 0.8],
+        "source_width": [0.3, 0.25],
+        "spacing": 0.2,
+        "edges": "open",
+        "dt": 0.08,
+    }
+    return ds.Water(**{**numbers, **changes})
+
+
+def _tank() -> ds.Water:
+    """Waves that come back on the other side, from one velocity and sources that are alike."""
+    return _pond(initial_velocity=0.3, source_strength=1.1, source_width=0.3, edges="periodic")
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -549,6 +571,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
     ds.MaterialPoints: {"matter": _matter, "lumps": _lumps},
+    ds.Water: {"pond": _pond, "tank": _tank},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
@@ -587,6 +610,13 @@ CONTROLLERS: dict[type, dict[str, Callable[[Any], Any]]] = {
 """By class: functions of the scene that make a controller."""
 
 
+def _gauges() -> ds.MatchReadings:
+    """Three gauges read three times, once without one of them."""
+    readings = np.random.default_rng(8).normal(size=(3, 3))
+    readings[1, 0] = np.nan
+    return ds.MatchReadings(readings, [(1, 2), (4, 0), (5, 4)], steps=(0, 5, STEPS), weight=0.8)
+
+
 def _match(scene: Any) -> ds.MatchTrajectory:
     """Two points measured in three of the steps, one sample missing."""
     measured = np.stack([scene.numbers()["initial_position"][:2] + 0.1 * k for k in range(3)])
@@ -621,6 +651,8 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
     ds.ForwardVelocity: {"speed": _run},
     ds.Height: {"margin": lambda scene: ds.Height(least=0.9, link="base", weight=0.8) + ds.Height(weight=0.3)},
     ds.MatchPicture: {"density": _picture},
+    ds.MatchReadings: {"gauges": lambda scene: _gauges()},
+    ds.MatchRefraction: {"floor": lambda scene: ds.MatchRefraction(_cells(6), _cells(7), depth=0.9, weight=1.4)},
     ds.MatchTrajectory: {"samples": _match},
     ds.ReachPose: {"pose": lambda scene: ds.ReachPose((0.3, 0.1, 0.5), (0.8, 0.1, -0.3, 0.2), "leg", size=0.4)},
     ds.ReachTarget: {"point": lambda scene: ds.ReachTarget(np.linspace(0.3, 0.6, scene.dimension), point=1)},
@@ -631,8 +663,12 @@ OBJECTIVES: dict[type, dict[str, Callable[[Any], Any]]] = {
 }
 """By class: functions of the scene that make an objective. Effort alone would not depend on the scene."""
 
-ON_GRIDS = {ds.Smoke: (ds.MatchPicture,), ds.Volume: (ds.MatchPicture,)}
-"""Scenes on a grid, and the objectives for them only: the problems of each have them all, and no controller."""
+ON_GRIDS = {
+    ds.Smoke: (ds.MatchPicture,),
+    ds.Volume: (ds.MatchPicture,),
+    ds.Water: (ds.MatchRefraction, ds.MatchReadings),
+}
+"""Scenes on a grid, and the objectives for them only: the problems of each have them all, and waves to drive them."""
 
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
 """Objectives for robots only: the problems of robots have them all."""

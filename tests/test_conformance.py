@@ -40,6 +40,7 @@ SPARED = {
     "lump": {"agree", "own", "shared"},
     "chamber": {"agree", "own", "shared"},
     "lumps": {"agree", "own", "shared"},
+    "tank": {"agree", "own", "shared"},
     "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
     "jointed": {"agree", "own", "shared"},
@@ -87,7 +88,8 @@ def problems():
             scene = make()
             goals = [one(scene) for goal in wanted for one in examples.OBJECTIVES[goal].values()]
             goal = sum(goals[1:], goals[0])
-            found[f"{name}, nothing, all of grids"] = ds.Problem(scene, None, goal, steps=examples.STEPS, tune=("*",))
+            drive = ds.Sine(frequency=6.0) if len(getattr(scene, "actuators", ())) else None
+            found[f"{name}, waves, all of grids"] = ds.Problem(scene, drive, goal, steps=examples.STEPS, tune=("*",))
     for k in range(max(map(len, (scenes, controllers, objectives)))):
         parts = [entries[k % len(entries)] for entries in (scenes, controllers, objectives)]
         scene = parts[0][1]()
@@ -303,6 +305,8 @@ SEEN = {
     "chamber": set(),
     "matter": {"rests", "slides"},
     "lumps": {"rests", "slides"},
+    "pond": set(),
+    "tank": set(),
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},
     "gripper": set(),

@@ -10,9 +10,10 @@ from diffsim.objectives.follow import Follow
 from diffsim.objectives.forward_velocity import ForwardVelocity
 from diffsim.objectives.height import Height
 from diffsim.objectives.match_trajectory import MatchTrajectory
-from diffsim.objectives.picture import MatchPicture
+from diffsim.objectives.picture import MatchPicture, MatchRefraction
 from diffsim.objectives.reach_pose import ReachPose
 from diffsim.objectives.reach_target import ReachTarget
+from diffsim.objectives.readings import MatchReadings
 from diffsim.objectives.track_joints import TrackJoints
 from diffsim.objectives.travel import Travel
 from diffsim.objectives.upright import Upright
@@ -24,6 +25,8 @@ __all__ = [
     "ForwardVelocity",
     "Height",
     "MatchPicture",
+    "MatchReadings",
+    "MatchRefraction",
     "MatchTrajectory",
     "Objective",
     "ReachPose",
@@ -40,6 +43,8 @@ OBJECTIVES = (
     ForwardVelocity,
     Height,
     MatchPicture,
+    MatchReadings,
+    MatchRefraction,
     MatchTrajectory,
     ReachPose,
     ReachTarget,

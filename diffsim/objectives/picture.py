@@ -1,4 +1,4 @@
-"""Look like a picture: numbers on a grid in the end."""
+"""Look like a picture in the end: numbers on a grid, or the floor below water."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
 from diffsim.numbers import tunable
 from diffsim.objectives.base import Objective
+from diffsim.physics import interpolation
+from diffsim.physics.grids import neighbours
 
-__all__ = ["MatchPicture"]
+__all__ = ["MatchPicture", "MatchRefraction"]
 
 
 @ti.func
@@ -67,4 +69,120 @@ class MatchPicture(Objective):
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""
-        return f"{max(value, 0.0) ** 0.5:.3g} off the picture (root mean square)"
+        return _words(value)
+
+
+def _words(value: float) -> str:
+    return f"{max(value, 0.0) ** 0.5:.3g} off the picture (root mean square)"
+
+
+@ti.func
+def refract(goal: ti.template(), water: ti.template(), loss: ti.template(), env, row, step, c):
+    """Compare what an eye far above sees in a cell with the picture."""
+    x = water.height[env, row, water.right[c]] - water.height[env, row, water.left[c]]
+    y = water.height[env, row, water.above[c]] - water.height[env, row, water.below[c]]
+    slope = (0.5 / water.spacing) * ti.Vector([x, y])
+    depth = (goal.depth[env, 0] + water.height[env, row, c]) / water.spacing
+    shift = depth * bend(slope, goal.index[env, 0]) * slope
+    i = c // water.m
+    across, up = i + shift[0], c - i * water.m + shift[1]
+    left, below = ti.floor(across), ti.floor(up)
+    columns = interpolation.around(left, water.n, ti.static(water.periodic)) * water.m
+    rows = interpolation.around(below, water.m, ti.static(water.periodic))
+    weight, rising = interpolation.weights(across - left), interpolation.weights(up - below)
+    seen = 0.0
+    for k in ti.static(range(4)):
+        for j in ti.static(range(4)):
+            seen += weight[k] * rising[j] * goal.floor[env, columns[k] + rows[j]]
+    apart = seen - goal.picture[env, c]
+    loss[env] += goal.share * goal.weight[env, 0] * apart * apart
+
+
+@ti.func
+def bend(slope, index):
+    """How far a ray from straight above goes sideways in the water, per slope and depth: Snell's law."""
+    length = ti.sqrt(1.0 + slope.dot(slope))  # of the normal whose vertical part is 1
+    straight = 1.0 / (index * length)  # 1 / index times the cosine of the ray's angle with the normal, outside
+    turned = ti.sqrt(1.0 - (1.0 - 1.0 / (length * length)) / (index * index)) - straight
+    return turned / (length / index + turned)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MatchRefraction(Objective):
+    """Through the water a floor looks like a picture in the end: the mean squared difference over all cells.
+
+    An eye far above looks straight down. Its ray is bent where it meets the surface, by Snell's law, and sees the floor
+    where it ends; between the middles of cells the floor is interpolated by cubics (`diffsim.physics.interpolation`).
+    Beyond edges that are not periodic it goes on as it is there.
+
+    Attributes:
+        picture: (n, m) brightness that is wanted in each cell.
+        floor: (n, m) brightness of the floor.
+        depth: of still water [m].
+        index: of refraction, of the water over that of the air.
+        weight: factor of this term.
+    """
+
+    picture: Any = tunable("n", "m")
+    floor: Any = tunable("n", "m")
+    depth: float = tunable(default=1.0, unit="m", above=0.0)
+    index: float = tunable(default=4.0 / 3.0, least=1.0)
+    weight: float = 1.0
+
+    reads = "height"
+
+    def check(self, scene: Any, steps: int) -> None:
+        """Raise InputError for a scene that is no water, or has another shape."""
+        start = scene.numbers().get("initial_height")
+        if start is None or not hasattr(scene, "spacing"):
+            raise InputError(f"MatchRefraction looks through water, but the scene is {type(scene).__name__}")
+        if start.shape != self.picture.shape:
+            raise InputError(f"MatchRefraction.picture has shape {self.picture.shape}, but the water has {start.shape}")
+
+    def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
+        """A stage at the last row."""
+        goal = self.record(fields, model, prefix, share=1.0 / self.picture.size)
+        return Part(final=(Stage(refract, (goal, model.motion, fields.loss), self.picture.size),))
+
+    def seen(self, rollout: Any) -> np.ndarray:
+        """(rows, n, m) what the eye sees in each row of a rollout of one environment."""
+        prefix = next(prefix for _, prefix, term in rollout.problem.objective._placed() if term is self)
+        numbers = {name: rollout.numbers[prefix + name] for name in ("floor", "depth", "index")}
+        scene = rollout.problem.scene
+        rows = rollout.arrays["height"]
+        return np.stack([_seen(height, scene.spacing, scene.edges == "periodic", **numbers) for height in rows])
+
+    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
+        """The mean squared difference."""
+        scene, given = rollout.problem.scene, {name: numbers[name] for name in ("floor", "depth", "index")}
+        seen = _seen(rollout.arrays["height"][-1], scene.spacing, scene.edges == "periodic", **given)
+        return float(np.mean(np.square(seen - numbers["picture"])))
+
+    def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
+        """How far off it was."""
+        return _words(value)
+
+
+def _seen(
+    height: np.ndarray, spacing: float, periodic: bool, *, floor: np.ndarray, depth: np.ndarray, index: np.ndarray
+) -> np.ndarray:
+    """(n, m) the same as `refract` in NumPy, of a surface (n, m)."""
+    n, m = height.shape
+    beside = neighbours(n, m, periodic=periodic)
+    flat = height.reshape(-1)
+    slope = np.stack([flat[beside["right"]] - flat[beside["left"]], flat[beside["above"]] - flat[beside["below"]]]) / (
+        2.0 * spacing
+    )
+    length = np.sqrt(1.0 + np.square(slope).sum(axis=0))
+    turned = np.sqrt(1.0 - (1.0 - length**-2.0) / index**2) - 1.0 / (index * length)
+    shift = (depth + flat) / spacing * turned / (length / index + turned) * slope
+    place = np.stack(np.divmod(np.arange(n * m), m)) + shift
+    low = np.floor(place)
+    t = (place - low)[:, None]
+    whole = low.astype(int)[:, None] + np.arange(-1, 3)[:, None]
+    first, second = ((-0.5 * t + 1.0) * t - 0.5) * t, (1.5 * t - 2.5) * t * t + 1.0
+    third, fourth = ((-1.5 * t + 2.0) * t + 0.5) * t, (0.5 * t - 0.5) * t * t
+    across, up = np.concatenate([first, second, third, fourth], axis=1)
+    columns, rows = (k % size if periodic else np.clip(k, 0, size - 1) for k, size in zip(whole, (n, m), strict=True))
+    found: np.ndarray = np.einsum("ac,bc,abc->c", across, up, floor[columns[:, None], rows])
+    return found.reshape(n, m)

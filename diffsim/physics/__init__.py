@@ -73,6 +73,7 @@ _kind("charges", "Charges")
 _kind("tomography", "Volume")
 _kind("smoke", "Smoke")
 _kind("material_points", "MaterialPoints")
+_kind("water", "Water")
 
 
 def register(scene: type, build: Callable[..., Any] | str, look: Callable[..., Any] | str | None = None) -> None:

@@ -27,12 +27,17 @@ def middles(n: int, m: int, spacing: float) -> np.ndarray:
     return spacing * (np.stack(np.meshgrid(np.arange(n), np.arange(m), indexing="ij"), axis=2) + 0.5)
 
 
-def neighbours(n: int, m: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of each cell the one on its right, on its left, above and below, (n * m,) each.
+def neighbours(n: int, m: int, *, periodic: bool) -> dict[str, np.ndarray]:
+    """Of each cell the one on its "right", on its "left", "above" and "below", (n * m,) each.
 
     At an edge that is not periodic a cell is its own neighbour: what is beyond has the same value.
     """
     cell = np.arange(n * m).reshape(n, m)
     beyond = np.pad(cell, 1, mode="wrap" if periodic else "edge")
-    right, left, above, below = beyond[2:, 1:-1], beyond[:-2, 1:-1], beyond[1:-1, 2:], beyond[1:-1, :-2]
-    return right.reshape(-1), left.reshape(-1), above.reshape(-1), below.reshape(-1)
+    sides = {
+        "right": beyond[2:, 1:-1],
+        "left": beyond[:-2, 1:-1],
+        "above": beyond[1:-1, 2:],
+        "below": beyond[1:-1, :-2],
+    }
+    return {side: found.reshape(-1) for side, found in sides.items()}

@@ -27,7 +27,7 @@ def weights(share):
 def around(low, n: ti.template(), periodic: ti.template()):
     """The four cells, of n along an axis, around a place whose second is ``low``, a whole number of floating point.
 
-    Beyond an edge that is not periodic stands the cell at the edge; ``low`` is 0 to n - 1 there.
+    Beyond an edge that is not periodic stands the cell at the edge, over and over.
     """
     return _around_a_circle(low, n) if ti.static(periodic) else _between_walls(low, n)
 
@@ -42,8 +42,13 @@ def _around_a_circle(low, n: ti.template()):
 
 @ti.func
 def _between_walls(low, n: ti.template()):
-    second = ti.cast(low, ti.i32)
-    return ti.Vector([ti.max(second - 1, 0), second, ti.min(second + 1, n - 1), ti.min(second + 2, n - 1)])
+    second = ti.cast(ti.min(ti.max(low, -2.0), n + 1.0), ti.i32)
+    return ti.Vector([_within(second - 1, n), _within(second, n), _within(second + 1, n), _within(second + 2, n)])
+
+
+@ti.func
+def _within(cell, n: ti.template()):
+    return ti.min(ti.max(cell, 0), n - 1)
 
 
 @ti.func

@@ -51,8 +51,7 @@ def advect(flow: ti.template(), env, row, step, c):
     """Take velocity and density from where the flow comes from, to first order in time; then accelerate."""
     column = c // flow.m
     way = (flow.dt / flow.spacing) * flow.velocity[env, row, c]
-    x = origin(column - way[0], flow.n, ti.static(flow.periodic))
-    y = origin(c - column * flow.m - way[1], flow.m, ti.static(flow.periodic))
+    x, y = column - way[0], c - column * flow.m - way[1]
     left, below = ti.floor(x), ti.floor(y)
     across, up = interpolation.weights(x - left), interpolation.weights(y - below)
     columns = interpolation.around(left, flow.n, ti.static(flow.periodic)) * flow.m
@@ -74,12 +73,6 @@ def advect(flow: ti.template(), env, row, step, c):
         flow.advected[env, row, c] = velocity + flow.dt * push
     else:
         flow.advected[env, row, c] = velocity + flow.dt * (flow.force[env, c] + lift)
-
-
-@ti.func
-def origin(place, n: ti.template(), periodic: ti.template()):
-    """A place along an axis, in cells from the middle of the first; walls let nothing come from behind them."""
-    return place if ti.static(periodic) else ti.min(ti.max(place, 0.0), n - 1.0)
 
 
 @ti.func
@@ -159,8 +152,7 @@ def _flow(scene: Smoke, fields: Fields, *, periodic: bool, confined: bool) -> An
     """The numbers of the scene (env, cell), its arrays (env, row, cell), and the neighbours of each cell."""
     n, m = scene.initial_density.shape
     grid, cells = ("n", "m"), n * m
-    sides = zip(("right", "left", "above", "below"), neighbours(n, m, periodic=periodic), strict=True)
-    neighbour: Any = {side: fields.integers(which) for side, which in sides}
+    beside: Any = {side: fields.integers(cell) for side, cell in neighbours(n, m, periodic=periodic).items()}
     hidden: Any = {"recorded": False, "per_step": True}
     return fields.record(
         scene,
@@ -174,5 +166,5 @@ def _flow(scene: Smoke, fields: Fields, *, periodic: bool, confined: bool) -> An
         last=(scene.iterations - 1) * cells,  # where the last iteration's pressure begins
         periodic=periodic,
         confined=confined,
-        **neighbour,
+        **beside,
     )

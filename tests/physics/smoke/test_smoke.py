@@ -67,8 +67,6 @@ def step(scene, density, velocity):
     h, dt, mode = scene.spacing, scene.dt, "wrap" if scene.edges == "periodic" else "edge"
     n, m = density.shape
     place = np.stack(np.meshgrid(np.arange(n), np.arange(m), indexing="ij"), axis=2) - dt / h * velocity
-    if mode == "edge":
-        place = np.clip(place, 0.0, np.array([n, m]) - 1.0)
     x, y = place[..., 0], place[..., 1]
     found, least, most = looked_up(density, x, y, mode)
     density = np.clip(found, least, most) + dt * scene.source

@@ -1,0 +1,1 @@
+"""Waves on water: a height field on a grid in the plane."""
