@@ -31,10 +31,17 @@ KINDS = {
     "Charges": "Charges",
     "Volume": "Tomography",
     "Smoke": "Smoke",
+    "Water": "Water",
 }
 
 LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds
-TRIES = [(640, 300, 12.0), (640, 300, 10.0), (560, 264, 8.0), (480, 240, 6.0)]  # width, height, frames per second
+TRIES = [
+    (640, 300, 12.0),
+    (640, 300, 10.0),
+    (560, 264, 8.0),
+    (480, 240, 6.0),
+    (360, 180, 4.0),
+]  # width, height, frames per second
 
 HEAD = """# Gallery
 

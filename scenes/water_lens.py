@@ -5,8 +5,8 @@ import numpy as np
 import diffsim as ds
 from diffsim.cli import scene_main
 
-CELLS = 112  # along each axis
-STEPS, ITERATIONS = 112, 150
+CELLS = 96  # along each axis
+STEPS, ITERATIONS = 96, 200
 
 
 def yin_yang(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -34,5 +34,5 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    optimizer = ds.Adam(ds.CosineDecay(3e-4, ITERATIONS))
+    optimizer = ds.NormalisedGradientDescent(ds.ExponentialDecay(0.03, 0.98))
     scene_main(problem, optimizer=optimizer, iterations=ITERATIONS, scale={"scene.*": 1.0}, report=report)  # m
