@@ -306,6 +306,7 @@ POINTS = np.zeros((2, 3, 2))
 
 READS = {
     "Effort": (ds.Effort(), ("actuation",)),
+    "Follow": (ds.Follow([(0.0, 0.0), (1.0, 0.0)]), ("centre",)),
     "MatchPicture": (ds.MatchPicture(np.zeros((2, 2))), ("density",)),
     "MatchReadings": (ds.MatchReadings(np.zeros((2, 1)), [(0, 1)]), ("height",)),
     "MatchTrajectory": (ds.MatchTrajectory(POINTS), ("position",)),
