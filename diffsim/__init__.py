@@ -58,7 +58,7 @@ _NAMES = {
     ),
     "physics.articulated.actuators": ("Actuator",),
     "physics.articulated.equalities": ("Equality", "Hold"),
-    "physics.articulated.geoms": ("Geom",),
+    "physics.articulated.geoms": ("Geom", "Pair"),
     "physics.articulated.links": ("Joint", "Link", "Site"),
     "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
     "physics.articulated.mjcf_writing": ("save_mjcf",),

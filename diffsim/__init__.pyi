@@ -55,6 +55,7 @@ from diffsim.physics.articulated.actuators import Actuator as Actuator
 from diffsim.physics.articulated.equalities import Equality as Equality
 from diffsim.physics.articulated.equalities import Hold as Hold
 from diffsim.physics.articulated.geoms import Geom as Geom
+from diffsim.physics.articulated.geoms import Pair as Pair
 from diffsim.physics.articulated.links import Joint as Joint
 from diffsim.physics.articulated.links import Link as Link
 from diffsim.physics.articulated.links import Site as Site

@@ -78,6 +78,16 @@ def corner_of(touch: ti.template(), spot):
 
 
 @ti.func
+def margin_of(touch: ti.template(), env, spot):
+    """Distance at which a spot touches already: the larger of both geoms, or that of their pair [m]."""
+    margin = ti.max(touch.geom_margin[env, touch.first[spot]], touch.geom_margin[env, touch.second[spot]])
+    if ti.static(touch.paired):
+        own = ti.cast(touch.pair[spot] >= 0, touch.real)
+        margin = (1.0 - own) * margin + own * touch.pair_margin[env, ti.max(touch.pair[spot], 0)]
+    return margin
+
+
+@ti.func
 def put_spot(touch: ti.template(), env, row, step, spot):
     """Where a spot over a plane is on its link, and the plane."""
     a = touch.first[spot]
@@ -85,7 +95,7 @@ def put_spot(touch: ti.template(), env, row, step, spot):
     size = touch.geom_size[env, b]
     plane = touch.turn[env, a]
     normal = ti.Vector([plane[2], plane[5], plane[8]])
-    margin = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
+    margin = margin_of(touch, env, spot)
     touch.normal[env, spot] = normal
     touch.height[env, spot] = normal.dot(touch.geom_position[env, a]) + margin
     corner = corner_of(touch, spot)
@@ -112,8 +122,12 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     second = ti.cast(touch.prior[spot] == 2, touch.real)
     either = 1.0 - first - second
     larger = ti.max(touch.friction[env, a], touch.friction[env, b])
-    touch.grip[env, spot] = rough * (either * larger + first * touch.friction[env, a] + second * touch.friction[env, b])
-    touch.margin[env, spot] = ti.max(touch.geom_margin[env, a], touch.geom_margin[env, b])
+    friction = either * larger + first * touch.friction[env, a] + second * touch.friction[env, b]
+    if ti.static(touch.paired):
+        own = ti.cast(touch.pair[spot] >= 0, touch.real)
+        friction = (1.0 - own) * friction + own * touch.pair_friction[env, ti.max(touch.pair[spot], 0)]
+    touch.grip[env, spot] = rough * friction
+    touch.margin[env, spot] = margin_of(touch, env, spot)
     one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
     both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)

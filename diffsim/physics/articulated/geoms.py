@@ -12,7 +12,7 @@ from diffsim.physics.articulated.values import TIME_CONSTANT, UPRIGHT, named, qu
 from diffsim.physics.checks import flag, optional
 from diffsim.spec import Spec, array, choices, number, whole
 
-__all__ = ["SIZES", "Geom"]
+__all__ = ["SIZES", "Geom", "Pair"]
 
 SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3}
 """Numbers in the size of a geom."""
@@ -133,3 +133,46 @@ def _corners(owner: str, shape: str, vertices: Any) -> Any:
     if found.ndim != 2 or found.shape[0] < 4:
         raise InputError(f"{owner}vertices have the shape {found.shape}, but a mesh has (k, 3), at least four")
     return array(f"{owner}vertices", found, (len(found), 3), least=-1.0, most=1.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pair(Spec):
+    """Two geoms that may touch whatever else is said of them, with friction of their own: MuJoCo's contact pair.
+
+    Neither ``contype`` and ``conaffinity`` count, nor that their links are parent and child, nor what is said by names
+    of links in ``exclude``. How stiff the contact is follows from both geoms, as ever.
+
+    Attributes:
+        name: unique among the pairs.
+        first, second: names of the geoms, of two links that are not one rigid body, or of a link and the world.
+        friction: Coulomb's coefficient.
+        condim: 1 has no friction, 3 has it, 4 against turning about the normal, too, 6 against rolling as well.
+        torsion: coefficient of friction against turning about the normal [m].
+        rolling: the same of rolling [m].
+        margin: distance at which they touch already [m].
+    """
+
+    name: str
+    first: str
+    second: str
+    _: KW_ONLY
+    friction: float = 1.0
+    condim: int = 3
+    torsion: float = 0.005
+    rolling: float = 0.0001
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        owner = f"pair {named('Pair.name', self.name)!r}: "
+        named(f"{owner}first", self.first)
+        named(f"{owner}second", self.second)
+        if self.first == self.second:
+            raise InputError(f"{owner}geom {self.first!r} cannot touch itself")
+        self._set(
+            friction=number(f"{owner}friction", self.friction, least=0.0),
+            condim=choices(f"{owner}condim", self.condim, (1, 3, 4, 6)),
+            torsion=number(f"{owner}torsion", self.torsion, least=0.0),
+            rolling=number(f"{owner}rolling", self.rolling, least=0.0),
+            margin=number(f"{owner}margin", self.margin, least=0.0),
+        )

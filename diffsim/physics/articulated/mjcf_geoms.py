@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.geoms import Geom, Pair
 from diffsim.physics.articulated.mjcf_reading import MESH, SHAPES, Reading
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
+from diffsim.physics.articulated.softness import mixed
 
 __all__ = ["Geoms"]
 
@@ -91,3 +92,39 @@ class Geoms(Reading):
             for geom in range(len(values)):
                 if self._collides(geom) and np.any(values[geom]):
                     yield f"geom {self.name('geom', geom)!r}", f"has a {name}, which is not simulated"
+
+    def odd_pairs(self) -> Iterator[tuple[str, str]]:
+        """Pairs that are softer or harder than their geoms, or are to be ignored."""
+        for k in range(int(self.model.npair)):
+            why = self._odd_pair(k)
+            if why or "pair" in self.ignore:
+                yield f"pair {self.name('pair', k)!r}", why or "is not simulated"
+
+    def _odd_pair(self, k: int) -> str:
+        model = self.model
+        ends = (int(model.pair_geom1[k]), int(model.pair_geom2[k]))
+        if any(geom in self.dropped for geom in ends):
+            return "is of a geom that is not simulated"
+        solref, solimp = mixed(*(self._geom(geom, int(model.geom_bodyid[geom])) for geom in ends))
+        if not (np.allclose(model.pair_solref[k], solref) and np.allclose(model.pair_solimp[k], solimp)):
+            return "has another solref or solimp than its geoms, which is not simulated"
+        return ""
+
+    def _pairs(self) -> list[Pair]:
+        if "pair" in self.ignore:
+            return []
+        model = self.model
+        return [
+            Pair(
+                self.name("pair", k),
+                self.name("geom", model.pair_geom1[k]),
+                self.name("geom", model.pair_geom2[k]),
+                friction=float(model.pair_friction[k, 0]),
+                condim=int(model.pair_dim[k]),
+                torsion=float(model.pair_friction[k, 2]),
+                rolling=float(model.pair_friction[k, 3]),
+                margin=float(model.pair_margin[k]),
+            )
+            for k in range(int(model.npair))
+            if not self._odd_pair(k)
+        ]

@@ -157,6 +157,7 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
     if sites is not None:
         own["sites"] = [replace(old, position=sites[site + i]) for i, old in enumerate(scene.sites)]
     own["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner < 0]
+    own["pairs"] = pairs.renewed_pairs(scene, values)
     own["holds"] = [_renewed_hold(old, k, values) for k, old in enumerate(scene.holds)]
     own["actuators"] = [_renewed_actuator(old, k, values) for k, old in enumerate(scene.actuators)]
     return replace(scene, links=links, **tendon_numbers.renewed(scene, values), **own)

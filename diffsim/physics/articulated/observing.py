@@ -42,7 +42,7 @@ def observation(scene: Any, position: np.ndarray, velocity: np.ndarray) -> np.nd
 def touch(scene: Tree, pose: Pose) -> np.ndarray:
     """(..., k) how much each geom that may touch a plane does, from 0 to 1 for each of its spots."""
     felt = list(pairs.touch_geoms(scene))
-    found = np.zeros((*pose.origin.shape[:-2], len(felt)))
+    found, chosen = np.zeros((*pose.origin.shape[:-2], len(felt))), pairs.chosen_pairs(scene)
     for spot in pairs.spots(scene):
         if spot.kind != "plane" or not felt:
             continue
@@ -54,7 +54,9 @@ def touch(scene: Tree, pose: Pose) -> np.ndarray:
         place = pose.origin[..., owner, :] + pose.rotation[..., owner, :, :] @ (
             geom.position + along @ (corner * extent)
         )
-        depth = reach + max(geom.margin, plane.margin) - (place - plane.position) @ normal
+        pair = chosen.get(frozenset(spot.geoms))
+        margin = max(geom.margin, plane.margin) if pair is None else scene.pairs[pair].margin
+        depth = reach + margin - (place - plane.position) @ normal
         found[..., felt.index(spot.geoms[1])] += np.clip(depth / scene.touch_depth, 0.0, 1.0)
     return found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.physics.articulated import softness
-from diffsim.physics.articulated.geoms import SIZES, Geom
+from diffsim.physics.articulated.geoms import SIZES, Geom, Pair
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = [
@@ -21,15 +21,18 @@ __all__ = [
     "Spot",
     "Unsimulated",
     "check",
+    "chosen_pairs",
     "dimensions",
     "numbers",
     "prior",
     "renewed",
+    "renewed_pairs",
     "spots",
     "touch_geoms",
     "touching",
     "twisting",
     "unsimulated",
+    "welded",
 ]
 
 ROUND = ("sphere", "capsule")
@@ -110,18 +113,20 @@ def check(scene: Tree) -> None:
 def _pairs(scene: Tree) -> list[tuple[tuple[int, int], str]]:
     geoms = scene.all_geoms
     excluded = {frozenset(pair) for pair in scene.exclude}
-    welded = _welded(scene)
+    chosen = chosen_pairs(scene)
+    bodies = welded(scene)
     found = []
     for b in range(len(geoms)):
         for a in range(b):
             first, second = geoms[a][1], geoms[b][1]
-            if not ((first.contype & second.conaffinity) | (second.contype & first.conaffinity)):
+            given = frozenset((a, b)) in chosen
+            if not given and not ((first.contype & second.conaffinity) | (second.contype & first.conaffinity)):
                 continue
-            if _related(scene, welded, geoms[a][0], geoms[b][0]):
+            if not given and _related(scene, bodies, geoms[a][0], geoms[b][0]):
                 continue
-            if scene.contacts == "world" and min(welded[k] if k >= 0 else -1 for k in (geoms[a][0], geoms[b][0])) >= 0:
+            if scene.contacts == "world" and min(bodies[k] if k >= 0 else -1 for k in (geoms[a][0], geoms[b][0])) >= 0:
                 continue
-            names = [{geom.name, *_link_names(scene, owner)} for owner, geom in (geoms[a], geoms[b])]
+            names = [{geom.name, *(() if given else _link_names(scene, owner))} for owner, geom in (geoms[a], geoms[b])]
             if any(frozenset((one, other)) in excluded for one in names[0] for other in names[1]):
                 continue
             owners = [geoms[k][0] for k in (a, b)]
@@ -130,11 +135,19 @@ def _pairs(scene: Tree) -> list[tuple[tuple[int, int], str]]:
     return found
 
 
+def chosen_pairs(scene: Tree) -> dict[frozenset[int], int]:
+    """Which of the scene's pairs two geoms are, by their indices."""
+    if not scene.pairs:
+        return {}
+    index = {geom.name: k for k, (_, geom) in enumerate(scene.all_geoms)}
+    return {frozenset((index[pair.first], index[pair.second])): k for k, pair in enumerate(scene.pairs)}
+
+
 def _link_names(scene: Tree, owner: int) -> tuple[str, ...]:
     return (scene.links[owner].name,) if owner >= 0 else ()
 
 
-def _welded(scene: Tree) -> list[int]:
+def welded(scene: Tree) -> list[int]:
     """Of each link, the link that it is fixed to without a joint, in the end; -1 is the world."""
     found: list[int] = []
     for k, (link, parent) in enumerate(zip(scene.links, scene.parents, strict=True)):
@@ -142,15 +155,15 @@ def _welded(scene: Tree) -> list[int]:
     return found
 
 
-def _related(scene: Tree, welded: list[int], a: int, b: int) -> bool:
+def _related(scene: Tree, bodies: list[int], a: int, b: int) -> bool:
     """Whether links are one rigid body, or parent and child; what is fixed to the world is nobody's parent."""
-    one, other = (welded[a] if a >= 0 else -1), (welded[b] if b >= 0 else -1)
+    one, other = (bodies[a] if a >= 0 else -1), (bodies[b] if b >= 0 else -1)
     if one == other:
         return True
 
     def above(k: int) -> int:
         parent = scene.parents[k] if k >= 0 else -1
-        return welded[parent] if parent >= 0 else -1
+        return bodies[parent] if parent >= 0 else -1
 
     return (one >= 0 and above(other) == one) or (other >= 0 and above(one) == other)
 
@@ -215,7 +228,10 @@ def twisting(scene: Tree) -> bool:
 
 
 def dimensions(scene: Tree, spot: Spot) -> int:
-    """MuJoCo's condim of a contact: that of the geom with more priority, else the larger one."""
+    """MuJoCo's condim of a contact: that of the pair, or of the geom with more priority, else the larger one."""
+    chosen = chosen_pairs(scene).get(frozenset(spot.geoms))
+    if chosen is not None:
+        return int(scene.pairs[chosen].condim)
     pair = [scene.all_geoms[k][1] for k in spot.geoms]
     most = max(geom.priority for geom in pair)
     return max(1 if geom.frictionless else geom.condim for geom in pair if geom.priority == most)
@@ -231,6 +247,17 @@ def _twists(geoms: Any) -> dict[str, np.ndarray]:
     return {name: np.array([getattr(geom, name) for _, geom in geoms]) for name in ("torsion", "rolling")}
 
 
+def _of_pairs(scene: Tree) -> dict[str, np.ndarray]:
+    names = ("friction", "margin", *(("torsion", "rolling") if twisting(scene) else ()))
+    return {f"pair_{name}": np.array([getattr(each, name) for each in scene.pairs]) for name in names if scene.pairs}
+
+
+def renewed_pairs(scene: Tree, values: dict[str, np.ndarray]) -> list[Pair]:
+    """The pairs with other numbers."""
+    names = [name for name in ("friction", "margin", "torsion", "rolling") if f"pair_{name}" in values]
+    return [replace(each, **{n: values[f"pair_{n}"][k] for n in names}) for k, each in enumerate(scene.pairs)]
+
+
 def touch_geoms(scene: Tree) -> tuple[int, ...]:
     """Geoms that may touch a plane, as indices of ``all_geoms``, if a controller observes whether they do."""
     if not scene.feels:
@@ -240,8 +267,8 @@ def touch_geoms(scene: Tree) -> tuple[int, ...]:
 
 def numbers(scene: Tree) -> dict[str, np.ndarray]:
     """What can be tuned of geoms, each an array over ``all_geoms``."""
-    geoms, welded = scene.all_geoms, _welded(scene)
-    still = [owner < 0 or welded[owner] < 0 for owner, _ in geoms]
+    geoms, bodies = scene.all_geoms, welded(scene)
+    still = [owner < 0 or bodies[owner] < 0 for owner, _ in geoms]
     stiffness, damping = softness.defaults(scene, touching(scene), still)
     size = np.zeros((len(geoms), 3))
     for k, (owner, geom) in enumerate(geoms):
@@ -252,6 +279,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         if geom.shape != "plane" and geom.damping is not None:
             damping[k] = geom.damping
     return {
+        **_of_pairs(scene),
         "geom_position": np.array([geom.position for _, geom in geoms]),
         "geom_orientation": np.array([geom.orientation for _, geom in geoms]),
         "geom_size": size,

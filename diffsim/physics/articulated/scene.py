@@ -15,7 +15,7 @@ from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import observing, pairs, scene_checks
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Equality, Hold
-from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.geoms import Geom, Pair
 from diffsim.physics.articulated.kinematics import beyond_limits
 from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
@@ -55,6 +55,7 @@ class Articulated(Tree, Spec):
         wind: (3,) velocity of the medium [m/s].
         implicit_damping: whether Euler's step takes the damping of joints implicitly (MuJoCo's flag eulerdamp).
         exclude: pairs of names of links or geoms that never touch.
+        pairs: of `Pair`, geoms that may touch whatever else is said of them.
         contacts: False simulates none, "world" only those with the world and what is fixed to it.
         limits: False simulates none.
         slip_speed: at which friction has 71 % of its strength [m/s]: on a slope that a body does not slide down, it
@@ -99,6 +100,7 @@ class Articulated(Tree, Spec):
     holds: Any = ()
     tendons: Any = ()
     equalities: Any = ()
+    pairs: Any = ()
     density: float = 0.0
     viscosity: float = 0.0
     wind: Any = (0.0, 0.0, 0.0)
@@ -112,6 +114,7 @@ class Articulated(Tree, Spec):
             actuators=members("Articulated.actuators", self.actuators, Actuator),
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
+            pairs=members("Articulated.pairs", self.pairs, Pair),
             holds=members("Articulated.holds", self.holds, Hold),
             tendons=members("Articulated.tendons", self.tendons, Tendon),
             equalities=members("Articulated.equalities", self.equalities, Equality),
@@ -203,7 +206,7 @@ class Articulated(Tree, Spec):
         found.update(
             {
                 name: tuple(each.name for each in getattr(self, name))
-                for name in ("actuators", "geoms", "sites", "holds", "tendons", "equalities")
+                for name in ("actuators", "geoms", "sites", "pairs", "holds", "tendons", "equalities")
             }
         )
         return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
+from diffsim.physics.articulated.pairs import welded
 from diffsim.physics.checks import sequence
 
 __all__ = ["check_inertias", "check_names"]
@@ -22,6 +23,7 @@ def check_names(scene: Any) -> None:
         "actuators": [a.name for a in scene.actuators],
         "holds": [h.name for h in scene.holds],
         "tendons": [tendon.name for tendon in scene.tendons],
+        "pairs": [pair.name for pair in scene.pairs],
         "equalities": [equality.name for equality in scene.equalities],
     }
     for what, names in {"links or sites": list(scene.places), **kinds}.items():
@@ -32,6 +34,7 @@ def check_names(scene: Any) -> None:
     _check_actuators(scene, scalar)
     _check_holds(scene)
     _check_ties(scene, scalar)
+    _check_pairs(scene)
     given = (scene.unobserved,) if isinstance(scene.unobserved, str) else scene.unobserved
     unobserved = sequence("Articulated.unobserved", given)
     for name in unobserved:
@@ -69,6 +72,21 @@ def _check_actuators(scene: Any, scalar: list[str]) -> None:
                 f"actuator {actuator.name!r} has dynamics, which the integrator 'rk4' does not take; 'euler' and "
                 "'implicitfast' do"
             )
+
+
+def _check_pairs(scene: Any) -> None:
+    """The geoms of pairs are there, and can move against each other."""
+    owners = {geom.name: owner for owner, geom in scene.all_geoms}
+    bodies = welded(scene)
+    for pair in scene.pairs:
+        for name in (pair.first, pair.second):
+            if name not in owners:
+                raise InputError(
+                    f"pair {pair.name!r} names geom {name!r}, but the geoms are {', '.join(owners) or 'none'}"
+                )
+        one, other = (bodies[owners[name]] if owners[name] >= 0 else -1 for name in (pair.first, pair.second))
+        if one == other:
+            raise InputError(f"pair {pair.name!r}: geoms {pair.first!r} and {pair.second!r} are of one rigid body")
 
 
 def _check_holds(scene: Any) -> None:

@@ -29,6 +29,11 @@ class Touch:
     carrier: Any  # (geom,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (geom,) first link of its tree, or the world behind the frames
     slippery: Any  # (spot,) 1 without friction
+    pair: Any  # (spot,) which of the scene's pairs it is, or -1
+    pair_friction: Any  # (env, pair); None without pairs, as all below
+    pair_margin: Any  # [m]
+    pair_torsion: Any  # [m]
+    pair_rolling: Any  # [m]
     prior: Any  # (spot,) 1 or 2 if the first or second geom says what the friction is
     turning: Any  # (spot,) 1 with friction against turning about the normal
     rolling: Any  # (spot,) 1 with friction against rolling
@@ -88,6 +93,7 @@ class Touch:
     flats: int  # spots of a cylinder or ellipsoid and a plane
     tubes: int  # spots of something round and a cylinder
     couples: int  # of these five
+    paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
     twists: bool  # whether there is friction against turning or rolling
     keeps_twist: bool  # whether its torque is held in other evaluations
@@ -119,10 +125,14 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     kinds = [spot.kind for spot in spots]
     couples = count - kinds.count("plane")
     moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
+    chosen = pairs.chosen_pairs(scene)
     held = not moving[kinds.count("plane") :].all()
 
     def number(name: str, width: int = 0, elements: int = touched) -> Any:
         return fields.number(f"scene.{name}", elements, width) if spots else None
+
+    def of_pairs(name: str) -> Any:
+        return fields.number(f"scene.pair_{name}", len(scene.pairs)) if chosen and spots else None
 
     def derived(width: int, *of: str) -> Any:
         return fields.derived(count, width, of=[f"scene.{name}" for name in of])
@@ -142,12 +152,17 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
         slippery=fields.integers(slippery.astype(int)),
+        pair=fields.integers(np.array([chosen.get(frozenset(spot.geoms), -1) for spot in spots], dtype=int)),
+        pair_friction=of_pairs("friction"),
+        pair_margin=of_pairs("margin"),
+        pair_torsion=of_pairs("torsion") if twists else None,
+        pair_rolling=of_pairs("rolling") if twists else None,
         prior=fields.integers(np.array([pairs.prior(scene, spot) for spot in spots], dtype=int)),
         turning=fields.integers((dimensions > 3).astype(int)),
         rolling=fields.integers((dimensions > 4).astype(int)),
         torsion=number("torsion") if twists else None,
         rolling_friction=number("rolling") if twists else None,
-        twist_grip=derived(2, "torsion", "rolling") if twists else None,
+        twist_grip=derived(2, "torsion", "rolling", "pair_torsion", "pair_rolling") if twists else None,
         lightest=derived(0, "inertia") if twists else None,
         twist=rows("contact_twist", slots * count, 3, recorded=False) if twists and scene.integrator == "rk4" else None,
         corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
@@ -169,11 +184,11 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         depth=number("touch_depth", elements=1),
         turn=fields.derived(touched, 9, of=["scene.geom_orientation"]),
         normal=derived(3, "geom_orientation"),
-        height=derived(0, "geom_orientation", "geom_position", "geom_margin"),
+        height=derived(0, "geom_orientation", "geom_position", "geom_margin", "pair_margin"),
         place=derived(3, "geom_orientation", "geom_position", "geom_size"),
         reach=derived(0, "geom_size"),
-        grip=derived(0, "friction"),
-        margin=derived(0, "geom_margin"),
+        grip=derived(0, "friction", "pair_friction"),
+        margin=derived(0, "geom_margin", "pair_margin"),
         pointed=fields.integers((shapes[firsts] == SHAPES.index("sphere")).astype(int) if count else firsts),
         gain=derived(2, *springs, *weights),
         heft=derived(0, *weights),
@@ -201,6 +216,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         flats=kinds.count("flat"),
         tubes=kinds.count("tube"),
         couples=couples,
+        paired=bool(chosen),
         held=held,
         twists=twists,
         keeps_twist=twists and scene.integrator == "rk4",

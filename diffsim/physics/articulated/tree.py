@@ -33,6 +33,7 @@ class Tree:
     initial_position: Any
     initial_velocity: Any
     exclude: Any
+    pairs: Any
     contacts: bool | str
     limits: bool
     slip_speed: float

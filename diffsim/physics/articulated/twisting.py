@@ -32,6 +32,10 @@ def mix_twist(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     one = ti.Vector([touch.torsion[env, a], touch.rolling_friction[env, a]])
     other = ti.Vector([touch.torsion[env, b], touch.rolling_friction[env, b]])
     both = (1.0 - first - second) * ti.max(one, other) + first * one + second * other
+    if ti.static(touch.paired):
+        pair = ti.max(touch.pair[spot], 0)
+        own = ti.cast(touch.pair[spot] >= 0, touch.real)
+        both = (1.0 - own) * both + own * ti.Vector([touch.pair_torsion[env, pair], touch.pair_rolling[env, pair]])
     turning = ti.cast(touch.turning[spot], touch.real)
     rolling = ti.cast(touch.rolling[spot], touch.real)
     touch.twist_grip[env, spot] = ti.Vector([turning * both[0], rolling * both[1]])

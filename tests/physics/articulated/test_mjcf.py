@@ -158,8 +158,8 @@ LEFT_OUT = {
     ),
     "a pair": (
         "pair",
-        xml(bottom='<contact><pair name="sole" geom1="rod" geom2="floor"/></contact>'),
-        "pair 'sole' is a contact of its own rules",
+        xml(bottom='<contact><pair name="sole" geom1="rod" geom2="floor" solref="0.1 1"/></contact>'),
+        "pair 'sole' has another solref or solimp",
     ),
     "a rope": ("flex", xml(bottom=FLEX), "flex 'skin' is soft"),
     "drag of a square": ("polynomial", xml(joint='damping="1 2"'), "joint 'hip' has damping that is not linear"),
