@@ -7,6 +7,7 @@ import numpy as np
 from diffsim.physics.articulated import tendon_numbers
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.tendon_kinematics import length
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = ["mechanics"]
@@ -53,7 +54,7 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
             energy += 0.5 * joint.stiffness * (((place - link.position) ** 2).sum(axis=1) + angle**2)
     rest = tendon_numbers.numbers(scene).get("tendon_rest", ())
     for tendon, (shortest, longest) in zip(scene.tendons, rest, strict=True):
-        length = sum(value * position[:, scene.coordinate("tendon", joint)] for joint, value in tendon.joints.items())
-        stretched = np.maximum(length - longest, 0.0) + np.minimum(length - shortest, 0.0)
+        long = length(scene, tendon, position)
+        stretched = np.maximum(long - longest, 0.0) + np.minimum(long - shortest, 0.0)
         energy += 0.5 * tendon.stiffness * stretched**2
     return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}

@@ -107,9 +107,10 @@ class Actuators(Tendons):
 
     def _limited_efforts(self, tendon: int) -> bool:
         """Whether what actuators do together is limited at a joint of a tendon."""
-        first, count = int(self.model.tendon_adr[tendon]), int(self.model.tendon_num[tendon])
-        joints = self.model.wrap_objid[first : first + count]
-        return bool(np.any(self.model.jnt_actfrclimited[joints]))
+        model, joint = self.model, int(self.mujoco.mjtWrap.mjWRAP_JOINT)
+        along = [int(model.wrap_objid[at]) for at in self._wraps(tendon) if int(model.wrap_type[at]) == joint]
+        spatial = len(along) < len(self._wraps(tendon))
+        return bool(np.any(model.jnt_actfrclimited if spatial else model.jnt_actfrclimited[along]))
 
     def odd_actuators(self) -> Iterator[tuple[str, str]]:
         """Actuators whose force, dynamics or target are others."""

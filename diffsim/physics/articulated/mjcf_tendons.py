@@ -44,10 +44,12 @@ class Tendons(Reading):
     def odd_tendon(self, k: int) -> str:
         """Why a tendon is not simulated; empty if it is."""
         model = self.model
-        joint = int(self.mujoco.mjtWrap.mjWRAP_JOINT)
-        first = int(model.tendon_adr[k])
-        if any(int(kind) != joint for kind in model.wrap_type[first : first + int(model.tendon_num[k])]):
-            return "is spatial, which is not simulated"
+        kinds = {int(model.wrap_type[at]) for at in self._wraps(k)}
+        known = [int(getattr(self.mujoco.mjtWrap, f"mjWRAP_{kind}")) for kind in ("JOINT", "SITE")]
+        if len(kinds) > 1 or not kinds <= set(known):
+            return "runs over a pulley or a geom, which is not simulated"
+        if known[1] in kinds and model.tendon_armature[k]:
+            return "is spatial and has an armature, which is not simulated"
         if np.any(model.tendon_stiffnesspoly[k]) or np.any(model.tendon_dampingpoly[k]):
             return "has a spring or damper that is not linear"
         return "has an actuatorfrcrange, which is not simulated" if model.tendon_actfrclimited[k] else ""
@@ -64,14 +66,26 @@ class Tendons(Reading):
             return []
         return [self._tendon(k) for k in self.acting_tendons() if not self.odd_tendon(k)]
 
-    def _tendon(self, k: int) -> Tendon:
+    def _wraps(self, k: int) -> range:
+        """What a tendon runs along or over."""
+        first = int(self.model.tendon_adr[k])
+        return range(first, first + int(self.model.tendon_num[k]))
+
+    def _way(self, k: int) -> dict[str, Any]:
+        """The joints of a fixed tendon, the sites of a spatial one: what follows itself counts once."""
         model = self.model
-        first = int(model.tendon_adr[k])
         joints: dict[str, float] = {}
-        for at in range(first, first + int(model.tendon_num[k])):
+        if int(model.wrap_type[self._wraps(k)[0]]) == int(self.mujoco.mjtWrap.mjWRAP_SITE):
+            sites = [self.site_name(int(model.wrap_objid[at])) for at in self._wraps(k)]
+            return {"path": [site for site, before in zip(sites, [None, *sites], strict=False) if site != before]}
+        for at in self._wraps(k):
             name = self.name("joint", model.wrap_objid[at])
             joints[name] = joints.get(name, 0.0) + float(model.wrap_prm[at])
-        made: dict[str, Any] = {}
+        return {"joints": joints}
+
+    def _tendon(self, k: int) -> Tendon:
+        model = self.model
+        made: dict[str, Any] = self._way(k)
         if model.tendon_limited[k]:
             low, high = model.tendon_range[k]
             margin = float(model.tendon_margin[k])
@@ -85,7 +99,6 @@ class Tendons(Reading):
             made["friction_width"] = friction_width(model, "tendon", k)
         return Tendon(
             self.name("tendon", k),
-            joints,
             stiffness=0.0 if self._disabled("SPRING") else float(model.tendon_stiffness[k]),
             damping=0.0 if self._disabled("DAMPER") else float(model.tendon_damping[k]),
             rest=model.tendon_lengthspring[k],

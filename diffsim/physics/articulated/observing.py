@@ -12,6 +12,7 @@ import numpy as np
 from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.kinematics import Pose, forward_kinematics
 from diffsim.physics.articulated.quaternions import rotation_of
+from diffsim.physics.articulated.tendon_kinematics import gradient, length
 from diffsim.physics.articulated.tree import Tree
 
 __all__ = ["VELOCITY_SCALE", "actuator_state", "centre", "observation"]
@@ -76,9 +77,13 @@ def actuator_state(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> t
     coordinates = np.cumsum([0, *(joint.coordinates for joint in scene.joints)])
     freedoms = np.cumsum([0, *(joint.freedoms for joint in scene.joints)])
     place, speed = (np.zeros((*value.shape[:-1], len(scene.actuators))) for value in (position, velocity))
-    ropes = {tendon.name: tendon.joints for tendon in scene.tendons}
+    tendons = {tendon.name: tendon for tendon in scene.tendons}
     for k, actuator in enumerate(scene.actuators):
-        for name, share in ({actuator.joint: 1.0} if actuator.joint else ropes.get(actuator.tendon, {})).items():
-            place[..., k] += share * position[..., coordinates[names.index(name)]]
-            speed[..., k] += share * velocity[..., freedoms[names.index(name)]]
+        if actuator.joint:
+            driven = names.index(actuator.joint)
+            place[..., k], speed[..., k] = position[..., coordinates[driven]], velocity[..., freedoms[driven]]
+        elif actuator.tendon:
+            tendon = tendons[actuator.tendon]
+            place[..., k] = length(scene, tendon, position)
+            speed[..., k] = (gradient(scene, tendon, position) * velocity).sum(axis=-1)
     return place, speed

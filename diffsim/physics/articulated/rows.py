@@ -10,182 +10,23 @@ the joints as J^T f, and w, of what is implicit, to the inertia matrix as w J^T 
 * Equalities are MuJoCo's soft constraints (see `impedance`), without the second derivative that motion alone gives r.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import taichi as ti
 
-from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated.elimination import System, system_of
+from diffsim.physics.articulated import strings
 from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.integration import first_of, starts
-from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.row_fields import Rows
 from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
-__all__ = ["Rows", "following", "forces", "lengths", "prepare", "rows_of"]
+__all__ = ["following", "forces", "lengths", "prepare"]
 
 LIMIT_DEPTH = 0.01
 """Over which the stiffness of a limit sets in [m]."""
 
 TINY = 1.0e-12
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows: first tendons, then equalities of joints. Fields (k,) of whole numbers, (env, k) of numbers."""
-
-    entry_row: Any  # (entry,) which row an entry of J belongs to; first those of tendons
-    entry_freedom: Any  # (entry,) which velocity
-    entry_coordinate: Any  # (entry,) where its position is
-    one: Any  # (pair,) entry of J
-    other: Any  # (pair,) another of the same row
-    slot: Any  # (pair,) where w times both goes in the matrix
-    springs: Any  # (k,) tendons with a spring or damper
-    limits: Any  # (k,) tendons with limits
-    frictions: Any  # (k,) tendons with friction
-    motors: Any  # (k,) tendons with armature
-    follow: Any  # (4 k,) equality, its first entry, then where its joints' references are, -1 without a second
-    held_row: Any  # (equality,) its row
-    offset: Any  # (equality,) 1 if the row is a length, to be that of the polynomial
-    coefficient: Any  # (env, entry) of tendons
-    stiffness: Any
-    damping: Any
-    rest: Any
-    range: Any
-    limit_stiffness: Any
-    limit_damping: Any
-    friction_loss: Any
-    friction_width: Any
-    armature: Any
-    polynomial: Any  # (env, equality)
-    weight: Any
-    reference: Any
-    impedance: Any
-    stiff: Any  # (env, tendon) how much of its limit is Euler's implicit step
-    gradient: Any  # (env, row, substep entry) J
-    length: Any  # (env, row, substep row) r
-    rate: Any
-    force: Any  # f
-    inertia: Any  # w; None where nothing is implicit
-    held: Any  # (env, row, substep tendon) f and w of a limit; None but with Runge and Kutta's
-    system: System | None  # what the accelerations follow from; None where nothing is implicit
-    counts: tuple[int, ...]  # of springs, limits, frictions, motors
-    tendons: int
-    fixed: int  # entries of tendons
-    entries: int
-    rows: int
-    pairs: int
-    follows: int
-    equalities: int
-    damps: bool  # whether damping of tendons is implicit
-    implicit: bool  # whether anything is
-    real: Any
-
-
-def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) -> Rows | None:
-    """Declare the fields of tendons and equalities; None without any."""
-    tendons, equalities = scene.tendons, scene.equalities
-    if not tendons and not equalities:
-        return None
-    names = [each.name for each in tendons]
-    entries = [(k, joint) for k, each in enumerate(tendons) for joint in each.joints]
-    fixed, held = len(entries), []
-    follow: list[tuple[int, int, int, int]] = []
-    joints = [joint.name for joint in scene.joints]
-    for k, each in enumerate(equalities):
-        if each.of == "tendons":
-            held.append(names.index(each.first))
-            continue
-        row = len(tendons) + len(follow)
-        second = -1 if each.second is None else joints.index(each.second)
-        follow.append((k, len(entries), joints.index(each.first), second))
-        entries += [(row, name) for name in (each.first, each.second) if name is not None]
-        held.append(row)
-    freedoms = [scene.freedom(name) for _, name in entries]
-    count, slots = len(tendons) + len(follow), scene.evaluations
-    groups = [[f for (row, _), f in zip(entries, freedoms, strict=True) if row == k] for k in range(count)]
-    system, slots_of = system_of(scene, fields, parents, groups) if scene.coupled else (None, {})
-    pairs = [
-        (a, b, slots_of[min(freedoms[a], freedoms[b]), max(freedoms[a], freedoms[b])])
-        for a in range(len(entries))
-        for b in range(len(entries))
-        if system and entries[a][0] == entries[b][0] and freedoms[a] <= freedoms[b]
-    ]
-    bounded = [scene.limits and each.limits is not None for each in tendons]
-    lists: list[Any] = [
-        [k for k, each in enumerate(tendons) if each.stiffness or each.damping or _tuned(fields)],
-        np.flatnonzero(bounded),
-        [k for k, each in enumerate(tendons) if each.friction_loss],
-        [k for k, each in enumerate(tendons) if each.armature],
-    ]
-    springs, limits, frictions, motors = (fields.integers(np.array(each, dtype=int)) for each in lists)
-
-    def number(name: str, width: int = 0, *, of: Any = tendons, kind: str = "tendon") -> Any:
-        return fields.number(f"scene.{kind}_{name}", len(of), width) if len(of) else None
-
-    def equal(name: str, width: int = 0) -> Any:
-        return number(name, width, of=equalities, kind="equality")
-
-    def rows(name: str, elements: int, width: int = 0, *, accumulates: bool = True) -> Any:
-        return fields.trajectory(name, slots * elements, width, accumulates=accumulates, recorded=False)
-
-    holds_limits = scene.integrator == "rk4" and len(lists[1]) > 0
-    of_limits = [f"scene.tendon_{name}" for name in ("limit_stiffness", "limit_damping")]
-    return Rows(
-        entry_row=fields.integers(np.array([row for row, _ in entries])),
-        entry_freedom=fields.integers(np.array(freedoms)),
-        entry_coordinate=fields.integers(np.array([scene.coordinate("row", name) for _, name in entries])),
-        one=fields.integers(np.array([a for a, _, _ in pairs])),
-        other=fields.integers(np.array([b for _, b, _ in pairs])),
-        slot=fields.integers(np.array([at for _, _, at in pairs])),
-        springs=springs,
-        limits=limits,
-        frictions=frictions,
-        motors=motors,
-        follow=fields.integers(np.array(follow)),
-        held_row=fields.integers(np.array(held)),
-        offset=fields.integers(np.array([each.of == "tendons" for each in equalities])),
-        coefficient=number("coefficient", of=range(fixed)),
-        stiffness=number("stiffness"),
-        damping=number("damping"),
-        rest=number("rest", 2),
-        range=number("limits", 2),
-        limit_stiffness=number("limit_stiffness"),
-        limit_damping=number("limit_damping"),
-        friction_loss=number("friction_loss"),
-        friction_width=number("friction_width"),
-        armature=number("armature"),
-        polynomial=equal("polynomial", 5),
-        weight=equal("weight"),
-        reference=equal("reference", 2),
-        impedance=equal("impedance", 5),
-        stiff=fields.derived(len(tendons), of=of_limits) if len(lists[1]) else None,
-        gradient=rows("row_gradient", len(entries), accumulates=False),
-        length=rows("row_length", count),
-        rate=rows("row_rate", count),
-        force=rows("row_force", count),
-        inertia=rows("row_inertia", count) if system else None,
-        held=rows("row_limit", len(tendons), 2, accumulates=False) if holds_limits else None,
-        system=system,
-        counts=tuple(map(len, lists)),
-        tendons=len(tendons),
-        fixed=fixed,
-        entries=len(entries),
-        rows=count,
-        pairs=len(pairs),
-        follows=len(follow),
-        equalities=len(equalities),
-        implicit=system is not None,
-        damps=scene.integrator == "implicitfast",
-        real=fields.real,
-    )
-
-
-def _tuned(fields: Fields) -> bool:
-    """Whether springs or dampers of tendons are tuned, and may become some."""
-    return bool({"scene.tendon_stiffness", "scene.tendon_damping"} & {name.partition("[")[0] for name in fields.tuned})
 
 
 @ti.func
@@ -203,7 +44,7 @@ def stretch(rows: ti.template(), tree: ti.template(), motion: ti.template(), env
     """What a joint adds to the length of a tendon."""
     at = part * rows.rows + rows.entry_row[entry]
     coefficient = rows.coefficient[env, entry]
-    rows.gradient[env, row, part * rows.entries + entry] = coefficient
+    rows.gradient[env, row, part * rows.entries + entry] += coefficient
     position = motion.now_position[env, row, part * tree.coordinates + rows.entry_coordinate[entry]]
     velocity = motion.now_velocity[env, row, part * tree.freedoms + rows.entry_freedom[entry]]
     rows.length[env, row, at] += coefficient * position
@@ -220,14 +61,14 @@ def follow(rows: ti.template(), tree: ti.template(), motion: ti.template(), env,
     first = motion.now_position[env, row, part * tree.coordinates + rows.entry_coordinate[entry]]
     speed = motion.now_velocity[env, row, part * tree.freedoms + rows.entry_freedom[entry]]
     apart = first - tree.reference[env, rows.follow[k + 2]] - c[0]
-    rows.gradient[env, row, part * rows.entries + entry] = 1.0
+    rows.gradient[env, row, part * rows.entries + entry] += 1.0
     second = rows.follow[k + 3]
     if second >= 0:
         x = motion.now_position[env, row, part * tree.coordinates + rows.entry_coordinate[entry + 1]]
         x -= tree.reference[env, second]
         slope = c[1] + x * (2.0 * c[2] + x * (3.0 * c[3] + x * 4.0 * c[4]))
         other = motion.now_velocity[env, row, part * tree.freedoms + rows.entry_freedom[entry + 1]]
-        rows.gradient[env, row, part * rows.entries + entry + 1] = -slope
+        rows.gradient[env, row, part * rows.entries + entry + 1] += -slope
         rows.length[env, row, at] += apart - x * (c[1] + x * (c[2] + x * (c[3] + x * c[4])))
         rows.rate[env, row, at] += speed - slope * other
     else:
@@ -362,20 +203,28 @@ def prepare(rows: Rows | None, tree: Any) -> tuple[Stage, ...]:
     return (Stage(weigh_limit, (rows, tree), rows.counts[1]),) if rows else ()
 
 
-def lengths(rows: Rows | None, tree: Any, motion: Any) -> tuple[Stage, ...]:
+def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """How long rows are, and how fast that changes."""
     if rows is None:
         return ()
     records = (rows, tree, motion)
-    return (Stage(stretch_first, records, rows.fixed), Stage(follow_first, records, rows.follows))
+    return (
+        Stage(stretch_first, records, rows.fixed),
+        Stage(follow_first, records, rows.follows),
+        *strings.lengths(rows.strings, rows, tree, motion, work),
+    )
 
 
-def following(rows: Rows | None, tree: Any, motion: Any) -> tuple[Stage, ...]:
+def following(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """The same for the next substep."""
     if rows is None:
         return ()
     records = (rows, tree, motion)
-    return (Stage(stretch_next, records, rows.fixed), Stage(follow_next, records, rows.follows))
+    return (
+        Stage(stretch_next, records, rows.fixed),
+        Stage(follow_next, records, rows.follows),
+        *strings.following(rows.strings, rows, tree, motion, work),
+    )
 
 
 def forces(rows: Rows | None, tree: Any, work: Any) -> tuple[Stage, ...]:

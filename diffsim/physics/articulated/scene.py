@@ -19,6 +19,7 @@ from diffsim.physics.articulated.geoms import Geom, Pair
 from diffsim.physics.articulated.kinematics import beyond_limits
 from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
+from diffsim.physics.articulated.tendon_kinematics import length
 from diffsim.physics.articulated.tendons import Tendon
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import members
@@ -246,10 +247,7 @@ class Articulated(Tree, Spec):
     def _held(self, position: np.ndarray) -> list[float]:
         """Of each actuator the control at which a servo of a position gives no force; 0 of others."""
         found = []
-        lengths = {
-            tendon.name: sum(value * self._at(joint, position) for joint, value in tendon.joints.items())
-            for tendon in self.tendons
-        }
+        lengths = {tendon.name: float(length(self, tendon, position)) for tendon in self.tendons}
         for each in self.actuators:
             if each.site is not None:
                 found.append(0.0)

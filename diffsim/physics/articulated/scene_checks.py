@@ -105,6 +105,16 @@ def _check_ties(scene: Any, scalar: list[str]) -> None:
         for joint in tendon.joints:
             if joint not in scalar:
                 raise InputError(f"tendon {tendon.name!r} runs along joint {joint!r}, but {known}")
+    sites = [site.name for _, site in scene.all_sites]
+    for tendon in scene.tendons:
+        for name in tendon.path:
+            if name not in sites:
+                raise InputError(
+                    f"tendon {tendon.name!r} runs through site {name!r}, but the sites are {', '.join(sites) or 'none'}"
+                )
+        owners = [scene.site(name)[0] for name in tendon.path]
+        if tendon.path and not any(scene.links[k].joints for o in owners if o >= 0 for k in scene.lineages[o]):
+            raise InputError(f"tendon {tendon.name!r} runs through sites that do not move")
     tendons = [tendon.name for tendon in scene.tendons]
     for equality in scene.equalities:
         of_joints = equality.of == "joints"

@@ -49,6 +49,7 @@ from diffsim.physics.articulated.integration import (
     turn_on,
 )
 from diffsim.physics.articulated.rotation import about, columns, nine, unit, unpacked
+from diffsim.physics.articulated.row_fields import rows_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, crossed, inertia_at, less_outer, linear, spatial, times
 from diffsim.physics.articulated.touch import touch_of
@@ -298,7 +299,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     work = working_of(scene, fields)
     held, medium = holds.held_of(scene, fields), fluid.medium_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
-    tied = rows.rows_of(scene, fields, tree, np.array(tree.parents))
+    tied = rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.evaluations > 1
@@ -324,7 +325,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(place_first, (tree, motion), frames, ordered=True),
         Stage(carry_first, (tree, motion, work), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),
-        *rows.lengths(tied, tree, motion),
+        *rows.lengths(tied, tree, motion, work),
     )
     solving: tuple[Stage, ...] = (
         Stage(eliminate, (tree, motion, work), nv, ordered=True),
@@ -347,7 +348,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     following = (
         Stage(place_next, (tree, motion), frames, ordered=True),
         Stage(carry_next, (tree, motion, work), nv, ordered=True),
-        *rows.following(tied, tree, motion),
+        *rows.following(tied, tree, motion, work),
     )
     return Model(
         motion=motion,

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.physics.articulated.kinematics import mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME
+from diffsim.physics.articulated.tendon_kinematics import gradient, length
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import TIME_CONSTANT
 
@@ -52,9 +53,9 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
 
 def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers of tendons; what a tendon has none of is 0."""
-    found: dict[str, np.ndarray] = {
-        "tendon_coefficient": np.array([value for each in scene.tendons for value in each.joints.values()])
-    }
+    found: dict[str, np.ndarray] = {}
+    if coefficients := [value for each in scene.tendons for value in each.joints.values()]:
+        found["tendon_coefficient"] = np.array(coefficients)
     rows = []
     for each in scene.tendons:
         own = {name: getattr(each, name) for name in _OF_TENDONS}
@@ -75,17 +76,18 @@ def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _along(scene: Tree, tendon: Any) -> np.ndarray:
-    """(nv,) rate of a tendon per velocity."""
-    found = np.zeros(scene.freedoms)
-    for joint, value in tendon.joints.items():
-        found[scene.freedom(joint)] = value
-    return found
+    """(nv,) rate of a tendon per velocity, at the reference."""
+    return gradient(scene, tendon, scene.reference_position)
 
 
 def _resting(scene: Tree, tendon: Any) -> float:
-    """Length of a tendon where the springs of its joints are at rest."""
-    rest = {joint.name: joint.rest for joint in scene.joints}
-    return float(sum(value * rest[joint] for joint, value in tendon.joints.items()))
+    """Length of a tendon where the springs of hinges and slides are at rest."""
+    position, at = scene.reference_position.copy(), 0
+    for joint in scene.joints:
+        if joint.coordinates == 1:
+            position[at] = joint.rest
+        at += joint.coordinates
+    return float(length(scene, tendon, position))
 
 
 def _weight(scene: Tree, equality: Any, lightness: np.ndarray) -> float:
@@ -105,7 +107,9 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:
         if each.limits is None:
             for name in ("limits", "limit_stiffness", "limit_damping"):
                 change.pop(name, None)
-        if "tendon_coefficient" in values:
+        if each.path:
+            change.pop("armature", None)
+        if "tendon_coefficient" in values and each.joints:
             own = values["tendon_coefficient"][at : at + len(each.joints)].tolist()
             change["joints"] = dict(zip(each.joints, own, strict=True))
         at += len(each.joints)

@@ -167,6 +167,10 @@ class Tree:
             raise InputError(f"{owner} is {name}, but the scene has {len(self.places)} links and sites, from 0")
         return name
 
+    def site(self, name: str) -> tuple[int, Site]:
+        """A site with the index of its link, -1 for the world."""
+        return next((owner, site) for owner, site in self.all_sites if site.name == name)
+
     def coordinate(self, owner: str, joint: str) -> int:
         """Where the position of a hinge or slide stands among those of all joints."""
         for name, end, kind in self.joint_coordinates():

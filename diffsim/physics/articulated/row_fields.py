@@ -1,0 +1,179 @@
+"""What tendons and equalities are made of in fields: see `rows`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffsim.engine.fields import Fields
+from diffsim.physics.articulated.elimination import System, system_of
+from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.strings import Strings, moved_by, strings_of
+
+__all__ = ["Rows", "rows_of"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows: first tendons, then equalities of joints. Fields (k,) of whole numbers, (env, k) of numbers."""
+
+    strings: Strings | None  # spatial tendons
+    entry_row: Any  # (entry,) which row an entry of J belongs to; first those of tendons
+    entry_freedom: Any  # (entry,) which velocity
+    entry_coordinate: Any  # (entry,) where its position is
+    one: Any  # (pair,) entry of J
+    other: Any  # (pair,) another of the same row
+    slot: Any  # (pair,) where w times both goes in the matrix
+    springs: Any  # (k,) tendons with a spring or damper
+    limits: Any  # (k,) tendons with limits
+    frictions: Any  # (k,) tendons with friction
+    motors: Any  # (k,) tendons with armature
+    follow: Any  # (4 k,) equality, its first entry, then where its joints' references are, -1 without a second
+    held_row: Any  # (equality,) its row
+    offset: Any  # (equality,) 1 if the row is a length, to be that of the polynomial
+    coefficient: Any  # (env, entry) of tendons
+    stiffness: Any
+    damping: Any
+    rest: Any
+    range: Any
+    limit_stiffness: Any
+    limit_damping: Any
+    friction_loss: Any
+    friction_width: Any
+    armature: Any
+    polynomial: Any  # (env, equality)
+    weight: Any
+    reference: Any
+    impedance: Any
+    stiff: Any  # (env, tendon) how much of its limit is Euler's implicit step
+    gradient: Any  # (env, row, substep entry) J
+    length: Any  # (env, row, substep row) r
+    rate: Any
+    force: Any  # f
+    inertia: Any  # w; None where nothing is implicit
+    held: Any  # (env, row, substep tendon) f and w of a limit; None but with Runge and Kutta's
+    system: System | None  # what the accelerations follow from; None where nothing is implicit
+    counts: tuple[int, ...]  # of springs, limits, frictions, motors
+    tendons: int
+    fixed: int  # entries of tendons
+    entries: int
+    rows: int
+    pairs: int
+    follows: int
+    equalities: int
+    damps: bool  # whether damping of tendons is implicit
+    implicit: bool  # whether anything is
+    real: Any
+
+
+def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) -> Rows | None:
+    """Declare the fields of tendons and equalities; None without any."""
+    tendons, equalities = scene.tendons, scene.equalities
+    if not tendons and not equalities:
+        return None
+    names = [each.name for each in tendons]
+    entries = [(k, joint) for k, each in enumerate(tendons) for joint in each.joints]
+    fixed, held = len(entries), []
+    follow: list[tuple[int, int, int, int]] = []
+    joints = [joint.name for joint in scene.joints]
+    for k, each in enumerate(equalities):
+        if each.of == "tendons":
+            held.append(names.index(each.first))
+            continue
+        row = len(tendons) + len(follow)
+        second = -1 if each.second is None else joints.index(each.second)
+        follow.append((k, len(entries), joints.index(each.first), second))
+        entries += [(row, name) for name in (each.first, each.second) if name is not None]
+        held.append(row)
+    freedoms = [scene.freedom(name) for _, name in entries]
+    coordinates = [scene.coordinate("row", name) for _, name in entries]
+    ties = [row for row, _ in entries]
+    for row, each in enumerate(tendons):
+        moving = {k for site in each.path for k in moved_by(scene, parents, tree.carriers, site)}
+        ties += [row] * len(moving)
+        freedoms += sorted(moving)
+        coordinates += [0] * len(moving)
+    count, slots = len(tendons) + len(follow), scene.evaluations
+    groups = [[f for row, f in zip(ties, freedoms, strict=True) if row == k] for k in range(count)]
+    system, slots_of = system_of(scene, fields, parents, groups) if scene.coupled else (None, {})
+    pairs = [
+        (a, b, slots_of[min(freedoms[a], freedoms[b]), max(freedoms[a], freedoms[b])])
+        for a in range(len(ties))
+        for b in range(len(ties))
+        if system and ties[a] == ties[b] and freedoms[a] <= freedoms[b]
+    ]
+    bounded = [scene.limits and each.limits is not None for each in tendons]
+    lists: list[Any] = [
+        [k for k, each in enumerate(tendons) if each.stiffness or each.damping or _tuned(fields)],
+        np.flatnonzero(bounded),
+        [k for k, each in enumerate(tendons) if each.friction_loss],
+        [k for k, each in enumerate(tendons) if each.armature],
+    ]
+    springs, limits, frictions, motors = (fields.integers(np.array(each, dtype=int)) for each in lists)
+
+    def number(name: str, width: int = 0, *, of: Any = tendons, kind: str = "tendon") -> Any:
+        return fields.number(f"scene.{kind}_{name}", len(of), width) if len(of) else None
+
+    def equal(name: str, width: int = 0) -> Any:
+        return number(name, width, of=equalities, kind="equality")
+
+    def rows(name: str, elements: int, width: int = 0, *, accumulates: bool = True) -> Any:
+        return fields.trajectory(name, slots * elements, width, accumulates=accumulates, recorded=False)
+
+    holds_limits = scene.integrator == "rk4" and len(lists[1]) > 0
+    of_limits = [f"scene.tendon_{name}" for name in ("limit_stiffness", "limit_damping")]
+    of_strings = {(row, f): k for k, (row, f) in enumerate(zip(ties, freedoms, strict=True))}
+    return Rows(
+        strings=strings_of(scene, fields, tree, of_strings),
+        entry_row=fields.integers(np.array(ties)),
+        entry_freedom=fields.integers(np.array(freedoms)),
+        entry_coordinate=fields.integers(np.array(coordinates)),
+        one=fields.integers(np.array([a for a, _, _ in pairs])),
+        other=fields.integers(np.array([b for _, b, _ in pairs])),
+        slot=fields.integers(np.array([at for _, _, at in pairs])),
+        springs=springs,
+        limits=limits,
+        frictions=frictions,
+        motors=motors,
+        follow=fields.integers(np.array(follow)),
+        held_row=fields.integers(np.array(held)),
+        offset=fields.integers(np.array([each.of == "tendons" for each in equalities])),
+        coefficient=number("coefficient", of=range(fixed)),
+        stiffness=number("stiffness"),
+        damping=number("damping"),
+        rest=number("rest", 2),
+        range=number("limits", 2),
+        limit_stiffness=number("limit_stiffness"),
+        limit_damping=number("limit_damping"),
+        friction_loss=number("friction_loss"),
+        friction_width=number("friction_width"),
+        armature=number("armature"),
+        polynomial=equal("polynomial", 5),
+        weight=equal("weight"),
+        reference=equal("reference", 2),
+        impedance=equal("impedance", 5),
+        stiff=fields.derived(len(tendons), of=of_limits) if len(lists[1]) else None,
+        gradient=rows("row_gradient", len(ties)),
+        length=rows("row_length", count),
+        rate=rows("row_rate", count),
+        force=rows("row_force", count),
+        inertia=rows("row_inertia", count) if system else None,
+        held=rows("row_limit", len(tendons), 2, accumulates=False) if holds_limits else None,
+        system=system,
+        counts=tuple(map(len, lists)),
+        tendons=len(tendons),
+        fixed=fixed,
+        entries=len(ties),
+        rows=count,
+        pairs=len(pairs),
+        follows=len(follow),
+        equalities=len(equalities),
+        implicit=system is not None,
+        damps=scene.integrator == "implicitfast",
+        real=fields.real,
+    )
+
+
+def _tuned(fields: Fields) -> bool:
+    """Whether springs or dampers of tendons are tuned, and may become some."""
+    return bool({"scene.tendon_stiffness", "scene.tendon_damping"} & {name.partition("[")[0] for name in fields.tuned})
