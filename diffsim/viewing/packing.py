@@ -105,7 +105,8 @@ def _codes(table: np.ndarray, step: float) -> np.ndarray:
 
 def _bytes_of(codes: np.ndarray) -> bytes:
     """Seven bits to a byte, the lowest first; all but the last have the eighth bit set (LEB128)."""
-    digits = (codes[:, None] >> np.arange(0, 63, 7, dtype=np.uint64)) & np.uint64(127)
+    most = int(codes.max(initial=0)).bit_length()  # most of what moves smoothly takes a byte
+    digits = (codes[:, None] >> np.arange(0, max(most, 1), 7, dtype=np.uint64)) & np.uint64(127)
     count = np.maximum(1, digits.shape[1] - np.argmax(digits[:, ::-1] > 0, axis=1))
     count[codes == 0] = 1
     at = np.arange(digits.shape[1])

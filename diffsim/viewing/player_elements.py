@@ -43,8 +43,8 @@ SHADE = 1.0 / 250.0
 # Forces that are shown at a time.
 MOST_ARROWS = 48
 
-# Cells of a field along the longer side; of a finer one, means of some.
-MOST_CELLS = 64
+# Cells of a field along the longer side; of a finer one, means of some. With more there is room for few frames only.
+MOST_CELLS = 128
 
 
 class Elements:

@@ -1,11 +1,16 @@
-"""Frames per second of the renderer; run with ``pytest -m bench -s tests/benchmarks/test_frames.py``."""
+"""Frames per second of the renderer, and of a report's player; ``pytest -m bench -s tests/benchmarks/test_frames.py``.
 
+CPU time counts, that of all processes of the browser included: others may be at work on the machine.
+"""
+
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import diffsim as ds
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.mjcf import load_mjcf
 from diffsim.physics.articulated.pairs import spots
@@ -16,6 +21,9 @@ from diffsim.physics.rigid_bodies.scene import RigidBodies
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.viewing import frames
+
+from ..viewing.test_report_browser import browser  # noqa: F401  (a fixture)
+from .crowds import CROWDS, crowd
 
 
 def lattice(dimension):
@@ -91,7 +99,20 @@ MADE = {
     "10 rigid bodies, 512 x 512": bodies,
     "half_cheetah, 640 x 480": lambda: robot("half_cheetah"),
     "humanoid, 640 x 480": lambda: robot("humanoid"),
+    **{f"{name}, 512 x 512": lambda name=name: crowd(name) for name in CROWDS},
 }
+
+SEEK = """
+n => {
+  const slider = document.getElementById("scrub");
+  const context = document.getElementById("canvas").getContext("2d");
+  for (let k = 0; k < n; k++) {
+    slider.value = (k / n) * slider.max;
+    slider.dispatchEvent(new Event("input"));
+    context.getImageData(0, 0, 1, 1);  // only then everything has been drawn
+  }
+}
+"""
 
 
 @pytest.mark.bench
@@ -101,8 +122,45 @@ def test_frames_per_second(made):
     size = (640, 480) if made.endswith("640 x 480") else (512, 512)
     took, film = [], frames(MADE[made](), size=size, fps=50.0)
     next(film)  # fits the camera, paints the background
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in film:
-        took.append(time.perf_counter() - start)
-        start = time.perf_counter()
+        took.append(time.process_time() - start)
+        start = time.process_time()
     print(f"\n{made}: {1 / np.median(took):.0f} frames per second")
+
+
+def spent(process):
+    """CPU time of a process and of all that it has started [s]."""
+    found, total = [process], 0.0
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        parents.setdefault(int(words[1]), []).append((int(entry), int(words[11]) + int(words[12])))
+    while found:
+        for child, ticks in parents.get(found.pop(), ()):
+            found.append(child)
+            total += ticks / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("name", CROWDS)
+def test_frames_per_second_of_the_player(name, browser, tmp_path):  # noqa: F811
+    file = ds.write_report(
+        tmp_path / "report.html", rollouts=[(k, crowd(name)) for k in range(3)], history=[], about={}
+    )
+    page = browser.new_page(viewport={"width": 640, "height": 900})
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    page.evaluate(SEEK, 10)
+    before = spent(os.getpid())
+    page.evaluate(SEEK, 100)
+    each = (spent(os.getpid()) - before) / 100
+    width, height = page.evaluate("() => ['width', 'height'].map((side) => document.getElementById('canvas')[side])")
+    page.close()
+    size = file.stat().st_size
+    print(f"\n{name}, {width} x {height}: {1 / each:.0f} frames per second; three rollouts in {size / 1e6:.2f} MB")
+    assert size < 2_000_000

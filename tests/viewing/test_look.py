@@ -329,8 +329,8 @@ def test_the_player_has_all_that_a_look_holds(seen):
     assert kinds == ["field", "areas", "bodies", "joints", "triangles", "points", "arrows"]
     field, areas, plain, joints, flesh, dots, arrows = found.still["elements"]
     back = unpack(pack(found.channels, np.arange(ROWS)), ROWS)
-    assert field["shape"] == [50, 25]  # means of four by four
-    means = look.elements[0].values.reshape(ROWS, 50, 4, 25, 4).mean(axis=(2, 4))
+    assert field["shape"] == [100, 50]  # means of two by two
+    means = look.elements[0].values.reshape(ROWS, 100, 2, 50, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(back[field["values"]], means.reshape(ROWS, -1), atol=1 / 400)
     np.testing.assert_allclose(back[areas["corners"]], look.elements[1].corners.reshape(ROWS, -1), atol=1e-3)
     assert plain["places"] == joints["places"]

@@ -2,17 +2,29 @@
 
 const sheet = document.createElement("canvas");
 
+const pixelTables = new WeakMap();
+
+// The colours of a scale as the pixels of an image, four bytes each.
+function pixelsOf(scale) {
+  const colours = tableOf(scale);
+  if (!pixelTables.has(colours)) {
+    const bytes = new Uint8ClampedArray(colours.flatMap(({ rgb: [r, g, b] }) => [r, g, b, 255]));
+    pixelTables.set(colours, new Uint32Array(bytes.buffer));
+  }
+  return pixelTables.get(colours);
+}
+
 // The browser mixes between the middles of cells.
 function paintField(canvas, view, { element, values }) {
   const [n, m] = element.shape;
+  const { low, high } = element.scale;
+  const table = pixelsOf(element.scale);
   const image = new ImageData(n, m);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < m; j++) {
-      const colour = shade(element.scale, values[i * m + j]);
-      if (!colour) continue;
-      const at = 4 * ((m - 1 - j) * n + i); // y goes up
-      image.data.set(colour.rgb, at);
-      image.data[at + 3] = 255;
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0, k = 0; i < n; i++) {
+    for (let j = 0; j < m; j++, k++) {
+      const share = Math.max(0, Math.min((values[k] - low) / (high - low), 1));
+      if (share === share) pixels[(m - 1 - j) * n + i] = table[Math.round(256 * share)]; // y goes up; NaN stays empty
     }
   }
   [sheet.width, sheet.height] = [n, m];
