@@ -106,6 +106,8 @@ SEEK = """
 n => {
   const slider = document.getElementById("scrub");
   const context = document.getElementById("canvas").getContext("2d");
+  const play = document.getElementById("play");
+  if (play.classList.contains("playing")) play.click();
   for (let k = 0; k < n; k++) {
     slider.value = (k / n) * slider.max;
     slider.dispatchEvent(new Event("input"));
