@@ -9,6 +9,7 @@ import numpy as np
 from diffsim.adjoint import Adjoint, Truncated
 from diffsim.engine import native
 from diffsim.engine.background import Assisted, allowed, portable
+from diffsim.engine.compiling import Helpers
 from diffsim.engine.devices import SINGLE, check_memory
 from diffsim.engine.executors import choose, make
 from diffsim.engine.fields import Fields
@@ -127,7 +128,8 @@ def _assembled(
             )
         form = "fused"
     prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
-    run, finish = make(form, prepare, step, final, fields, serial=serial)
+    helpers = Helpers(problem, settings) if fast else None
+    run, finish = make(form, prepare, step, final, fields, serial=serial, helpers=helpers)
     own = Trajectory(fields, run, finish, problem.steps, truncated=isinstance(adjoint, Truncated))
     if executor == "auto" and form == "staged" and not fast and allowed():
         return Assisted(own, (problem, dict(settings)), copies), executor

@@ -27,7 +27,7 @@ import numpy as np
 from diffsim.engine.trajectory import Trajectory
 from diffsim.lazy import named
 
-__all__ = ["Assisted", "allowed", "portable"]
+__all__ = ["Assisted", "allowed", "die_with_parent", "portable"]
 
 SIMULATION = "diffsim.simulation:Simulation"
 """What the helper makes: it builds on this module, so here it is only named."""
@@ -202,7 +202,7 @@ def _end(process: Any) -> None:
 
 def serve() -> None:
     """Be the helper: what is read from standard input is answered on standard output, until either is closed."""
-    _die_with_parent()
+    die_with_parent()
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Taichi prints
     with contextlib.suppress(OSError, AttributeError):
@@ -220,7 +220,7 @@ def serve() -> None:
     _answer(simulation, questions, answers)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux, even in the middle of compiling; elsewhere, when it has compiled and finds its input closed."""
     if sys.platform == "linux":
         with contextlib.suppress(Exception):

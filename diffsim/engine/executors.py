@@ -80,14 +80,16 @@ def make(
     fields: Any,
     *,
     serial: bool,
+    helpers: Any = None,
 ) -> tuple[Run, Finish]:
     """The rollout of these stages, and its end alone; an enclosing ``ti.ad.Tape`` records every launch inside them.
 
-    ``fields.witness`` is set to what knows whether they ended.
+    ``fields.witness`` is set to what knows whether they ended. Of `staged`, ``fields.small`` is set to its kernels;
+    helpers may compile them, too.
     """
     if executor == "staged":
         fields.witness = Witness(fields, ())  # every launch is made from Python, which waits for its end
-        return staged(prepare, step, final, fields)
+        return staged(prepare, step, final, fields, helpers)
     if executor == "fused":
         return _fused(prepare, step, final, fields, serial)
     before, during, after = _present(prepare, pass_by_pass(step), final)

@@ -39,7 +39,7 @@ from diffsim.engine.fingerprint import Unknown, fingerprint
 from diffsim.engine.reading import Compiled, Pool
 from diffsim.waiting import Work
 
-__all__ = ["Loop", "Native", "Unreadable", "available", "keep_unreadable", "kernel", "name_of"]
+__all__ = ["Loop", "Native", "Unreadable", "available", "keep_unreadable", "kept", "kernel", "name_of"]
 
 _MOST = 4096  # files that the folder may have, some kilobytes each; of more, the older half is taken away
 _MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
@@ -312,6 +312,12 @@ def kernel(name: str | None, pools: tuple[Pool, ...], integers: int, read: Calla
             _store(name, text, code)
         return Native(symbol, _llvm().load(symbol, code), pools, text, len(code))
     return compiled
+
+
+def kept(name: str | None) -> bool:
+    """Whether the kernel of this name is on the disk."""
+    folder = _folder()
+    return name is not None and folder is not None and (folder / name).exists()
 
 
 def keep_unreadable(name: str | None) -> None:

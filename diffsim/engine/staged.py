@@ -112,11 +112,16 @@ class _Kernel:
         mentions = [Mentions.of(stage.function) for stage in group.stages]
         names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
         self._structure = self._abstract(names, fixed)
+        self._names: dict[tuple[int, bool], str | None] = {}
 
     def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
         given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
         known = [self._fields.clock, *given, *(stage.upto for stage in self._group.stages)]
         return Structure(known, names, fixed, self._stored, self._fields.beds.place_of)
+
+    def kept(self, reverse: bool) -> bool:
+        """Whether it is on the disk."""
+        return native.kept(self._name(reverse))
 
     @property
     def reversible(self) -> bool:
@@ -153,7 +158,10 @@ class _Kernel:
 
     def _name(self, reverse: bool) -> str | None:
         """Of the kernel in the cache on disk."""
-        return native.name_of(self._key(reverse)) if native.available() else None
+        key = id(self._structure), reverse
+        if key not in self._names:
+            self._names[key] = native.name_of(self._key(reverse)) if native.available() else None
+        return self._names[key]
 
     def _key(self, reverse: bool) -> Any:
         group, structure = self._group, self._structure
@@ -241,10 +249,13 @@ class Launches:
         steps: the stages.
         fields: allocated, on a CPU.
         work: is told how many kernels there are to compile, and of each.
+        begin: called before the first of them is compiled, forward or in reverse.
     """
 
-    def __init__(self, steps: Steps | Sequence[Stage], fields: Any, work: Work):
-        self._work = work
+    def __init__(
+        self, steps: Steps | Sequence[Stage], fields: Any, work: Work, begin: Callable[[], None] | None = None
+    ):
+        self._work, self._begin = work, begin
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
         for group, turn in _grouped(steps):
@@ -257,13 +268,18 @@ class Launches:
     def run(self, *, reverse: bool) -> "_Run":
         """What makes the launches, in their order; compiled when it is first asked for."""
         if reverse not in self._ready:
-            chosen = [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
+            if self._begin is not None:
+                self._begin()
             found = []
-            for own, turn in chosen:
+            for own, turn in self.chosen(reverse=reverse):
                 with self._work.one():
                     found.append(own.launch(turn, reverse=reverse))
             self._ready[reverse] = _loop(found)
         return self._ready[reverse]
+
+    def chosen(self, *, reverse: bool) -> list[tuple[_Kernel, int]]:
+        """The kernel and the pass of each launch, in their order."""
+        return [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
 
 
 _Run = Callable[[np.ndarray, int, int, int, int], None]
@@ -290,10 +306,38 @@ def _loop(launches: list[Launch | native.Call]) -> _Run:
     return run
 
 
-def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any) -> Any:
-    """`Run` and `Finish` of these stages."""
+class Small:
+    """All kernels of a simulation, in the order in which they are compiled."""
+
+    def __init__(self, before: Launches, during: Launches, after: Launches):
+        forward, reverse = (before, during, after), (after, during, before)
+        found = [(*chosen, False) for own in forward for chosen in own.chosen(reverse=False)]
+        found += [(*chosen, True) for own in reverse for chosen in own.chosen(reverse=True)]
+        self._kernels = list({(id(kernel), back): (kernel, turn, back) for kernel, turn, back in found}.values())
+
+    @property
+    def missing(self) -> int:
+        """How many are not on the disk."""
+        return sum(not kernel.kept(reverse) for kernel, _, reverse in self._kernels)
+
+    def compile(self, order: Callable[[int], Sequence[int]]) -> None:
+        """Have all on the disk, in the order that is given for so many."""
+        for k in order(len(self._kernels)):
+            kernel, turn, reverse = self._kernels[k]
+            if not kernel.kept(reverse):
+                kernel.launch(turn, reverse=reverse)
+
+
+def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields: Any, helpers: Any = None) -> Any:
+    """`Run` and `Finish` of these stages; sets ``fields.small``."""
     work = Work()
-    before, during, after = (Launches(stages, fields, work) for stages in (prepare, step, final))
+
+    def begin() -> None:
+        if helpers is not None:
+            helpers.start(lambda: fields.small.missing)
+
+    before, during, after = (Launches(stages, fields, work, begin) for stages in (prepare, step, final))
+    fields.small = Small(before, during, after)
     real = np.float32 if fields.real == ti.f32 else np.float64
 
     def forward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
@@ -314,6 +358,8 @@ def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
             during.run(reverse=True)(clock, count - 1, first + count - 1, count, -1)
         if begins:
             before.run(reverse=True)(clock, 0, first, 1, 1)
+            if helpers is not None:  # those were the last
+                helpers.close()
 
     taped = ti.ad.grad_replaced(forward)
     ti.ad.grad_for(taped)(backward)

@@ -70,8 +70,9 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 
 def in_worker() -> None:
-    """Prepare a process: Ctrl-C is for the one that waits for it, which tells it by ending."""
+    """Prepare a process: Ctrl-C is for the one that waits for it, which tells it by ending; cores are for runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["DIFFSIM_BACKGROUND"] = "0"
 
 
 def on_cluster(task: Task) -> tuple[dict[str, Any], dict[str, bytes]]:

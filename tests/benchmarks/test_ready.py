@@ -1,7 +1,8 @@
 """The wait before the first gradient, beside that of commit 03ac1a8 in the same run, as its scenes were then.
 
 Each case runs in processes of its own: with an empty cache of kernels, and with what that left in it.
-``READY=case,case`` chooses cases, ``READY_BASE=0`` leaves the old commit away, which takes most of the time.
+``READY=case,case`` chooses cases, ``READY_BASE=0`` leaves the old commit away, which takes most of the time,
+``READY_HELPERS=1`` lets helpers compile on idle cores, whose CPU time counts.
 """
 
 import json
@@ -50,7 +51,13 @@ def base():
 def measured(case: str, tree: Path, cache: str) -> dict | None:
     """What one process found; None if it was given up."""
     path = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "TI_OFFLINE_CACHE": "1", "TI_OFFLINE_CACHE_FILE_PATH": cache}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "TI_OFFLINE_CACHE": "1",
+        "TI_OFFLINE_CACHE_FILE_PATH": cache,
+        "DIFFSIM_BACKGROUND": os.environ.get("READY_HELPERS", "0"),
+    }
     script = [sys.executable, str(Path(__file__).with_name("ready.py")), case]
     try:
         done = subprocess.run(
