@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diffsim.engine import compiling
+import diffsim as ds
+from diffsim.engine import compiling, native
 from tests.engine.test_native import SCRIPT
 from tests.engine.test_staged import chain
 
@@ -92,6 +93,20 @@ def test_as_many_as_there_are_idle_cores_but_no_more_than_three_orders(started, 
     monkeypatch.setattr(compiling, "_idle", lambda: 1)
     compiling.Helpers(chain(4), SETTINGS).start(lambda: 60)
     assert [what[3] for what, _ in started] == [1]
+
+
+def test_a_simulation_starts_them_when_it_compiles_and_ends_them_with_its_last_kernel(started, monkeypatch):
+    monkeypatch.setattr(compiling, "ENOUGH", 1)
+    monkeypatch.setattr(native, "kept", lambda name: False)
+    with ds.Simulation(chain(4), envs=2) as simulation:
+        assert not started
+        simulation.value(simulation.params(0))
+        assert len(started) == 3
+        assert started[0][0][1:3] == (simulation.problem, {"precision": "f32", "record": "usual"})
+        assert not started[0][1].ended
+        simulation.value_and_grad(simulation.params(0))
+        assert all(process.ended for _, process in started)
+    assert len(started) == 3
 
 
 class Local(type(chain(4))):
