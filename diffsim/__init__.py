@@ -38,7 +38,7 @@ _NAMES = {
         "gradient_health",
     ),
     "identification": ("Identification", "Log", "identify", "read_log"),
-    "learning": ("APG", "CMAES", "SHAC", "Learned", "learn"),
+    "learning": ("APG", "CMAES", "SHAC", "Learned", "export_policy", "learn"),
     "numbers": ("constant", "tunable"),
     "objectives": (
         "Effort",

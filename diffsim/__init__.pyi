@@ -34,6 +34,7 @@ from diffsim.learning import APG as APG
 from diffsim.learning import CMAES as CMAES
 from diffsim.learning import SHAC as SHAC
 from diffsim.learning import Learned as Learned
+from diffsim.learning import export_policy as export_policy
 from diffsim.learning import learn as learn
 from diffsim.numbers import constant as constant
 from diffsim.numbers import tunable as tunable

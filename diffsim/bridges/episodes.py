@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.bridges.tasks import Arrays, Task
 from diffsim.errors import InputError
+from diffsim.spec import array
 from diffsim.stepper import Stepper
 
 __all__ = ["Episodes"]
@@ -87,6 +88,21 @@ class Episodes:
         if reward.shape != (self.envs,):
             raise InputError(f"Task.reward gave an array of shape {reward.shape}, but ({self.envs},) is needed")
         return np.where(broken, 0.0, reward), ended, cut
+
+    def pushes(self, size: Mapping[str, Any]) -> np.ndarray:
+        """(state_size,) standard deviations of a state's numbers, from those of its arrays by name; 0 for the others.
+
+        Raises:
+            InputError: a state has no such array, or its shape is another.
+        """
+        found = np.zeros(self.stepper.state_size)
+        for name, given in size.items():
+            if name not in self.stepper.layout:
+                raise InputError(f"pushes names {name!r}, but a state has {', '.join(self.stepper.layout)}")
+            shape = self.stepper.named(self.state)[name].shape[1:]
+            value = array(f"pushes[{name!r}]", given, (), shape, least=0.0)
+            found[self.stepper.layout[name]] = np.broadcast_to(value, shape).reshape(-1)
+        return found
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """After a call: which episodes end, which are cut off, and which have ended because they are not finite."""

@@ -17,7 +17,7 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import number
 
-__all__ = ["Peer", "PeerCopy", "places", "replay_in_mujoco"]
+__all__ = ["Peer", "PeerCopy", "control_of", "places", "replay_in_mujoco"]
 
 
 def replay_in_mujoco(
@@ -124,7 +124,7 @@ class PeerCopy:
     def step(self, actuation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where an actuation (k,), held for a step of the scene, leads: (nq,) and (nv,)."""
         peer, data = self._peer, self._data
-        data.ctrl[peer.driven] = [_control(a, u) for a, u in zip(peer.scene.actuators, actuation, strict=True)]
+        data.ctrl[peer.driven] = [control_of(a, u) for a, u in zip(peer.scene.actuators, actuation, strict=True)]
         peer.mujoco.mj_step(peer.model, data, peer.every)
         return data.qpos.copy(), data.qvel.copy()
 
@@ -162,7 +162,7 @@ def _every(owner: str, dt: float, timestep: float) -> int:
     return every
 
 
-def _control(actuator: Actuator, actuation: float) -> float:
+def control_of(actuator: Actuator, actuation: float) -> float:
     """What an actuation is to MuJoCo: see `Actuator`."""
     neutral = actuator.neutral
     if actuator.control_range is None:

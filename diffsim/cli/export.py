@@ -1,4 +1,4 @@
-"""The command ``export``: what a run found, as tables that every program reads."""
+"""The command ``export``: what a run found, as tables that every program reads, or its policy for other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ __all__ = ["add_commands"]
 MORE = """\
 Into the folder csv of the run: history.csv (a line for each iteration), parameters.csv (a line for each tuned number:
 start, best, bounds), and of the best iteration a table for each recorded array, best_position.csv and so on, with the
-time in the first column. Empty is what is not a number."""
+time in the first column. Empty is what is not a number.
+
+A policy (a network that sees an observation and nothing else) goes into the folder policy, with contract.json, which says
+what goes in and comes out, and vectors.csv to test it with."""
+
+KINDS = {
+    "csv": "tables of comma-separated values (default)",
+    "c": "the policy as a C file that compiles alone",
+    "onnx": "the policy for ONNX; needs the extra: onnx",
+    "torch": "the policy as a program of torch.export; needs the extra: torch",
+}
 
 
 def add_commands(commands: Commands) -> None:
@@ -32,19 +42,25 @@ def add_commands(commands: Commands) -> None:
     made = commands.add(
         "export",
         export,
-        "write a run's history, parameters and best trajectory as CSV",
+        "write a run's history, parameters and best trajectory as CSV, or its policy for other programs",
         more=MORE,
         example="diffsim export outputs/hopper --csv",
     )
     made.add_argument("run", type=Path, metavar="RUN")
-    made.add_argument("--csv", action="store_true", help="as tables of comma-separated values: the only kind so far")
-    made.add_argument("--output", type=Path, metavar="DIR", help="default: the folder csv in that of the run")
+    kinds = made.add_mutually_exclusive_group()
+    for kind, about in KINDS.items():
+        kinds.add_argument(f"--{kind}", action="store_const", dest="kind", const=kind, default="csv", help=about)
+    made.add_argument("--output", type=Path, metavar="DIR", help="default: csv or policy, in the folder of the run")
     add_scene(made)
 
 
 def export(given: argparse.Namespace) -> int:
-    """Write the tables; prints their paths."""
+    """Write the tables, or the policy; prints their paths."""
     run = find_run(given.run, given.scene)
+    if given.kind != "csv":
+        for path in ds.export_policy(run.problem, run.params, given.output or given.run / "policy", given.kind):
+            print(path)
+        return 0
     folder = given.output or given.run / "csv"
     best = run.rollouts.get(run.best_iteration)
     best = simulated(run) if best is None else best

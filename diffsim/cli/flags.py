@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.text import Text
 
 from diffsim.errors import DeviceError, DivergenceError, InputError, MissingExtraError
-from diffsim.problem import Problem
 
 __all__ = [
     "ABOUT_STATUS",
@@ -82,8 +81,8 @@ class Commands:
         return made
 
 
-def add_problem_flags(parser: argparse.ArgumentParser, problem: Callable[..., Problem]) -> None:
-    """Add a flag for each argument of the function that makes a problem.
+def add_problem_flags(parser: argparse.ArgumentParser, problem: Callable[..., Any]) -> None:
+    """Add a flag for each argument of the function that makes a problem, or a task.
 
     Raises:
         InputError: if an argument has no default, or one that cannot be written in a flag.

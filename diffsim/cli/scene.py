@@ -31,7 +31,7 @@ from diffsim.tuning.progress import progress_for
 from diffsim.tuning.run import NUMBERS
 from diffsim.tuning.times import compiling
 
-__all__ = ["scene_main"]
+__all__ = ["go_on", "scene_main", "usual_folder"]
 
 started: list[Path] = []  # the scripts that called `scene_main`: `diffsim run` looks whether one did
 
@@ -117,7 +117,7 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     add("--seed", type=any_seed, default=0, help="of the starting points, default: %(default)s")
     add("--device", default="cpu", help="cpu, cuda or another Taichi device, default: %(default)s")
     add("--precision", default="f32", choices=("f32", "f64"), help="default: %(default)s")
-    usual = str(_usual_folder(path)).replace("%", "%%")
+    usual = str(usual_folder(path)).replace("%", "%%")
     add("--output", type=Path, help=f"folder of the run, with a number if it holds another, default: {usual}")
     add("--no-video", action="store_true", help="leave out the video")
     add(
@@ -135,7 +135,8 @@ def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts
     return parser
 
 
-def _usual_folder(path: Path) -> Path:
+def usual_folder(path: Path) -> Path:
+    """Where runs of a script go."""
     return Path("outputs") / path.stem
 
 
@@ -155,7 +156,7 @@ def _tune(
     **sought: Any,
 ) -> int:
     named = given.output is not None  # the run in that very folder is to go on
-    folder = given.output if named else _usual_folder(path)
+    folder = given.output if named else usual_folder(path)
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
     options = {"device": given.device, "precision": given.precision}
     copies = {"envs": given.starts, "shared": given.starts == 1}
@@ -191,7 +192,7 @@ def _tune(
             for k, file in enumerate(files):
                 print(f"{'' if k else 'files':8} {file}")
     if result.stopped == "interrupted" and files:
-        print(f"go on    {_again(None if run.folder == folder else run.folder)}")
+        print(f"go on    {go_on(None if run.folder == folder else run.folder)}")
     for what in unsaved:
         complain("not saved", what)
     if unsaved:
@@ -199,7 +200,7 @@ def _tune(
     return INTERRUPTED if result.stopped == "interrupted" else 0
 
 
-def _again(folder: Path | None) -> str:
+def go_on(folder: Path | None) -> str:
     """The command that goes on with this run, which is in another folder than was said, if one is given."""
     from diffsim.viewing.tables import command_of
 

@@ -61,6 +61,7 @@ class Actor:
         self._log_noise = self._leaf(np.full(k, np.log(algorithm.noise)))
         named = self.episodes.stepper.named(self.episodes.state)
         self._layout = {n: (part, named[n].shape[1:]) for n, part in self.episodes.stepper.layout.items()}
+        self._pushes = self.episodes.pushes(setting.pushes)
         self._low, self._high = (torch.tensor(each, dtype=self.real) for each in (setting.task.low, setting.task.high))
         self.parameters = [*self._weights.values(), self._log_noise]
         self.optimizer = torch.optim.Adam(self.parameters, algorithm.learning_rate, betas=BETAS)
@@ -96,7 +97,8 @@ class Actor:
         state, sensed = self._tensors()
         for k in range(count):
             action = self._act(self.normalised(sensed["observation"]), torch.tensor(noise[k], dtype=self.real))
-            following, after = steps.step(stepper, state, action)
+            pushed = state if not self.setting.pushes else state + self._push(rng)
+            following, after = steps.step(stepper, pushed, action)
             if following.requires_grad:
                 following.register_hook(_tempered)
             with np.errstate(invalid="ignore", over="ignore"):
@@ -112,6 +114,9 @@ class Actor:
                 sensed = {n: torch.where(fresh.reshape(-1, *[1] * (v.ndim - 1)), seen[n], v) for n, v in sensed.items()}
         self.env_steps += count * episodes.envs
         return window
+
+    def _push(self, rng: np.random.Generator) -> Any:
+        return torch.tensor(self._pushes * rng.standard_normal(self.episodes.state.shape), dtype=self.real)
 
     def _tensors(self) -> tuple[Any, dict[str, Any]]:
         """Where the copies are, and what is read there."""

@@ -43,6 +43,7 @@ def learn(
     seed: int = 0,
     precision: str = "f32",
     randomise: Mapping[str, tuple[float, float]] | None = None,
+    pushes: Mapping[str, Any] | None = None,
     judge_every: int | None = None,
     episodes: int = 16,
     mujoco_episodes: int = 4,
@@ -69,6 +70,9 @@ def learn(
         precision: "f32" or "f64".
         randomise: by the name of a number of the scene, the lowest and highest factor that a copy has it multiplied
             by: ``{"scene.friction": (0.7, 1.3)}`` finds policies that do not rely on one friction.
+        pushes: by the name of an array of the state, the standard deviation of what is added to it before each step, a
+            number or an array like it: ``{"joint_velocity": 0.5}`` finds policies that do not rely on an exact model.
+            Not of `CMAES`.
         judge_every: iterations between two judgements; None is a tenth of the run.
         episodes: of a judgement here.
         mujoco_episodes: likewise in MuJoCo; 0 for none.
@@ -101,6 +105,7 @@ def learn(
         seed=seed,
         precision=choices("learn(precision)", precision, ("f32", "f64")),
         numbers=_drawn(played.scene, randomise or {}, envs, seed),
+        pushes=pushes or {},
     )
     counts = whole("learn(episodes)", episodes), whole("learn(mujoco_episodes)", mujoco_episodes, least=0)
     stop = Stop(iterations, None, None, time_limit, owner="learn")
@@ -111,6 +116,7 @@ def learn(
         "envs": setting.envs,
         "episode": played.steps,
         "randomise": {name: [float(end) for end in ends] for name, ends in (randomise or {}).items()},
+        "pushes": {name: np.asarray(size, np.float64).tolist() for name, size in (pushes or {}).items()},
         "judge_every": every,
         "episodes": counts[0],
         "mujoco_episodes": counts[1],

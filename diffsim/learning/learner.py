@@ -28,6 +28,7 @@ class Setting:
         seed: of all that is drawn.
         precision: "f32" or "f64".
         numbers: of the scene, of each copy.
+        pushes: standard deviation of what is added to arrays of the state before each step, by name.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class Setting:
     seed: int
     precision: str
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pushes: Mapping[str, Any] = field(default_factory=dict)
 
     def rng(self, iteration: int) -> np.random.Generator:
         """Of an iteration: a run that goes on draws what it would have drawn."""

@@ -14,6 +14,7 @@ import diffsim as ds
 from diffsim.cli import runs, scene
 from diffsim.spec import Spec
 
+from ..learning.cart import CART
 from .calls import call
 
 SCRIPT = '''
@@ -295,6 +296,18 @@ def test_export_simulates_where_no_trajectory_was_saved_and_goes_elsewhere(worm,
     assert not os.path.exists(f"{worm}/csv")
     numbers = np.array(table("tables/best_position.csv")[1:], float)
     assert np.allclose(numbers[:, 1:].reshape(best.position.shape), best.position, rtol=0, atol=1e-6)
+
+
+def test_export_writes_a_policy(capfd):
+    scene = ds.load_mjcf(CART, dt=0.02, substeps=2)
+    problem = ds.Problem(scene, ds.MLP(hidden=2, sines=0), ds.Effort(), steps=3)
+    with ds.Simulation(problem) as sim:
+        ds.tune(sim, iterations=1, progress=False, run=ds.Run("cart"))
+    assert call("export", "cart", "--c") == 0
+    written = capfd.readouterr().out.split()
+    assert written == [os.path.join("cart", "policy", name) for name in ("policy.c", "contract.json", "vectors.csv")]
+    assert all(os.path.exists(path) for path in written)
+    assert call("export", "cart", "--c", "--csv") == 2
 
 
 def test_export_of_copies_and_rejected_steps_has_a_column_for_each_and_gaps(capfd):

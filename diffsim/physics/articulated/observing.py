@@ -15,7 +15,7 @@ from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tendon_kinematics import gradient, length
 from diffsim.physics.articulated.tree import Tree
 
-__all__ = ["VELOCITY_SCALE", "actuator_state", "centre", "observation"]
+__all__ = ["VELOCITY_SCALE", "actuator_state", "centre", "names", "observation"]
 
 VELOCITY_SCALE = 0.1
 """What a controller observes of a velocity [s/m] or [s/rad]: 10 m/s or 10 rad/s is one."""
@@ -38,6 +38,34 @@ def observation(scene: Any, position: np.ndarray, velocity: np.ndarray) -> np.nd
                 around = joint.motion == "hinge" and joint.limits is None
                 seen += [np.sin(value), np.cos(value)] if around else [value]
     return np.concatenate([*seen, VELOCITY_SCALE * velocity, touch(scene, pose)], axis=-1)
+
+
+def names(scene: Any) -> list[tuple[str, str]]:
+    """What each number of the observation is, and its unit."""
+    seen: list[tuple[str, str]] = []
+    speeds: list[tuple[str, str]] = []
+    turn, slide = f"{1.0 / VELOCITY_SCALE:g} rad/s", f"{1.0 / VELOCITY_SCALE:g} m/s"
+    for joint in scene.joints:
+        name = joint.name
+        if joint.motion == "free":
+            seen += [(f"height of {name}", "m")]
+            seen += [(f"{axis} of the world's upward axis in the frame of {name}", "1") for axis in "xyz"]
+            seen += [(f"{axis} of the x axis of {name}", "1") for axis in "xy"]
+            speeds += [(f"{axis} velocity of {name}", slide) for axis in "xyz"]
+            speeds += [(f"{axis} angular velocity of {name}", turn) for axis in "xyz"]
+        elif joint.motion == "ball":
+            seen += [(f"{part} of the quaternion of {name}", "1") for part in "wxyz"]
+            speeds += [(f"{axis} angular velocity of {name}", turn) for axis in "xyz"]
+        else:
+            hinge = joint.motion == "hinge"
+            speeds.append((f"velocity of {name}", turn if hinge else slide))
+            if name not in scene.unobserved:
+                around = hinge and joint.limits is None
+                kinds = ("sine", "cosine") if around else ("position",)
+                unit = "1" if around else "rad" if hinge else "m"
+                seen += [(f"{kind} of {name}", unit) for kind in kinds]
+    felt = [(f"touch of {scene.all_geoms[k][1].name}", "1") for k in pairs.touch_geoms(scene)]
+    return [*seen, *speeds, *felt]
 
 
 def touch(scene: Tree, pose: Pose) -> np.ndarray:

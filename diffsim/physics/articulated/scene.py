@@ -273,6 +273,11 @@ class Articulated(Tree, Spec):
         """How many numbers a controller can observe: see docs/articulated.md."""
         return len(pairs.touch_geoms(self)) + self.freedoms + sum(_observed(self, joint) for joint in self.joints)
 
+    @property
+    def observation_names(self) -> list[tuple[str, str]]:
+        """Of each number that a controller observes: what it is, and its unit."""
+        return observing.names(self)
+
     def observe(self, position: Any, velocity: Any) -> np.ndarray:
         """(..., observations) what a controller observes of a state, in NumPy; docs/articulated.md says what that is.
 
