@@ -26,8 +26,8 @@ Into the folder csv of the run: history.csv (a line for each iteration), paramet
 start, best, bounds), and of the best iteration a table for each recorded array, best_position.csv and so on, with the
 time in the first column. Empty is what is not a number.
 
-A policy (a network that sees an observation and nothing else) goes into the folder policy, with contract.json, which says
-what goes in and comes out, and vectors.csv to test it with."""
+A policy (a network that sees an observation and nothing else) goes into the folder policy, with contract.json, which
+says what goes in and comes out, and vectors.csv to test it with."""
 
 KINDS = {
     "csv": "tables of comma-separated values (default)",
