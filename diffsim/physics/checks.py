@@ -15,16 +15,15 @@ ROUNDING = 1.0e-6
 """Relative, some ten roundings of single precision: what is off by that much lies where it should."""
 
 
-def direction(owner: str, value: Any, *shapes: tuple[int | str, ...]) -> np.ndarray:
-    """``value``, of one of the shapes and of any length but zero, as a vector of length 1.
-
-    One that has this length up to `ROUNDING` is taken as it is.
-    """
+def direction(owner: str, value: Any, *shapes: tuple[int | str, ...], needed: str = "a direction") -> np.ndarray:
+    """``value``, of one of the shapes and of any length but zero, as a vector of length 1."""
     vector = array(owner, value, *shapes)
     length = float(np.linalg.norm(vector))
     if length < 1e-12:
-        raise InputError(f"{owner} has length {length:g}, but a direction is needed: any vector other than zero")
-    return vector if abs(length - 1.0) <= ROUNDING else array(owner, vector / length)
+        raise InputError(f"{owner} has length {length:g}, but {needed} is needed")
+    unit: np.ndarray = vector if abs(length - 1.0) < 1e-15 else vector / length  # made again it stays as it is
+    unit.setflags(write=False)
+    return unit
 
 
 def first(bad: np.ndarray) -> list[int]:

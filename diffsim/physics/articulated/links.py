@@ -10,8 +10,8 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.quaternions import quaternion_of
-from diffsim.physics.articulated.values import UPRIGHT, direction, interval, members, named, quaternion
-from diffsim.physics.checks import optional
+from diffsim.physics.articulated.values import UPRIGHT, interval, members, named, quaternion
+from diffsim.physics.checks import direction, optional
 from diffsim.spec import Spec, array, choices, number
 
 __all__ = ["Joint", "Link", "Site"]
@@ -90,7 +90,7 @@ class Joint(Spec):
         if limits is not None and motion == "ball" and limits[0] != 0.0:
             raise InputError(f"{owner}limits are {limits.tolist()}, but those of a ball are (0, largest angle)")
         self._set(
-            axis=direction(f"{owner}axis", self.axis),
+            axis=direction(f"{owner}axis", self.axis, (3,)),
             anchor=array(f"{owner}anchor", self.anchor, (3,)),
             damping=number(f"{owner}damping", self.damping, least=0.0),
             stiffness=number(f"{owner}stiffness", self.stiffness, least=0.0),

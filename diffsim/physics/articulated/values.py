@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.checks import direction
 from diffsim.spec import array
 
-__all__ = ["TIME_CONSTANT", "UPRIGHT", "direction", "interval", "members", "named", "quaternion", "reference"]
+__all__ = ["TIME_CONSTANT", "UPRIGHT", "interval", "members", "named", "quaternion", "reference"]
 
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 
@@ -20,22 +21,7 @@ TIME_CONSTANT = 0.02
 
 def quaternion(owner: str, value: Any) -> np.ndarray:
     """``value`` as a unit quaternion (w, x, y, z); any length but zero is taken."""
-    return _unit(owner, value, 4, "a quaternion (w, x, y, z) other than zero")
-
-
-def direction(owner: str, value: Any) -> np.ndarray:
-    """``value`` as a unit vector (3,); any length but zero is taken."""
-    return _unit(owner, value, 3, "a direction")
-
-
-def _unit(owner: str, value: Any, count: int, needed: str) -> np.ndarray:
-    found = array(owner, value, (count,))
-    length = float(np.linalg.norm(found))
-    if length < 1e-12:
-        raise InputError(f"{owner} has length {length:g}, but {needed} is needed")
-    unit: np.ndarray = found if abs(length - 1.0) < 1e-15 else found / length
-    unit.setflags(write=False)
-    return unit
+    return direction(owner, value, (4,), needed="a quaternion (w, x, y, z) other than zero")
 
 
 def reference(owner: str, value: Any) -> np.ndarray:
