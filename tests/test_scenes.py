@@ -102,6 +102,11 @@ def run(path, *flags, folder, status=0):
     return done.stdout, done.stderr
 
 
+def test_copies_that_share_their_parameters_have_one_start(tmp_path):
+    _, errors = run(scene("charges"), "--starts", 2, folder=tmp_path, status=2)
+    assert "--starts is 2, but copies of this scene share one start" in errors
+
+
 def test_there_are_scenes():
     assert len(SCENES) >= 15
 
