@@ -104,7 +104,7 @@ def run(path, *flags, folder, status=0):
 
 def test_copies_that_share_their_parameters_have_one_start(tmp_path):
     _, errors = run(scene("charges"), "--starts", 2, folder=tmp_path, status=2)
-    assert "--starts is 2, but copies of this scene share one start" in errors
+    assert "--starts is 2, but the copies of this scene share one start" in errors
 
 
 def test_there_are_scenes():
