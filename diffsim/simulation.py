@@ -373,7 +373,7 @@ class Simulation:
             try:
                 return run()
             except CapacityError as error:
-                if not error.needed:
+                if not error.room:
                     raise
                 self._rooms[error.room] = error.needed * 5 // 4
             self._free()

@@ -32,6 +32,7 @@ KINDS = {
     "Volume": "Tomography",
     "Smoke": "Smoke",
     "Water": "Water",
+    "MaterialPoints": "Matter",
 }
 
 LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds

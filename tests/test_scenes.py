@@ -62,6 +62,9 @@ LEARNS = {
     "water_lens": (30, lambda first, best: best < 0.2 * first),
     "wave_source": (60, lambda first, best: best < 0.01),  # noise of 5 % is 0.0025
     "smoke_picture": (20, lambda first, best: best < 0.4 * first),
+    "soft_crawler": (12, lambda first, best: first - best > 0.15),  # m
+    "soft_crawler_3d": (40, lambda first, best: first - best > 0.1),  # m
+    "fountain": (12, lambda first, best: best < 0.2 * first),
     "identify_masses": (120, lambda first, best: best < 0.01 * first),
 }
 ANY_OTHER = (30, lambda first, best: best < first)
@@ -70,7 +73,7 @@ each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
 # These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
 # `pytest -m bench tests/test_scenes.py`.
-ON_REQUEST = ("catapult", "identify_friction", "rigid_walker", "ant", "cartpole_swingup", "hopper")
+ON_REQUEST = ("catapult", "identify_friction", "rigid_walker", "ant", "cartpole_swingup", "hopper", "soft_crawler_3d")
 
 each_run = pytest.mark.parametrize(
     "path",

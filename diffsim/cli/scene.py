@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from diffsim.adjoint import Adjoint, FullTape
 from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
     INCOMPLETE,
@@ -49,6 +50,7 @@ def scene_main(
     scale: Mapping[str, float] | None = None,
     window: int | None = None,
     numbers: Mapping[str, Any] | None = None,
+    adjoint: Adjoint = FullTape(),  # noqa: B008
     report: Callable[[Simulation, Result], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -77,6 +79,7 @@ def scene_main(
         window: steps that are backpropagated through at a time, as in `tune`.
         numbers: of several copies that all have the parameters that are sought, as of `Simulation`: one controller for
             several goals. Without it there is one copy, or one for each start.
+        adjoint: `Checkpointed` for a rollout that is too long, or of too much, to be kept whole.
         report: called at the end with a simulation of one environment and the result, to print more.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -92,10 +95,10 @@ def scene_main(
         with plain_warnings():
             made = problem(**own)
             if given.check:
-                status = _check(made, given)
+                status = _check(made, given, adjoint)
             else:
                 sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
-                status = _tune(made, given, path, report, numbers, **sought)
+                status = _tune(made, given, path, report, numbers, adjoint, **sought)
     except REFUSALS as error:
         complain(type(error).__name__, str(error))
         status = REFUSED
@@ -140,8 +143,8 @@ def usual_folder(path: Path) -> Path:
     return Path("outputs") / path.stem
 
 
-def _check(problem: Problem, given: argparse.Namespace) -> int:
-    with Simulation(problem, device=given.device, precision="f64") as simulation:
+def _check(problem: Problem, given: argparse.Namespace, adjoint: Adjoint) -> int:
+    with Simulation(problem, device=given.device, precision="f64", adjoint=adjoint) as simulation:
         report = check_gradients(simulation, seed=given.seed, raises=False)
     print(report)
     return report.exit_status
@@ -153,12 +156,13 @@ def _tune(
     path: Path,
     report: Callable[[Simulation, Result], None] | None,
     numbers: Mapping[str, Any] | None,
+    adjoint: Adjoint,
     **sought: Any,
 ) -> int:
     named = given.output is not None  # the run in that very folder is to go on
     folder = given.output if named else usual_folder(path)
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
-    options = {"device": given.device, "precision": given.precision}
+    options: dict[str, Any] = {"device": given.device, "precision": given.precision, "adjoint": adjoint}
     copies = {"envs": given.starts, "shared": given.starts == 1}
     if numbers:
         if given.starts > 1:

@@ -138,8 +138,7 @@ class Fields:
         """Where such a stage says that it had not enough room: (env, 0) the step plus one, (env, 1) what it needed.
 
         It sets the first to 0 in a prepare stage. ``explain(env, step, needed)`` is the message of the CapacityError.
-        With the name of a `room`, more than none of it can be had; what is needed may be negative for something else
-        that is wrong.
+        With the name of a `room`, a simulation makes more of it.
         """
         self.limits = self._whole((self.envs, 2))
         self._explain, self._limited = explain, room
@@ -153,7 +152,7 @@ class Fields:
         self.kernels.limit(found)
         for env in np.flatnonzero(found[:, 0])[:1].tolist():
             message = self._explain(env, int(found[env, 0]) - 1, int(found[env, 1]))
-            raise CapacityError(message, self._limited, max(0, int(found[:, 1].max())))
+            raise CapacityError(message, self._limited, int(found[:, 1].max()))
 
     def _whole(self, shape: tuple[int, ...]) -> Array:
         return self._keep(Array(ti.field(ti.i32), shape), ti.i32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .walker import Parameters, Walker
 
-__all__ = ["CppWalker", "compiler"]
+__all__ = ["CppWalker", "build", "compiler"]
 
 SOURCE = Path(__file__).with_name("walker.cpp")
 # No -ffast-math: rounding as written. The two -fno flags let loops with a root or a division be vectorised;
@@ -32,23 +32,23 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
-def build(precision: str, springs: str) -> Path:
-    """The library of walker.cpp in one precision; compiled anew only when the source or the flags changed.
+def build(source: Path, precision: str, *defined: str) -> Path:
+    """The library of a source in one precision; compiled anew only when the source or the flags changed.
 
     The cache lies in the folder for temporary files, not in the checkout: -march=native belongs to a machine.
     """
     found = compiler()
     if found is None:
         raise RuntimeError("the C++ benchmark needs g++ on the PATH, and there is none")
-    flags = (*FLAGS, f"-DREAL={'double' if precision == 'f64' else 'float'}", f"-DSPRINGS={springs}")
-    key = hashlib.sha256(SOURCE.read_bytes() + repr(flags).encode() + found.encode()).hexdigest()[:16]
+    flags = (*FLAGS, f"-DREAL={'double' if precision == 'f64' else 'float'}", *defined)
+    key = hashlib.sha256(source.read_bytes() + repr(flags).encode() + found.encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / "diffsim-benchmarks"
     folder.mkdir(exist_ok=True)
-    library = folder / f"walker-{key}.so"
+    library = folder / f"{source.stem}-{key}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            fresh = Path(scratch) / "walker.so"
-            subprocess.run([found, *flags, str(SOURCE), "-o", str(fresh)], check=True)
+            fresh = Path(scratch) / library.name
+            subprocess.run([found, *flags, str(source), "-o", str(fresh)], check=True)
             fresh.replace(library)  # at once: another session may be building the same
     return library
 
@@ -63,7 +63,7 @@ class CppWalker:
     def __init__(self, walker: Walker, *, precision: str = "f32", springs: str = "Blockwise") -> None:
         self.real = np.float64 if precision == "f64" else np.float32
         self.count = len(walker.springs)
-        self.library = ctypes.CDLL(str(build(precision, springs)))
+        self.library = ctypes.CDLL(str(build(SOURCE, precision, f"-DSPRINGS={springs}")))
         array = np.ctypeslib.ndpointer(self.real, flags="C_CONTIGUOUS")
         integers = np.ctypeslib.ndpointer(np.int32, flags="C_CONTIGUOUS")
         whole, handle = ctypes.c_int, ctypes.c_void_p

@@ -24,7 +24,7 @@ from diffsim.engine.stages import Stage
 from diffsim.physics.contact import grip, mark, recorded, size
 from diffsim.physics.material_points.scene import MARGIN, MaterialPoints
 
-__all__ = ["Grid", "base_of", "blocks_in_use", "grid_of", "move_nodes", "place_of"]
+__all__ = ["Grid", "base_of", "blocks_in_use", "cells_to", "escaped", "grid_of", "move_nodes", "place_of"]
 
 BITS = 2
 """A block has 2^BITS nodes along each axis. Of 8, twice as many nodes would be kept that nothing reaches."""
@@ -43,7 +43,7 @@ class Grid:
     inertia: Any  # (env, row, place) momentum [kg m/s], then mass [kg]
     velocity: Any  # (env, row, place) [m/s]
     slot: Any  # (env, row, block) where a block is kept, plus one; 0 not at all
-    block: Any  # (env, row, slot) which block is kept there
+    corner: Any  # (env, row, slot * d + axis) whole numbers of the lowest node of the block that is kept there
     used: Any  # (env, row, 0) how many places are in use
     limit: Any  # (env, 2) where room did not suffice
     event: Any  # (env, row, place) what walls do along each axis, see `slide`; None unless everything is recorded
@@ -65,10 +65,25 @@ class Grid:
 
 
 @ti.func
+def cells_to(grid: ti.template(), position):
+    """Where a place is, from node 0 on [cells]."""
+    return (position - ti.Vector(ti.static(grid.low))) * ti.static(1.0 / grid.cell)
+
+
+@ti.func
 def base_of(grid: ti.template(), x: ti.template()):
     """The lowest of the 3^d nodes that a particle at x reaches [cells]; whatever x is, they are of the grid."""
     last = ti.Vector([ti.static(float(length - 3)) for length in ti.static(grid.nodes)])
     return ti.floor(ti.min(ti.max(x - 0.5, 0.0), last), int)
+
+
+@ti.func
+def escaped(grid: ti.template(), x: ti.template()):
+    """Whether a particle is in a wall by more than a cell: its motion got out of hand."""
+    found = False
+    for a in ti.static(range(grid.d)):
+        found = found | (x[a] < 0.5) | (x[a] > ti.static(grid.nodes[a] - 1.5))
+    return found
 
 
 @ti.func
@@ -105,15 +120,11 @@ def forget_blocks(grid: ti.template(), env, row, step, block):
 @ti.func
 def mark_blocks(matter: ti.template(), grid: ti.template(), env, row, step, p):
     """Mark the blocks that hold nodes of this particle."""
-    x = (matter.position[env, row, p] - ti.Vector(ti.static(grid.low))) / grid.cell
+    x = cells_to(grid, matter.position[env, row, p])
     base = base_of(grid, x)
     for corner in ti.static(range(2**grid.d)):
         offset = ti.Vector([ti.static(2 * (corner >> a & 1)) for a in ti.static(range(grid.d))])
         grid.slot[env, row, block_of(grid, base + offset)] = 1
-    for a in ti.static(range(grid.d)):
-        if (x[a] < 0.5 or x[a] > ti.static(grid.nodes[a] - 1.5)) and grid.limit[env, 0] == 0:
-            grid.limit[env, 0] = step + 1
-            grid.limit[env, 1] = -1 - p
 
 
 @ti.func
@@ -122,14 +133,14 @@ def number_blocks(grid: ti.template(), env, row, step, element):
     count = 0
     for block in range(grid.all):
         if grid.slot[env, row, block] > 0:
+            grid.slot[env, row, block] = 1  # anywhere, if there is no room: no such rollout is kept
             if count < grid.slots:
-                count += 1
-                grid.slot[env, row, block] = count
-                grid.block[env, row, count - 1] = block
-            else:  # anywhere: no such rollout is kept
-                count += 1
-                grid.slot[env, row, block] = 1
-    if count > grid.slots and (grid.limit[env, 0] == 0 or (grid.limit[env, 1] >= 0 and grid.limit[env, 1] < count)):
+                grid.slot[env, row, block] = count + 1
+                for axis in ti.static(range(grid.d)):
+                    along = block // ti.static(int(np.prod(grid.blocks[axis + 1 :]))) % ti.static(grid.blocks[axis])
+                    grid.corner[env, row, count * grid.d + axis] = along * SIDE
+            count += 1
+    if count > grid.slots and (grid.limit[env, 0] == 0 or grid.limit[env, 1] < count):
         grid.limit[env, 0] = step + 1
         grid.limit[env, 1] = count
     grid.used[env, row, 0] = ti.min(count, grid.slots) * ti.static(SIDE**grid.d)
@@ -139,10 +150,22 @@ def number_blocks(grid: ti.template(), env, row, step, element):
 
 
 @ti.func
+def node_at(grid: ti.template(), env, row, place):
+    """Whole numbers of the node that is kept at a place."""
+    first = (place >> (BITS * grid.d)) * grid.d
+    return ti.Vector(
+        [
+            grid.corner[env, row, first + axis] + (place >> (BITS * ti.static(grid.d - 1 - axis)) & (SIDE - 1))
+            for axis in ti.static(range(grid.d))
+        ]
+    )
+
+
+@ti.func
 def held(grid: ti.template(), node, velocity, axis: ti.template()):
     """Whether a node is in a wall along this axis, and would go farther in."""
     last = ti.static(grid.nodes[axis] - 1 - MARGIN)
-    return (node <= MARGIN and velocity < 0.0) or (node >= last and velocity > 0.0)
+    return ((node <= MARGIN) & (velocity < 0.0)) | ((node >= last) & (velocity > 0.0))
 
 
 @ti.func
@@ -167,7 +190,7 @@ def walled(grid: ti.template(), node: ti.template()):
     """Whether a node is in a wall."""
     found = False
     for axis in ti.static(range(grid.d)):
-        found = found or node[axis] <= MARGIN or node[axis] >= ti.static(grid.nodes[axis] - 1 - MARGIN)
+        found = found | (node[axis] <= MARGIN) | (node[axis] >= ti.static(grid.nodes[axis] - 1 - MARGIN))
     return found
 
 
@@ -176,19 +199,8 @@ def stuck(grid: ti.template(), node: ti.template(), velocity: ti.template()):
     """Whether a node would go farther into any wall."""
     found = False
     for axis in ti.static(range(grid.d)):
-        found = found or held(grid, node[axis], velocity[axis], axis)
+        found = found | held(grid, node[axis], velocity[axis], axis)
     return found
-
-
-@ti.func
-def node_at(grid: ti.template(), block, inside):
-    """Whole numbers of the node that is kept at ``inside`` of a block."""
-    node = ti.Vector([0 for _ in ti.static(range(grid.d))])
-    for k in ti.static(range(grid.d)):
-        axis = ti.static(grid.d - 1 - k)
-        before = ti.static(int(np.prod(grid.blocks[axis + 1 :])))
-        node[axis] = block // before % ti.static(grid.blocks[axis]) * SIDE + (inside >> (BITS * k) & (SIDE - 1))
-    return node
 
 
 @ti.func
@@ -200,7 +212,7 @@ def move_nodes(grid: ti.template(), env, row, step, place):
         if mass > grid.empty:
             momentum = ti.Vector([inertia[a] for a in ti.static(range(grid.d))])
             free = momentum / mass + grid.dt * grid.gravity[env, 0]
-            node = node_at(grid, grid.block[env, row, place >> (BITS * grid.d)], place & ti.static(SIDE**grid.d - 1))
+            node = node_at(grid, env, row, place)
             if not walled(grid, node):
                 grid.velocity[env, row, place] = free
             elif ti.static(grid.sticky):
@@ -227,18 +239,13 @@ def grid_of(scene: MaterialPoints, fields: Fields, matter: Any) -> Grid:
     places = slots * SIDE**d
 
     def explain(env: int, step: int, needed: int) -> str:
-        if needed > 0:
-            return f"step {step} of environment {env} needs {needed} blocks of the grid, but there is room for {slots}"
-        return (
-            f"particle {-1 - needed} of environment {env} is in a wall by more than a cell at step {step}: the motion "
-            "got out of hand; take a smaller step dt, or softer muscles and slower matter"
-        )
+        return f"step {step} of environment {env} needs {needed} blocks of the grid, but there is room for {slots}"
 
     return Grid(
         inertia=fields.trajectory("inertia", places, d + 1, accumulates=True, recorded=False),
         velocity=fields.trajectory("grid_velocity", places, d, recorded=False),
         slot=fields.decision(every),
-        block=fields.decision(slots),
+        corner=fields.decision(slots * d),
         used=fields.decision(1),
         limit=fields.limit(explain, room="blocks"),
         event=fields.trajectory("event", places, accumulates=True, per_step=True) if fields.record_all else None,

@@ -32,10 +32,9 @@ def look(rollout: Rollout) -> Look:
     return Look(elements, ground=Floor(up, scene.low[-1]), walls=sides, series=series_of(rollout))
 
 
-def _speed(rollout: Rollout, which: np.ndarray) -> Values | str:
+def _speed(rollout: Rollout, which: np.ndarray) -> Values:
     """Of some particles, slow ones dark."""
-    if "velocity" not in rollout.arrays:
-        return "extended"
-    speed = np.linalg.norm(rollout["velocity"][:, which], axis=2)
+    position = rollout["position"][:, which]
+    speed = np.linalg.norm(np.gradient(position, rollout.problem.scene.dt, axis=0), axis=2)
     most = float(np.quantile(speed, 0.99)) or 1.0
     return Values(speed, Scale(0.0, most, ("extended", "flesh"), "m/s"))

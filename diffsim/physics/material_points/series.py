@@ -12,9 +12,8 @@ __all__ = ["series_of"]
 
 def series_of(rollout: Rollout) -> list[Series]:
     """The velocity of the centre of mass."""
-    if "velocity" not in rollout.arrays:
-        return []
-    velocity, numbers = rollout["velocity"], rollout.numbers
-    mass = np.broadcast_to(numbers["scene.density"] * numbers["scene.volume"], velocity.shape[1])
-    centre = np.einsum("rnd,n->rd", velocity, mass) / mass.sum()
-    return [Series("velocity of the centre", "m/s", centre, list("xyz"[: velocity.shape[2]]))]
+    position, numbers = rollout["position"], rollout.numbers
+    mass = np.broadcast_to(numbers["scene.density"] * numbers["scene.volume"], position.shape[1])
+    centre = np.einsum("rnd,n->rd", position, mass) / mass.sum()
+    velocity = np.gradient(centre, rollout.problem.scene.dt, axis=0)
+    return [Series("velocity of the centre", "m/s", velocity, list("xyz"[: position.shape[2]]))]

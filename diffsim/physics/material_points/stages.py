@@ -123,7 +123,7 @@ def build(scene: MaterialPoints, fields: Fields, steps: int, reads: frozenset[st
         viscous=scene.viscosity is not None,
         # In the order in which a step computes them: the first that is not finite tells where it began.
         position=Rows("n", "d", state=True),  # [m]
-        velocity=Rows("n", "d", state=True),  # [m/s]
+        velocity=Rows("n", "d", state=True, recorded="velocity" in reads),  # [m/s]; of thousands, megabytes
         affine=Rows("n", ("d", "d"), state=True, recorded=False),  # gradient of the velocity [1/s]
         deformation=Rows(solids, ("d", "d"), state=True, recorded=False),  # gradient, of solids by groups
         volume_ratio=Rows(liquids, state=True, recorded=False),  # of liquids: volume over that at rest

@@ -7,7 +7,7 @@ With x - x_i in cells, f = x - floor(x - 1/2), the weights of the three nearest 
 import taichi as ti
 
 from diffsim.physics.contact import MEETS, RESTS, SLIDES, mark
-from diffsim.physics.material_points.grid import base_of, place_of
+from diffsim.physics.material_points.grid import base_of, cells_to, escaped, place_of
 
 __all__ = ["feel_walls", "grid_to_particle", "particle_to_grid"]
 
@@ -22,7 +22,7 @@ def weights_of(apart: ti.template()):
 def particle_to_grid(matter: ti.template(), grid: ti.template(), env, row, step, p):
     """Add mass and momentum to the nodes around."""
     d = ti.static(grid.d)
-    x = (matter.position[env, row, p] - ti.Vector(ti.static(grid.low))) / grid.cell
+    x = cells_to(grid, matter.position[env, row, p])
     base = base_of(grid, x)
     apart = x - base
     weights = weights_of(apart)
@@ -42,9 +42,9 @@ def particle_to_grid(matter: ti.template(), grid: ti.template(), env, row, step,
 
 @ti.func
 def grid_to_particle(matter: ti.template(), grid: ti.template(), env, row, step, p):
-    """Take velocity and its gradient from the nodes around, and move."""
+    """Take velocity and its gradient from the nodes around, and move; what escaped ends as no number."""
     d = ti.static(grid.d)
-    x = (matter.position[env, row, p] - ti.Vector(ti.static(grid.low))) / grid.cell
+    x = cells_to(grid, matter.position[env, row, p])
     base = base_of(grid, x)
     apart = x - base
     weights = weights_of(apart)
@@ -59,14 +59,16 @@ def grid_to_particle(matter: ti.template(), grid: ti.template(), env, row, step,
         velocity += part
         moment += part.outer_product(offset - apart)
     matter.velocity[env, row + 1, p] = velocity
-    matter.position[env, row + 1, p] = matter.position[env, row, p] + grid.dt * velocity
+    lost = escaped(grid, x)
+    nowhere = ti.select(lost, 1.0, 0.0) / ti.select(lost, 0.0, 1.0)
+    matter.position[env, row + 1, p] = matter.position[env, row, p] + grid.dt * velocity + nowhere
     matter.affine[env, row + 1, p] = ti.static(4.0 / grid.cell) * moment
 
 
 @ti.func
 def feel_walls(matter: ti.template(), grid: ti.template(), env, row, step, p):
     """Record what walls do to the nodes around."""
-    x = (matter.position[env, row, p] - ti.Vector(ti.static(grid.low))) / grid.cell
+    x = cells_to(grid, matter.position[env, row, p])
     base = base_of(grid, x)
     meets, slides = False, False
     for corner in ti.static(range(3**grid.d)):

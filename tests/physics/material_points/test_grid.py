@@ -1,11 +1,11 @@
-"""The grid's blocks: room for them is found by itself; what leaves the box is an error in words."""
+"""The grid's blocks: room for them is found by itself; what leaves the box diverges."""
 
 import numpy as np
 import pytest
 
 import diffsim as ds
 from diffsim import Matter
-from diffsim.errors import CapacityError
+from diffsim.errors import DivergenceError
 from diffsim.physics.material_points import grid
 
 
@@ -56,7 +56,12 @@ def test_a_stepper_has_room_for_all():
         assert np.array_equal(stepper.named(state)["position"][0], position)
 
 
-def test_what_is_out_of_hand_is_an_error_in_words():
+def test_what_is_out_of_hand_diverges_and_is_named():
+    """A particle that is in a wall by more than a cell; copies of their own go on without it."""
     scene = falling(initial_velocity=(0.0, -30.0))
-    with pytest.raises(CapacityError, match=r"particle \d+ of environment 0 is in a wall by more than a cell at"):
+    with pytest.raises(DivergenceError, match=r"position .* not finite"):
         gradient(scene, steps=5)
+    problem = ds.Problem(scene, None, ds.ReachTarget((0.7, 0.0)), steps=5, tune=("scene.initial_velocity",))
+    with ds.Simulation(problem, precision="f64", envs=2, shared=False) as sim:
+        losses = sim.value({"scene.initial_velocity": np.array([[0.0, -30.0], [0.0, -1.0]])})
+    assert np.isfinite(losses).tolist() == [False, True]

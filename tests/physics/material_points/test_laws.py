@@ -10,8 +10,8 @@ from diffsim import Matter
 ROUNDING = 1e-12
 
 
-def run(scene, steps, controller=None, record="usual"):
-    with ds.Simulation(ds.Problem(scene, controller, steps=steps, tune=()), precision="f64", record=record) as sim:
+def run(scene, steps, controller=None):
+    with ds.Simulation(ds.Problem(scene, controller, steps=steps, tune=()), precision="f64", record="all") as sim:
         return sim.rollout({})
 
 
@@ -46,7 +46,7 @@ def test_a_spinning_disc_keeps_its_momentum(material):
     spin, drift = 3.0 * np.stack([-arm[:, 1], arm[:, 0]], axis=1), np.array([0.2, -0.1])
     given = {"youngs_modulus": 100.0, "density": 1.0, "gravity": (0.0, 0.0), "dt": 2e-3}
     scene = ds.MaterialPoints(disc, material=material, initial_velocity=spin + drift, **given)
-    rollout = run(scene, 200, record="all")
+    rollout = run(scene, 200)
     found = moments(scene, rollout)
     assert abs(found[0]) > 0.01
     assert np.abs(found / found[0] - 1.0).max() < 1e-10
@@ -129,7 +129,7 @@ def test_a_liquid_at_rest_bears_its_own_weight():
         cell=1 / 24,
         dt=8e-4,
     )
-    rollout = run(scene, 2000, record="all")
+    rollout = run(scene, 2000)
     ratio = rollout["volume_ratio"][-500:]
     pressure = (scene.bulk_modulus * (ratio**-7 - 1.0) / 7.0).mean(axis=0).reshape(12, 24).mean(axis=0)
     height = rollout.position[-500:, :, 1].mean(axis=0).reshape(12, 24).mean(axis=0)
@@ -146,7 +146,7 @@ def test_muscles_pull_along_their_fibres():
     given = {"youngs_modulus": young, "poissons_ratio": 0.0, "density": 1.0, "gravity": (0.0, 0.0)}
     scene = ds.MaterialPoints(body, actuator=0, strength=strength, fibre=(1.0, 0.0), **given, cell=0.1, dt=4e-3)
     constant = ds.Sine(amplitude=[0.0], offset=[1.0], phase=[0.0], saturate=False)
-    rollout = run(scene, 400, controller=constant, record="all")
+    rollout = run(scene, 400, controller=constant)
     stretch = rollout["deformation"][-200:].mean(axis=(0, 1)) - np.eye(2)
     assert stretch[0, 0] == pytest.approx(-strength / young, rel=0.05)
     assert abs(stretch[1, 1]) < 0.05 * strength / young
