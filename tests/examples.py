@@ -492,7 +492,7 @@ def _matter() -> ds.MaterialPoints:
         viscosity=0.05,
         strength=4.0,
         fibre=whole.by_region({"soft": (0.8, 0.6)}, (0.0, 1.0)),
-        initial_velocity=(0.6, -2.0),
+        initial_velocity=(0.65, -2.05),
         gravity=(0.1, -3.8),
         friction=0.4,
         cell=0.1,

@@ -73,7 +73,16 @@ each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
 # These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
 # `pytest -m bench tests/test_scenes.py`.
-ON_REQUEST = ("catapult", "identify_friction", "rigid_walker", "ant", "cartpole_swingup", "hopper", "soft_crawler_3d")
+ON_REQUEST = (
+    "catapult",
+    "identify_friction",
+    "rigid_walker",
+    "ant",
+    "cartpole_swingup",
+    "hopper",
+    "fountain",
+    "soft_crawler_3d",
+)
 
 each_run = pytest.mark.parametrize(
     "path",
