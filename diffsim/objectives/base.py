@@ -14,9 +14,9 @@ from diffsim.engine.records import check_formula
 from diffsim.engine.stages import Model, Part, Stage, requests
 from diffsim.errors import InputError
 from diffsim.numbers import Declared, Number, check_lengths, declared_of, lengths_of, numbers_of
-from diffsim.spec import choices, number, whole
+from diffsim.spec import choices, number
 
-__all__ = ["Objective", "Sum", "Term", "check_point", "index_of", "place_of", "point_given"]
+__all__ = ["Objective", "Sum", "Term"]
 
 
 class Term(NamedTuple):
@@ -240,63 +240,3 @@ class Sum(Objective):
         return Sum(tuple(term * factor for term in self.terms))
 
     __rmul__ = __mul__
-
-
-def point_given(owner: str, point: Any) -> int | str | None:
-    """``point`` if it can be one: the index of a point or body, the name of a link or site, or None."""
-    return point if point is None or isinstance(point, str) else whole(f"{owner}.point", point, least=0)
-
-
-def index_of(owner: str, model: Model, point: int | str | None) -> int:
-    """Index of a point, body, link or site; 0 for None.
-
-    Raises:
-        InputError: the model has no such place; `check_point` says so sooner, of a scene that tells its places.
-    """
-    if isinstance(point, str):
-        if point not in model.place_names:
-            names = ", ".join(model.place_names) or "none"
-            raise InputError(f"{owner}.point is {point!r}, but the places of a {model.kind} with a name are {names}")
-        return model.place_names.index(point)
-    if point is not None and point >= model.places:
-        raise InputError(f"{owner}.point is {point}, but a {model.kind} has {model.places} (0 to {model.places - 1})")
-    return point or 0
-
-
-def place_of(rollout: Any, point: int | str | None) -> np.ndarray | None:
-    """(rows, d) where a point, body, link or site is in each row [m]; None where a rollout does not tell.
-
-    Args:
-        rollout: of one environment.
-        point: as of `index_of`; None is the centre, which a rollout tells of a scene that has a method ``centre``.
-    """
-    scene = rollout.problem.scene
-    if point is None:
-        if "centre" in rollout.arrays:
-            return np.asarray(rollout.arrays["centre"][:, 0])
-        return np.asarray(scene.centre(rollout.arrays)) if hasattr(scene, "centre") else None
-    if "position" not in rollout.arrays:
-        return None
-    at: Any = point
-    if isinstance(point, str):
-        if point not in (names := tuple(getattr(scene, "places", ()))):
-            return None
-        at = names.index(point)
-    return np.asarray(rollout.arrays["position"][:, at])
-
-
-def check_point(owner: str, point: int | str | None, scene: Any) -> None:
-    """Raise InputError if the scene has no such point, body, link or site."""
-    if point is None:
-        return
-    if hasattr(scene, "place"):
-        scene.place(f"{owner}.point", point)
-        return
-    known = scene.numbers()
-    if "initial_position" not in known:
-        return  # the model knows, once it is built
-    n, kind = len(known["initial_position"]), "bodies" if hasattr(scene, "bodies") else "points"
-    if isinstance(point, str):
-        raise InputError(f"{owner}.point is {point!r}, but {kind} of this scene have numbers (0 to {n - 1}), no names")
-    if point >= n:
-        raise InputError(f"{owner}.point is {point}, but the scene has {n} {kind} (0 to {n - 1})")

@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 import taichi as ti
 
-from diffsim.engine.fields import Fields
-from diffsim.engine.stages import Model
 from diffsim.numbers import tunable
-from diffsim.objectives.base import Objective, check_point, index_of, place_of, point_given
+from diffsim.objectives.place import OfPlace
 
 __all__ = ["ReachTarget"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ReachTarget(Objective):
+class ReachTarget(OfPlace):
     """Be at a target at the last step: the squared distance [m^2], which is smooth at the target itself.
 
     Attributes:
@@ -29,27 +27,6 @@ class ReachTarget(Objective):
     point: int | str | None = None
     weight: float = 1.0
 
-    def __post_init__(self) -> None:
-        """Check every number."""
-        super().__post_init__()
-        self._set(point=point_given("ReachTarget", self.point))
-
-    @property
-    def reads(self) -> str:
-        """The centre, unless a point is named."""
-        return "centre" if self.point is None else "position"
-
-    def check(self, scene: Any, steps: int) -> None:
-        """Raise InputError for another dimension or an absent point."""
-        super().check(scene, steps)
-        check_point("ReachTarget", self.point, scene)
-
-    def record(self, fields: Fields, model: Model, prefix: str, **more: Any) -> Any:
-        """With the place that counts."""
-        place = model.array(self.reads, "ReachTarget")
-        at = index_of("ReachTarget", model, self.point)
-        return super().record(fields, model, prefix, place=place, at=at, **more)
-
     @ti.func
     def formula(goal: ti.template(), env, row, step, element):
         """The squared distance."""
@@ -58,7 +35,7 @@ class ReachTarget(Objective):
 
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """The squared distance."""
-        place = place_of(rollout, self.point)
+        place = self.places(rollout)
         return None if place is None else float(np.sum(np.square(place[-1] - numbers["target"])))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:

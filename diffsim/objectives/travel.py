@@ -10,7 +10,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.numbers import tunable
-from diffsim.objectives.base import Objective, check_point, index_of, place_of, point_given
+from diffsim.objectives.place import OfPlace
 
 __all__ = ["Travel"]
 
@@ -32,7 +32,7 @@ def arrive(goal: ti.template(), loss: ti.template(), env, row, step, element):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Travel(Objective):
+class Travel(OfPlace):
     """Get far: minus the distance [m] along a direction at the last step, from where it started.
 
     Attributes:
@@ -49,21 +49,6 @@ class Travel(Objective):
     origin: Any = tunable("d", default=None)
     weight: float = 1.0
 
-    def __post_init__(self) -> None:
-        """Check every number."""
-        super().__post_init__()
-        self._set(point=point_given("Travel", self.point))
-
-    @property
-    def reads(self) -> str:
-        """The centre, unless a point is named."""
-        return "centre" if self.point is None else "position"
-
-    def check(self, scene: Any, steps: int) -> None:
-        """Raise InputError for another dimension or an absent point."""
-        super().check(scene, steps)
-        check_point("Travel", self.point, scene)
-
     def numbers(self, scene: Any) -> dict[str, np.ndarray]:
         """Parameters by name."""
         d = getattr(scene, "dimension", 2)  # of one that does not say, the model may lack a centre, which it will say
@@ -71,14 +56,13 @@ class Travel(Objective):
 
     def build(self, fields: Fields, model: Model, prefix: str = "objective") -> Part:
         """A stage at the last row and, without an origin, one that counts in the first step."""
-        place, at = model.array(self.reads, "Travel"), index_of("Travel", model, self.point)
-        goal = self.record(fields, model, prefix, place=place, at=at, from_origin=self.origin is not None)
+        goal = self.record(fields, model, prefix, from_origin=self.origin is not None)
         final = (Stage(arrive, (goal, fields.loss), 1),)
         return Part(step=(Stage(depart, (goal, fields.loss), 1),) if self.origin is None else (), final=final)
 
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """Minus the distance."""
-        place = place_of(rollout, self.point)
+        place = self.places(rollout)
         if place is None:
             return None
         return -float(numbers["direction"] @ (place[-1] - (place[0] if self.origin is None else numbers["origin"])))

@@ -6,6 +6,7 @@ import pytest
 import diffsim as ds
 from diffsim.physics.charges.look import look
 from diffsim.viewing.look import Points
+from diffsim.viewing.sight import look_of
 
 PLACES = [[0.0, 0.0], [1.0, 0.0]]
 CORNERS = [[-1.0, -1.0], [2.0, -1.0], [0.5, 2.0]]
@@ -91,3 +92,16 @@ def test_charges_have_the_colour_of_their_sign(driven):
     assert still.colour.values == pytest.approx(driven.actuation * [0.5, 0.25, 1.0])
     assert moving.colour.values.tolist() == [[1.0, -0.5]]
     assert moving.places is not still.places
+
+
+def test_a_goal_that_moves_is_seen_where_it_is():
+    """That of the copy that is looked at; a goal of another copy is elsewhere."""
+    paths = np.array([[(0.2, 0.2), (0.6, 0.4)], [(1.0, 0.0), (0.0, 1.0)]])
+    made, follow = scene(electrode_position=CORNERS), ds.Follow(paths[0])
+    problem = ds.Problem(made, ds.MLP(goal=paths[0]), follow, steps=4, tune=("controller.w*",))
+    own = {"controller.goal": paths, "objective.path": paths}
+    with ds.Simulation(problem, envs=2, numbers=own) as sim:
+        rollout = sim.rollout(sim.params())
+    for env, (start, end) in enumerate(paths):
+        goal = look_of(rollout.env(env)).elements[0]
+        assert goal.places[:, 0] == pytest.approx(np.linspace(start, end, 5), abs=1e-15)
