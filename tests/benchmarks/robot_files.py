@@ -211,13 +211,13 @@ def step(path: Path) -> dict[str, Any]:
     from .. import gymnasium_robots as gym
 
     model, _ = compiled(path)
-    scene, _ = loaded(path, contacts=False, limits=False, holds=())
+    scene, _ = loaded(path, contacts=False, limits=False, holds=(), equalities=())
     gym.without_contacts(model)
-    model.dof_frictionloss[:] = 0.0
+    model.dof_frictionloss[:], model.tendon_frictionloss[:] = 0.0, 0.0
     model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)  # which joint damping changes
     if model.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT:
         model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # what the notice says
-    lossless = {name: 0.0 * value for name, value in scene.numbers().items() if name == "friction_loss"}
+    lossless = {name: 0.0 * value for name, value in scene.numbers().items() if name.endswith("friction_loss")}
     scene = scene.with_numbers(lossless)
     rng = np.random.default_rng(0)
     position, velocity = gym.random_state(model, rng)
@@ -244,37 +244,98 @@ def step(path: Path) -> dict[str, Any]:
 
 
 def stand(path: Path) -> dict[str, Any]:
-    """Whether a robot that can go anywhere stands for a second on the floor of its file, held in its home pose.
+    """Whether a robot that can go anywhere stands for a second, here and in MuJoCo, held in its home pose.
 
-    Here and in MuJoCo, under the controls of the keyframe "home", or the first one.
+    That is its keyframe "home", or the first one, or where the file puts it. What holds it are its own servos; if it
+    has none, one at each hinge and slide (see `on_its_feet`).
     """
     import mujoco
 
     import diffsim as ds
 
-    model, _ = compiled(path)
-    scene, _ = loaded(path)
-    roots = {link.name for link in scene.links for joint in link.joints if joint.motion == "free"}
-    walks = roots & {link.parent for link in scene.links}
-    if not (walks and scene.actuators and model.nkey and any(geom.shape == "plane" for geom in scene.geoms)):
+    model = compiled(path)[0]
+    walks = walking(model)
+    if not walks:
         return {"walks": False}
-    names = list(scene.poses)
-    pose = "home" if "home" in names else names[0]
-    scene = scene.posed(pose, hold=True)
+    model, home = on_its_feet(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scene = ds.load_mjcf(model, initial_position=home, poses={"home": home}, pose_controls={}).posed(
+            "home", hold=True
+        )
     steps = round(1.0 / scene.dt)
     data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, names.index(pose))
-    actuators = [model.actuator(k).id for k in range(model.nu)]
-    data.ctrl[actuators] = [each.neutral for each in scene.actuators]
+    data.qpos[:] = home
+    data.ctrl[:] = [each.neutral for each in scene.actuators]
+    mujoco.mj_kinematics(model, data)
     started = poses_of(data, model, walks)
     for _ in range(steps):
         mujoco.mj_step(model, data)
-    theirs = stands(started, poses_of(data, model, walks))
+    theirs, height = stands(started, poses_of(data, model, walks)), float(data.qpos[2])
     with ds.Simulation(ds.Problem(scene, steps=steps, tune=("scene.mass",)), precision="f64") as simulation:
         found = simulation.rollout(simulation.params(), finite=False)
+    apart = {"apart": float(np.abs(found.joint_position[-1] - data.qpos).max()), "height": height}
     data.qpos[:] = found.joint_position[-1]
     mujoco.mj_kinematics(model, data)
-    return {"walks": True, "theirs": theirs, "ours": stands(started, poses_of(data, model, walks))}
+    return {"walks": True, "theirs": theirs, "ours": stands(started, poses_of(data, model, walks)), **apart}
+
+
+def walking(model: Any) -> set[str]:
+    """Bodies that go anywhere and carry at least four joints: what may walk."""
+    roots = [int(model.jnt_bodyid[k]) for k in range(model.njnt) if model.jnt_type[k] == 0]
+    carried = [int(model.body_rootid[body]) for body in model.jnt_bodyid]
+    return {model.body(root).name for root in roots if carried.count(root) > 4}
+
+
+def on_its_feet(path: Path) -> tuple[Any, np.ndarray]:
+    """The model on a floor, held by servos, and the position in which its lowest point is on the floor.
+
+    A robot without servos of positions gets one at each hinge and slide, with 5 N m/rad for each kg of the robot, and
+    a damping of 50 ms of that, in place of what drives it.
+    """
+    import mujoco
+
+    spec = mujoco.MjSpec.from_file(str(path))
+    spec.compiler.fusestatic = False
+    model = spec.compile()
+    if not np.any(model.actuator_biasprm[:, 1]):
+        for actuator in spec.actuators:
+            spec.delete(actuator)
+        stiffness = 5.0 * float(model.body_mass.sum())
+        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # which servos of light legs need
+        scalar = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+        for joint in [each for each in spec.joints if each.type in scalar]:
+            spec.add_actuator(
+                trntype=mujoco.mjtTrn.mjTRN_JOINT,
+                target=joint.name,
+                gainprm=[stiffness, *[0] * 9],
+                biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+                biasprm=[0, -stiffness, -0.05 * stiffness, *[0] * 7],
+            )
+    if not np.any(model.geom_type == 0):
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[10, 10, 0.1], contype=1, conaffinity=1)
+    for key in list(spec.keys):
+        spec.delete(key)
+    keys = {model.key(k).name: model.key_qpos[k] for k in range(model.nkey)}
+    home = np.array(keys.get("home", next(iter(keys.values()), model.qpos0)))
+    model = spec.compile()
+    return model, lowered(model, home)
+
+
+def lowered(model: Any, position: np.ndarray) -> np.ndarray:
+    """A position moved up or down until the first geom of what is free touches a plane."""
+    import mujoco
+
+    data = mujoco.MjData(model)
+    data.qpos[:] = position
+    mujoco.mj_kinematics(model, data)
+    planes = np.flatnonzero(model.geom_type == 0).tolist()
+    solid = [k for k in range(model.ngeom) if k not in planes and model.geom_contype[k] | model.geom_conaffinity[k]]
+    gaps = [mujoco.mj_geomDistance(model, data, k, plane, 10.0, None) for k in solid for plane in planes]
+    lower = position.copy()
+    for joint in np.flatnonzero(model.jnt_type == 0):
+        lower[model.jnt_qposadr[joint] + 2] -= min(gaps)
+    return lower
 
 
 def poses_of(data: Any, model: Any, bodies: set[str]) -> list[tuple[float, np.ndarray]]:

@@ -57,6 +57,7 @@ def compiled_urdf(
         for visual in link.findall("visual"):
             link.remove(visual)
         _first_inertia(link)
+    _check_names(owner, source, root)
     _reader(root)
     meshes.take(root)
     return _compiled(mujoco, owner, source, root, meshes, base, floor, mend)
@@ -121,6 +122,15 @@ def _parsed(owner: str, source: Any, text: str) -> Any:
             f"{owner} cannot read {_what(source)}: a URDF begins with <robot>, this with <{root.tag}>{other}"
         )
     return root
+
+
+def _check_names(owner: str, source: Any, root: Any) -> None:
+    """Links and joints have names of their own."""
+    for kind in ("link", "joint"):
+        names = [element.get("name") for element in root.findall(kind)]
+        twice = [name for k, name in enumerate(names) if name in names[:k]]
+        if twice:
+            raise InputError(f"{owner} cannot read {_what(source)}: two {kind}s are named {twice[0]!r}")
 
 
 def _first_inertia(link: Any) -> None:

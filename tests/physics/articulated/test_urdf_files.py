@@ -179,6 +179,7 @@ def test_of_several_inertias_the_first_counts():
         ("<mujoco/>", "a URDF begins with <robot>, this with <mujoco>; load_mjcf reads it"),
         ("<sdf/>", "a URDF begins with <robot>, this with <sdf>$"),
         ("<robot>", "no element found"),
+        ("<robot name='r'><link name='a'/><link name='a'/></robot>", "two links are named 'a'"),
     ],
 )
 def test_what_is_no_urdf_is_said(source, words):
