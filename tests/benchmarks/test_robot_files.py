@@ -1,7 +1,8 @@
 """How many of the robots that packages ship load as they are, and whether those are MuJoCo's.
 
 On request: ``pytest tests/benchmarks/test_robot_files.py -m bench -s -n 0``. Packages are unpacked into
-``outputs/robot_files``, 600 MB, or where ``DIFFSIM_ROBOT_FILES`` says. Loading takes two minutes, steps half an hour, standing a quarter.
+``outputs/robot_files``, 600 MB, or where ``DIFFSIM_ROBOT_FILES`` says. Loading takes two minutes, steps half an hour,
+standing a quarter.
 """
 
 import os
