@@ -180,6 +180,7 @@ def save_rollouts(folder: str | os.PathLike[str], rollouts: Iterable[tuple[int, 
         if rollout.loss is not None:
             arrays[f"{iteration}/loss"] = np.array(rollout.loss, np.float64)
         arrays.update({f"{iteration}/params/{name}": value for name, value in rollout.params.items()})
+        arrays.update({f"{iteration}/own/{name}": value for name, value in rollout.own.items()})
         arrays.update({f"{iteration}/arrays/{name}": _narrow(value) for name, value in rollout.arrays.items()})
     arrays["iterations"] = np.array(iterations, np.int64)
     arrays["run"] = np.array(load_about(folder).get("run", ""))
@@ -211,6 +212,7 @@ def _load_rollouts(folder: Path, problem: Problem, run: Any) -> dict[int, Rollou
             time=own["time"],
             arrays={name[7:]: value.astype(np.float64) for name, value in own.items() if name.startswith("arrays/")},
             loss=own["loss"].item() if "loss" in own else None,
+            own={name[4:]: value for name, value in own.items() if name.startswith("own/")},
         )
     return dict(sorted(found.items()))
 

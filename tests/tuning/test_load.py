@@ -195,3 +195,18 @@ def test_trajectories_of_an_earlier_run_are_not_shown(made, tmp_path):
     run = ds.load_run(tmp_path)
     assert run.about["run"] != about["run"]
     assert run.rollouts == {}
+
+
+def test_a_trajectory_of_a_copy_keeps_the_numbers_of_that_copy(tmp_path):
+    numbers = {"scene.gravity": [(0.0, -9.81), (1.0, 2.0)], "objective.weight": [1.0, 3.0]}
+    with ds.Simulation(problem(), envs=2, numbers=numbers) as simulation:
+        result = ds.tune(simulation, iterations=2, progress=False, run=ds.Run(tmp_path))
+        second = simulation.rollout(result.best_params).env(1)
+        loss = simulation.value(result.best_params)
+    ds.save_rollouts(tmp_path, [(1, second)])
+    run = ds.load_run(tmp_path)
+    found = run.rollouts[1]
+    assert found.numbers["scene.gravity"].tolist() == [1.0, 2.0]
+    assert np.array_equal(found.energy, second.energy)
+    with ds.Simulation(run.problem, **run.options) as again:
+        assert again.value(run.params) == loss
