@@ -5,8 +5,8 @@ import numpy as np
 import diffsim as ds
 from diffsim.cli import scene_main
 
-CELLS = 110  # along each axis
-STEPS, ITERATIONS = 100, 200
+CELLS, STEPS = 110, 100  # along each axis, and in a second
+SETTINGS = {"optimizer": ds.Adam(ds.CosineDecay(0.05, 200)), "iterations": 200, "scale": {"scene.*": 1.0}}  # m/s
 
 
 def yin_yang(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -34,5 +34,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    optimizer = ds.Adam(ds.CosineDecay(0.05, ITERATIONS))
-    scene_main(problem, optimizer=optimizer, iterations=ITERATIONS, scale={"scene.*": 1.0}, report=report)  # m/s
+    scene_main(problem, **SETTINGS, report=report)
