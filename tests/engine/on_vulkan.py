@@ -90,6 +90,10 @@ def picture(scene):
     return next(iter(examples.OBJECTIVES[ds.MatchPicture].values()))(scene)
 
 
+def refraction(scene):
+    return next(iter(examples.OBJECTIVES[ds.MatchRefraction].values()))(scene)
+
+
 PROBLEMS = {
     "body": body,
     "discs": discs,
@@ -98,6 +102,7 @@ PROBLEMS = {
     "billiards": billiards,
     "charges": lambda: example(ds.Charges, "ring", ds.Sine(), lambda scene: ds.ReachTarget((0.3, 0.1, 0.2), point=1)),
     "smoke": lambda: example(ds.Smoke, "draught", goal=picture),
+    "water": lambda: example(ds.Water, "pond", ds.Sine(), goal=refraction),
     "matter": lambda: example(ds.MaterialPoints, "matter", ds.Sine(), lambda scene: ds.Travel()),
     "volume": lambda: example(ds.Volume, "ghost", goal=picture),
 }

@@ -18,6 +18,7 @@ reference = functools.cache(on_a_cpu)
         ("charges", "wide", "full", 1),
         ("smoke", "fused", "full", 1),
         ("smoke", "wide", "segments", 4),
+        ("water", "wide", "full", 1),
         ("matter", "fused", "segments", 1),
         ("matter", "wide", "full", 4),
         ("volume", "wide", "full", 1),
