@@ -15,12 +15,13 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.connections import carried_by
 from diffsim.physics.articulated.friction import rub
 from diffsim.physics.articulated.integration import go_on
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import times
 
-__all__ = ["System", "stages", "system_of"]
+__all__ = ["System", "drifting", "stages", "system_of"]
 
 SETTLE, FORCE, ENTRY = range(3)
 """What is done to eliminate a velocity: its pivot is ready; force is handed on; an entry of the matrix is."""
@@ -51,15 +52,6 @@ class System:
     ups: int
 
 
-def _lineage(parents: np.ndarray, k: int) -> list[int]:
-    found = []
-    k = int(parents[k])
-    while k < len(parents):
-        found.append(k)
-        k = int(parents[k])
-    return found
-
-
 def system_of(
     scene: Articulated, fields: Fields, parents: np.ndarray, coupled: list[list[int]]
 ) -> tuple[System, dict[tuple[int, int], int]]:
@@ -75,7 +67,7 @@ def system_of(
         The system, and where the entry of two velocities is.
     """
     nv = scene.freedoms
-    lineages = [_lineage(parents, k) for k in range(nv)]
+    lineages = [carried_by(parents, k)[1:] for k in range(nv)]
     near = [set(lineage) for lineage in lineages]
     for group in coupled:
         for k in group:
@@ -229,11 +221,15 @@ def accelerate_by(
     go_on(tree, motion, work, env, row, part, k, carried, system.solution[env, row, element])
 
 
+def drifting(system: System, tree: Any, work: Any) -> tuple[Stage, ...]:
+    """What the motion alone gives as accelerations, which some forces need."""
+    return (Stage(drift_on, (system, tree, work), tree.chains, ordered=True),)
+
+
 def stages(system: System, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """From forces and inertias to the state after."""
     records, nv = (system, tree, motion, work), tree.freedoms
     return (
-        Stage(drift_on, (system, tree, work), tree.chains, ordered=True),
         Stage(compose, records, nv, ordered=True),
         Stage(couple, (system, tree, work), system.pairs),
         Stage(factor, records, system.downs, ordered=True),

@@ -15,13 +15,14 @@ __all__ = ["Equality", "Hold"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Hold(Spec):
-    """What holds a link to a place of the world, softly: MuJoCo's weld and connect, where one side does not move.
+    """What holds a link to a place of the world, or of another link, softly: MuJoCo's weld and connect.
 
     Attributes:
         name: unique among the holds.
         link: name of the link that is held.
-        place: (3,) in the world, of the point that is held [m].
+        place: (3,) in the world, or in the frame of ``other``, of the point that is held [m].
         orientation: (4,) quaternion w, x, y, z of the link in the world; None leaves it free to turn.
+        other: name of the link that it is held to; None is the world. Two links are free to turn against each other.
         anchor: (3,) the point, in the link's frame [m].
         weight: (2,) inertia that the hold is made for, against shifts [kg] and turns [kg m^2]; None follows from what
             is moved.
@@ -35,6 +36,7 @@ class Hold(Spec):
     place: Any
     orientation: Any = None
     _: KW_ONLY
+    other: str | None = None
     anchor: Any = (0.0, 0.0, 0.0)
     weight: Any = None
     reference: Any = (TIME_CONSTANT, 1.0)
@@ -46,6 +48,12 @@ class Hold(Spec):
         owner = f"hold {named('Hold.name', self.name)!r}: "
         named(f"{owner}link", self.link)
         free = self.orientation is None
+        if self.other is not None:
+            named(f"{owner}other", self.other)
+            if not free:
+                raise InputError(f"{owner}orientation is given, but two links are held at a point only")
+            if self.other == self.link:
+                raise InputError(f"{owner}link {self.link!r} cannot be held to itself")
         self._set(
             place=array(f"{owner}place", self.place, (3,)),
             orientation=None if free else quaternion(f"{owner}orientation", self.orientation),

@@ -32,8 +32,9 @@ TINY = 1.0e-12
 class Held:
     """Holds: fields (k,) of whole numbers, (env, k) of numbers."""
 
-    link: Any  # (k,)
-    turns: Any  # (k,) 1 if the orientation is held, too
+    which: Any  # (k,) holds to the world
+    link: Any  # (hold,)
+    turns: Any  # (hold,) 1 if the orientation is held, too
     anchor: Any  # (env, k) in the link's frame [m]
     place: Any  # (env, k) in the world [m]
     orientation: Any  # (env, k) of the link
@@ -43,13 +44,15 @@ class Held:
     lever: Any  # (env, k) length that turns are counted with [m]
     turn: Any  # (env, k) rotation of the orientation
     real: Any
-    count: int
+    count: int  # to the world
+    holds: int
 
 
 def held_of(scene: Articulated, fields: Fields) -> Held | None:
     """Declare the fields of holds; None without any."""
     holds = scene.holds
-    if not holds:
+    alone = [k for k, hold in enumerate(holds) if hold.other is None]
+    if not alone:
         return None
     names = [link.name for link in scene.links]
 
@@ -57,6 +60,7 @@ def held_of(scene: Articulated, fields: Fields) -> Held | None:
         return fields.number(f"scene.hold_{name}", len(holds), width)
 
     return Held(
+        which=fields.integers(np.array(alone)),
         link=fields.integers(np.array([names.index(hold.link) for hold in holds])),
         turns=fields.integers(np.array([hold.orientation is not None for hold in holds])),
         anchor=number("anchor", 3),
@@ -68,7 +72,8 @@ def held_of(scene: Articulated, fields: Fields) -> Held | None:
         lever=number("lever"),
         turn=fields.derived(len(holds), 9, of=["scene.hold_orientation"]),
         real=fields.real,
-        count=len(holds),
+        count=len(alone),
+        holds=len(holds),
     )
 
 
@@ -83,7 +88,7 @@ def hold_link(
 ):
     """Force of a hold on its link, and the inertia that it adds."""
     part = element // held.count
-    k = element - part * held.count
+    k = held.which[element - part * held.count]
     link = held.link[k]
     last = tree.carrier[link]
     at = part * tree.chains + last
@@ -125,7 +130,7 @@ def hold_link(
 
 def prepare(held: Held | None) -> tuple[Stage, ...]:
     """Stages before the first step."""
-    return (Stage(turn_hold, (held,), held.count),) if held else ()
+    return (Stage(turn_hold, (held,), held.holds),) if held else ()
 
 
 def stages(held: Held | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:

@@ -20,17 +20,40 @@ class Equalities(Tendons):
     """What holds."""
 
     def _holds(self) -> list[Hold]:
-        """Welds and connections of a body that moves with one that does not, where that is."""
+        """Welds and connections of a body that moves with one that does not, where that is, or with another."""
         model = self.model
-        equalities = [k for k in self.acting_equalities() if self.one_sided(k) and "equality" not in self.ignore]
-        data = self.mujoco.MjData(model) if equalities else None
+        acting = [] if "equality" in self.ignore else self.acting_equalities()
+        data = self.mujoco.MjData(model) if acting else None
         if data is not None:
             self.mujoco.mj_kinematics(model, data)
         return [
-            self._hold(k, data)
-            for k in equalities
-            if self.moves(int(model.eq_obj1id[k])) or self.moves(int(model.eq_obj2id[k]))
+            self._connection(k) if self.joins(k) else self._hold(k, data)
+            for k in acting
+            if self.joins(k)
+            or (self.one_sided(k) and (self.moves(int(model.eq_obj1id[k])) or self.moves(int(model.eq_obj2id[k]))))
         ]
+
+    def joins(self, k: int) -> bool:
+        """Whether an equality connects two bodies that move."""
+        model, mj = self.model, self.mujoco
+        connects = int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_CONNECT)
+        bodies = int(model.eq_objtype[k]) == int(mj.mjtObj.mjOBJ_BODY)
+        return connects and bodies and not self.one_sided(k)
+
+    def _connection(self, k: int) -> Hold:
+        model = self.model
+        one, other = int(model.eq_obj1id[k]), int(model.eq_obj2id[k])
+        moved = model.body_invweight0[one] + model.body_invweight0[other]
+        return Hold(
+            self.name("equality", k),
+            self.name("body", one),
+            model.eq_data[k][3:6],
+            other=self.name("body", other),
+            anchor=model.eq_data[k][:3],
+            weight=1.0 / np.maximum(moved, 1e-15),
+            reference=reference(*model.eq_solref[k]),
+            impedance=impedance(model.eq_solimp[k]),
+        )
 
     def _hold(self, k: int, data: Any) -> Hold:
         model = self.model
@@ -106,5 +129,5 @@ class Equalities(Tendons):
     def odd_equalities(self) -> Iterator[tuple[str, str]]:
         """Equalities that are not simulated, or are to be ignored."""
         for k in self.acting_equalities():
-            if "equality" in self.ignore or not (self.one_sided(k) or self.simple(k)):
+            if "equality" in self.ignore or not (self.one_sided(k) or self.simple(k) or self.joins(k)):
                 yield f"equality {self.name('equality', k)!r}", "is not simulated"

@@ -113,9 +113,9 @@ def _of_holds(scene: Tree) -> dict[str, np.ndarray]:
 
 
 def _weight_at(scene: Tree, hold: Hold) -> np.ndarray:
-    """Inertia of a link against shifts of its centre of mass and turns, the joints free: 1 / MuJoCo's invweight0."""
-    k = next(k for k, link in enumerate(scene.links) if link.name == hold.link)
-    return 1.0 / np.maximum(inverse_inertias(scene)[k], 1e-15)
+    """Inertia of a link, or two, against shifts of the centre of mass and turns, all joints free: 1 / invweight0."""
+    held = [k for k, link in enumerate(scene.links) if link.name in (hold.link, hold.other)]
+    return 1.0 / np.maximum(inverse_inertias(scene)[held].sum(axis=0), 1e-15)
 
 
 def _of_limits(scene: Tree) -> dict[str, np.ndarray]:

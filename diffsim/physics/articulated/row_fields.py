@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.engine.fields import Fields
+from diffsim.physics.articulated.connections import Connections, carried_by, connections_of
 from diffsim.physics.articulated.elimination import System, system_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.strings import Strings, moved_by, strings_of
@@ -18,6 +19,7 @@ class Rows:
     """Rows: first tendons, then equalities of joints. Fields (k,) of whole numbers, (env, k) of numbers."""
 
     strings: Strings | None  # spatial tendons
+    joined: Connections | None  # links that are held to each other
     entry_row: Any  # (entry,) which row an entry of J belongs to; first those of tendons
     entry_freedom: Any  # (entry,) which velocity
     entry_coordinate: Any  # (entry,) where its position is
@@ -69,9 +71,9 @@ class Rows:
 def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) -> Rows | None:
     """Declare the fields of tendons and equalities; None without any."""
     tendons, equalities = scene.tendons, scene.equalities
-    if not tendons and not equalities:
+    if not tendons and not equalities and not any(hold.other for hold in scene.holds):
         return None
-    names = [each.name for each in tendons]
+    names, names_of = [each.name for each in tendons], [link.name for link in scene.links]
     entries = [(k, joint) for k, each in enumerate(tendons) for joint in each.joints]
     fixed, held = len(entries), []
     follow: list[tuple[int, int, int, int]] = []
@@ -93,7 +95,16 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         ties += [row] * len(moving)
         freedoms += sorted(moving)
         coordinates += [0] * len(moving)
-    count, slots = len(tendons) + len(follow), scene.evaluations
+    first_row = len(tendons) + len(follow)
+    linked = [hold for hold in scene.holds if hold.other is not None]
+    for k, hold in enumerate(linked):
+        carriers = [tree.carriers[names_of.index(name)] for name in (hold.link, hold.other)]
+        driven = sorted({f for carrier in carriers for f in carried_by(parents, carrier)})
+        for c in range(3):
+            ties += [first_row + 3 * k + c] * len(driven)
+            freedoms += driven
+            coordinates += [0] * len(driven)
+    count, slots = first_row + 3 * len(linked), scene.evaluations
     groups = [[f for row, f in zip(ties, freedoms, strict=True) if row == k] for k in range(count)]
     system, slots_of = system_of(scene, fields, parents, groups) if scene.coupled else (None, {})
     pairs = [
@@ -122,9 +133,10 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
 
     holds_limits = scene.integrator == "rk4" and len(lists[1]) > 0
     of_limits = [f"scene.tendon_{name}" for name in ("limit_stiffness", "limit_damping")]
-    of_strings = {(row, f): k for k, (row, f) in enumerate(zip(ties, freedoms, strict=True))}
+    places = {(row, f): k for k, (row, f) in enumerate(zip(ties, freedoms, strict=True))}
     return Rows(
-        strings=strings_of(scene, fields, tree, of_strings),
+        strings=strings_of(scene, fields, tree, places),
+        joined=connections_of(scene, fields, tree, first_row, places),
         entry_row=fields.integers(np.array(ties)),
         entry_freedom=fields.integers(np.array(freedoms)),
         entry_coordinate=fields.integers(np.array(coordinates)),

@@ -15,7 +15,7 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated import strings
+from diffsim.physics.articulated import connections, elimination, strings
 from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.row_fields import Rows
@@ -227,17 +227,19 @@ def following(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Sta
     )
 
 
-def forces(rows: Rows | None, tree: Any, work: Any) -> tuple[Stage, ...]:
+def forces(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """What acts along rows, and what it adds to the torques of joints and to the inertia matrix."""
     if rows is None:
         return ()
     springs, limits, frictions, motors = rows.counts
     return (
+        *(elimination.drifting(rows.system, tree, work) if rows.system else ()),
         Stage(pull_back, (rows, tree), springs),
         Stage(push_back, (rows, tree), limits),
         Stage(rub_along, (rows, tree), frictions),
         Stage(weigh_down, (rows,), motors),
         Stage(hold_row, (rows, tree), rows.equalities),
+        *connections.stages(rows.joined, rows, tree, motion, work),
         Stage(spread_force, (rows, tree, work), rows.entries),
         Stage(spread_inertia, (rows, rows.system), rows.pairs),
     )

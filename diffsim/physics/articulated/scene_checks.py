@@ -94,6 +94,8 @@ def _check_holds(scene: Any) -> None:
         names = [link.name for link in scene.links]
         if hold.link not in names:
             raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but the links are {', '.join(names)}")
+        if hold.other is not None and hold.other not in names:
+            raise InputError(f"hold {hold.name!r} holds to link {hold.other!r}, but the links are {', '.join(names)}")
         if not any(scene.links[k].joints for k in scene.lineages[names.index(hold.link)]):
             raise InputError(f"hold {hold.name!r} holds link {hold.link!r}, but that does not move")
 

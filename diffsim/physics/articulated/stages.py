@@ -335,7 +335,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         solving = elimination.stages(tied.system, tree, motion, work)
     physics = (
         *forces.stages(joints, driving.stages(muscles, tied, tree, motion, work), tree, motion, work),
-        *rows.forces(tied, tree, work),
+        *rows.forces(tied, tree, motion, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
         *fluid.stages(medium, tree, motion, work),
         *touching_pairs.stages(touch, tree, motion, work),

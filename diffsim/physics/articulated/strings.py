@@ -9,6 +9,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.connections import carried_by
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, linear
@@ -40,11 +41,7 @@ class Strings:
 def moved_by(scene: Articulated, parents: np.ndarray, carriers: tuple[int, ...], site: str) -> list[int]:
     """Velocities that move a site."""
     owner, _ = scene.site(site)
-    found, k = [], carriers[owner] if owner >= 0 else -1
-    while 0 <= k < scene.freedoms:
-        found.append(k)
-        k = int(parents[k])
-    return found
+    return carried_by(parents, carriers[owner] if owner >= 0 else -1)
 
 
 def strings_of(scene: Articulated, fields: Fields, tree: Any, entries: dict[tuple[int, int], int]) -> Strings | None:

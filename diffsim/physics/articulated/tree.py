@@ -138,12 +138,17 @@ class Tree:
         """Whether what acts at several joints is implicit: it couples their accelerations beyond the tree."""
         implicit = self.integrator == "implicitfast"
         servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1]}
-        return bool(self.equalities) or any(
-            (self.limits and each.limits is not None)
-            or each.friction_loss
-            or each.armature
-            or (implicit and (each.damping or each.name in servos))
-            for each in self.tendons
+        joined = any(hold.other is not None for hold in self.holds)
+        return (
+            joined
+            or bool(self.equalities)
+            or any(
+                (self.limits and each.limits is not None)
+                or each.friction_loss
+                or each.armature
+                or (implicit and (each.damping or each.name in servos))
+                for each in self.tendons
+            )
         )
 
     @cached_property

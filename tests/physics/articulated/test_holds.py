@@ -44,6 +44,8 @@ EQUALITIES = {
     "weld where it is": '<weld body1="lower"/>',
     "connection": '<connect body1="hand" body2="post" anchor="0.1 0.05 0" solimp="0.8 0.9 0.5 0.3 3"/>',
     "connection, the other way round": '<connect body1="target" body2="raft" anchor="0 0.1 0" solref="-500 -20"/>',
+    "two that move": '<connect name="grip" body1="hand" body2="raft" anchor="0.1 0.05 0" solref="0.03 0.8"/>'
+    '<connect body1="upper" body2="hand" anchor="0 0.1 0" solimp="0.8 0.9 0.5 0.3 3"/>',
     "two": '<weld body1="target" body2="raft"/><connect body1="hand" anchor="0 0 0"/>',
 }
 
@@ -59,6 +61,7 @@ def test_a_step_is_mujocos(case):
 
 
 def test_a_step_of_runge_and_kuttas_is_mujocos():
+    assert step_errors(xml("two that move", "RK4"))[0] < ROUNDING
     assert step_errors(xml("two", "RK4"))[0] < ROUNDING
 
 
@@ -79,6 +82,21 @@ def test_what_is_held_stays_near():
 
 
 @pytest.mark.parametrize("executor", ["staged", *(pytest.param(e, marks=pytest.mark.bench) for e in ("fused", "wide"))])
+def test_gradients_of_two_that_move_agree_with_differences(executor):
+    with gym.quiet():
+        scene = load_mjcf(xml("two that move"), contacts=False)
+    names = ("hold_anchor", "hold_place", "hold_weight", "hold_reference", "hold_impedance", "mass", "initial_velocity")
+    goal = ds.Travel(direction=(1.0, 0.5, -0.3))
+    problem = ds.Problem(scene, objective=goal, steps=12, tune=tuple(f"scene.{name}" for name in names))
+    rng = np.random.default_rng(0)
+    with ds.Simulation(problem, precision="f64", executor=executor) as simulation:
+        params = simulation.params()
+        params["scene.initial_velocity"] = rng.uniform(-1, 1, scene.freedoms)
+        params["scene.hold_impedance"] = np.array([[0.8, 0.95, 2.0, 0.4, 2.5], [0.7, 0.9, 1.5, 0.6, 3.0]])
+        assert_slopes_agree(simulation, params, rng)
+
+
+@pytest.mark.parametrize("executor", ["staged", *(pytest.param(e, marks=pytest.mark.bench) for e in ("fused", "wide"))])
 def test_gradients_agree_with_differences(executor):
     source = HAND.format(equality=EQUALITIES["weld with a pose"] + EQUALITIES["connection"], integrator="Euler")
     with gym.quiet():
@@ -95,7 +113,33 @@ def test_gradients_agree_with_differences(executor):
         assert_slopes_agree(simulation, params, rng)
 
 
+def test_two_links_stay_together():
+    """For a second: where they are in MuJoCo, and with the momentum of what nothing else holds."""
+    source = """<mujoco><option timestep="0.002" gravity="0 0 0" tolerance="1e-15" iterations="200"/><worldbody>
+      <body name="one"><freejoint/><geom size="0.1" mass="1"/></body>
+      <body name="other" pos="0.5 0 0"><freejoint/><geom type="box" size="0.1 0.2 0.05" mass="3"/></body>
+      </worldbody><equality><connect body1="one" body2="other" anchor="0.2 0 0"/></equality></mujoco>"""
+    scene, model = load_mjcf(source, contacts=False), gym.without_contacts(mujoco.MjModel.from_xml_string(source))
+    data = mujoco.MjData(model)
+    velocity = np.array([0.3, 0.5, 0, 0.2, 0, 1.0, 0, -0.4, 0.1, 1.0, 0.5, 0])
+    data.qvel[:] = velocity
+    mujoco.mj_step(model, data, 500)
+    problem = ds.Problem(scene, steps=500, tune=("scene.initial_velocity",))
+    with ds.Simulation(problem, precision="f64") as simulation:
+        found = simulation.rollout({"scene.initial_velocity": velocity})
+    assert found.joint_position[-1] == pytest.approx(data.qpos, abs=1e-6)
+    turn = found.rotation[-1].reshape(2, 3, 3)
+    ends = found.position[-1, 0] + turn[0] @ (0.2, 0, 0), found.position[-1, 1] + turn[1] @ (-0.3, 0, 0)
+    assert np.linalg.norm(ends[0] - ends[1]) < 2e-3
+    assert found["momentum"] == pytest.approx(np.broadcast_to(found["momentum"][0], found["momentum"].shape), abs=1e-9)
+
+
 def test_weights_follow_from_what_is_moved():
+    with gym.quiet():
+        scene = load_mjcf(xml("two that move"), contacts=False)
+    given = scene.numbers()["hold_weight"]
+    bare = [ds.Hold(h.name, h.link, h.place, other=h.other, anchor=h.anchor) for h in scene.holds]
+    assert ds.Articulated(scene.links, holds=bare).numbers()["hold_weight"] == pytest.approx(given, rel=1e-9)
     with gym.quiet():
         scene = load_mjcf(xml("two"), contacts=False)
     given = scene.numbers()["hold_weight"]
@@ -124,6 +168,15 @@ BAD = {
     "a link that does not move": (
         lambda: ds.Articulated([LINK, ds.Link("wall")], holds=ds.Hold("h", "wall", (0, 0, 0))),
         "hold 'h' holds link 'wall', but that does not move",
+    ),
+    "no other": (
+        lambda: ds.Articulated([LINK], holds=ds.Hold("h", "box", (0, 0, 0), other="ball")),
+        "hold 'h' holds to link 'ball'",
+    ),
+    "itself": (lambda: ds.Hold("h", "box", (0, 0, 0), other="box"), "hold 'h': link 'box' cannot be held to itself"),
+    "two that cannot turn": (
+        lambda: ds.Hold("h", "box", (0, 0, 0), (1, 0, 0, 0), other="ball"),
+        "hold 'h': orientation is given, but two links are held at a point only",
     ),
     "no time": (lambda: ds.Hold("h", "box", (0, 0, 0), reference=(0, 1)), "hold 'h': reference"),
     "two of a name": (
