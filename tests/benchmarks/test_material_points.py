@@ -15,6 +15,7 @@ import diffsim as ds
 from ..test_scenes import load, scene
 from .cpp_material_points import CppRobot
 from .cpp_walker import compiler
+from .test_ready import ROOT, measured
 from .timing import race
 
 pytestmark = [
@@ -86,3 +87,10 @@ def test_in_space_per_particle_and_step():
     each = lap.cpu / particles / steps
     print(f"{particles} particles, {steps} steps: {1e6 * each:.2f} us a particle and step, {memory / 1e6:.0f} MB")
     print(f"of DiffTaichi's time per particle and step {each / DIFFTAICHI:.2f}, target <= 0.5")
+
+
+@pytest.mark.parametrize(("case", "target"), [("soft_crawler", 5), ("soft_crawler_3d", 12)])
+def test_the_wait_before_the_first_gradient(case, target, tmp_path):
+    """From an empty cache of kernels, in a process of its own."""
+    found = measured(case, ROOT, str(tmp_path))
+    print(f"\n{case}: {found['cpu']:.1f} s of CPU time, target <= {target}")
