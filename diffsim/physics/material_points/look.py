@@ -23,8 +23,8 @@ def look(rollout: Rollout) -> Look:
     if (passive := scene.solids & ~driven).any():
         elements.append(Points(position[:, passive], radius[passive], "flesh"))
     if driven.any():
-        asked = rollout["actuation"][:, scene.actuator[driven]]
-        elements.append(Points(position[:, driven], radius[driven], Values(asked, MUSCLE)))
+        longer = -rollout["actuation"][:, scene.actuator[driven]]  # at 1 they pull together
+        elements.append(Points(position[:, driven], radius[driven], Values(longer, MUSCLE)))
     if (liquid := ~scene.solids).any():
         elements.append(Points(position[:, liquid], radius[liquid], _speed(rollout, liquid)))
     up, across = np.eye(d)[-1], np.eye(d)[0]
