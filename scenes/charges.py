@@ -18,6 +18,9 @@ def copies(count: int, seed: int) -> dict[str, Any]:
     return {"scene.initial_position": paths[:, :1], "controller.goal": paths, "objective.path": paths}
 
 
+SETTINGS = {"optimizer": ds.Adam(0.02), "iterations": 400, "numbers": copies(64, seed=0)}
+
+
 def problem() -> ds.Problem:
     path = copies(1, seed=2)["objective.path"][0]
     constants = {"charge": 1.0, "electrode_charge": 1.0, "coulomb": 1e-3}
@@ -34,4 +37,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, iterations=400, numbers=copies(64, seed=0), report=report)
+    scene_main(problem, **SETTINGS, report=report)

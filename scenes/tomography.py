@@ -6,6 +6,7 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 CELLS, PIXELS, VIEWS = 64, 96, 7  # along each axis; along each side of a picture; pictures
+SETTINGS = {"optimizer": ds.Adam(ds.CosineDecay(0.3, 100)), "iterations": 100}
 
 
 def torus() -> np.ndarray:
@@ -36,4 +37,4 @@ def report(simulation: ds.Simulation, result: ds.Result) -> None:
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=ds.Adam(ds.CosineDecay(0.3, 100)), iterations=100, report=report)
+    scene_main(problem, **SETTINGS, report=report)
