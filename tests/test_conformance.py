@@ -38,9 +38,9 @@ ROUNDING = 1e-10
 # them is run for the other.
 SPARED = {
     "lump": {"agree", "own", "shared"},
-    "chamber": {"agree", "own", "shared"},
+    "chamber": {"wide", "agree", "own", "shared"},
     "lumps": {"agree", "own", "shared"},
-    "tank": {"agree", "own", "shared"},
+    "tank": {"wide", "agree", "own", "shared"},
     "linked": {"fused", "agree", "bits"},
     "crowd": {"wide", "own", "shared"},
     "jointed": {"agree", "own", "shared"},
