@@ -266,7 +266,7 @@ def draw(
     found = force_of(muscles, motion, env, row, part, k, length, gear * rows.rate[env, row, at])
     rows.force[env, row, at] += gear * found[0]
     if ti.static(tree.servos and rows.implicit):
-        rows.inertia[env, row, at] += -tree.dt * gear * gear * found[1]
+        rows.passive[env, row, at] += -tree.dt * gear * gear * found[1]
 
 
 @ti.func

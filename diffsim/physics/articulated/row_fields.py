@@ -25,6 +25,7 @@ class Rows:
     entry_coordinate: Any  # (entry,) where its position is
     one: Any  # (pair,) entry of J
     other: Any  # (pair,) another of the same row
+    carried: Any  # (pair,) 1 if one velocity carries the other, or is the same
     slot: Any  # (pair,) where w times both goes in the matrix
     springs: Any  # (k,) tendons with a spring or damper
     limits: Any  # (k,) tendons with limits
@@ -53,6 +54,7 @@ class Rows:
     rate: Any
     force: Any  # f
     inertia: Any  # w; None where nothing is implicit
+    passive: Any  # w of armature, dampers and servos
     held: Any  # (env, row, substep tendon) f and w of a limit; None but with Runge and Kutta's
     system: System | None  # what the accelerations follow from; None where nothing is implicit
     counts: tuple[int, ...]  # of springs, limits, frictions, motors
@@ -142,6 +144,9 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         entry_coordinate=fields.integers(np.array(coordinates)),
         one=fields.integers(np.array([a for a, _, _ in pairs])),
         other=fields.integers(np.array([b for _, b, _ in pairs])),
+        carried=fields.integers(
+            np.array([freedoms[a] in carried_by(parents, freedoms[b]) for a, b, _ in pairs], dtype=int)
+        ),
         slot=fields.integers(np.array([at for _, _, at in pairs])),
         springs=springs,
         limits=limits,
@@ -170,6 +175,7 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         rate=rows("row_rate", count),
         force=rows("row_force", count),
         inertia=rows("row_inertia", count) if system else None,
+        passive=rows("row_passive", count) if system else None,
         held=rows("row_limit", len(tendons), 2, accumulates=False) if holds_limits else None,
         system=system,
         counts=tuple(map(len, lists)),

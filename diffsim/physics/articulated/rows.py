@@ -4,7 +4,8 @@ A row is a number r that follows from positions of joints, the length of a tendo
 derivatives J by the velocities. What acts along it is a force f - w a, a = J a_joints its second derivative: f goes to
 the joints as J^T f, and w, of what is implicit, to the inertia matrix as w J^T J (`elimination`).
 
-* Springs and dampers of tendons are explicit, as MuJoCo's; with "implicitfast" the damping is implicit.
+* Springs and dampers of tendons are explicit, as MuJoCo's; with "implicitfast" the damping is implicit. Of that, and of
+  armature, MuJoCo leaves out what couples joints of different branches, and so it is here.
 * Limits are those of joints (see `within_step`), friction losses are F v' / sqrt(v^2 + w^2), v' the rate after the
   step.
 * Equalities are MuJoCo's soft constraints (see `impedance`), without the second derivative that motion alone gives r.
@@ -112,7 +113,7 @@ def pull_back(rows: ti.template(), tree: ti.template(), env, row, step, element)
     damping = rows.damping[env, k]
     rows.force[env, row, at] += -rows.stiffness[env, k] * stretched - damping * rows.rate[env, row, at]
     if ti.static(rows.damps):
-        rows.inertia[env, row, at] += tree.dt * damping
+        rows.passive[env, row, at] += tree.dt * damping
 
 
 @ti.func
@@ -161,7 +162,7 @@ def weigh_down(rows: ti.template(), env, row, step, element):
     """Armature of a tendon."""
     part = element // rows.counts[3]
     k = rows.motors[element - part * rows.counts[3]]
-    rows.inertia[env, row, part * rows.rows + k] += rows.armature[env, k]
+    rows.passive[env, row, part * rows.rows + k] += rows.armature[env, k]
 
 
 @ti.func
@@ -194,7 +195,8 @@ def spread_inertia(rows: ti.template(), system: ti.template(), env, row, step, e
     pair = element - part * rows.pairs
     entries = part * rows.entries
     both = rows.gradient[env, row, entries + rows.one[pair]] * rows.gradient[env, row, entries + rows.other[pair]]
-    inertia = rows.inertia[env, row, part * rows.rows + rows.entry_row[rows.one[pair]]]
+    at = part * rows.rows + rows.entry_row[rows.one[pair]]
+    inertia = rows.inertia[env, row, at] + ti.cast(rows.carried[pair] == 1, rows.real) * rows.passive[env, row, at]
     system.matrix[env, row, part * system.entries + rows.slot[pair]] += both * inertia
 
 

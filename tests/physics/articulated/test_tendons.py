@@ -67,11 +67,12 @@ def test_a_step_of_runge_and_kuttas_is_mujocos():
 
 
 @pytest.mark.parametrize("what", ["damping", "armature"])
-def test_what_is_implicit_along_one_branch_is_mujocos(what):
-    """Of joints of two branches MuJoCo leaves out what couples their inertias."""
-    joints = '<joint joint="a" coef="1.5"/><joint joint="c" coef="-0.7"/>'
-    parts = f'<tendon><fixed {what}="3">{joints}</fixed></tendon>'
-    assert step_errors(xml(parts, "implicitfast", "hinge"))[0] < ROUNDING
+def test_what_is_implicit_of_a_tendon_is_mujocos(what):
+    """Along one branch, and along two, of which MuJoCo leaves out what couples them."""
+    for other in ("b", "c"):
+        joints = f'<joint joint="a" coef="1.5"/><joint joint="{other}" coef="-0.7"/>'
+        parts = f'<tendon><fixed {what}="3">{joints}</fixed></tendon>'
+        assert step_errors(xml(parts, "implicitfast", "hinge"))[0] < ROUNDING
 
 
 # Laws: two carts of 1 and 3 kg on rails, a tendon along both
