@@ -73,9 +73,11 @@ def picture(name: str, folder: Path) -> None:
     if path.exists() and path.stat().st_mtime > (folder / "params.npz").stat().st_mtime:
         return  # it was drawn after this run ended
     history, about = ds.load_history(folder), json.loads((folder / "problem.json").read_text())
-    best = next(record["iteration"] for record in history if record["loss"] == history[-1]["best"])
+    best = next(record["iteration"] for record in history if record["best"] == history[-1]["best"])
     with ds.Simulation(ds.load_problem(folder)) as simulation:
-        first = simulation.rollout(start_of(simulation, history, about["seed"]))
+        learned = simulation.problem.objective is None  # a policy: nothing tells how good a start is but the run
+        start = ds.load_run(folder).start_params if learned else start_of(simulation, history, about["seed"])
+        first = simulation.rollout(start)
         pairs = [(0, first), (best, simulation.rollout(ds.load_params(folder)))]
     for width, height, fps in TRIES:
         ds.render_optimisation(pairs, history, path, fps=fps, size=(width, height))
@@ -93,9 +95,14 @@ def entry(name: str, folder: Path) -> tuple[str, str]:
     count = sum(problem.pick(tuned, numbers).size for tuned in problem.tuned)
     starts = len(history[0].get("losses", (0,)))
     first, last = history[0], history[-1]
+    best = next((record for record in history if record["best"] == last["best"]), last)
+    earns = [
+        f"{best[key]:.0f} in {place}" for key, place in (("diffsim", "diffsim"), ("mujoco", "MuJoCo")) if key in best
+    ]
     facts = {
         "tunes": f"{count} number{'s' * (count > 1)} ({', '.join(f'`{tuned}`' for tuned in problem.tuned)})",
         "through": f"{problem.steps} steps of {1e3 * problem.scene.dt:g} ms",
+        **({"earns": f"**{' and '.join(earns)}** in an episode"} if earns else {}),
         "loss": f"{first['loss']:.4g} at the start, **{last['best']:.4g}** at best",
         "took": f"{first['seconds']:.0f} s start, {last['seconds'] - first['seconds']:.1f} s search: "
         f"{len(history)} iterations" + (f" of {starts} starts" if starts > 1 else ""),

@@ -19,7 +19,10 @@ from diffsim.physics.mass_spring.cells import relative_volumes, volumes
 from diffsim.physics.mass_spring.look import triangles
 from diffsim.viewing import find_encoder
 
-SCENES = sorted((Path(__file__).parents[1] / "scenes").glob("*.py"))
+EVERY = sorted((Path(__file__).parents[1] / "scenes").glob("*.py"))
+POLICIES = [path for path in EVERY if "policy_main" in path.read_text()]
+"""Those that learn a policy: a function ``task`` instead of ``problem``, and other flags."""
+SCENES = [path for path in EVERY if path not in POLICIES]
 # Robots whose files ask for another integrator.
 pytestmark = pytest.mark.filterwarnings("ignore:load_mjcf left out")
 
@@ -69,6 +72,9 @@ LEARNS = {
 }
 ANY_OTHER = (30, lambda first, best: best < first)
 
+POLICY_FLAGS = ["--iterations", "--envs", "--seed", "--precision", "--output", "--no-video", "--resume", "--overwrite"]
+
+each_policy = pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
 # These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
@@ -121,9 +127,10 @@ def test_copies_that_share_their_parameters_have_one_start(tmp_path):
 
 def test_there_are_scenes():
     assert len(SCENES) >= 15
+    assert POLICIES
 
 
-@each_scene
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_a_scene_fits_on_a_screen(path):
     assert len(path.read_text().splitlines()) <= 40
 
@@ -138,7 +145,7 @@ from taichi.lang import impl
 assert impl.get_runtime().prog is None, "Taichi was started"
 assert not os.listdir(), "something was written"
 """
-    command = [sys.executable, "-c", code, *map(str, SCENES)]
+    command = [sys.executable, "-c", code, *map(str, EVERY)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -158,6 +165,50 @@ def test_help_shows_the_shared_flags(path, tmp_path):
     assert all(flag in out for flag in FLAGS)
     assert out.split("\n\n")[1].split() == load(path).__doc__.split()
     assert not list(tmp_path.iterdir())
+
+
+@each_policy
+def test_help_of_a_policy_shows_its_flags(path, tmp_path):
+    out, _ = run(path, "--help", folder=tmp_path)
+    assert all(flag in out for flag in POLICY_FLAGS)
+    assert out.split("\n\n")[1].split() == load(path).__doc__.split()
+    assert not list(tmp_path.iterdir())
+
+
+@each_policy
+def test_a_policy_has_a_task_for_mujoco(path):
+    pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install "diffsim[robots]"')
+    task = load(path).task()
+    assert isinstance(task, ds.Task)
+    assert task.source is not None
+    assert not task.scene.feels  # what is felt is nowhere else the same
+
+
+@pytest.fixture(scope="module")
+def briefly(tmp_path_factory):
+    """The run of a policy's script for a few iterations, and its output."""
+    pytest.importorskip("torch", reason='PyTorch is not installed: pip install "torch==2.13.0"')
+    folder = tmp_path_factory.mktemp("policy")
+    flags = ("--iterations", 3, "--envs", 4, "--no-video", "--output", "left")
+    return folder / "left", run(policy("half_cheetah_policy"), *flags, folder=folder)[0]
+
+
+def policy(name):
+    """The path of a script that learns a policy."""
+    return next(path for path in POLICIES if path.stem == name)
+
+
+@pytest.mark.bench
+def test_a_policy_leaves_its_files(briefly):
+    left, out = briefly
+    assert sorted(file.name for file in left.iterdir()) == PLAIN
+    assert all(str(Path("left", name)) in out for name in PLAIN if name != "state.npz")
+    kept = ds.load_run(left)
+    assert kept.problem.scene == load(policy("half_cheetah_policy")).task().scene
+    assert [record["iteration"] for record in kept.history] == [0, 1, 2]
+    assert kept.best_iteration in kept.rollouts
+    assert "of MuJoCo, at iteration" in out
+    assert "earns in MuJoCo" in (left / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")

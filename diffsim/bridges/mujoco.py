@@ -17,7 +17,7 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import number
 
-__all__ = ["Peer", "PeerCopy", "control_of", "places", "replay_in_mujoco"]
+__all__ = ["Peer", "PeerCopy", "control_of", "replay_in_mujoco"]
 
 
 def replay_in_mujoco(
@@ -70,7 +70,7 @@ def replay_in_mujoco(
         arrays={
             "joint_position": q,
             "joint_velocity": v,
-            **places(scene, q),
+            **_places(scene, q),
             "observation": scene.observe(q, v),
             "actuation": actuation,
         },
@@ -172,7 +172,7 @@ def control_of(actuator: Actuator, actuation: float) -> float:
     return float(np.clip(middle + max(high - middle, middle - low) * actuation, low, high))
 
 
-def places(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
+def _places(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
     """Where links and sites are."""
     pose = forward_kinematics(scene, position)
     origin, rotation = pose.origin, pose.rotation

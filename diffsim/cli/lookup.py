@@ -32,12 +32,12 @@ def scene_files(folder: Path | None = None) -> Iterator[Path]:
 
 
 def about_scene(path: Path) -> str | None:
-    """The first line of a scene script's docstring; None if it is no scene script: it has no function ``problem``."""
+    """The first line of a scene script's docstring; None if it is none: it has no function ``problem`` or ``task``."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):
         return None
-    if not any(isinstance(node, ast.FunctionDef) and node.name == "problem" for node in tree.body):
+    if not any(isinstance(node, ast.FunctionDef) and node.name in ("problem", "task") for node in tree.body):
         return None
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.bridges.episodes import Episodes
-from diffsim.bridges.mujoco import Peer, places
+from diffsim.bridges.mujoco import Peer
 from diffsim.bridges.tasks import Task
-from diffsim.errors import InputError
 from diffsim.learning.learner import Arrays
 
 __all__ = ["Judge", "Score"]
@@ -39,7 +38,7 @@ class Judge:
         task: what is rewarded.
         policy: the controller.
         episodes: here.
-        elsewhere: and in MuJoCo, if the task has a ``source``; 0 for none.
+        elsewhere: and in MuJoCo, if the task has a ``source``, at most as many; 0 for none.
         seed: of the starts.
         precision: "f32" or "f64".
     """
@@ -63,11 +62,7 @@ class Judge:
         return tally.score()
 
     def in_mujoco(self, weights: Arrays) -> Score | None:
-        """In MuJoCo, from starts that are drawn likewise; None if the task says no file, or it is not wanted.
-
-        Raises:
-            InputError: the task reads what MuJoCo is not asked for.
-        """
+        """In MuJoCo, from starts that are drawn likewise; None if the task says no file, or it is not wanted."""
         if self.peer is None:
             return None
         task, scene, count = self._task, self._task.scene, self._elsewhere
@@ -89,17 +84,12 @@ class Judge:
         return tally.score()
 
     def _seen(self, q: np.ndarray, v: np.ndarray) -> Arrays:
-        q, v = q.copy(), v.copy()
-        found = {**self._task.scene.sense(q, v), "joint_position": q, "joint_velocity": v}
-        found["centre"] = found["centre"][:, None]
-        if any(name not in found for name in self._task.reads):
-            found |= places(self._task.scene, q)
-        if missing := [name for name in self._task.reads if name not in found]:
-            raise InputError(
-                f"the task reads {missing[0]!r}, which is not worked out in MuJoCo; known there are "
-                f"{', '.join(found)}; or leave source out of the task"
-            )
-        return found
+        """States of MuJoCo, (episodes, nq) and (episodes, nv), and what is read of them, as it is here."""
+        stepper, joints = self._here.stepper, {"joint_position": q.copy(), "joint_velocity": v.copy()}
+        state = stepper.start()
+        for name, value in joints.items():
+            stepper.named(state)[name][: len(q)] = value
+        return {**{name: value[: len(q)] for name, value in stepper.observe(state).items()}, **joints}
 
     def close(self) -> None:
         """Give the memory back."""

@@ -108,6 +108,8 @@ def learn(
         pushes=pushes or {},
     )
     counts = whole("learn(episodes)", episodes), whole("learn(mujoco_episodes)", mujoco_episodes, least=0)
+    if counts[1] > counts[0]:
+        raise InputError(f"learn(mujoco_episodes) is {counts[1]}, but there are {counts[0]} episodes here; no more")
     stop = Stop(iterations, None, None, time_limit, owner="learn")
     settings = {
         "algorithm": repr(algorithm),

@@ -115,7 +115,7 @@ def test_it_is_judged_alike_here_and_in_mujoco():
     assert here.spread > 0.1
     np.testing.assert_allclose(here, there, rtol=1e-9)
     judge.close()
-    none = Judge(cart(source=None), POLICY, 1, 3, 0, "f64")
+    none = Judge(cart(source=None), POLICY, 3, 3, 0, "f64")
     assert none.in_mujoco(weights) is None
     none.close()
 
@@ -177,6 +177,10 @@ REFUSED = {
     "a number that is not there": (
         lambda: ds.learn(cart(), POLICY, randomise={"scene.mas": (1.0, 2.0)}),
         "learn(randomise) names 'scene.mas', but the scene has scene.gravity",
+    ),
+    "more episodes there": (
+        lambda: ds.learn(cart(), POLICY, episodes=2, mujoco_episodes=3),
+        "learn(mujoco_episodes) is 3, but there are 2 episodes here",
     ),
     "a push of what is not there": (
         lambda: ds.learn(cart(), POLICY, pushes={"speed": 1.0}, **SHORT),
