@@ -9,7 +9,11 @@ SETTINGS = {
     "iterations": 400,
     "judge_every": 25,
     # What differs in MuJoCo: contact, and what both disagree by in a step.
-    "randomise": {"scene.friction": (0.7, 1.3), "scene.contact_stiffness": (0.5, 2.0)},
+    "randomise": {
+        "scene.friction": (0.7, 1.3),
+        "scene.contact_stiffness": (0.5, 2.0),
+        "scene.contact_damping": (0.5, 1.5),
+    },
     "pushes": {"joint_velocity": [0.2, 0.3, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]},
 }
 

@@ -131,7 +131,7 @@ def _judged(history: Sequence[Mapping[str, Any]], best: int) -> list[tuple[str, 
     found = []
     for name, place in (("diffsim", "diffsim"), ("mujoco", "MuJoCo")):
         if record.get(name) is not None:
-            more = f"± {short(record[f'{name}_spread'], 2)}, in {record[f'{name}_steps']:.0f} steps"
+            more = f"± {short(record[f'{name}_spread'], 3)}, in {record[f'{name}_steps']:.0f} steps"
             found.append((f"earns in {place}", short(record[name]), more))
     return found
 
