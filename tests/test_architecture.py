@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
     ("numbers", "paths", "adjoint"),
-    ("physics.base", "physics.checks", "physics.grids", "physics.mechanics"),
+    ("physics.base", "physics.checks", "physics.grids", "physics.mechanics", "physics.pictures"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
     ("problem",),

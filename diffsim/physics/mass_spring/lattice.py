@@ -12,7 +12,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.physics.checks import indices
 from diffsim.physics.mass_spring.cells import boundary, corners, polygon_cells, turns
-from diffsim.physics.mass_spring.pictures import look
+from diffsim.physics.pictures import look
 from diffsim.spec import Spec, array, number, whole
 
 __all__ = ["Lattice", "from_image", "from_mesh", "grid"]

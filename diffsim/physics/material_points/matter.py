@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.pictures import look
 from diffsim.spec import Spec, array, number
 
 __all__ = ["Matter"]
@@ -90,6 +91,55 @@ class Matter(Spec):
             )
         whole = np.pi * radius**2 if d == 2 else 4.0 / 3.0 * np.pi * radius**3
         return cls(centre + places, whole / len(places), (region,))
+
+    @classmethod
+    def from_image(
+        cls,
+        image: Any,
+        low: Any,
+        height: float,
+        spacing: float,
+        *,
+        threshold: float | None = None,
+        background: Any = None,
+        colours: Mapping[str, Any] | None = None,
+    ) -> Matter:
+        """The silhouette in a picture, in the plane; row 0 of the picture is its top. The empty margin is cut off.
+
+        Regions are the colours of a coloured picture, "red", "blue", ..., or the names that are given for them.
+
+        Args:
+            image: path of a picture; or an array (height, width) of truth values or brightnesses, or (height, width,
+                channels): see `diffsim.from_image`, as of what is taken for the body.
+            low: (2,) lower left corner of the box around the body [m].
+            height: of the body [m].
+            spacing: between particles [m]: a particle is where the picture has the body, in the middle between.
+            threshold, background, colours: as of `diffsim.from_image`.
+
+        Raises:
+            InputError: there is no such file or no body, or it is too small for its particles.
+        """
+        low = array("Matter.from_image.low", low, (2,))
+        height = number("Matter.from_image.height", height, above=0.0)
+        spacing = number("Matter.from_image.spacing", spacing, above=0.0)
+        seen = look(image, threshold, background, colours)
+        body = seen.body[::-1].T  # x to the right and y up
+        corner, end = (f(np.argwhere(body), axis=0) for f in (np.min, np.max))
+        pixel = height / (end[1] + 1 - corner[1])
+        size = pixel * (end + 1 - corner)
+        places = _places([(np.arange(int(np.ceil(s / spacing))) + 0.5) * spacing for s in size])
+        places = places[(places < size).all(axis=1)]
+        at = corner + (places / pixel).astype(np.int64)
+        inside = body[at[:, 0], at[:, 1]]
+        if not inside.any():
+            raise InputError(
+                f"Matter.from_image.spacing is {spacing:g} m, too wide for a height of {height:g} m: it holds no particle"
+            )
+        at, places = at[inside], places[inside]
+        volume = float(body.sum()) * pixel**2 / len(places)
+        if seen.region is None:
+            return cls(low + places, volume)
+        return cls(low + places, volume, seen.names, seen.region[::-1].T[at[:, 0], at[:, 1]])
 
     def __add__(self, other: Matter) -> Matter:
         """Both, the particles of the first one first."""

@@ -35,6 +35,25 @@ def test_pieces_are_put_together_by_the_names_of_their_regions():
         found.region("c")
 
 
+def test_a_picture_becomes_matter_with_its_colours_as_regions():
+    picture = np.ones((6, 5, 3))
+    picture[1:5, 1:3], picture[3:5, 3:4] = (0.9, 0.1, 0.1), (0.1, 0.2, 0.9)  # an L: red, its foot blue
+    found = Matter.from_image(picture, (1.0, 2.0), 0.8, 0.1)
+    assert found.volume.sum() == pytest.approx(10 * 0.2**2)
+    assert len(found) == 10 * 4
+    assert found.points.min(axis=0) == pytest.approx([1.05, 2.05])
+    assert found.points.max(axis=0) == pytest.approx([1.55, 2.75])
+    blue = found.region("blue")
+    assert blue.sum() == 8
+    assert found.points[blue].min(axis=0) == pytest.approx([1.45, 2.05])
+    assert found.points[blue].max(axis=0) == pytest.approx([1.55, 2.35])
+    plain = Matter.from_image(np.array([[False, True], [True, True]]), (0.0, 0.0), 1.0, 0.25)
+    assert plain.regions == ("",)
+    assert len(plain) == 12
+    with pytest.raises(InputError, match="too wide for a height of 1 m: it holds no particle"):
+        Matter.from_image(np.eye(2) > 0, (0.0, 0.0), 1.0, 1.1)
+
+
 def test_what_is_no_matter_is_refused():
     with pytest.raises(InputError, match="in 2 dimensions and in 3 cannot be put together"):
         Matter.box((0, 0), (1, 1), 0.5) + Matter.box((0, 0, 0), (1, 1, 1), 0.5)

@@ -190,7 +190,7 @@ def _apart(pixels: np.ndarray, threshold: float | None, background: Any) -> tupl
 
 def _warn(why: str) -> None:
     warnings.warn(
-        f"from_image is not sure of the body: {why}; see Lattice.taken, and give background='light', 'dark' or a "
+        f"from_image is not sure of the body: {why}; give background='light', 'dark' or a "
         "colour, a threshold, or an array of truth values",
         stacklevel=5,
     )
