@@ -133,7 +133,7 @@ class Matter(Spec):
         inside = body[at[:, 0], at[:, 1]]
         if not inside.any():
             raise InputError(
-                f"Matter.from_image.spacing is {spacing:g} m, too wide for a height of {height:g} m: it holds no particle"
+                f"Matter.from_image.spacing is {spacing:g} m, too wide for {height:g} m: it holds no particle"
             )
         at, places = at[inside], places[inside]
         volume = float(body.sum()) * pixel**2 / len(places)

@@ -50,7 +50,7 @@ def test_a_picture_becomes_matter_with_its_colours_as_regions():
     plain = Matter.from_image(np.array([[False, True], [True, True]]), (0.0, 0.0), 1.0, 0.25)
     assert plain.regions == ("",)
     assert len(plain) == 12
-    with pytest.raises(InputError, match="too wide for a height of 1 m: it holds no particle"):
+    with pytest.raises(InputError, match="too wide for 1 m: it holds no particle"):
         Matter.from_image(np.eye(2) > 0, (0.0, 0.0), 1.0, 1.1)
 
 
