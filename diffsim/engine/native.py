@@ -70,14 +70,31 @@ turn:
   store i32 %step.now, i32* %steps
   br label %launch
 launch:
-  %k = phi i64 [ 0, %turn ], [ %k.next, %launch ]
-  %at = shl i64 %k, 1
+  %k = phi i64 [ 0, %turn ], [ %k.next, %next ]
+  %at = shl i64 %k, 2
   %place = getelementptr i64, i64* %launches, i64 %at
+  %place.passes = getelementptr i64, i64* %place, i64 2
+  %passes = load i64, i64* %place.passes
+  %always = icmp eq i64 %passes, 0
+  br i1 %always, label %act, label %look
+look:
+  %place.turn = getelementptr i64, i64* %place, i64 3
+  %turn.own = load i64, i64* %place.turn
+  %counts = inttoptr i64 %passes to i32*
+  %row.wide = sext i32 %row.now to i64
+  %place.count = getelementptr i32, i32* %counts, i64 %row.wide
+  %acting = load i32, i32* %place.count
+  %acting.wide = sext i32 %acting to i64
+  %acts = icmp slt i64 %turn.own, %acting.wide
+  br i1 %acts, label %act, label %next
+act:
   %place.context = getelementptr i64, i64* %place, i64 1
   %address = load i64, i64* %place
   %context = load i64, i64* %place.context
   %kernel = inttoptr i64 %address to void (i64)*
   call void %kernel(i64 %context)
+  br label %next
+next:
   %k.next = add i64 %k, 1
   %more = icmp slt i64 %k.next, %count
   br i1 %more, label %launch, label %after
@@ -131,12 +148,23 @@ class Native:
 
 @dataclass(frozen=True)
 class Call:
-    """A launch: the kernel and its whole numbers, where its context is, and what must stay where it is."""
+    """A launch.
+
+    Attributes:
+        kernel: what is launched.
+        integers: its whole numbers.
+        context: where its context is.
+        kept: what must stay where it is.
+        passes: (rows,) int32 how many passes of a solver act, or None: then it is launched in every row.
+        turn: the pass that it is.
+    """
 
     kernel: Native
     integers: tuple[int, ...]
     context: int
     kept: Any
+    passes: np.ndarray | None = None
+    turn: int = 0
 
 
 class Loop:
@@ -165,8 +193,11 @@ class Loop:
 
     def _begin_at(self, addresses: Sequence[int]) -> None:
         """Have each launch begin there."""
-        pairs = zip(addresses, (call.context for call in self._calls), strict=True)
-        self._table = np.array(list(pairs), np.uint64).reshape(-1)
+        rows = [
+            (address, call.context, 0 if call.passes is None else call.passes.ctypes.data, call.turn)
+            for address, call in zip(addresses, self._calls, strict=True)
+        ]
+        self._table = np.array(rows, np.uint64).reshape(-1)
         self._place = self._table.ctypes.data
 
     def _sharpen(self) -> None:

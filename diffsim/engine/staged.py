@@ -8,7 +8,7 @@ a CPU, where kernels and NumPy share the fields' memory.
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,10 +60,12 @@ class _Group:
     Attributes:
         stages: in the order in which they act.
         passes: how often they take turns within the kernel; 0: once in a launch, which is told its pass.
+        upto: how many of the passes act, as of `Passes`.
     """
 
     stages: tuple[Stage, ...]
     passes: int = 1
+    upto: Any = None
 
     @property
     def differentiable(self) -> bool:
@@ -89,7 +91,7 @@ def _grouped(steps: Steps | Sequence[Stage]) -> list[tuple[_Group, int]]:
             if _weight(stages) <= _HEAVY:
                 found += [(_Group(stages, entry.count), 0)] if stages else []
             else:
-                found += [(_Group((stage,), 0), turn) for turn in range(entry.count) for stage in stages]
+                found += [(_Group((stage,), 0, entry.upto), turn) for turn in range(entry.count) for stage in stages]
             continue
         for stage in stages:
             alike = not open_group or open_group[0].differentiable == stage.differentiable
@@ -134,7 +136,10 @@ class _Kernel:
         group, beds = self._group, self._fields.beds
         own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
         memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
-        return compiled.launch(memory, [*own, *self._structure.integers])
+        launch = compiled.launch(memory, [*own, *self._structure.integers])
+        if group.upto is not None and self._fields.envs == 1 and isinstance(launch, native.Call):
+            launch = replace(launch, passes=group.upto.view.reshape(-1), turn=turn)
+        return launch
 
     def _compiled(self, reverse: bool) -> Compiled | native.Native | None:
         """The kernel with whole numbers as arguments; None if some must be constants after all."""

@@ -68,11 +68,14 @@ class Passes:
         count: number of passes.
         ordered: elements of a stage run one after the other, as those of Gauss and Seidel want; False where none reads
             what another one writes in the same pass, as with Jacobi: in `wide` they then run at the same time.
+        upto: a field of `Fields.decision` whose first number in this row says how many of the passes act, or None. An
+            executor may run all, so the functions must look as well.
     """
 
     stages: tuple[Stage, ...]
     count: int
     ordered: bool = True
+    upto: Any = None
 
     @property
     def elements(self) -> int:

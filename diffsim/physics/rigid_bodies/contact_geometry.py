@@ -4,7 +4,7 @@ import taichi as ti
 
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.collision import rotated
-from diffsim.physics.rigid_bodies.impulses import row_speed
+from diffsim.physics.rigid_bodies.impulses import DEPTH, row_speed
 
 __all__ = ["advanced", "face_contact", "point_contact", "prepare_contact", "speed_at"]
 
@@ -150,6 +150,7 @@ def prepare_contact(
                 friction,
                 restitution,
                 ti.max(pushed(motion, env, row, a, speed_a, out, 2), pushed(motion, env, row, b, speed_b, out, 3)),
+                ti.select(ti.max(bodies.joined[a], bodies.joined[b]) > 0, 0.0, DEPTH),
             ]
         )
         place = motion.position[env, row, a] + seen[0] * ti.Vector([speed_a[0], speed_a[1]])

@@ -101,6 +101,7 @@ def bodies_of(scene: RigidBodies, fields: Fields) -> Bodies:
         polygon=fields.integers(np.isin(np.arange(shapes), given)),
         material=fields.integers(np.array(material)),
         by_inertia=fields.integers(np.isin(np.arange(n), scene.members("inertia"))),
+        joined=fields.integers(_joined(scene)),
         bodies=n,
         places=shapes + 1,
         most_vertices=int(counts.max()),
@@ -239,6 +240,14 @@ def rounded(scene: RigidBodies) -> bool:
     return bool(len(scene.pairs)) and bool(np.any(scene.kinds[scene.pairs[:, 1]] != 2))
 
 
+def _joined(scene: RigidBodies) -> np.ndarray:
+    """(places,) 1 for what a joint that is no rope holds."""
+    ends = [end for joint in scene.joints if not isinstance(joint, Rope) for end in (joint.first, joint.second)]
+    found = np.zeros(len(scene.shapes) + 1, dtype=np.int64)
+    found[[end for end in ends if end is not None]] = 1
+    return found
+
+
 def courses_of(scene: RigidBodies, fields: Fields, contacts: int) -> Courses:
     """The courses of its bodies within a step."""
     places, constraints = len(scene.shapes) + 1, len(scene.joints) + contacts
@@ -304,7 +313,7 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         arms=rows("contact_arms", contacts, 4, **hidden),
         out=rows("contact_out", contacts + ropes, 4, **hidden),
         side=rows("contact_side", contacts + ropes, 4, **hidden),
-        law=rows("contact_law", contacts + ropes, 9, **hidden),
+        law=rows("contact_law", contacts + ropes, 10, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
         impulse=rows("contact_impulse", (passes + 2) * contacts, 5, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),

@@ -16,18 +16,26 @@ __all__ = ["impacts_of", "room_of", "system_of"]
 HIDDEN = {"recorded": False, "per_step": True}
 ADDED = {**HIDDEN, "accumulates": True}
 
-FEW, MOST = 6, 24
-"""So many impacts are solved together at least and at most, if there may be as many; two for each body."""
+FEW, MOST = 8, 24
+"""So many impacts are solved together at least and at most, if there may be as many; four for each body."""
+
+ROUNDS, LANDINGS = 12, 4
+"""Most rounds of a step, where something bounces and where nothing does."""
+
+SPACE = 3
+"""Room for inverses in all rounds, of as many unknowns as there may be in one."""
 
 
-def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> tuple[JointSystem, JointSystem]:
+def system_of(
+    scene: RigidBodies, fields: Fields, joints: Joints, room: int, bouncy: bool
+) -> tuple[JointSystem, JointSystem]:
     """Its joints but ropes, at the start of a step and, if there is room for impacts, at the time of one."""
     n, world = len(scene.bodies), len(scene.shapes)
     first = [joint.first for joint in scene.joints]
     second = [world if joint.second is None else joint.second for joint in scene.joints]
     rows = [0 if isinstance(joint, Rope) else 3 if isinstance(joint, Weld) else 2 for joint in scene.joints]
     found = eliminate_rows(first, second, rows, n, world)
-    whole, many = fields.integers, len(found.joint)
+    whole, many, rounds = fields.integers, len(found.joint), rounds_of(room, bouncy)
     now = JointSystem(
         row=joints.row,
         matrix=fields.trajectory("joint_matrix", len(found.left), **ADDED),
@@ -51,7 +59,7 @@ def system_of(scene: RigidBodies, fields: Fields, joints: Joints, room: int) -> 
         now,
         row=fields.trajectory("impact_row", many if room else 0, 4, **HIDDEN),
         matrix=fields.trajectory("impact_matrix", len(found.left) if room else 0, **ADDED),
-        total=fields.trajectory("impact_total", 4 * many if room else 0, 2, **ADDED),
+        total=fields.trajectory("impact_total", 4 * (rounds + 2) * many, 2, **HIDDEN),
         place=whole(np.arange(many)),
     )
     return now, then
@@ -63,7 +71,12 @@ def room_of(scene: RigidBodies, contacts: int) -> int:
     most = ropes + (contacts if len(scene.pairs) else 0)
     if most < 2 and ropes == len(scene.joints):
         return 0
-    return min(most, MOST, max(FEW, 2 * len(scene.bodies)))
+    return min(most, MOST, max(FEW, 4 * len(scene.bodies)))
+
+
+def rounds_of(room: int, bouncy: bool) -> int:
+    """How many rounds of impacts a step may have."""
+    return 0 if not room else ROUNDS if bouncy else LANDINGS
 
 
 def assemblies_of(scene: RigidBodies) -> np.ndarray:
@@ -79,45 +92,72 @@ def assemblies_of(scene: RigidBodies) -> np.ndarray:
     return found
 
 
-def impacts_of(scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int, room: int) -> Impacts:
+def impacts_of(
+    scene: RigidBodies, fields: Fields, system: JointSystem, contacts: int, room: int, bouncy: bool
+) -> Impacts:
     """Impacts that are solved together, so many of them, of a scene with room for so many contacts."""
-    places = len(scene.shapes) + 1
+    places, n = len(scene.shapes) + 1, len(scene.bodies)
     begin = contacts + sum(isinstance(joint, Rope) for joint in scene.joints)
     rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
     exact = fields.real == REAL["f64"]
+    rounds = rounds_of(room, bouncy)
+    space, more = SPACE * 4 * room * room, rounds + 2
+    courses = (2 * more + 1) * places if room else 0
+    struck = rows("impact_struck", courses, 6, **HIDDEN)
     return Impacts(
         count=decide(1),
+        twice=decide(1),
         contact=decide(room),
         slot=decide(begin),
-        slides=decide(room),
-        unknowns=decide(1),
-        unknown=decide(2 * room),
+        passes=decide(1),
+        rest=decide(1),
+        kind=decide(more * room),
+        way=decide(room),
+        leader=decide(more * room),
+        slides=decide(more * room),
+        unknowns=decide(more),
+        unknown=decide(2 * more * room),
+        guess=fields.decision_numbers(2 * more * room),
+        offset=decide(more),
+        inverse=fields.decision_numbers(space),
         pairs=decide(1),
+        present=decide(1),
+        moved=decide(1),
         joined=decide(1),
         entries=decide(1),
         changes=decide(1),
         asked=decide(system.rows),
         solves=decide(1),
-        guess=fields.decision_numbers(2 * room),
-        inverse=fields.decision_numbers(4 * room * room),
-        goal=rows("impact_goal", room, 2, **HIDDEN),
-        impulse=rows("impact_impulse", 4 * room, **ADDED),
-        lack=rows("impact_lack", 2 * room, **HIDDEN),
-        kicked=rows("impact_kicked", 2 * places if room else 0, 6, **ADDED),
-        held=rows("impact_held", 2 * places if room else 0, 6, **ADDED),
+        goal=rows("impact_goal", more * room, 2, **HIDDEN),
+        impulse=rows("impact_impulse", 4 * more * room, **HIDDEN),
+        lack=rows("impact_lack", 2 * more * room, **HIDDEN),
+        given=rows("impact_given", room, 7, **HIDDEN),
+        pressed=rows("impact_pressed", places if room else 0, 6, **HIDDEN),
+        struck=struck,
+        course=rows("impact_course", courses, 6, **HIDDEN) if system.rows else struck,
         assembly=fields.integers(assemblies_of(scene)),
-        begun=fields.scratch(begin),
-        joins=fields.scratch(begin),
-        leans=fields.scratch(len(scene.bodies) + 1),
+        role=fields.scratch(begin),
+        speed=think(begin),
+        cluster=fields.scratch(n),
+        members=fields.scratch(n),
+        begun=fields.scratch(n),
+        leans=fields.scratch(n + 1),
         change=think(places, 3),
+        now=think(2 * places, 3),
         thought=think(2 * system.rows),
         mass=think(4 * room * room),
+        comes=fields.scratch(room),
+        closed=fields.scratch(room),
+        when=think(room),
         wanted=think(2 * room),
         tried=think(2 * room),
         beyond=fields.scratch(2 * room),
         table=think(8 * room * room),
         own=think(2 * room),
         room=room,
+        rounds=rounds,
+        space=space,
+        bodies=n,
         places=places,
         still=1.0e-13 if exact else 1.0e-7,
     )

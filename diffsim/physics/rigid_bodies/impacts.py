@@ -1,18 +1,23 @@
 """Impacts at one time: what hits in a step together, or hits what joints hold, is solved together.
 
 Sequential impulses would let one corner of a box that lands flat bounce before the other knows, and a bounce of a body
-that a joint holds would not know of the joint's mass. So the contacts that begin in a step, where they share a body
-or a joint has a part, get impulses x with
+that a joint holds would not know of the joint's mass. So where a contact begins, all contacts of its cluster (bodies
+that touch or nearly do, and what joints hold) get impulses x with
 
     0 <= x,  A x >= b,  x (A x - b) = 0,   friction within Coulomb's cone,
 
 where A is the inverse mass that they feel with all joints held (``J`` their rows, the joints' answer eliminated), and b
 is what each lacks of its speed after the impact: Newton's law, with all of them at one time (Brogliato 2016,
-"Nonsmooth Mechanics", section 5.3). Without friction this conserves energy if the restitution is 1; joints do no work.
+"Nonsmooth Mechanics", section 5.3). What is passed on hits in a round of its own, with the speeds that the round before
+left, as in Newton's cradle; what does not bounce, or was held before, stays closed in all of them (Smith et al. 2012,
+"Reflections on simultaneous impact", ACM Trans. Graph. 31(4), has both as generalised reflections). Without friction no
+round adds energy, and none takes any if the restitution is 1; joints do no work.
 
-A stage that is not differentiable finds which of them give, which slide, the solution, and the inverse for these
-(`decide`); then ``x + inverse (b - A x)`` has its value and its derivative. Each acts at its own time of impact, and so
-do the joints' answers to it.
+A stage that is not differentiable finds which of them give in each round, which slide, the solution, and the inverse
+for these (`decide`); then ``x + inverse (b - A x)`` has its value and its derivative. Each acts at its own time of
+impact, and so do the joints' answers to it. Pass 2 r gives what was guessed for round r and sees what that lacks, pass
+2 r + 1 gives what is right. A last round finds what forces press on what is closed then, with which the solver may
+begin the next step. The courses of bodies after pass p stand at ``(p + 1) * places``, those before all at 0.
 """
 
 import taichi as ti
@@ -23,19 +28,31 @@ from diffsim.physics.rigid_bodies.impulses import row_speed
 from diffsim.physics.rigid_bodies.joint_system import factor_of
 
 __all__ = [
+    "BOUNCES",
+    "NOTHING",
+    "STAYS",
+    "SUPPORTS",
     "aim_impact",
     "answer_rows",
+    "answer_together",
     "depart",
-    "give",
+    "goal_of",
+    "guess",
     "hold_bodies",
+    "improve",
     "kick",
     "lay_rope",
     "miss_goal",
-    "recall_contact",
+    "pass_on",
+    "set_out",
     "substitute_impacts",
+    "time_of",
     "turn_row",
-    "whole",
 ]
+
+NOTHING, BOUNCES, STAYS, SUPPORTS = 0, 1, 2, 3
+"""What a contact does in a round: it has no part in it, it bounces, it is closed then, or it was and carries what
+forces press it with."""
 
 
 @ti.func
@@ -51,31 +68,67 @@ def lay_rope(joints: ti.template(), courses: ti.template(), touch: ti.template()
     # Nothing acts across it. The row is there to have a mass that is not zero.
     touch.side[env, row, m] = ti.Vector([-out[1], out[0], 0.0, 0.0])
     mass = joints.inverse[env, row, 3 * joint][0]
-    touch.law[env, row, m] = ti.Vector([error[0], forces, error[1], mass, mass, 0.0, 0.0, 0.0, ti.abs(forces)])
+    touch.law[env, row, m] = ti.Vector([error[0], forces, error[1], mass, mass, 0.0, 0.0, 0.0, ti.abs(forces), 0.0])
 
 
 @ti.func
-def aim_impact(
-    bodies: ti.template(), courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, k
-):
-    """What an impact aims at: speed after it along the normal, 0 if it stays; and its time."""
-    if k < hits.count[env, row, 0]:
+def time_of(gap, speed, dt: ti.template()):
+    """When bodies at this distance along the normal come together, at most the whole step [s]."""
+    return ti.min(dt, contact.time_of_bounce(gap, ti.min(speed, -contact.SLOWEST), dt))
+
+
+@ti.func
+def goal_of(bodies: ti.template(), law: ti.template(), kind, speed, share):
+    """Which speed along the normal an impact aims at [m/s]: it bounces, or stays; what hovers may come down."""
+    up = contact.rebound(speed, law[1], share, law[7])
+    fall = -ti.max(0.0, law[0] - law[9]) / bodies.dt
+    return ti.select(kind == BOUNCES, up, ti.select(kind == SUPPORTS, fall, 0.0))
+
+
+@ti.func
+def row_change(row: ti.template(), first: ti.template(), second: ti.template()):
+    """Along a row: speed, and displacement, of bodies with courses (both)."""
+    speed = row_speed(row, first, second)
+    shift = row[0] * (second[3] - first[3]) + row[1] * (second[4] - first[4]) + row[3] * second[5] - row[2] * first[5]
+    return ti.Vector([speed, shift])
+
+
+@ti.func
+def aim_impact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, element):
+    """What an impact aims at in a round: speed along the normal; and its time. What supports does so all the time."""
+    turn = element // hits.room
+    k = element - turn * hits.room
+    if turn < hits.passes[env, row, 0] and k < hits.count[env, row, 0] and turn % 2 == 0:
+        at = turn // 2 * hits.room
         m = hits.contact[env, row, k]
+        first = hits.contact[env, row, hits.leader[env, row, at + k]]
+        kind = hits.kind[env, row, at + k]
+        base = turn * hits.places
         law = touch.law[env, row, m]
-        out = touch.out[env, row, m]
-        a = courses.start[env, row, touch.first[env, row, m]]
-        b = courses.start[env, row, touch.second[env, row, m]]
-        speed = row_speed(out, a, b)
+        ahead = row_change(
+            touch.out[env, row, first],
+            hits.course[env, row, base + touch.first[env, row, first]],
+            hits.course[env, row, base + touch.second[env, row, first]],
+        )
         dt = ti.static(bodies.dt)
-        impact = ti.min(dt, contact.time_of_bounce(law[0], ti.min(speed, -contact.SLOWEST), dt))
-        up = contact.rebound(speed, law[1], impact / dt, law[7])
-        leaves = contact.leaves(up, law[1], law[7])
-        hits.goal[env, row, k] = ti.Vector([ti.select(leaves, up, 0.0), impact])
+        time = time_of(touch.law[env, row, first][0] + ahead[1], ahead[0], dt)
+        # Only what comes by itself bounces, and it is its own leader.
+        goal = goal_of(bodies, law, kind, ahead[0], time / dt)
+        hits.goal[env, row, at + k] = ti.Vector([goal, ti.select(kind == SUPPORTS, 0.0, time)])
 
 
 @ti.func
 def turn_row(
-    joints: ti.template(), courses: ti.template(), system: ti.template(), hits: ti.template(), env, row, step, k
+    bodies: ti.template(),
+    joints: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    step,
+    k,
 ):
     """A row of a joint as it is at the impact that it answers to: both bodies have turned by then.
 
@@ -86,7 +139,11 @@ def turn_row(
         kind = joints.kind[joint]
         which = system.which[k]
         asked = hits.asked[env, row, k]
-        time = ti.select(asked < 0, 0.0, hits.goal[env, row, ti.max(asked, 0)][1])
+        m = hits.contact[env, row, ti.max(asked, 0)]
+        start_a = courses.start[env, row, touch.first[env, row, m]]
+        start_b = courses.start[env, row, touch.second[env, row, m]]
+        speed = row_speed(touch.out[env, row, m], start_a, start_b)
+        time = ti.select(asked < 0, 0.0, time_of(touch.law[env, row, m][0], speed, ti.static(bodies.dt)))
         one = joints.row[env, row, 3 * joint]
         two = joints.row[env, row, 3 * joint + 1]
         own = joints.row[env, row, 3 * joint + which]
@@ -104,34 +161,55 @@ def turn_row(
         system.row[env, row, k] = ti.select(slides, beside, ti.select(kind != 2 and which < 2, straight, own))
 
 
-# Pass 0 gives what was guessed, and sees what that lacks; pass 1 gives what is right
+# Round after round
 
 
 @ti.func
-def give(hits: ti.template(), env, row, step, element):
-    """Impulses of impacts, along the normal or the tangent: what was guessed, and in pass 1 the rest.
+def set_out(motion: ti.template(), courses: ti.template(), hits: ti.template(), env, row, step, element):
+    """Courses before all impacts, and what of them is by forces; nothing was given yet."""
+    if element < hits.places:
+        start = courses.start[env, row, element]
+        before = motion.velocity[env, row, element]
+        spin = start[2] - motion.angular_velocity[env, row, element]
+        hits.course[env, row, element] = ti.Vector([start[0], start[1], start[2], 0.0, 0.0, 0.0])
+        hits.pressed[env, row, element] = ti.Vector([start[0] - before[0], start[1] - before[1], spin, 0.0, 0.0, 0.0])
+    if element < hits.room:
+        hits.given[env, row, element] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
-    An element is a pair of unknowns: how much the lack of the second takes of the first.
-    """
+
+@ti.func
+def pass_on(hits: ti.template(), env, row, step, element):
+    """Both passes of a round begin with the courses that the round before left."""
+    turn = element // hits.places
+    if turn < hits.passes[env, row, 0]:
+        before = hits.course[env, row, element - turn % 2 * hits.places]
+        forces = hits.pressed[env, row, element - turn * hits.places]
+        rests = turn // 2 == hits.rest[env, row, 0]
+        hits.struck[env, row, hits.places + element] = ti.select(rests, forces, before)
+
+
+@ti.func
+def guess(hits: ti.template(), env, row, step, element):
+    """Impulses as they were guessed, along the normal or the tangent."""
+    turn = element // (2 * hits.room)
+    u = element - turn * (2 * hits.room)
+    if turn < hits.passes[env, row, 0] and u < hits.twice[env, row, 0]:
+        hits.impulse[env, row, element] = hits.guess[env, row, turn // 2 * 2 * hits.room + u]
+
+
+@ti.func
+def improve(hits: ti.template(), env, row, step, element):
+    """What the lack of one unknown takes of another, in the second pass of a round."""
     turn = element // (4 * hits.room * hits.room)
     pair = element - turn * (4 * hits.room * hits.room)
-    if pair < hits.pairs[env, row, 0]:
-        k = pair // hits.unknowns[env, row, 0]
-        other = pair - k * hits.unknowns[env, row, 0]
-        begins = ti.select(other == 0, hits.guess[env, row, k], 0.0)
-        lack = hits.lack[env, row, hits.unknown[env, row, other]]
-        more = ti.select(turn == 0, 0.0, hits.inverse[env, row, pair] * lack)
-        hits.impulse[env, row, turn * 2 * hits.room + hits.unknown[env, row, k]] += begins + more
-
-
-@ti.func
-def whole(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, k):
-    """Impulse along the normal and along the tangent [N s]: what slides gets all that friction can give."""
-    at = 2 * (turn * hits.room + k)
-    along = hits.impulse[env, row, at]
-    friction = touch.law[env, row, hits.contact[env, row, k]][6]
-    slides = ti.cast(hits.slides[env, row, k], bodies.real)
-    return along, hits.impulse[env, row, at + 1] + slides * friction * along
+    if turn < hits.passes[env, row, 0] and turn % 2 == 1:
+        base = turn // 2 * 2 * hits.room
+        n = hits.unknowns[env, row, turn // 2]
+        if pair < n * n:
+            k = pair // n
+            other = hits.unknown[env, row, base + pair - k * n]
+            more = hits.inverse[env, row, hits.offset[env, row, turn // 2] + pair] * hits.lack[env, row, base + other]
+            hits.impulse[env, row, turn * 2 * hits.room + hits.unknown[env, row, base + k]] += more
 
 
 @ti.func
@@ -145,46 +223,61 @@ def bent(bodies: ti.template(), env, place, sign: ti.template(), impulse: ti.tem
 
 @ti.func
 def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, element):
-    """Bend the courses of both bodies of an impact, as if they were free."""
+    """Bend the courses of both bodies of an impact, as if they were free; what slides gets all that friction can."""
     turn = element // hits.room
     k = element - turn * hits.room
-    if k < hits.count[env, row, 0]:
+    if turn < hits.passes[env, row, 0] and k < hits.count[env, row, 0]:
         m = hits.contact[env, row, k]
         a = touch.first[env, row, m]
         b = touch.second[env, row, m]
-        along, across = whole(bodies, touch, hits, env, row, turn, k)
+        at = turn // 2 * hits.room + k
+        slides = ti.cast(hits.slides[env, row, at], bodies.real)
+        along = hits.impulse[env, row, 2 * element]
+        across = hits.impulse[env, row, 2 * element + 1] + slides * touch.law[env, row, m][6] * along
         impulse = along * touch.out[env, row, m] + across * touch.side[env, row, m]
-        time = hits.goal[env, row, k][1]
-        hits.kicked[env, row, turn * hits.places + a] += bent(bodies, env, a, -1.0, impulse, impulse[2], time)
-        hits.kicked[env, row, turn * hits.places + b] += bent(bodies, env, b, 1.0, impulse, impulse[3], time)
-
-
-@ti.func
-def row_change(row: ti.template(), first: ti.template(), second: ti.template()):
-    """Along a row: change of the speed, and of the displacement."""
-    speed = row_speed(row, first, second)
-    shift = row[0] * (second[3] - first[3]) + row[1] * (second[4] - first[4]) + row[3] * second[5] - row[2] * first[5]
-    return ti.Vector([speed, shift])
+        time = hits.goal[env, row, at][1]
+        base = (turn + 1) * hits.places
+        hits.struck[env, row, base + a] += bent(bodies, env, a, -1.0, impulse, impulse[2], time)
+        hits.struck[env, row, base + b] += bent(bodies, env, b, 1.0, impulse, impulse[3], time)
+        rests = ti.select(turn % 2 == 1 and turn // 2 == hits.rest[env, row, 0], 1.0, 0.0)
+        right = ti.select(turn % 2 == 1, 1.0 - rests, 0.0)
+        stays = ti.select(hits.kind[env, row, at] == BOUNCES, 0.0, right)
+        hits.given[env, row, k] += ti.Vector(
+            [
+                stays * along,
+                stays * across,
+                stays * along * time,
+                (right - stays) * along,
+                (right - stays) * across,
+                rests * along,
+                rests * across,
+            ]
+        )
 
 
 @ti.func
 def answer_rows(joints: ti.template(), system: ti.template(), hits: ti.template(), env, row, step, element):
     """What a row of a joint must take back."""
-    if hits.count[env, row, 0] > 0:
-        turn = element // system.rows
+    turn = element // system.rows
+    if turn < hits.passes[env, row, 0]:
         k = element - turn * system.rows
         joint = system.joint[k]
-        one = system.row[env, row, k]
-        a = hits.kicked[env, row, turn * hits.places + joints.first[joint]]
-        b = hits.kicked[env, row, turn * hits.places + joints.second[joint]]
-        system.total[env, row, 2 * turn * system.rows + k] += -row_change(one, a, b)
+        a, b = joints.first[joint], joints.second[joint]
+        base, after = (turn - turn % 2) * hits.places, (turn + 1) * hits.places
+        rests = turn // 2 == hits.rest[env, row, 0]
+        before_a = ti.select(rests, hits.pressed[env, row, a], hits.course[env, row, base + a])
+        before_b = ti.select(rests, hits.pressed[env, row, b], hits.course[env, row, base + b])
+        change_a = hits.struck[env, row, after + a] - before_a
+        change_b = hits.struck[env, row, after + b] - before_b
+        system.total[env, row, 2 * turn * system.rows + k] = -row_change(system.row[env, row, k], change_a, change_b)
+        system.total[env, row, (2 * turn + 1) * system.rows + k] = ti.Vector([0.0, 0.0])
 
 
 @ti.func
 def substitute_impacts(system: ti.template(), hits: ti.template(), env, row, step, element):
     """One step of the solution for what joints answer to impacts."""
-    if hits.count[env, row, 0] > 0:
-        turn = element // system.steps
+    turn = element // system.steps
+    if turn < hits.passes[env, row, 0]:
         k = element - turn * system.steps
         base = 2 * turn * system.rows
         source = system.total[env, row, base + system.solves[4 * k + 1]]
@@ -192,20 +285,28 @@ def substitute_impacts(system: ti.template(), hits: ti.template(), env, row, ste
 
 
 @ti.func
+def answer_together(hits: ti.template(), env, row, step, element):
+    """Courses as contacts bent them, to which joints add what they answer."""
+    if element // hits.places < hits.passes[env, row, 0]:
+        hits.course[env, row, hits.places + element] = hits.struck[env, row, hits.places + element]
+
+
+@ti.func
 def hold_bodies(
     bodies: ti.template(), joints: ti.template(), system: ti.template(), hits: ti.template(), env, row, step, element
 ):
     """Give both bodies of a row what it answers to impacts."""
-    if hits.count[env, row, 0] > 0:
-        turn = element // system.rows
+    turn = element // system.rows
+    if turn < hits.passes[env, row, 0]:
         k = element - turn * system.rows
         joint = system.joint[k]
         one = system.row[env, row, k]
         found = system.total[env, row, (2 * turn + 1) * system.rows + k]
         a = joints.first[joint]
         b = joints.second[joint]
-        hits.held[env, row, turn * hits.places + a] += held(bodies, env, a, -1.0, one, one[2], found)
-        hits.held[env, row, turn * hits.places + b] += held(bodies, env, b, 1.0, one, one[3], found)
+        base = (turn + 1) * hits.places
+        hits.course[env, row, base + a] += held(bodies, env, a, -1.0, one, one[2], found)
+        hits.course[env, row, base + b] += held(bodies, env, b, 1.0, one, one[3], found)
 
 
 @ti.func
@@ -218,46 +319,28 @@ def held(bodies: ti.template(), env, place, sign: ti.template(), one: ti.templat
 
 
 @ti.func
-def changed(courses: ti.template(), hits: ti.template(), env, row, place):
-    """Speed of a body after what was guessed."""
-    change = hits.kicked[env, row, place] + hits.held[env, row, place]
-    return courses.start[env, row, place] + ti.Vector([change[0], change[1], change[2]])
-
-
-@ti.func
-def miss_goal(courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, element):
+def miss_goal(touch: ti.template(), hits: ti.template(), env, row, step, element):
     """What the guess lacks of the speeds that impacts aim at, along the normal and along the tangent."""
-    if element < hits.count[env, row, 0]:  # so in pass 0 only
-        m = hits.contact[env, row, element]
-        a = changed(courses, hits, env, row, touch.first[env, row, m])
-        b = changed(courses, hits, env, row, touch.second[env, row, m])
-        hits.lack[env, row, 2 * element] = hits.goal[env, row, element][0] - row_speed(touch.out[env, row, m], a, b)
-        hits.lack[env, row, 2 * element + 1] = -row_speed(touch.side[env, row, m], a, b)
+    turn = element // hits.room
+    k = element - turn * hits.room
+    if turn < hits.passes[env, row, 0] and k < hits.count[env, row, 0] and turn % 2 == 0:
+        m = hits.contact[env, row, k]
+        base = (turn + 1) * hits.places
+        at = turn // 2 * hits.room + k
+        goal = hits.goal[env, row, at]
+        a = hits.course[env, row, base + touch.first[env, row, m]]
+        b = hits.course[env, row, base + touch.second[env, row, m]]
+        hits.lack[env, row, 2 * at] = goal[0] - row_speed(touch.out[env, row, m], a, b)
+        hits.lack[env, row, 2 * at + 1] = -row_speed(touch.side[env, row, m], a, b)
 
 
 @ti.func
 def depart(courses: ti.template(), hits: ti.template(), env, row, step, place):
-    """The course of a body after the impacts, with which the solver begins."""
-    start = courses.start[env, row, place]
-    change = hits.kicked[env, row, hits.places + place] + hits.held[env, row, hits.places + place]
-    courses.speed[env, row, place] = start + ti.Vector([change[0], change[1], change[2]])
-    courses.shift[env, row, place] = ti.Vector([change[3], change[4], change[5]])
-
-
-@ti.func
-def recall_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, m):
-    """The impulse that a contact ended the last step with, or that its impact gave already."""
-    if m < touch.count[env, row, 0]:
-        k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
-        old = touch.warm[env, row, m]
-        if k >= 0:
-            along, across = whole(bodies, touch, hits, env, row, 1, k)
-            if hits.goal[env, row, k][0] > 0.0:
-                touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, along, across])
-            else:
-                touch.impulse[env, row, m] = ti.Vector([along, across, hits.goal[env, row, k][1], 0.0, 0.0])
-        elif old >= 0:
-            carried = touch.carried[env, row, old]
-            touch.impulse[env, row, m] = ti.Vector([carried[0], carried[1], 0.0, 0.0, 0.0])
-        else:
-            touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
+    """The course of a body after all rounds, with which the solver begins."""
+    if hits.count[env, row, 0] > 0:
+        after = hits.course[env, row, 2 * hits.rest[env, row, 0] * hits.places + place]
+        courses.speed[env, row, place] = ti.Vector([after[0], after[1], after[2]])
+        courses.shift[env, row, place] = ti.Vector([after[3], after[4], after[5]])
+    else:
+        courses.speed[env, row, place] = courses.start[env, row, place]
+        courses.shift[env, row, place] = ti.Vector([0.0, 0.0, 0.0])

@@ -22,9 +22,8 @@ from diffsim.physics import contact
 __all__ = [
     "DEPTH",
     "PUSH",
+    "SOLVED",
     "bend_both",
-    "carry_contact",
-    "carry_count",
     "last_slot",
     "row_speed",
     "slot",
@@ -32,8 +31,8 @@ __all__ = [
 ]
 
 DEPTH = 1.0e-6
-"""Bodies may stay this deep in each other [m]: pushed out completely, they would touch in one step and not in the next.
-Ten roundings of a float32 coordinate of order one."""
+"""Bodies may stay this deep in each other, or this far apart where they were held [m]: pushed out completely, they
+would touch in one step and not in the next. Ten roundings of a float32 coordinate of order one."""
 
 PUSH = 0.2
 """Share of a greater depth that is pushed out in a step, as a displacement without speed. More would overshoot where
@@ -44,6 +43,9 @@ PASSED_ON = 10.0
 normal, or if what others pass on to it is faster by this factor. Forces pass through a pile as impulses do; if each
 contact in it bounced from that, it would not learn what it has to carry, and the pile would sink into itself. A pile
 ten bodies high is at rest though nothing is known yet of what carries it; what is hit by more still hands it on."""
+
+SOLVED = -2
+"""Stands for the contact of the step before, where impulses are known from impacts that were solved together."""
 
 ROUNDED = 1.0e-5
 """Relative rounding of sums of impulses, in float32."""
@@ -177,7 +179,8 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         closing = ti.min(speed, -contact.SLOWEST)
         # If it stays: what it gave before is counted, and when it landed. Where it hovers, it may still come down.
         landed = ti.min(dt, contact.time_of_impact(gap, closing, law[2], dt))
-        fall = ti.select(held, ti.max(0.0, gap) / dt, 0.0)
+        hovers = held and touch.warm[env, row, m] > SOLVED
+        fall = ti.select(hovers, ti.max(0.0, gap - law[9]) / dt, 0.0)
         stays = meets or held
         rests = ti.select(stays, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
         when = ti.select(held, before[2], ti.select(meets, landed, 0.0))
@@ -236,8 +239,8 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                     ti.select(recalls, before[0], rests),
                     ti.select(recalls, before[1], before[1] + across),
                     when,
-                    0.0,
-                    0.0,
+                    before[3],
+                    before[4],
                 ]
             )
             note(touch, env, row, m, turn, False, stays, rests, wanted, most, before, gap, closing, dt)
@@ -353,47 +356,3 @@ def note(
                         contact.mark(touch.contact, env, row, key, contact.RESTS)
                     elif sunken:
                         contact.mark(touch.contact, env, row, key, contact.DEEP)
-
-
-@ti.func
-def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, m):
-    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did.
-
-    What an impact gave at once is nothing that the next step needs, unless joints have a part in it: what they lack of
-    it after their passes is made up for there.
-    """
-    if m < touch.count[env, row, 0]:
-        found = touch.impulse[env, row, ti.static((touch.passes + 1) * touch.contacts) + m]
-        first = touch.impulse[env, row, m]
-        joined = ti.max(hits.assembly[touch.first[env, row, m]], hits.assembly[touch.second[env, row, m]]) >= 0
-        keeps = joined or touch.warm[env, row, m] >= 0
-        left = found[0] - ti.select(keeps, 0.0, first[0])
-        across = found[1] - ti.select(keeps, 0.0, first[1])
-        key = touch.key[env, row, m]
-        out = touch.out[env, row, m]
-        touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0)])
-        touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
-        if found[0] + found[3] > 0.0:
-            touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
-            touch.where[env, row, m] = touch.point[env, row, m]
-            touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
-            touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
-        else:
-            blank(touch, env, row, m)
-    else:
-        blank(touch, env, row, m)
-
-
-@ti.func
-def blank(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
-    """Record that there is nothing."""
-    touch.force[env, row, m] = ti.Vector([0.0, 0.0])
-    touch.where[env, row, m] = ti.Vector([0.0, 0.0])
-    touch.normal[env, row, m] = ti.Vector([0.0, 0.0])
-    touch.which[env, row, m] = -1.0
-
-
-@ti.func
-def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, element):
-    """Say how many impulses were handed on."""
-    touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], bodies.real)

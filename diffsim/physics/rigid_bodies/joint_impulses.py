@@ -3,7 +3,7 @@
 import taichi as ti
 
 from diffsim.physics import contact
-from diffsim.physics.rigid_bodies.impacts import whole
+from diffsim.physics.rigid_bodies.carried import LIGHTEST
 from diffsim.physics.rigid_bodies.impulses import DEPTH, PUSH, bend_both, row_speed, slot
 
 __all__ = ["carry_joint", "recall_joint", "recall_rope", "solve_joint", "solve_rope"]
@@ -17,16 +17,14 @@ def recall_joint(joints: ti.template(), env, row, step, k):
 
 
 @ti.func
-def recall_rope(
-    bodies: ti.template(), joints: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, k
-):
+def recall_rope(joints: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, k):
     """The same of a rope; or what it gave together with impacts, and when."""
     joint = joints.roped[k]
     m = touch.contacts + k
     solved = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
     if solved >= 0:
-        along, _ = whole(bodies, touch, hits, env, row, 1, solved)
-        joints.impulse[env, row, joint] = ti.Vector([along, hits.goal[env, row, solved][1], 1.0])
+        given = hits.given[env, row, solved]
+        joints.impulse[env, row, joint] = ti.Vector([given[0], given[2] / (given[0] + LIGHTEST), 1.0])
     else:
         joints.impulse[env, row, joint] = ti.Vector([joints.carried[env, row, joint][0], 0.0, 0.0])
 

@@ -57,6 +57,7 @@ class Bodies:
     polygon: Any  # (shape,) 1 for those with given vertices
     material: Any  # (shape,) 1 if it has coefficients of its own, bit 0 friction, bit 1 restitution
     by_inertia: Any  # (body,) 1 if its inertia is given
+    joined: Any  # (place,) 1 for what a pin, weld or slider holds
     bodies: int
     places: int
     most_vertices: int  # of one shape
@@ -128,7 +129,7 @@ class Touch:
     law: Any  # gap at the start of the step as it is seen from the impact [m], what forces add to the normal speed in
     # this step, normal speed at its start before forces [m/s], effective mass along the normal and along the tangent
     # [kg], speed along either for an impulse along the other [1/kg], friction, restitution, how much forces change the
-    # speed of either body along the normal in this step, whichever is more [m/s]
+    # speed of either body along the normal in this step, whichever is more [m/s], how far apart it may stay [m]
     point: Any  # where [m]
     impulse: Any  # (env, row, pass * contacts + contact) before each pass and after the last: normal and tangential
     # [N s], time of impact [s], normal and tangential of bounces [N s]
@@ -231,41 +232,66 @@ class JointSystem:
 class Impacts:
     """Impacts that are solved together, see `rigid_bodies.impacts`: fields (env, row, k) unless said otherwise.
 
-    Those of two passes stand one after the other, (env, row, pass * room + k): what was guessed, what is right.
+    Two passes make a round: what was guessed, what is right.
     """
 
     count: Any  # (env, row, 0)
+    twice: Any  # (env, row, 0) of impulses
     contact: Any  # which contact, or behind them which rope
     slot: Any  # (env, row, contact) k, or -1
-    slides: Any  # -1 or 1 along the tangent, 0 if it sticks
-    unknowns: Any  # (env, row, 0)
-    unknown: Any  # (env, row, i) those that give: 2 * k for along the normal, and 2 * k + 1 of what sticks
-    guess: Any  # (env, row, i) [N s]
-    inverse: Any  # (env, row, unknowns * i + j) [kg]
-    pairs: Any  # (env, row, 0) of unknowns
+    passes: Any  # (env, row, 0) that act: two for each round
+    rest: Any  # (env, row, 0) the round for what forces press, after all others
+    kind: Any  # (env, row, round * room + k) what it does: see `rigid_bodies.impacts`
+    way: Any  # what it did in all rounds, as one number below 2^16
+    leader: Any  # (env, row, round * room + k) whose time it acts at
+    slides: Any  # (env, row, round * room + k) -1 or 1 along the tangent, 0 if it sticks
+    unknowns: Any  # (env, row, round)
+    unknown: Any  # (env, row, 2 * round * room + i) those that give: 2 * k for along the normal, and 2 * k + 1 of what
+    # sticks
+    guess: Any  # (env, row, 2 * round * room + u) [N s]
+    offset: Any  # (env, row, round) where its inverse begins
+    inverse: Any  # (env, row, offset + unknowns * i + j) [kg]
+    pairs: Any  # (env, row, 0) of unknowns, in the round with most
+    present: Any  # (env, row, 0) places and contacts to begin with, or 0 if nothing hits
+    moved: Any  # (env, row, 0) places, or 0 if nothing hits
     joined: Any  # (env, row, 0) rows of joints, or 0 if nothing hits
     entries: Any  # (env, row, 0) of their matrix, or 0 if nothing hits
     changes: Any  # (env, row, 0) steps of its elimination, or 0 if nothing hits
     asked: Any  # (env, row, row of a joint) the first impact on what the joint holds together, or -1
     solves: Any  # (env, row, 0) steps of a solution, or 0 if nothing hits
-    goal: Any  # speed along the normal after it [m/s], or 0 if it stays; time [s]
+    goal: Any  # (env, row, round * room + k) speed along the normal after it [m/s]; time [s]
     impulse: Any  # (env, row, 2 * (pass * room + k) + axis) [N s]
-    lack: Any  # (env, row, 2 * k + axis) of the speeds along them, after the first pass [m/s]
-    kicked: Any  # (env, row, pass * places + place) change of speed and displacement by contacts
-    held: Any  # likewise, by joints
+    lack: Any  # (env, row, 2 * (round * room + k) + axis) of the speeds along them, after the guess [m/s]
+    given: Any  # normal and tangential impulse of what stays closed, the former times its time; of all else; and what
+    # forces press [N s]
+    pressed: Any  # (env, row, place) what forces change of a speed
+    struck: Any  # (env, row, pass * places + place) course, contacts counted: see `rigid_bodies.impacts`
+    course: Any  # and joints as well; the same field if there are none
     assembly: Any  # (place,) number of what joints hold together, -1 for what is in no joint
-    begun: Any  # scratch: (env, k) contacts that begin, ropes that go taut, and then those that are
-    joins: Any  # scratch: (env, k) 1 if it is solved with others
-    leans: Any  # scratch: (env, place) 1 if a body leans on something
+    role: Any  # scratch: (env, contact, then rope) 1 if it may take part, 2 if it begins, 3 if so faster than forces
+    # push it
+    speed: Any  # scratch: (env, contact, then rope) along the normal [m/s]
+    cluster: Any  # scratch: (env, body) the first body of what it is in touch with
+    members: Any  # scratch: (env, body) contacts of a cluster
+    begun: Any  # scratch: (env, body) whether one begins there; 2 on what joints hold
+    leans: Any  # scratch: (env, body) 1 if it leans on something
     change: Any  # scratch: (env, place)
+    now: Any  # scratch: (env, place, then places + place) speed, then displacement
     thought: Any  # scratch: (env, k) as `JointSystem.total`
     mass: Any  # scratch: (env, 2 * room * u + v) inverse masses with joints held; u and v are 2 * k + axis
+    comes: Any  # scratch: (env, k) 1 if bodies approach each other there
+    closed: Any  # scratch: (env, k) 1 if it stayed in a round before
+    when: Any  # scratch: (env, k) time of impact [s]
     wanted: Any  # scratch: (env, u) change of speed
     tried: Any  # scratch: (env, u) impulse
     beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
     table: Any  # scratch: (env, 4 * room * i + column)
-    own: Any  # scratch: (env, unknown) inverse mass that it feels by itself
+    own: Any  # scratch: (env, unknown) inverse mass that it feels by itself; then what it lacks. Before, of a round's
+    # impacts: when each comes by itself, and its speed from `room` on
     room: int
+    rounds: int
+    space: int  # of inverses, in all rounds
+    bodies: int
     places: int
     still: float  # [m/s] when sweeps end
 

@@ -1,174 +1,21 @@
-"""Which impacts of a step are solved together, and a first solution: forward only. See `rigid_bodies.impacts`."""
+"""What impacts that are solved together do, round after round, and a first solution: forward only.
+
+See `rigid_bodies.impacts`. In each round a contact has a kind: it bounces, stays closed, carries what forces press it
+with, or has no part in it.
+"""
 
 import taichi as ti
 
 from diffsim.physics import contact
-from diffsim.physics.rigid_bodies.impulses import PASSED_ON, row_speed
+from diffsim.physics.rigid_bodies.clusters import cluster_of, held
+from diffsim.physics.rigid_bodies.complementarity import solve_round
+from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS, SUPPORTS, goal_of, time_of
+from diffsim.physics.rigid_bodies.impulses import PASSED_ON, SOLVED, row_speed
 
-__all__ = ["choose", "decide"]
+__all__ = ["decide"]
 
-SWEEPS = 1000
-"""Most sweeps of projected Gauss-Seidel over the impacts of a step, of which there are few."""
-
-TIGHT = 1.0e-5
-"""A rope that is shorter than its length by less is taut [m]: rounding of some steps' way in float32."""
-
-DEPENDS = 1.0e-2
-"""An unknown of which less than this share of its inverse mass is left, where others have their speeds, depends on
-them: of a body's two corners, if they are nearer to its middle than a twentieth of its radius of gyration."""
-
-
-ALIKE = 1.1
-"""Unknowns whose shares differ by less than this factor are alike: a pivot need not be the largest."""
-
-
-@ti.func
-def held(touch: ti.template(), env, row, m):
-    """Whether a contact gave something at the end of the step before: bodies lean on each other there."""
-    old = touch.warm[env, row, m]
-    found = False
-    if old >= 0:
-        found = touch.carried[env, row, old][0] > 0.0
-    return found
-
-
-@ti.func
-def begins(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, m):
-    """Whether a contact begins in this step, if nothing was held: bodies come faster than forces push them."""
-    law = touch.law[env, row, m]
-    a = courses.start[env, row, touch.first[env, row, m]]
-    b = courses.start[env, row, touch.second[env, row, m]]
-    speed = row_speed(touch.out[env, row, m], a, b)
-    hits = ti.max(-law[2], -speed / PASSED_ON) > law[8]
-    return contact.meets(law[0], speed, bodies.dt) and hits
-
-
-@ti.func
-def tight(courses: ti.template(), touch: ti.template(), env, row, m):
-    """Whether a rope is as long as it can be, and stays so if nothing happens: a pull at one end is felt at both."""
-    a = courses.start[env, row, touch.first[env, row, m]]
-    b = courses.start[env, row, touch.second[env, row, m]]
-    law = touch.law[env, row, m]
-    return law[0] < TIGHT and ti.abs(row_speed(touch.out[env, row, m], a, b)) <= law[8] + contact.STILL
-
-
-@ti.func
-def list_ropes(
-    bodies: ti.template(),
-    joints: ti.template(),
-    courses: ti.template(),
-    touch: ti.template(),
-    hits: ti.template(),
-    env,
-    row,
-    found,
-    taut: ti.template(),
-):
-    """List the ropes that go taut, or those that are; how many there are in the list then."""
-    count = found
-    for k in range(joints.ropes):
-        m = touch.contacts + k
-        touch.first[env, row, m] = joints.first[joints.roped[k]]
-        touch.second[env, row, m] = joints.second[joints.roped[k]]
-        hits.slot[env, row, m] = -1
-        goes = begins(bodies, courses, touch, env, row, m)
-        if ti.static(taut):
-            if tight(courses, touch, env, row, m) and not goes:
-                hits.begun[env, count] = m
-                count += 1
-        elif goes and joints.carried[env, row, joints.roped[k]][0] == 0.0:
-            hits.begun[env, count] = m
-            count += 1
-    return count
-
-
-@ti.func
-def meet_at(touch: ti.template(), hits: ti.template(), env, row, m, other, bodies):
-    """Whether two impacts are of one body that moves, or of what joints hold together."""
-    found = False
-    for side in range(4):
-        mine = ti.select(side % 2 == 0, touch.first[env, row, m], touch.second[env, row, m])
-        its = ti.select(side // 2 == 0, touch.first[env, row, other], touch.second[env, row, other])
-        found = found or (mine == its and mine < bodies)
-        found = found or (hits.assembly[mine] == hits.assembly[its] and hits.assembly[mine] >= 0)
-    return found
-
-
-@ti.func
-def choose(
-    bodies: ti.template(),
-    joints: ti.template(),
-    courses: ti.template(),
-    touch: ti.template(),
-    system: ti.template(),
-    hits: ti.template(),
-    env,
-    row,
-    step,
-    element,
-):
-    """List the impacts that are solved together: of what joints hold, those of one body, and ropes that are taut there.
-
-    What hits something that leans on others is for the solver, which finds it together with what carries it: a pile
-    would sink into itself where impacts are solved as if there was nothing below.
-    """
-    for body in range(bodies.bodies):
-        hits.leans[env, body] = 0
-    found = list_ropes(bodies, joints, courses, touch, hits, env, row, 0, False)
-    for m in range(touch.count[env, row, 0]):
-        hits.slot[env, row, m] = -1
-        if held(touch, env, row, m):
-            for side in range(2):
-                place = ti.select(side == 0, touch.first[env, row, m], touch.second[env, row, m])
-                hits.leans[env, ti.min(place, bodies.bodies)] = 1
-        elif begins(bodies, courses, touch, env, row, m):
-            hits.begun[env, found] = m
-            found += 1
-    hits.leans[env, bodies.bodies] = 0
-    known = found
-    if found > 0:
-        known = list_ropes(bodies, joints, courses, touch, hits, env, row, found, True)
-    for one in range(known):
-        m = hits.begun[env, one]
-        a = touch.first[env, row, m]
-        b = touch.second[env, row, m]
-        joins = one < found and ti.max(hits.assembly[a], hits.assembly[b]) >= 0
-        free = hits.leans[env, ti.min(a, bodies.bodies)] + hits.leans[env, ti.min(b, bodies.bodies)] == 0
-        for other in range(known):
-            if free and other != one and one < found:
-                joins = joins or meet_at(touch, hits, env, row, m, hits.begun[env, other], bodies.bodies)
-        hits.joins[env, one] = ti.cast(joins, ti.i32)
-    # Ropes that are taut join what they hang on, and so on from rope to rope.
-    for _ in range(known - found):
-        for one in range(found, known):
-            for other in range(known):
-                if hits.joins[env, one] == 0 and hits.joins[env, other] == 1:
-                    near = meet_at(touch, hits, env, row, hits.begun[env, one], hits.begun[env, other], bodies.bodies)
-                    hits.joins[env, one] = ti.cast(near, ti.i32)
-    kept = 0
-    for one in range(known):
-        if hits.joins[env, one] == 1 and kept < hits.room:
-            hits.contact[env, row, kept] = hits.begun[env, one]
-            kept += 1
-    hits.count[env, row, 0] = kept
-    answer(joints, touch, system, hits, env, row, kept)
-
-
-@ti.func
-def answer(joints: ti.template(), touch: ti.template(), system: ti.template(), hits: ti.template(), env, row, kept):
-    """Which rows of joints answer to impacts, and to which."""
-    some = ti.cast(kept > 0, ti.i32)
-    hits.joined[env, row, 0] = some * system.rows
-    hits.entries[env, row, 0] = some * system.entries
-    hits.changes[env, row, 0] = some * system.changes
-    hits.solves[env, row, 0] = some * system.steps
-    for k in range(some * system.rows):
-        own = ti.max(hits.assembly[joints.first[system.joint[k]]], hits.assembly[joints.second[system.joint[k]]])
-        hits.asked[env, row, k] = -1
-        for back in range(kept):
-            m = hits.contact[env, row, kept - 1 - back]
-            if own == hits.assembly[touch.first[env, row, m]] or own == hits.assembly[touch.second[env, row, m]]:
-                hits.asked[env, row, k] = kept - 1 - back
+BEFORE, IMPACTS, AFTER = 0, 1, 2
+"""Phases: what is closed carries what forces press; impacts, round after round; what forces press on what is closed."""
 
 
 @ti.func
@@ -183,22 +30,8 @@ def push(bodies: ti.template(), hits: ti.template(), env, a, b, one: ti.template
 
 
 @ti.func
-def answers(
-    bodies: ti.template(),
-    joints: ti.template(),
-    touch: ti.template(),
-    system: ti.template(),
-    hits: ti.template(),
-    env,
-    row,
-    known,
-    which,
-):
-    """Column ``which`` of the inverse mass that impacts feel: even for normals, odd for tangents."""
-    for place in range(hits.places):
-        hits.change[env, place] = ti.Vector([0.0, 0.0, 0.0])
-    m = hits.contact[env, row, which // 2]
-    push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], axis(touch, env, row, m, which % 2))
+def hold(bodies: ti.template(), joints: ti.template(), system: ti.template(), hits: ti.template(), env, row):
+    """Add to a change what joints answer to it."""
     for k in range(system.rows):
         joint = system.joint[k]
         a = hits.change[env, joints.first[joint]]
@@ -213,13 +46,8 @@ def answers(
         hits.thought[env, system.solves[4 * k]] += factor * hits.thought[env, system.solves[4 * k + 1]]
     for k in range(system.rows):
         joint = system.joint[k]
-        held = hits.thought[env, system.rows + k] * system.row[env, row, k]
-        push(bodies, hits, env, joints.first[joint], joints.second[joint], held)
-    for u in range(2 * known):
-        m = hits.contact[env, row, u // 2]
-        a = hits.change[env, touch.first[env, row, m]]
-        b = hits.change[env, touch.second[env, row, m]]
-        hits.mass[env, u * 2 * hits.room + which] = row_speed(axis(touch, env, row, m, u % 2), a, b)
+        answer = hits.thought[env, system.rows + k] * system.row[env, row, k]
+        push(bodies, hits, env, joints.first[joint], joints.second[joint], answer)
 
 
 @ti.func
@@ -229,119 +57,160 @@ def axis(touch: ti.template(), env, row, m, side):
 
 
 @ti.func
-def want(courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, u):
-    """What an impact lacks of its speed along the normal or the tangent."""
-    m = hits.contact[env, row, u // 2]
-    a = courses.start[env, row, touch.first[env, row, m]]
-    b = courses.start[env, row, touch.second[env, row, m]]
-    goal = ti.select(u % 2 == 0, hits.goal[env, row, u // 2][0], 0.0)
-    hits.wanted[env, u] = goal - row_speed(axis(touch, env, row, m, u % 2), a, b)
-    hits.tried[env, u] = 0.0
+def answers(
+    bodies: ti.template(),
+    joints: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    known,
+):
+    """The inverse mass that impacts feel, column by column: even for normals, odd for tangents; all begin to move."""
+    for which in range(2 * known):
+        for place in range(hits.places):
+            hits.change[env, place] = ti.Vector([0.0, 0.0, 0.0])
+        m = hits.contact[env, row, which // 2]
+        one = axis(touch, env, row, m, which % 2)
+        push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], one)
+        hold(bodies, joints, system, hits, env, row)
+        for u in range(2 * known):
+            m = hits.contact[env, row, u // 2]
+            a = hits.change[env, touch.first[env, row, m]]
+            b = hits.change[env, touch.second[env, row, m]]
+            hits.mass[env, u * 2 * hits.room + which] = row_speed(axis(touch, env, row, m, u % 2), a, b)
 
 
 @ti.func
-def sweep(touch: ti.template(), hits: ti.template(), env, row, known):
-    """Projected Gauss-Seidel, once over all impacts; the largest change of a speed."""
-    largest = 0.0
-    for u in range(2 * known):
-        lack = hits.wanted[env, u]
-        first = u * 2 * hits.room
-        for v in range(2 * known):
-            lack -= hits.mass[env, first + v] * hits.tried[env, v]
-        before = hits.tried[env, u]
-        own = hits.mass[env, first + u]
-        free = before + lack / own
-        most = touch.law[env, row, hits.contact[env, row, u // 2]][6] * hits.tried[env, u - u % 2]
-        after = ti.select(u % 2 == 0, ti.max(0.0, free), ti.min(ti.max(free, -most), most))
-        hits.tried[env, u] = after
-        # What friction lacks: an impact of which it gives less than it could sticks, any other slides.
-        hits.beyond[env, u] = ti.select(ti.abs(free) < most, 0, ti.select(free > 0.0, 1, ti.select(free < 0.0, -1, 0)))
-        largest = ti.max(largest, ti.abs(after - before) * own)
-    return largest
+def along(touch: ti.template(), hits: ti.template(), env, row, k, side, what):
+    """Of contact k: its speed along the normal or the tangent, or its displacement (``what`` 1), where bodies are."""
+    m = hits.contact[env, row, k]
+    base = what * hits.places
+    a = hits.now[env, base + touch.first[env, row, m]]
+    b = hits.now[env, base + touch.second[env, row, m]]
+    return row_speed(axis(touch, env, row, m, side), a, b)
 
 
 @ti.func
-def sort(hits: ti.template(), env, row, known):
-    """Say which way each impact slides, and list the unknowns: of what gives, and of what sticks."""
-    n = 0
-    for u in range(2 * known):
-        gives = hits.tried[env, u - u % 2] > 0.0
-        slides = hits.beyond[env, u]
-        if u % 2 == 1:
-            hits.slides[env, row, u // 2] = slides
-        if gives and (u % 2 == 0 or slides == 0):
-            hits.unknown[env, row, n] = u
-            n += 1
-    return n
+def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, k):
+    """What a contact does in a round, and whether bodies come together there: 2 if faster than forces push them.
 
-
-@ti.func
-def fill(touch: ti.template(), hits: ti.template(), env, row, n):
-    """The system of n unknowns beside the unit matrix; and of each, that nothing is solved for it yet."""
-    width = 4 * hits.room
-    for i in range(n):
-        for j in range(n):
-            u, v = hits.unknown[env, row, i], hits.unknown[env, row, j]
-            at = u * 2 * hits.room + v
-            found = hits.mass[env, at]
-            if v % 2 == 0:  # with what friction gives where it slides
-                friction = touch.law[env, row, hits.contact[env, row, v // 2]][6]
-                found += hits.slides[env, row, v // 2] * friction * hits.mass[env, at + 1]
-            hits.table[env, i * width + j] = found
-            hits.table[env, i * width + n + j] = ti.select(i == j, 1.0, 0.0)
-        hits.own[env, i] = hits.table[env, i * width + i]
-        hits.beyond[env, i] = 0
-
-
-@ti.func
-def next_pivot(hits: ti.template(), env, n):
-    """Of the unknowns that are not solved for yet, the one that depends least on those that are; -1 if all do.
-
-    Of some that are much alike the first one, so that rounding does not say which.
+    How fast they part, and when they come together if that is all, is left in ``hits.own``.
     """
-    width = 4 * hits.room
-    found, most = -1, DEPENDS
-    for i in range(n):
-        share = hits.table[env, i * width + i] / hits.own[env, i]
-        if hits.beyond[env, i] == 0 and share > most:
-            found, most = i, ALIKE * share
-    return found
+    m, last = hits.contact[env, row, k], turn == hits.rounds - 1
+    law = touch.law[env, row, m]
+    speed = along(touch, hits, env, row, k, 0, 0)
+    gap = law[0] + along(touch, hits, env, row, k, 0, 1)
+    time = time_of(gap, speed, bodies.dt)
+    meets = contact.meets(gap, speed, bodies.dt)
+    kind, lacks, hard = NOTHING, 0.0, -speed > law[8]
+    if m >= touch.contacts:
+        kind, lacks = STAYS, ti.select(meets, -speed, 0.0)
+    elif hits.closed[env, k] == 1:
+        kind, lacks = ti.select(last or speed <= contact.STILL, STAYS, NOTHING), -speed
+    elif meets:
+        kind, lacks = STAYS, -speed
+        up = contact.rebound(speed, law[1], time / bodies.dt, law[7])
+        hard = ti.max(-law[2], -speed / PASSED_ON) > law[8]
+        if lacks > contact.STILL and hard and up > 0.0 and contact.leaves(up, law[1], law[7]) and not last:
+            kind = BOUNCES
+    elif gap <= contact.SKIN and (last or (law[7] == 0.0 and speed <= contact.STILL)):
+        kind = STAYS  # it lies there already, and stays if others press it
+    hits.own[env, k] = time
+    hits.own[env, hits.room + k] = speed
+    return kind, ti.select(lacks > contact.STILL, ti.select(hard, 2, 1), 0)
 
 
 @ti.func
-def invert(touch: ti.template(), hits: ti.template(), env, row, n):
-    """Gauss-Jordan with pivots from the diagonal; and the solution.
+def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, known, phase):
+    """Kind, leader, time and lack of each impact in a round of a phase; whether any of them acts."""
+    moving, base = 0, turn * hits.room
+    for k in range(known):
+        kind, comes = kind_of(bodies, touch, hits, env, row, turn, k)
+        if phase != IMPACTS:  # what is closed, and nothing else
+            closed = hits.closed[env, k] == 1 and hits.contact[env, row, k] < touch.contacts
+            kind = ti.select(closed, ti.select(phase == BEFORE, SUPPORTS, STAYS), NOTHING)
+            comes = ti.select(closed, 1, 0)
+            hits.own[env, k] = 0.0
+        hits.kind[env, row, base + k] = kind
+        hits.comes[env, k] = comes
+        moving += comes
+    for k in range(known):
+        # What does not come by itself, or by forces only, acts when the first of its cluster does that comes faster.
+        leader, earliest, fastest = k, 2.0 * bodies.dt, hits.comes[env, k]
+        m = hits.contact[env, row, k]
+        own = cluster_of(bodies, touch, hits, env, row, m)
+        for other in range(known):
+            its = cluster_of(bodies, touch, hits, env, row, hits.contact[env, row, other])
+            faster = hits.comes[env, other] > hits.comes[env, k] and hits.comes[env, other] >= fastest
+            if phase == IMPACTS and faster and its == own:
+                if hits.own[env, other] < earliest or hits.comes[env, other] > fastest:
+                    leader, earliest, fastest = other, hits.own[env, other], hits.comes[env, other]
+        time, speed = hits.own[env, leader], hits.own[env, hits.room + k]
+        hits.leader[env, row, base + k] = leader
+        hits.when[env, k] = time
+        goal = goal_of(bodies, touch.law[env, row, m], hits.kind[env, row, base + k], speed, time / bodies.dt)
+        hits.wanted[env, 2 * k] = goal - speed
+        hits.wanted[env, 2 * k + 1] = -along(touch, hits, env, row, k, 1, 0)
+    return moving > 0
 
-    What depends on the others gets nothing: four corners of two boxes that share a pin, friction at both corners of
-    one. Whatever it were given, others would take it back, and a little difference of what they aim at would let both
-    grow without end.
-    """
-    width = 4 * hits.room
-    fill(touch, hits, env, row, n)
-    p = next_pivot(hits, env, n)
-    while p >= 0:
-        hits.beyond[env, p] = 1
-        pivot = hits.table[env, p * width + p]
-        for j in range(2 * n):
-            hits.table[env, p * width + j] /= pivot
-        for i in range(n):
-            factor = hits.table[env, i * width + p]
-            if i != p:
-                for j in range(2 * n):
-                    hits.table[env, i * width + j] -= factor * hits.table[env, p * width + j]
-        p = next_pivot(hits, env, n)
-    for i in range(n):
-        guess = 0.0
-        for j in range(n):
-            found = hits.beyond[env, i] * hits.table[env, i * width + n + j]
-            hits.inverse[env, row, i * n + j] = found
-            guess += found * hits.wanted[env, hits.unknown[env, row, j]]
-        hits.guess[env, row, i] = guess
+
+@ti.func
+def turn_to_forces(
+    motion: ti.template(), courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, known
+):
+    """After all impacts: what is closed is what does not part, and speeds are those that forces give."""
+    for k in range(known):
+        parts = hits.own[env, hits.room + k] > contact.STILL
+        hits.closed[env, k] = ti.select(parts, 0, hits.closed[env, k])
+        m = hits.contact[env, row, k]
+        if m < touch.contacts:
+            touch.warm[env, row, m] = ti.select(touch.law[env, row, m][9] > 0.0, SOLVED, -1)
+    for place in range(hits.places):
+        before, spin = motion.velocity[env, row, place], motion.angular_velocity[env, row, place]
+        hits.now[env, place] = courses.start[env, row, place] - ti.Vector([before[0], before[1], spin])
+
+
+@ti.func
+def end_round(
+    bodies: ti.template(),
+    joints: ti.template(),
+    touch: ti.template(),
+    system: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    turn,
+    known,
+):
+    """Where bodies are after the impulses of a round, as courses (speed, displacement); and what is closed now."""
+    base = turn * hits.room
+    for what in range(2):
+        for place in range(hits.places):
+            hits.change[env, place] = ti.Vector([0.0, 0.0, 0.0])
+        for k in range(known):
+            m = hits.contact[env, row, k]
+            gives = hits.guess[env, row, 2 * (base + k)]
+            slides = hits.slides[env, row, base + k] * touch.law[env, row, m][6]
+            rubs = hits.guess[env, row, 2 * (base + k) + 1] + slides * gives
+            one = gives * touch.out[env, row, m] + rubs * touch.side[env, row, m]
+            share = ti.select(what == 0, 1.0, -hits.when[env, k])
+            push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], share * one)
+            if what == 0:
+                way = 12 * ti.cast(gives > 0.0, ti.i32) + 3 * hits.kind[env, row, base + k]
+                hits.way[env, row, k] = (25 * hits.way[env, row, k] + way + hits.slides[env, row, base + k] + 1) % 65521
+            if hits.kind[env, row, base + k] == STAYS and m < touch.contacts:
+                hits.closed[env, k] = 1
+        hold(bodies, joints, system, hits, env, row)
+        for place in range(hits.places):
+            hits.now[env, what * hits.places + place] += hits.change[env, place]
 
 
 @ti.func
 def decide(
     bodies: ti.template(),
+    motion: ti.template(),
     joints: ti.template(),
     courses: ti.template(),
     touch: ti.template(),
@@ -352,24 +221,38 @@ def decide(
     step,
     element,
 ):
-    """What each impact does that is solved with others, and all their impulses."""
+    """What each impact does that is solved with others, in each round, and all their impulses."""
     known = hits.count[env, row, 0]
-    n = 0
+    turn, rest = 0, 0
+    hits.pairs[env, row, 0] = 0
     if known > 0:
-        for u in range(2 * known):
-            want(courses, touch, hits, env, row, u)
-            answers(bodies, joints, touch, system, hits, env, row, known, u)
-        turns, moves = 0, 1.0
-        while turns < SWEEPS and moves > hits.still:
-            moves = sweep(touch, hits, env, row, known)
-            turns += 1
-        n = sort(hits, env, row, known)
-        invert(touch, hits, env, row, n)
+        answers(bodies, joints, touch, system, hits, env, row, known)
+        for place in range(hits.places):
+            hits.now[env, place] = courses.start[env, row, place]
+            hits.now[env, hits.places + place] = ti.Vector([0.0, 0.0, 0.0])
         for k in range(known):
-            if hits.tried[env, 2 * k] > 0.0:
-                m = hits.contact[env, row, k]
-                hits.slot[env, row, m] = k
-                if m < touch.contacts:
-                    touch.warm[env, row, m] = -1  # what it gave is no impulse of the step before
-    hits.unknowns[env, row, 0] = n
-    hits.pairs[env, row, 0] = n * n
+            m = hits.contact[env, row, k]
+            hits.closed[env, k] = ti.cast(held(touch, env, row, m), ti.i32)
+            hits.way[env, row, k] = 0
+            hits.slot[env, row, m] = k
+        phase, most = BEFORE, hits.rounds
+        while phase <= AFTER:
+            acts = begin_round(bodies, touch, hits, env, row, turn, known, phase)
+            if phase == IMPACTS and (turn >= most or not acts):
+                turn_to_forces(motion, courses, touch, hits, env, row, known)
+                phase = AFTER
+            else:
+                solved = False
+                if acts:
+                    solved = solve_round(touch, hits, env, row, turn, known)
+                if phase == AFTER:
+                    rest = ti.cast(solved, ti.i32)
+                elif solved:
+                    end_round(bodies, joints, touch, system, hits, env, row, turn, known)
+                    turn += 1
+                if phase != IMPACTS:
+                    phase += 1
+                elif not solved:
+                    most = turn
+    hits.rest[env, row, 0] = turn
+    hits.passes[env, row, 0] = 2 * (turn + rest)

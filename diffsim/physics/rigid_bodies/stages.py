@@ -16,7 +16,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
-from diffsim.physics.rigid_bodies import drive_forces, impacts, impulses, joint_impulses
+from diffsim.physics.rigid_bodies import carried, drive_forces, impacts, impulses, joint_impulses
 from diffsim.physics.rigid_bodies import joint_forces as links
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
@@ -288,8 +288,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
     room = room_of(scene, touch.contacts)
-    system, then = system_of(scene, fields, joints, room)
-    hits = impacts_of(scene, fields, system, touch.contacts, room)
+    system, then = system_of(scene, fields, joints, room, touch.bouncy)
+    hits = impacts_of(scene, fields, system, touch.contacts, room, touch.bouncy)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
     contacts = touch.contacts if len(scene.pairs) else 0
     centred = bool(reads & {"centre", "observation"})
@@ -347,10 +347,10 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(point_contact, (bodies, motion, courses, touch), contacts if rounded(scene) else 0, upto=touch.count),
         Stage(prepare_contact, (bodies, motion, courses, touch), contacts, upto=touch.count),
         Stage(impacts.lay_rope, (joints, courses, touch), ropes if room else 0),
-        *hitting(bodies, joints, courses, touch, then, hits, places),
+        *hitting(bodies, joints, motion, courses, touch, then, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), joints.holds),
-        Stage(joint_impulses.recall_rope, (bodies, joints, touch, hits), ropes),
-        Stage(impacts.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
+        Stage(joint_impulses.recall_rope, (joints, touch, hits), ropes),
+        Stage(carried.recall_contact, (touch, hits), contacts, upto=touch.count),
         Passes(
             (
                 Stage(joint_impulses.solve_joint, solver, joints.holds),
@@ -361,8 +361,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
         Stage(joint_impulses.carry_joint, (joints,), len(scene.joints)),
-        Stage(impulses.carry_contact, (bodies, touch, hits), contacts),
-        Stage(impulses.carry_count, (bodies, touch), 1),
+        Stage(carried.carry_contact, (bodies, touch, hits), contacts),
+        Stage(carried.carry_count, (bodies, touch), 1),
     ]
     return Model(
         motion=motion,

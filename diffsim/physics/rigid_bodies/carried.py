@@ -1,0 +1,77 @@
+"""Impulses of contacts from step to step: what a step begins with, what it hands on, and what is recorded of it."""
+
+import taichi as ti
+
+from diffsim.physics import contact
+
+__all__ = ["LIGHTEST", "carry_contact", "carry_count", "recall_contact"]
+
+LIGHTEST = 1.0e-18
+"""Added to an impulse that a time is weighted with, which may be 0 [N s]; its square is a normal float32."""
+
+
+@ti.func
+def recall_contact(touch: ti.template(), hits: ti.template(), env, row, step, m):
+    """The impulse that a contact ended the last step with, and what impacts gave already."""
+    if m < touch.count[env, row, 0]:
+        k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
+        old = touch.warm[env, row, m]
+        if k >= 0:
+            given = hits.given[env, row, k]
+            time = given[2] / (given[0] + LIGHTEST)
+            touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time, given[3], given[4]])
+        elif old >= 0:
+            carried = touch.carried[env, row, old]
+            touch.impulse[env, row, m] = ti.Vector([carried[0], carried[1], 0.0, 0.0, 0.0])
+        else:
+            touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+@ti.func
+def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, m):
+    """Hand the impulses on to the next step, with the key to know them by; and record what the contact did.
+
+    Of what was solved with impacts, that is what forces press and not what the impact gave; but if joints have a part
+    in it, all: what they lack of it after their passes is made up for there.
+    """
+    if m < touch.count[env, row, 0]:
+        found = touch.impulse[env, row, ti.static((touch.passes + 1) * touch.contacts) + m]
+        first = touch.impulse[env, row, m]
+        k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
+        pressed = hits.given[env, row, ti.max(k, 0)]
+        joined = ti.max(bodies.joined[touch.first[env, row, m]], bodies.joined[touch.second[env, row, m]]) > 0
+        solved = ti.cast(k >= 0 and not joined, bodies.real)
+        left = found[0] + solved * (pressed[5] - first[0])
+        across = found[1] + solved * (pressed[6] - first[1])
+        key = touch.key[env, row, m]
+        if ti.static(contact.recorded(touch.branch)):
+            if k >= 0:
+                last = ti.static((touch.passes - 1) * 2 * touch.pairs)
+                touch.branch[env, row, last + key] += 256.0 * ti.cast(hits.way[env, row, ti.max(k, 0)], ti.f32)
+        out = touch.out[env, row, m]
+        touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0)])
+        touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
+        if found[0] + found[3] > 0.0:
+            touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
+            touch.where[env, row, m] = touch.point[env, row, m]
+            touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
+            touch.which[env, row, m] = ti.cast(key // 2, bodies.real)
+        else:
+            blank(touch, env, row, m)
+    else:
+        blank(touch, env, row, m)
+
+
+@ti.func
+def blank(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """Record that there is nothing."""
+    touch.force[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.where[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.normal[env, row, m] = ti.Vector([0.0, 0.0])
+    touch.which[env, row, m] = -1.0
+
+
+@ti.func
+def carry_count(bodies: ti.template(), touch: ti.template(), env, row, step, element):
+    """Say how many impulses were handed on."""
+    touch.carried_count[env, row + 1, 0] = ti.cast(touch.count[env, row, 0], bodies.real)
