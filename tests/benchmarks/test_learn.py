@@ -24,8 +24,8 @@ pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install
 ROOT = Path(__file__).parents[2]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
-# Of gymnasium's reward in an episode: half of what is wanted, which all seeds pass. Measured: docs/benchmarks.md.
-ENOUGH = {"half_cheetah_policy": 2250.0}
+# Of gymnasium's reward in an episode. Measured with seeds 0 to 2: 4,700 and more (docs/benchmarks.md).
+ENOUGH = {"half_cheetah_policy": 4000.0}
 
 ONE = """
 import importlib.util, json, sys, time
