@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ KINDS = {
     "MaterialPoints": "Matter",
 }
 
+POLICY = 2.0  # s: of one that goes on and on
 LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds
 TRIES = [
     (640, 300, 12.0),
@@ -74,12 +76,15 @@ def picture(name: str, folder: Path) -> None:
         return  # it was drawn after this run ended
     history, about = ds.load_history(folder), json.loads((folder / "problem.json").read_text())
     best = next(record["iteration"] for record in history if record["best"] == history[-1]["best"])
-    with ds.Simulation(ds.load_problem(folder)) as simulation:
-        learned = simulation.problem.objective is None  # a policy: nothing tells how good a start is but the run
+    problem = ds.load_problem(folder)
+    learned = problem.objective is None  # a policy: the run alone knows its start, and some seconds of it are enough
+    if learned:
+        problem = replace(problem, steps=min(problem.steps, round(POLICY / problem.scene.dt)))
+    with ds.Simulation(problem) as simulation:
         start = ds.load_run(folder).start_params if learned else start_of(simulation, history, about["seed"])
         first = simulation.rollout(start)
         pairs = [(0, first), (best, simulation.rollout(ds.load_params(folder)))]
-    for width, height, fps in TRIES:
+    for width, height, fps in TRIES[3:] if learned else TRIES:
         ds.render_optimisation(pairs, history, path, fps=fps, size=(width, height))
         if path.stat().st_size <= LARGEST:
             return

@@ -24,8 +24,9 @@ pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install
 ROOT = Path(__file__).parents[2]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
-# Of gymnasium's reward in an episode. Measured with seeds 0 to 2: 4,700 and more (docs/benchmarks.md).
-ENOUGH = {"half_cheetah_policy": 4000.0}
+# Of gymnasium's reward in an episode. Measured: 4,700 and more with seeds 0 to 2, and 3,028 with seed 0
+# (docs/benchmarks.md).
+ENOUGH = {"half_cheetah_policy": 4000.0, "hopper_policy": 2000.0}
 
 ONE = """
 import importlib.util, json, sys, time
