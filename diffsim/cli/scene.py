@@ -87,7 +87,7 @@ def scene_main(
     started.append(path)
     if asked:
         settings = {"optimizer": optimizer, "iterations": iterations, "clip": clip, "scale": scale, "window": window}
-        asked[-1](problem, settings)
+        asked[-1](problem, settings if adjoint == FullTape() else {**settings, "adjoint": adjoint})
         return
     given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}

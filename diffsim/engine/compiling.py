@@ -3,7 +3,7 @@
 Taichi compiles in one thread. Where many kernels of a simulation are neither known nor on the disk, and cores are idle,
 helpers are started: Pythons of their own that make the same simulation, with one copy and few rows, and compile its
 kernels in other orders: from the end, from the middle. What one has made the others find on the disk
-(`diffsim.engine.native`), so all meet with nothing left to do. Nobody waits for a helper, and one that cannot be
+(`diffsim.engine.kernel_files`), so all meet with nothing left to do. Nobody waits for a helper, and one that cannot be
 started or dies is not missed. ``DIFFSIM_BACKGROUND=0`` in the environment leaves them away.
 """
 
@@ -30,7 +30,7 @@ start."""
 
 MOST = 3  # helpers
 
-_OWN = ("envs", "shared", "initial_states", "adjoint", "device")
+_OWN = ("envs", "shared", "initial_states", "numbers", "adjoint", "device")
 """Settings of a simulation that no small kernel knows, or that are a helper's own."""
 
 

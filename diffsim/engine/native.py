@@ -36,18 +36,17 @@ from taichi.lang import impl
 
 from diffsim.engine.aliases import tagged, with_numbers
 from diffsim.engine.fingerprint import Unknown, fingerprint
+from diffsim.engine.kernel_files import HEAD, Odd, store, stored
 from diffsim.engine.reading import Compiled, Pool
 from diffsim.waiting import Work
 
-__all__ = ["Loop", "Native", "Unreadable", "available", "keep_unreadable", "kept", "kernel", "name_of"]
+__all__ = ["Loop", "Native", "Unreadable", "available", "kernel", "name_of"]
 
-_MOST = 4096  # files that the folder may have, some kilobytes each; of more, the older half is taken away
 _MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
 _PASS = 2  # place among the whole numbers of what differs between launches of one kernel
 _SHARPENING = (
     1e-4  # s that a loop runs for each byte of its machine code before it is made again: ten times what that takes
 )
-_HEAD = b"diffsim kernel 2\n"
 _CALLED = {
     *("sinf", "cosf", "tanf", "asinf", "acosf", "atanf", "atan2f", "sinhf", "coshf", "tanhf", "expf", "exp2f", "logf"),
     *("log2f", "log10f", "powf", "fmodf", "floorf", "ceilf", "roundf", "truncf", "rintf", "fminf", "fmaxf", "sqrtf"),
@@ -204,7 +203,7 @@ class Loop:
         """Make all kernels once more, with their numbers as constants."""
         work = Work()
         work.total = 1
-        with contextlib.suppress(_Odd, RuntimeError), work.one():
+        with contextlib.suppress(Odd, RuntimeError), work.one():
             self._begin_at([call.kernel.sharp(call.integers) for call in self._calls])
 
 
@@ -295,7 +294,7 @@ class _Llvm:
             self._engine.finalize_object()
             self._loaded[symbol] = self._engine.get_function_address(symbol)
             if not self._loaded[symbol]:
-                raise _Odd
+                raise Odd
         return self._loaded[symbol]
 
 
@@ -318,7 +317,7 @@ def available() -> bool:
 def name_of(*values: Any) -> str | None:
     """The name of a kernel that is made of these; None if it cannot be told, and so cannot be kept on disk."""
     try:
-        return fingerprint(_HEAD, *_llvm().processor, *values)
+        return fingerprint(HEAD, *_llvm().processor, *values)
     except Unknown:
         return None
 
@@ -329,41 +328,24 @@ def kernel(name: str | None, pools: tuple[Pool, ...], integers: int, read: Calla
     Raises:
         Unreadable: so it was found by another process.
     """
-    with contextlib.suppress(_Odd):
+    with contextlib.suppress(Odd):
         if name is not None:
-            text, code = _stored(name)
+            text, code = stored(name)
             if not code:
                 raise Unreadable
             return Native(_symbol(name), _llvm().load(_symbol(name), code), pools, text, len(code))
     compiled = read()
-    with contextlib.suppress(_Odd, OSError, RuntimeError):
+    with contextlib.suppress(Odd, OSError, RuntimeError):
         symbol = _symbol(name or hashlib.sha256(os.urandom(16)).hexdigest())
         text, code = _made(compiled, symbol, pools, integers)
         if name is not None:
-            _store(name, text, code)
+            store(name, text, code)
         return Native(symbol, _llvm().load(symbol, code), pools, text, len(code))
     return compiled
 
 
-def kept(name: str | None) -> bool:
-    """Whether the kernel of this name is on the disk."""
-    folder = _folder()
-    return name is not None and folder is not None and (folder / name).exists()
-
-
-def keep_unreadable(name: str | None) -> None:
-    """Other processes need not try either to read the kernel of this name."""
-    if name is not None:
-        with contextlib.suppress(OSError):
-            _store(name, b"", b"")
-
-
 class Unreadable(Exception):
     """Taichi cannot read the kernel, unless it knows all whole numbers."""
-
-
-class _Odd(Exception):
-    """Something is not as it is expected here."""
 
 
 def _symbol(name: str) -> str:
@@ -378,22 +360,22 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     text = _text(compiled)
     heads = re.findall(r"^define [^@]*@(\w+)\(%struct\.RuntimeContext[.\d]*\* [\w ]*%context\)", text, re.MULTILINE)
     if len(heads) != 1 or text.count("\ndefine ") != 1:
-        raise _Odd("more than one function")
+        raise Odd("more than one function")
     # What is looked at of the context: the place of the arguments, whose type is as `Native.launch` puts them down.
     uses = re.findall(r"= bitcast %struct\.RuntimeContext[.\d]*\* %context to (.*)\*\*\n", text)
     if text.count("%context") != 2 or uses != [_arguments(pools, integers)]:
-        raise _Odd("other arguments")
+        raise Odd("other arguments")
     text = text.replace(f"@{heads[0]}(", f"@{symbol}(")
     code = _llvm().compiled(tagged(text, uses[0], [pool.memory for pool in pools]))
     if not all(name == "_GLOBAL_OFFSET_TABLE_" or _llvm().known(name) for name in _missing(code)):
-        raise _Odd("calls of Taichi's own functions")
+        raise Odd("calls of Taichi's own functions")
     return zlib.compress(text.encode(), 1), code
 
 
 def _missing(code: bytes) -> list[str]:
     """The symbols that an object file in the format ELF does not define itself."""
     if code[:6] != b"\x7fELF\x02\x01":
-        raise _Odd("another format")
+        raise Odd("another format")
     begin, size, count = *struct.unpack_from("<Q", code, 40), *struct.unpack_from("<HH", code, 58)
     sections = [struct.unpack_from("<IIQQQQIIQQ", code, begin + k * size) for k in range(count)]
     found = []
@@ -421,54 +403,3 @@ def _text(compiled: Compiled) -> str:
         builder.add("kernel", compiled.read)
         builder.dump(folder, "")
         return pathlib.Path(folder, "kernel.ll").read_text()
-
-
-# On the disk
-
-
-def _folder() -> pathlib.Path | None:
-    """Where kernels are kept: in a folder beside those of Taichi; None if it is told to keep nothing."""
-    config = impl.get_runtime().prog.config()
-    return pathlib.Path(config.offline_cache_file_path, "diffsim") if config.offline_cache else None
-
-
-def _stored(name: str) -> tuple[bytes, bytes]:
-    """LLVM's text, compressed, and machine code; neither of a kernel that is unreadable."""
-    folder = _folder()
-    if folder is None:
-        raise _Odd("nothing is kept")
-    try:
-        content = (folder / name).read_bytes()
-    except OSError:
-        raise _Odd("not there") from None
-    head, check, kept = content[: len(_HEAD)], content[len(_HEAD) : len(_HEAD) + 32], content[len(_HEAD) + 32 :]
-    if head != _HEAD or check != _check(name, kept):
-        raise _Odd("damaged")
-    (size,) = struct.unpack_from("<Q", kept)
-    return kept[8 : 8 + size], kept[8 + size :]
-
-
-def _check(name: str, kept: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + kept).digest()
-
-
-def _store(name: str, text: bytes, code: bytes) -> None:
-    """Put it there in one go: who reads at the same time finds all of it or nothing."""
-    folder = _folder()
-    if folder is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    _make_room(folder)
-    own = folder / f"{name}.{os.getpid()}"
-    kept = struct.pack("<Q", len(text)) + text + code
-    own.write_bytes(_HEAD + _check(name, kept) + kept)
-    own.replace(folder / name)
-
-
-@functools.cache
-def _make_room(folder: pathlib.Path) -> None:
-    """Take the older half of the files away if there are too many; once in a process."""
-    files = [file for file in folder.iterdir() if file.is_file()]
-    if len(files) > _MOST:
-        for file in sorted(files, key=lambda file: file.stat().st_mtime)[: len(files) // 2]:
-            file.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import numpy as np
 import taichi as ti
 from taichi.lang import impl
 
-from diffsim.engine import native
+from diffsim.engine import kernel_files, native
 from diffsim.engine.abstract import Binding, Structure
 from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
@@ -123,7 +123,7 @@ class _Kernel:
 
     def kept(self, reverse: bool) -> bool:
         """Whether it is on the disk."""
-        return native.kept(self._name(reverse))
+        return kernel_files.kept(self._name(reverse))
 
     @property
     def reversible(self) -> bool:
@@ -158,7 +158,7 @@ class _Kernel:
         self._structure = self._abstract(None, None)
         compiled = self._kernel(reverse)
         if name is not None:
-            native.keep_unreadable(name)
+            kernel_files.keep_unreadable(name)
         return compiled
 
     def _name(self, reverse: bool) -> str | None:

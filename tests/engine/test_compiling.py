@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import diffsim as ds
-from diffsim.engine import compiling, native
+from diffsim.engine import compiling, kernel_files
 from tests.engine.test_native import SCRIPT
 from tests.engine.test_staged import chain
 
@@ -97,7 +97,7 @@ def test_as_many_as_there_are_idle_cores_but_no_more_than_three_orders(started, 
 
 def test_a_simulation_starts_them_when_it_compiles_and_ends_them_with_its_last_kernel(started, monkeypatch):
     monkeypatch.setattr(compiling, "ENOUGH", 1)
-    monkeypatch.setattr(native, "kept", lambda name: False)
+    monkeypatch.setattr(kernel_files, "kept", lambda name: False)
     with ds.Simulation(chain(4), envs=2) as simulation:
         assert not started
         simulation.value(simulation.params(0))

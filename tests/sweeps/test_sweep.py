@@ -186,7 +186,8 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
 def test_the_command_takes_the_settings_of_a_scene(tmp_path):
     text = SCRIPT[: SCRIPT.index("if __name__")] + (
         "from diffsim.cli import scene_main\n\n"
-        'if __name__ == "__main__":\n    scene_main(problem, optimizer=ds.SGD(0.01), iterations=4)\n'
+        'if __name__ == "__main__":\n    scene_main(problem, optimizer=ds.SGD(0.01), iterations=4, '
+        "adjoint=ds.Checkpointed(every=16))\n"
     )
     words = [
         "sweep",
@@ -209,4 +210,6 @@ def test_the_command_takes_the_settings_of_a_scene(tmp_path):
     about = json.loads((tmp_path / "made" / "003" / "problem.json").read_text())
     assert about["settings"]["optimizer"].startswith("SGD(learning_rate=0.2")
     assert about["settings"]["iterations"] == 4
+    plan = json.loads((tmp_path / "made" / "sweep.json").read_text())
+    assert plan["settings"]["adjoint"].startswith("Checkpointed(every=16")
     assert (tmp_path / "made" / "report.html").exists()
