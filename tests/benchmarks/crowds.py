@@ -49,10 +49,8 @@ def seen(rollout):
     return Look([Points(moved, 0.008, colour)], Floor(np.eye(d)[-1], 0.0))
 
 
-physics.register(Crowd, lambda *_: None, look=seen)
-
-
 def crowd(name, steps=1024):
     """A rollout of a second, of nothing but what is seen of it."""
+    physics.register(Crowd, lambda *_: None, look=seen)  # not before, or it would be among what the package has
     problem = ds.Problem(Crowd(*CROWDS[name]), steps=steps)
     return Rollout(problem, {}, problem.scene.dt * np.arange(steps + 1), {})

@@ -132,7 +132,7 @@ BUILDERS[MathematicalPendulum] = build_pendulum
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearFeedback(SmallScene):
+class LinearSystem(SmallScene):
     shapes: ClassVar = {"start": ("n",), "dynamics": ("n", "n"), "input": ("n",), "gain": ("n",), "dt": ()}
 
     start: Any  # (n,) x at the first row
@@ -182,7 +182,7 @@ def build_linear(scene, fields, steps, reads):
     return small_model(loop, scene, steps, begin, feed_back, respond)
 
 
-BUILDERS[LinearFeedback] = build_linear
+BUILDERS[LinearSystem] = build_linear
 
 
 # A disc of 1 kg over a floor at height 0, which bounces, slides and rolls

@@ -6,7 +6,7 @@ import pytest
 import diffsim as ds
 
 from .references import CASES
-from .small_models import WAYS, LinearFeedback, registered
+from .small_models import WAYS, LinearSystem, registered
 
 CASE = CASES["cartpole_lqr"]["value"]
 START = np.array([0.2, 0.0, 0.1, 0.0])
@@ -67,7 +67,7 @@ def cost_of(gain):
 @pytest.fixture(scope="module", params=WAYS)
 def sim(request):
     with registered():
-        scene = LinearFeedback(START, A, B, GAIN, DT)
+        scene = LinearSystem(START, A, B, GAIN, DT)
         problem = ds.Problem(scene, steps=STEPS, tune=("scene.gain", "scene.start"))
         with ds.Simulation(problem, precision="f64", **WAYS[request.param]) as simulation:
             yield simulation

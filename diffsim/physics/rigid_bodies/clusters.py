@@ -170,7 +170,7 @@ def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), h
             own = cluster_of(bodies, touch, hits, env, row, m)
             a, b = touch.first[env, row, m], touch.second[env, row, m]
             joined = ti.max(bodies.joined[a], bodies.joined[b]) > 0
-            hits.members[env, own] += 1
+            hits.members[env, own] = hits.members[env, own] + 1  # not +=, an atomic sum: Vulkan gives up there
             if hits.role[env, at] >= 2:
                 # By itself, it is for the passes.
                 hits.begun[env, own] = ti.max(hits.begun[env, own], ti.select(joined, 2, 1))
@@ -178,8 +178,8 @@ def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), h
         for body in range(bodies.bodies):
             members = hits.members[env, body]
             acts = hits.begun[env, body] > 0 and members + hits.begun[env, body] > 2
-            fits = members <= hits.room - kept
-            if acts and fits == (turn == 0):
+            own_turn = ti.select(members <= hits.room - kept, 0, 1)
+            if acts and turn == own_turn:
                 hits.members[env, body] = 0
                 for at in range(count + joints.ropes):
                     m = ti.select(at < count, at, touch.contacts + at - count)
