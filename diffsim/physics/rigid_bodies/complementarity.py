@@ -25,14 +25,16 @@ ALIKE = 1.1
 @ti.func
 def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known):
     """Find the impulses of a round, if there is room for it."""
+    still = hits.still
     for u in range(2 * known):
         hits.tried[env, u] = 0.0
         hits.beyond[env, u] = 0
+        still = ti.max(still, hits.still * ti.abs(hits.wanted[env, u]))
     moves = 1.0
     for rubs in range(2):  # normals first: two corners of one body would rub against each other where nothing slips
         sweeps = 0
         moves = 1.0
-        while sweeps < SWEEPS and moves > hits.still:
+        while sweeps < SWEEPS and moves > still:
             moves = sweep(touch, hits, env, row, turn, known, rubs)
             sweeps += 1
     n, begin = sort(touch, hits, env, row, turn, known), 0
@@ -43,7 +45,7 @@ def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known
         hits.offset[env, row, turn] = begin
         hits.unknowns[env, row, turn] = n
         hits.pairs[env, row, 0] = ti.max(hits.pairs[env, row, 0], n * n)
-        invert(touch, hits, env, row, turn, n, moves <= hits.still)
+        invert(touch, hits, env, row, turn, n, moves <= still)
     return fits
 
 

@@ -293,7 +293,7 @@ class Impacts:
     space: int  # of inverses, in all rounds
     bodies: int
     places: int
-    still: float  # [m/s] when sweeps end
+    still: float  # [m/s], and of the largest speed asked for: when sweeps end
 
 
 @dataclass(frozen=True)
