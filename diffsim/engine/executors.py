@@ -178,12 +178,11 @@ def _fused(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     )
     turns, big = _turns_in(during, step_turns), not serial and envs > BIG
 
-    together = max(1, _LOOPS // turns)  # steps in a launch
-    if any(not (turn.stage.differentiable or isinstance(turn.stage, Mark)) for turn in during):
-        together = 1  # how long a decision takes is not known
+    # How long a decision takes is not known, so off the CPU a launch has one step where there are some.
+    decides = any(not (turn.stage.differentiable or isinstance(turn.stage, Mark)) for turn in during)
 
     def pieces(count: int) -> list[tuple[int, int]]:
-        return [(0, count)] if serial else _pieces(count, together)
+        return [(0, count)] if serial else _pieces(count, 1 if decides else max(1, _LOOPS // turns))
 
     # A loop over turns, in each of which one stage acts: Taichi's reverse pass turns loops around, but not the order of
     # loops that stand side by side, so only one of those inside may do something. Every stage then has an innermost

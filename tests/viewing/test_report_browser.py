@@ -246,7 +246,7 @@ def test_a_click_on_the_curve_shows_the_nearest_saved_iteration(visit):
     x = 52 + (box["width"] - 62) * (9.4 + 0.46) / (23 + 0.92)
     page.mouse.move(box["x"] + x, box["y"] + 60)
     tip = page.locator("#loss .tip")
-    assert tip.is_visible()
+    tip.wait_for()  # until it is seen
     assert re.match(r"iteration 9 · loss 0\.1 · best 0\.1", tip.inner_text())
     page.mouse.click(box["x"] + x, box["y"] + 60)
     page.wait_for_selector("html[data-iteration='8']")
