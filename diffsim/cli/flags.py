@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "Commands",
     "add_problem_flags",
     "complain",
+    "end_with",
     "plain_warnings",
     "whole_number",
 ]
@@ -129,6 +131,25 @@ def plain_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+def end_with(run: Callable[[], int]) -> None:
+    """Run a script's main line, and end with the status that it returns, unless that is 0; refusals are said in a line.
+
+    Raises:
+        SystemExit: with that status, of a refusal, or of Ctrl-C.
+    """
+    try:
+        with plain_warnings():
+            status = run()
+    except REFUSALS as error:
+        complain(type(error).__name__, str(error))
+        status = REFUSED
+    except KeyboardInterrupt:
+        complain("interrupted", "at once; the files already written are whole")
+        status = INTERRUPTED
+    if status:
+        sys.exit(status)
 
 
 def complain(what: str, why: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
     INCOMPLETE,
     INTERRUPTED,
-    REFUSALS,
-    REFUSED,
     add_problem_flags,
     complain,
-    plain_warnings,
+    end_with,
     whole_number,
 )
 from diffsim.cli.scene import go_on, started, usual_folder
@@ -68,32 +65,26 @@ def policy_main(
     named = given.output is not None  # the run in that very folder is to go on
     folder = given.output if named else usual_folder(path)
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
-    try:
-        with plain_warnings():
-            learned = learn(
-                task(**own),
-                policy,
-                algorithm=algorithm,
-                envs=given.envs,
-                iterations=given.iterations,
-                seed=given.seed,
-                precision=given.precision,
-                randomise=randomise,
-                pushes=pushes,
-                judge_every=judge_every,
-                progress=progress_for(None, given.iterations, told=True),
-                run=run,
-                resume=given.resume,
-            )
-            status = _leave(learned, run, folder, video=not given.no_video)
-    except REFUSALS as error:
-        complain(type(error).__name__, str(error))
-        status = REFUSED
-    except KeyboardInterrupt:
-        complain("interrupted", "at once; the files already written are whole")
-        status = INTERRUPTED
-    if status:
-        sys.exit(status)
+
+    def search() -> int:
+        learned = learn(
+            task(**own),
+            policy,
+            algorithm=algorithm,
+            envs=given.envs,
+            iterations=given.iterations,
+            seed=given.seed,
+            precision=given.precision,
+            randomise=randomise,
+            pushes=pushes,
+            judge_every=judge_every,
+            progress=progress_for(None, given.iterations, told=True),
+            run=run,
+            resume=given.resume,
+        )
+        return _leave(learned, run, folder, video=not given.no_video)
+
+    end_with(search)
 
 
 def _parser(task: Callable[..., Task], path: Path, iterations: int, envs: int) -> argparse.ArgumentParser:

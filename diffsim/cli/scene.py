@@ -14,11 +14,9 @@ from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
     INCOMPLETE,
     INTERRUPTED,
-    REFUSALS,
-    REFUSED,
     add_problem_flags,
     complain,
-    plain_warnings,
+    end_with,
     whole_number,
 )
 from diffsim.cli.table import print_changes
@@ -91,22 +89,15 @@ def scene_main(
         return
     given = _parser(problem, path, iterations, starts).parse_args(arguments)
     own = {name: getattr(given, name) for name in inspect.signature(problem).parameters}
-    try:
-        with plain_warnings():
-            made = problem(**own)
-            if given.check:
-                status = _check(made, given, adjoint)
-            else:
-                sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
-                status = _tune(made, given, path, report, numbers, adjoint, **sought)
-    except REFUSALS as error:
-        complain(type(error).__name__, str(error))
-        status = REFUSED
-    except KeyboardInterrupt:
-        complain("interrupted", "at once; the files already written are whole")
-        status = INTERRUPTED
-    if status:
-        sys.exit(status)
+
+    def run() -> int:
+        made = problem(**own)
+        if given.check:
+            return _check(made, given, adjoint)
+        sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
+        return _tune(made, given, path, report, numbers, adjoint, **sought)
+
+    end_with(run)
 
 
 def _parser(problem: Callable[..., Problem], path: Path, iterations: int, starts: int) -> argparse.ArgumentParser:

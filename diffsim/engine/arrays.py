@@ -40,13 +40,14 @@ class Array:
         field: of one index.
         shape: of the array; `ROWS` stands for a length that `place` is told.
         grad: the array of its gradient, None without one.
+        counts: whether it holds whole numbers.
         view: its memory as a NumPy array, (*shape[, width]), once it was placed on a CPU; None after it was freed.
     """
 
     view: Any = None
 
-    def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False):
-        self.field, self.shape, self._env_last = field, shape, False
+    def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False, counts: bool = False):
+        self.field, self.shape, self.counts, self._env_last = field, shape, counts, False
         # Taichi makes a gradient for every field of real numbers; only if it is placed does it count.
         self.grad: Array | None = Array(field.grad, shape) if gradient else None
 

@@ -27,7 +27,7 @@ import numpy as np
 from diffsim.engine.trajectory import Trajectory
 from diffsim.lazy import named
 
-__all__ = ["Assisted", "allowed", "die_with_parent", "portable"]
+__all__ = ["Assisted", "allowed", "die_with_parent", "portable", "start_python"]
 
 SIMULATION = "diffsim.simulation:Simulation"
 """What the helper makes: it builds on this module, so here it is only named."""
@@ -51,6 +51,18 @@ def portable(problem: Any) -> bool:
         return b"__main__" not in pickle.dumps(problem)
     except Exception:  # whatever keeps it from being written down
         return False
+
+
+def start_python(code: str, output: int) -> Any:
+    """A Python that runs this, with what this one can import; it reads what is written to its standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "DIFFSIM_BACKGROUND": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is meant for its parent
+    )
 
 
 class Assisted:
@@ -142,14 +154,7 @@ class _Helper:
         self._process: Any = None
         with contextlib.suppress(Exception):
             data = pickle.dumps((list(sys.path), simulation))
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from diffsim.engine.background import serve; serve()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "DIFFSIM_BACKGROUND": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is meant for its parent
-            )
+            self._process = start_python("from diffsim.engine.background import serve; serve()", subprocess.PIPE)
             self._end = weakref.finalize(self, _end, self._process)
             threading.Thread(target=self._greet, args=(weakref.ref(self), self._process, data), daemon=True).start()
 

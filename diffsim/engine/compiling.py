@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from diffsim.adjoint import Checkpointed
-from diffsim.engine.background import allowed, die_with_parent, portable
+from diffsim.engine.background import allowed, die_with_parent, portable, start_python
 from diffsim.lazy import named
 
 __all__ = ["Helpers", "order", "serve"]
@@ -77,15 +77,7 @@ def _idle() -> int:
 
 
 def _started(what: Any) -> Any:
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from diffsim.engine.compiling import serve; serve()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "DIFFSIM_BACKGROUND": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,  # Ctrl-C is meant for its parent
-    )
-    assert process.stdin is not None
+    process = start_python("from diffsim.engine.compiling import serve; serve()", subprocess.DEVNULL)
     with contextlib.suppress(OSError), process.stdin:
         process.stdin.write(pickle.dumps(what))
     return process

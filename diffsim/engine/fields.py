@@ -155,7 +155,7 @@ class Fields:
             raise CapacityError(message, self._limited, int(found[:, 1].max()))
 
     def _whole(self, shape: tuple[int, ...]) -> Array:
-        return self._keep(Array(ti.field(ti.i32), shape), ti.i32)
+        return self._keep(Array(ti.field(ti.i32), shape, counts=True), ti.i32)
 
     def _keep(self, array: Array, real: Any, width: int = 0) -> Array:
         self._arrays.append(array)

@@ -40,6 +40,9 @@ _READ_AT = (
 _COUNTER = (
     "the reverse pass would add once more to this field of integers; count in a trajectory field that accumulates"
 )
+_ATOMIC_COUNTER = (
+    "on Vulkan Taichi's atomic sum of whole numbers ends the loop that it stands in; write `field[i] = field[i] + 1`"
+)
 _REAL = "Taichi has no derivative of a real function; make it a @ti.func"
 _NORM = "at zero its gradient is not a number; write ti.sqrt(v.dot(v) + 1e-12)"
 _NORMALIZED = "at zero its gradient is not a number, with any eps; write v / ti.sqrt(v.dot(v) + 1e-12)"
@@ -81,6 +84,17 @@ def check(function: Callable[..., Any], records: Sequence[Any]) -> None:
         )
 
 
+def check_decision(function: Callable[..., Any], records: Sequence[Any]) -> None:
+    """Raise InputError if a stage that is not differentiated adds to a field of whole numbers with ``+=``."""
+    reader = _read(function)
+    given = dict(zip(reader.source.arguments, records, strict=False))
+    if faults := _by_arguments(reader, given, (), decision=True):
+        raise InputError(
+            f"the stage function {reader.source.name} would stop on a GPU (docs/how_stages_work.md, "
+            '"Decisions"):\n' + "\n".join(dict.fromkeys(faults))
+        )
+
+
 _readers: "weakref.WeakKeyDictionary[Callable[..., Any], _Reader]" = weakref.WeakKeyDictionary()
 
 
@@ -103,7 +117,9 @@ def _reached(reader: "_Reader") -> Iterator["_Reader"]:
 _LOCAL = object()  # stands for a vector that is computed
 
 
-def _by_arguments(reader: "_Reader", given: dict[str, Any], callers: tuple["_Reader", ...]) -> list[str]:
+def _by_arguments(
+    reader: "_Reader", given: dict[str, Any], callers: tuple["_Reader", ...], *, decision: bool = False
+) -> list[str]:
     """Faults that depend on what is passed: ``given`` has the arguments whose value is known."""
 
     def value(node: ast.expr) -> Any:
@@ -113,15 +129,25 @@ def _by_arguments(reader: "_Reader", given: dict[str, Any], callers: tuple["_Rea
             return _LOCAL if reader.is_local(node) else given.get(node.id)
         return None
 
-    faults = [reader.fault(node, _COUNTER) for node in reader.added if _lacks_gradient(value(node))]
-    faults += [reader.fault(node, _SET_AT) for node in reader.set_at if value(node) is _LOCAL]
+    if decision:
+        faults = [reader.fault(node, _ATOMIC_COUNTER) for node in reader.added if _counts(value(node))]
+    else:
+        faults = [reader.fault(node, _COUNTER) for node in reader.added if _lacks_gradient(value(node))]
+        faults += [reader.fault(node, _SET_AT) for node in reader.set_at if value(node) is _LOCAL]
     for function, call in reader.calls:
         inner = _read(function)
         if inner not in callers:
             names = [*inner.source.arguments[: len(call.args)], *(keyword.arg for keyword in call.keywords)]
             values = [value(node) for node in (*call.args, *(keyword.value for keyword in call.keywords))]
-            faults += _by_arguments(inner, dict(zip(names, values, strict=False)), (*callers, reader))
+            faults += _by_arguments(
+                inner, dict(zip(names, values, strict=False)), (*callers, reader), decision=decision
+            )
     return faults
+
+
+def _counts(field: Any) -> bool:
+    """Whether it holds whole numbers."""
+    return isinstance(field, Array) and field.counts
 
 
 def _lacks_gradient(field: Any) -> bool:

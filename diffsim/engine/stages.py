@@ -54,6 +54,8 @@ class Stage:
             object.__setattr__(self, "records", (self.records,))
         if self.differentiable:
             rules.check(self.function, self.records)
+        else:
+            rules.check_decision(self.function, self.records)
 
 
 @dataclass(frozen=True)

@@ -214,3 +214,41 @@ def test_passes_take_turns():
         (7, 1, 1, 7),
     ]
     assert Passes((one, none, other), 3).elements == 3
+
+
+@ti.func
+def _add(counted: ti.template(), env, k):
+    counted[env, k] += 1  # refused
+
+
+@ti.func
+def counts_up(own: ti.template(), env, row, step, k):
+    for other in range(3):
+        _add(own.counted, env, other)
+
+
+@ti.func
+def counts_as_it_should(own: ti.template(), env, row, step, k):
+    for other in range(3):
+        own.counted[env, other] = own.counted[env, other] + 1
+        own.numbers[env, other] += 0.5 * other
+
+
+@dataclass(frozen=True)
+class Counted:
+    counted: Any
+    numbers: Any
+
+
+def test_whole_numbers_are_not_added_up_atomically():
+    """It would end the loop on Vulkan: `test_vulkan_stops` shows it."""
+    runtime.attach(owner := Owner(), "cpu")
+    try:
+        fields = Fields({}, (), envs=1, precision="f32")
+        own = Counted(fields.scratch(3), fields.scratch_numbers(3))
+        Stage(counts_as_it_should, own, 1, differentiable=False)
+        with pytest.raises(InputError, match=r"(?s)counts_up would stop on a GPU.*in _add: counted.*field\[i\] \+ 1"):
+            Stage(counts_up, own, 1, differentiable=False)
+        fields.close()
+    finally:
+        runtime.detach(owner)

@@ -51,7 +51,7 @@ def pile(heap: ti.template(), env, row, step, element):
 def look(heap: ti.template(), env, row, step, element):
     heap.seen[env, 0] = 0
     for k in range(heap.many):
-        heap.seen[env, 0] += k % 2
+        heap.seen[env, 0] = heap.seen[env, 0] + k % 2
     heap.turns[env, row, 0] = heap.seen[env, 0]
 
 
@@ -157,3 +157,24 @@ def test_a_large_scene_is_an_error_in_one_thread_and_right_side_by_side():
         for call in (sim.value, sim.rollout, sim.value_and_grad):
             with pytest.raises(ds.DeviceError, match=r"came to step 0, of steps 0 to 3.*executor='wide'"):
                 call(params)
+
+
+def test_an_atomic_sum_of_whole_numbers_ends_its_loop():
+    """What the rule for decisions is for: of eight turns two were made, and what stands behind the loop was not."""
+    if "llvmpipe" not in devices.name_of_vulkan():
+        pytest.skip("it was seen on Mesa's software driver only")
+    runtime.attach(owner := Owner(), "vulkan")
+    try:
+        counted, after = ti.field(ti.i32, 4), ti.field(ti.i32, 1)
+
+        @ti.kernel
+        def count(turns: ti.i32):
+            for _ in range(1):
+                for turn in range(turns):
+                    counted[turn % 4] += 1
+                after[0] = 1
+
+        count(8)
+        assert (counted.to_numpy().sum(), after[0]) == (2, 0)
+    finally:
+        runtime.detach(owner)
