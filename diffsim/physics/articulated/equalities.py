@@ -21,8 +21,9 @@ class Hold(Spec):
         name: unique among the holds.
         link: name of the link that is held.
         place: (3,) in the world, or in the frame of ``other``, of the point that is held [m].
-        orientation: (4,) quaternion w, x, y, z of the link in the world; None leaves it free to turn.
-        other: name of the link that it is held to; None is the world. Two links are free to turn against each other.
+        orientation: (4,) quaternion w, x, y, z of the link in the world, or in the frame of ``other``; None leaves it
+            free to turn.
+        other: name of the link that it is held to; None is the world.
         anchor: (3,) the point, in the link's frame [m].
         weight: (2,) inertia that the hold is made for, against shifts [kg] and turns [kg m^2]; None follows from what
             is moved.
@@ -50,8 +51,6 @@ class Hold(Spec):
         free = self.orientation is None
         if self.other is not None:
             named(f"{owner}other", self.other)
-            if not free:
-                raise InputError(f"{owner}orientation is given, but two links are held at a point only")
             if self.other == self.link:
                 raise InputError(f"{owner}link {self.link!r} cannot be held to itself")
         self._set(

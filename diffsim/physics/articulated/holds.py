@@ -19,11 +19,19 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated.impedance import softness_of
-from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
+from diffsim.physics.articulated.rotation import (
+    columns,
+    half_turned,
+    half_turns,
+    nine,
+    unit,
+    unpacked,
+    vector_of,
+)
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, inertia_at, linear, point_inertia, spatial
 
-__all__ = ["Held", "held_of", "prepare", "stages"]
+__all__ = ["Held", "held_of", "prepare", "stages", "turn_hold"]
 
 TINY = 1.0e-12
 
@@ -79,6 +87,7 @@ def held_of(scene: Articulated, fields: Fields) -> Held | None:
 
 @ti.func
 def turn_hold(held: ti.template(), env, row, step, k):
+    """The rotation of a hold's orientation."""
     held.turn[env, k] = nine(columns(unit(held.orientation[env, k])))
 
 
@@ -101,19 +110,10 @@ def hold_link(
     velocity = linear(speed) + angular(speed).cross(arm)
     # By what the link would have to turn, as a quaternion in its frame.
     back = rotation.transpose()
-    apart = back @ unpacked(held.turn[env, k])
-    cosine = 0.5 * ti.sqrt(ti.max(1.0 + apart[0, 0] + apart[1, 1] + apart[2, 2], 0.0) + TINY)
-    sine = ti.Vector([apart[2, 1] - apart[1, 2], apart[0, 2] - apart[2, 0], apart[1, 0] - apart[0, 1]]) / (4.0 * cosine)
+    apart = half_turned(back @ unpacked(held.turn[env, k]))
     turning = ti.cast(held.turns[k] == 1, held.real) * held.lever[env, k]
-    twist = ti.Matrix(
-        [
-            [cosine, sine[2], -sine[1]],
-            [-sine[2], cosine, sine[0]],
-            [sine[1], -sine[0], cosine],
-        ]
-    )
-    rows = (-0.5 * turning) * (twist @ back)
-    turned = turning * sine
+    rows = (-0.5 * turning) * (half_turns(apart) @ back)
+    turned = turning * vector_of(apart)
     size = ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY)
     soft = softness_of(size, held.impedance[env, k], held.reference[env, k], tree.dt)
     weight = held.weight[env, k] * soft[2]

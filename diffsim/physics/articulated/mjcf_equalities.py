@@ -34,25 +34,27 @@ class Equalities(Tendons):
         ]
 
     def joins(self, k: int) -> bool:
-        """Whether an equality connects two bodies that move."""
-        model, mj = self.model, self.mujoco
-        connects = int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_CONNECT)
-        bodies = int(model.eq_objtype[k]) == int(mj.mjtObj.mjOBJ_BODY)
-        return connects and bodies and not self.one_sided(k)
+        """Whether an equality connects or welds two bodies that move."""
+        return self.of_bodies(k) and not self.one_sided(k)
 
     def _connection(self, k: int) -> Hold:
-        model = self.model
-        one, other = int(model.eq_obj1id[k]), int(model.eq_obj2id[k])
+        """Of a weld the second body is held to the first, of a connection the first to the second."""
+        model, numbers = self.model, self.model.eq_data[k]
+        weld = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_WELD)
+        bodies = [int(model.eq_obj1id[k]), int(model.eq_obj2id[k])]
+        one, other = reversed(bodies) if weld else bodies
         moved = model.body_invweight0[one] + model.body_invweight0[other]
         return Hold(
             self.name("equality", k),
             self.name("body", one),
-            model.eq_data[k][3:6],
+            numbers[3:6],
+            numbers[6:10] if weld else None,
             other=self.name("body", other),
-            anchor=model.eq_data[k][:3],
+            anchor=numbers[:3],
             weight=1.0 / np.maximum(moved, 1e-15),
             reference=reference(*model.eq_solref[k]),
             impedance=impedance(model.eq_solimp[k]),
+            lever=float(numbers[10]) if weld else 1.0,
         )
 
     def _hold(self, k: int, data: Any) -> Hold:
@@ -81,11 +83,14 @@ class Equalities(Tendons):
 
     def one_sided(self, k: int) -> bool:
         """Whether an equality welds or connects bodies of which at most one moves."""
+        both = self.moves(int(self.model.eq_obj1id[k])) and self.moves(int(self.model.eq_obj2id[k]))
+        return self.of_bodies(k) and not both
+
+    def of_bodies(self, k: int) -> bool:
+        """Whether an equality is a weld or a connection of bodies."""
         model, mj = self.model, self.mujoco
         kinds = (int(mj.mjtEq.mjEQ_WELD), int(mj.mjtEq.mjEQ_CONNECT))
-        if int(model.eq_type[k]) not in kinds or int(model.eq_objtype[k]) != int(mj.mjtObj.mjOBJ_BODY):
-            return False
-        return not (self.moves(int(model.eq_obj1id[k])) and self.moves(int(model.eq_obj2id[k])))
+        return int(model.eq_type[k]) in kinds and int(model.eq_objtype[k]) == int(mj.mjtObj.mjOBJ_BODY)
 
     def acting_equalities(self) -> list[int]:
         """Those that are switched on."""

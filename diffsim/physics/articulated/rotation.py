@@ -8,6 +8,8 @@ import taichi as ti
 __all__ = [
     "about",
     "columns",
+    "half_turned",
+    "half_turns",
     "nine",
     "product",
     "rotation_vector",
@@ -20,6 +22,8 @@ __all__ = [
 
 SMALLEST = 1.0e-20
 """Added to a squared angle [rad^2]: turns of less than 1e-10 rad are none."""
+
+TINY = 1.0e-12
 
 
 @ti.func
@@ -110,3 +114,24 @@ def rotation_vector(q):
     v = side * vector_of(q)
     sine = ti.sqrt(v.dot(v) + SMALLEST)
     return (2.0 * ti.atan2(sine, side * q[0]) / sine) * v
+
+
+@ti.func
+def half_turned(apart):
+    """Of a rotation (3, 3) by less than half a turn the quaternion: cosine of half the angle, sine times axis."""
+    cosine = 0.5 * ti.sqrt(ti.max(1.0 + apart[0, 0] + apart[1, 1] + apart[2, 2], 0.0) + TINY)
+    share = 0.25 / cosine
+    return ti.Vector(
+        [
+            cosine,
+            share * (apart[2, 1] - apart[1, 2]),
+            share * (apart[0, 2] - apart[2, 0]),
+            share * (apart[1, 0] - apart[0, 1]),
+        ]
+    )
+
+
+@ti.func
+def half_turns(q):
+    """The matrix (3, 3) that has of a spin w the vector part of the product of (0, w) and a quaternion."""
+    return ti.Matrix([[q[0], q[3], -q[2]], [-q[3], q[0], q[1]], [q[2], -q[1], q[0]]])

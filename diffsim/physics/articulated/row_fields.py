@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.engine.fields import Fields
-from diffsim.physics.articulated.connections import Connections, carried_by, connections_of
+from diffsim.physics.articulated.connections import Connections, carried_by, connected, connections_of
 from diffsim.physics.articulated.elimination import System, system_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.strings import Strings, moved_by, strings_of
@@ -98,15 +98,16 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         freedoms += sorted(moving)
         coordinates += [0] * len(moving)
     first_row = len(tendons) + len(follow)
-    linked = [hold for hold in scene.holds if hold.other is not None]
-    for k, hold in enumerate(linked):
+    linked = [scene.holds[k] for k in connected(scene)]
+    welds = [hold for hold in linked if hold.orientation is not None]
+    for k, hold in enumerate((*linked, *welds)):
         carriers = [tree.carriers[names_of.index(name)] for name in (hold.link, hold.other)]
         driven = sorted({f for carrier in carriers for f in carried_by(parents, carrier)})
         for c in range(3):
             ties += [first_row + 3 * k + c] * len(driven)
             freedoms += driven
             coordinates += [0] * len(driven)
-    count, slots = first_row + 3 * len(linked), scene.evaluations
+    count, slots = first_row + 3 * (len(linked) + len(welds)), scene.evaluations
     groups = [[f for row, f in zip(ties, freedoms, strict=True) if row == k] for k in range(count)]
     system, slots_of = system_of(scene, fields, parents, groups) if scene.coupled else (None, {})
     pairs = [

@@ -202,7 +202,7 @@ def spread_inertia(rows: ti.template(), system: ti.template(), env, row, step, e
 
 def prepare(rows: Rows | None, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
-    return (Stage(weigh_limit, (rows, tree), rows.counts[1]),) if rows else ()
+    return (Stage(weigh_limit, (rows, tree), rows.counts[1]), *connections.prepare(rows.joined)) if rows else ()
 
 
 def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
