@@ -57,6 +57,7 @@ _NAMES = {
         "Upright",
     ),
     "physics.articulated.actuators": ("Actuator",),
+    "physics.articulated.muscle": ("Muscle",),
     "physics.articulated.equalities": ("Equality", "Hold"),
     "physics.articulated.geoms": ("Geom", "Pair"),
     "physics.articulated.links": ("Joint", "Link", "Site"),

@@ -6,13 +6,14 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from diffsim.errors import InputError
+from diffsim.physics.articulated.muscle import Muscle
 from diffsim.physics.articulated.values import interval, named
 from diffsim.physics.checks import optional
 from diffsim.spec import Spec, array, choices, number
 
 __all__ = ["Actuator"]
 
-DYNAMICS = ("integrator", "filter", "filterexact")
+DYNAMICS = ("integrator", "filter", "filterexact", "muscle")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +28,9 @@ class Actuator(Spec):
     it, or 1 without a range.
 
     With dynamics the force is of the activation w instead of u: ``w' = u`` ("integrator"), or ``w' = (u - w) / T``
-    ("filter", by Euler's steps; "filterexact"), MuJoCo's of these names.
+    ("filter", by Euler's steps; "filterexact"), or ``w' = (u - w) / T(u, w)``, with u from 0 to 1, T going over from
+    ``time_constant`` times 0.5 + 1.5 w to ``deactivation_time`` over that where it falls ("muscle"); MuJoCo's of these
+    names. A muscle has curves in place of gain and bias.
 
     Attributes:
         name: unique among the actuators.
@@ -42,8 +45,11 @@ class Actuator(Spec):
         control_range: (lowest, highest) control; None is unlimited.
         force_range: (lowest, highest) force; None is unlimited.
         neutral: control at an actuation of 0; None is the middle of the control range, or 0 without one.
-        dynamics: None, "integrator", "filter" or "filterexact".
-        time_constant: T of filters [s].
+        dynamics: None, "integrator", "filter", "filterexact" or "muscle".
+        time_constant: T of filters, and of a muscle that is activated [s].
+        deactivation_time: T of a muscle that is let go [s].
+        activation_width: of u - w, over which T goes over from one to the other; 0 switches.
+        muscle: of `Muscle`, what it pulls with; None is gain and bias.
         activation_range: (lowest, highest) activation; None is unlimited.
         initial_activation: w at the start.
     """
@@ -63,6 +69,9 @@ class Actuator(Spec):
     neutral: float | None = None
     dynamics: str | None = None
     time_constant: float = 1.0
+    deactivation_time: float = 0.04
+    activation_width: float = 0.0
+    muscle: Muscle | None = None
     activation_range: Any = None
     initial_activation: float = 0.0
 
@@ -90,9 +99,24 @@ class Actuator(Spec):
             force_range=interval(f"{owner}force_range", self.force_range),
             neutral=optional(f"{owner}neutral", self.neutral),
             time_constant=number(f"{owner}time_constant", self.time_constant, above=0.0),
+            deactivation_time=number(f"{owner}deactivation_time", self.deactivation_time, above=0.0),
+            activation_width=number(f"{owner}activation_width", self.activation_width, least=0.0),
             activation_range=interval(f"{owner}activation_range", self.activation_range),
             initial_activation=number(f"{owner}initial_activation", self.initial_activation),
         )
+
+        self._check_muscle(owner)
+
+    def _check_muscle(self, owner: str) -> None:
+        """A muscle has a length, and no gain or bias of its own."""
+        if self.muscle is None:
+            return
+        if not isinstance(self.muscle, Muscle):
+            raise InputError(f"{owner}muscle is {self.muscle!r}, but a Muscle is needed")
+        if self.site is not None:
+            raise InputError(f"{owner}a muscle drives site {self.site!r}, but it needs a tendon or joint: a length")
+        if self.gain != 1.0 or self.bias.any() or self.gain_slope.any():
+            raise InputError(f"{owner}gain, bias or gain_slope is given, but a muscle has its own")
 
     @classmethod
     def motor(cls, joint: str, gear: float = 1.0, *, name: str | None = None, **options: Any) -> Actuator:

@@ -9,6 +9,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated.actuators import DYNAMICS
+from diffsim.physics.articulated.contraction import Flesh, contract, flesh_of, twitched
 from diffsim.physics.articulated.forces import UNLIMITED, starts_of
 from diffsim.physics.articulated.integration import set_next
 from diffsim.physics.articulated.rotation import unpacked
@@ -17,7 +18,7 @@ from diffsim.physics.articulated.spatial import angular, less_outer, linear, spa
 
 __all__ = ["Muscles", "following", "muscles_of", "prepare", "stages", "start"]
 
-INTEGRATOR, FILTER, EXACT = range(3)
+INTEGRATOR, FILTER, EXACT, TWITCH = range(4)
 """As in `DYNAMICS`."""
 
 
@@ -47,7 +48,10 @@ class Muscles:
     control_range: Any
     force_range: Any
     neutral: Any  # (env, actuator) control of no actuation, of those that have one of their own
+    flesh: Flesh | None  # None without muscles
     time_constant: Any  # None without dynamics
+    deactivation_time: Any  # None without dynamics of muscles
+    activation_width: Any
     activation_range: Any  # None without any
     initial_activation: Any
     centred: Any  # 1 for an actuator whose control of no actuation is the middle of its range
@@ -61,6 +65,8 @@ class Muscles:
     neutrals: bool  # whether any has a neutral control of its own
     mixed: bool  # whether some drive no joint
     dynamics: bool
+    fleshy: bool  # whether any is a muscle
+    twitching: bool  # whether any has the dynamics of one
     bounded: bool  # whether all of a joint together are limited
     real: Any  # the type of numbers
     count: int
@@ -87,6 +93,7 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         return fields.number(f"scene.{name}", len(actuators), width) if actuators else None
 
     ranges = {name: bool(which(name).any()) for name in ("control_range", "force_range", "activation_range")}
+    twitching = any(each.dynamics == "muscle" for each in actuators)
     neutral, slopes = bool(which("neutral").any()), any(each.gain_slope.any() for each in actuators)
     return Muscles(
         jointed=fields.integers(jointed),
@@ -111,7 +118,10 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         control_range=number("control_range", 2) if ranges["control_range"] else None,
         force_range=number("force_range", 2) if ranges["force_range"] else None,
         neutral=number("neutral") if neutral else None,
+        flesh=flesh_of(scene, fields),
         time_constant=number("time_constant") if groups[3] else None,
+        deactivation_time=number("deactivation_time") if twitching else None,
+        activation_width=number("activation_width") if twitching else None,
         activation_range=number("activation_range", 2) if ranges["activation_range"] else None,
         initial_activation=number("initial_activation") if groups[3] else None,
         centred=fields.integers(~which("neutral")),
@@ -125,6 +135,8 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         neutrals=neutral,
         mixed=len(jointed) < len(actuators),
         dynamics=bool(groups[3]),
+        fleshy=any(each.muscle for each in actuators),
+        twitching=twitching,
         bounded=any(joint.effort_range is not None for joint in scene.joints),
         real=fields.real,
         count=len(actuators),
@@ -220,6 +232,12 @@ def force_of(muscles: ti.template(), motion: ti.template(), env, row, part, k, p
         grows = muscles.gain_slope[env, k]
         gain += grows[0] * position + grows[1] * velocity
         slope += grows[1] * level
+    if ti.static(muscles.fleshy):
+        own = 1.0 - ti.cast(muscles.flesh.present[k], muscles.real)
+        drawn = contract(muscles.flesh, env, k, position, velocity)
+        gain = own * gain + drawn[0]
+        bias = own * bias + ti.Vector([drawn[1], 0.0, 0.0])
+        slope = own * slope + drawn[2] * level
     driven = gain * level
     force = driven + bias[0] + bias[1] * position + bias[2] * velocity
     ends = muscles.ends[env, k]
@@ -310,7 +328,14 @@ def activate(muscles: ti.template(), tree: ti.template(), motion: ti.template(),
     filtered = ti.cast(kind == FILTER, muscles.real)
     exact = ti.cast(kind == EXACT, muscles.real)
     share = filtered * pace + exact * (1.0 - ti.exp(-pace))
-    after = before + share * (asked - before) + (1.0 - filtered - exact) * tree.dt * asked
+    plain = 1.0 - filtered - exact
+    if ti.static(muscles.twitching):
+        plain -= ti.cast(kind == TWITCH, muscles.real)
+    after = before + share * (asked - before) + plain * tree.dt * asked
+    if ti.static(muscles.twitching):
+        down = muscles.deactivation_time[env, k]
+        rate = twitched(asked, before, muscles.time_constant[env, k], down, muscles.activation_width[env, k])
+        after += ti.cast(kind == TWITCH, muscles.real) * tree.dt * rate
     if ti.static(muscles.activation_ranges):
         far = UNLIMITED * (1.0 - ti.cast(muscles.kept[k], muscles.real))
         ends = muscles.activation_range[env, k]

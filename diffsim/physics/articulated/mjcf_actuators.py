@@ -10,12 +10,13 @@ import numpy as np
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.mjcf_reading import JOINTS
 from diffsim.physics.articulated.mjcf_tendons import Tendons
+from diffsim.physics.articulated.muscle import Muscle
 from diffsim.physics.articulated.quaternions import rotation_of
 
 __all__ = ["Actuators"]
 
 
-DYNAMICS = {0: None, 1: "integrator", 2: "filter", 3: "filterexact"}  # by MuJoCo's mjtDyn
+DYNAMICS = {0: None, 1: "integrator", 2: "filter", 3: "filterexact", 4: "muscle"}  # by MuJoCo's mjtDyn
 
 
 class Actuators(Tendons):
@@ -25,15 +26,47 @@ class Actuators(Tendons):
         model = self.model
         affine = int(model.actuator_biastype[k]) == int(self.mujoco.mjtBias.mjBIAS_AFFINE)
         grows = int(model.actuator_gaintype[k]) == int(self.mujoco.mjtGain.mjGAIN_AFFINE)
+        if self._is_muscle(k):
+            drawn: dict[str, Any] = {"muscle": self._muscle(k)}
+        else:
+            drawn = {
+                "gain": float(model.actuator_gainprm[k, 0]),
+                "gain_slope": model.actuator_gainprm[k, 1:3] if grows else (0.0, 0.0),
+                "bias": model.actuator_biasprm[k, :3] if affine else (0.0, 0.0, 0.0),
+            }
         return Actuator(
             **self._drives(k),
-            gain=float(model.actuator_gainprm[k, 0]),
-            gain_slope=model.actuator_gainprm[k, 1:3] if grows else (0.0, 0.0),
-            bias=model.actuator_biasprm[k, :3] if affine else (0.0, 0.0, 0.0),
+            **drawn,
             control_range=model.actuator_ctrlrange[k] if model.actuator_ctrllimited[k] else None,
             force_range=model.actuator_forcerange[k] if model.actuator_forcelimited[k] else None,
             **self._dynamics(k),
         )
+
+    def _is_muscle(self, k: int) -> bool:
+        """Whether gain and bias of an actuator are those of one muscle."""
+        model, mj = self.model, self.mujoco
+        kinds = int(model.actuator_gaintype[k]), int(model.actuator_biastype[k])
+        if kinds != (int(mj.mjtGain.mjGAIN_MUSCLE), int(mj.mjtBias.mjBIAS_MUSCLE)):
+            return False
+        curves = model.actuator_gainprm[k, :9], model.actuator_biasprm[k, :9]
+        return bool(np.array_equal(*curves)) and not self._odd_muscle(k)
+
+    def _odd_muscle(self, k: int) -> str:
+        """What of a muscle's numbers cannot be; empty if they can."""
+        low, high, *_, shortest, longest, fastest, passive, lengthening = self.model.actuator_gainprm[k, :9].tolist()
+        ends = self.model.actuator_lengthrange[k]
+        if not (low < high and ends[0] < ends[1]):
+            return "is a muscle whose range or lengthrange is empty"
+        fits = shortest < 1.0 < longest and fastest > 0.0 and passive >= 0.0 and lengthening > 1.0 and shortest >= 0.0
+        return "" if fits else "is a muscle whose curves are not from lmin below 1 to lmax above 1, with fvmax above 1"
+
+    def _muscle(self, k: int) -> Muscle:
+        """As strong as it says, or as ``scale`` over the acceleration that it gives says."""
+        model, prm = self.model, self.model.actuator_gainprm[k].tolist()
+        strength = prm[2] if prm[2] >= 0.0 else prm[3] / max(float(model.actuator_acc0[k]), 1e-15)
+        names = ("shortest", "longest", "fastest", "passive", "lengthening")
+        curves = dict(zip(names, prm[4:9], strict=True))
+        return Muscle(strength, model.actuator_lengthrange[k], operating_range=prm[:2], **curves)
 
     def _drives(self, k: int) -> dict[str, Any]:
         """Its name, and what it drives with which gear."""
@@ -61,9 +94,12 @@ class Actuators(Tendons):
         model, kind = self.model, DYNAMICS[int(self.model.actuator_dyntype[k])]
         if kind is None:
             return {}
+        up, down, width = model.actuator_dynprm[k, :3].tolist()
+        muscle = {"deactivation_time": max(down, 1e-15), "activation_width": max(width, 0.0)}
         return {
+            **(muscle if kind == "muscle" else {}),
             "dynamics": kind,
-            "time_constant": max(float(model.actuator_dynprm[k, 0]), 1e-15) if kind != "integrator" else 1.0,
+            "time_constant": max(up, 1e-15) if kind != "integrator" else 1.0,
             "activation_range": model.actuator_actrange[k] if model.actuator_actlimited[k] else None,
         }
 
@@ -81,10 +117,20 @@ class Actuators(Tendons):
             return "has dynamics of its own"
         if DYNAMICS[int(model.actuator_dyntype[k])] and self.integrator == "RK4":
             return "has dynamics, which are not simulated with RK4 (integrator='euler' takes them)"
+        if self._is_muscle(k):
+            return "acts on a site, where a muscle has no length" if self.transmission(k) == "site" else self._odd(k)
+        muscles = int(mj.mjtGain.mjGAIN_MUSCLE), int(mj.mjtBias.mjBIAS_MUSCLE)
+        if (int(model.actuator_gaintype[k]), int(model.actuator_biastype[k])) == muscles:
+            return self._odd_muscle(k) or "is a muscle whose gainprm and biasprm differ"
         if int(model.actuator_gaintype[k]) not in (int(mj.mjtGain.mjGAIN_FIXED), int(mj.mjtGain.mjGAIN_AFFINE)):
             return "has a gain that is not affine"
         if int(model.actuator_biastype[k]) not in (int(mj.mjtBias.mjBIAS_NONE), int(mj.mjtBias.mjBIAS_AFFINE)):
             return "has a bias that is not affine"
+        return self._odd(k)
+
+    def _odd(self, k: int) -> str:
+        """What else an actuator has that is not simulated."""
+        model = self.model
         odd = [getattr(model, f"actuator_{what}", None) for what in ("damping", "armature", "delay")]
         return "has damping, armature or a delay of its own" if any(v is not None and np.any(v[k]) for v in odd) else ""
 

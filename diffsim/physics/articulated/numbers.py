@@ -13,6 +13,7 @@ from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Hold
 from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME, Joint
+from diffsim.physics.articulated.muscle import OF_MUSCLES, RESTING
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import TIME_CONSTANT, UPRIGHT
 
@@ -31,7 +32,9 @@ _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "ar
 
 _OF_HOLDS = ("anchor", "place", "reference", "impedance", "lever")
 
-_OF_ACTUATORS = ("gear", "gain", "gain_slope", "bias", "wrench", "time_constant", "initial_activation")
+_OF_TWITCHES = ("deactivation_time", "activation_width")
+
+_OF_ACTUATORS = ("gear", "gain", "gain_slope", "bias", "wrench", "time_constant", "initial_activation", *_OF_TWITCHES)
 
 _RANGES = ("control_range", "force_range", "activation_range")
 
@@ -67,6 +70,9 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         for name in _RANGES:
             if any(getattr(actuator, name) is not None for actuator in scene.actuators):
                 found[name] = np.array([_or(getattr(a, name), np.zeros(2)) for a in scene.actuators])
+        if any(actuator.muscle for actuator in scene.actuators):
+            muscles = [actuator.muscle or RESTING for actuator in scene.actuators]
+            found.update({f"muscle_{name}": np.array([getattr(m, name) for m in muscles]) for name in OF_MUSCLES})
         if any(actuator.neutral is not None for actuator in scene.actuators):
             found["neutral"] = np.array([_or(actuator.neutral, 0.0) for actuator in scene.actuators])
     if scene.holds:
@@ -89,6 +95,8 @@ def _of_actuators(scene: Tree) -> list[str]:
         found.append("wrench")
     if any(actuator.dynamics is not None for actuator in scene.actuators):
         found += ["time_constant", "initial_activation"]
+    if any(actuator.dynamics == "muscle" for actuator in scene.actuators):
+        found += _OF_TWITCHES
     return found
 
 
@@ -190,4 +198,7 @@ def _renewed_actuator(actuator: Actuator, k: int, values: dict[str, np.ndarray])
             change[name] = values[name][k]
     if "neutral" in values and actuator.neutral is not None:
         change["neutral"] = values["neutral"][k]
+    if actuator.muscle:
+        own = {name: values[f"muscle_{name}"][k] for name in OF_MUSCLES if f"muscle_{name}" in values}
+        change["muscle"] = replace(actuator.muscle, **own)
     return replace(actuator, **change)

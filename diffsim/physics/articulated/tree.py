@@ -137,7 +137,7 @@ class Tree:
     def coupled(self) -> bool:
         """Whether what acts at several joints is implicit: it couples their accelerations beyond the tree."""
         implicit = self.integrator == "implicitfast"
-        servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1]}
+        servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1] or each.muscle}
         joined = any(hold.other is not None for hold in self.holds)
         return (
             joined
