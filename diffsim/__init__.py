@@ -65,7 +65,7 @@ _NAMES = {
     "physics.articulated.mjcf_writing": ("save_mjcf",),
     "physics.articulated.scene": ("Articulated",),
     "physics.charges.scene": ("Charges",),
-    "physics.articulated.tendons": ("Tendon",),
+    "physics.articulated.tendons": ("Pulley", "Tendon", "Wrap"),
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.mass_spring.self_contact": ("SelfContact",),

@@ -63,8 +63,11 @@ from diffsim.physics.articulated.links import Site as Site
 from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf
 from diffsim.physics.articulated.mjcf_writing import save_mjcf as save_mjcf
+from diffsim.physics.articulated.muscle import Muscle as Muscle
 from diffsim.physics.articulated.scene import Articulated as Articulated
+from diffsim.physics.articulated.tendons import Pulley as Pulley
 from diffsim.physics.articulated.tendons import Tendon as Tendon
+from diffsim.physics.articulated.tendons import Wrap as Wrap
 from diffsim.physics.charges.scene import Charges as Charges
 from diffsim.physics.mass_spring.lattice import Lattice as Lattice
 from diffsim.physics.mass_spring.lattice import from_image as from_image

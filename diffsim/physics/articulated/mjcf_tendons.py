@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim.physics.articulated.mjcf_reading import Reading
 from diffsim.physics.articulated.mjcf_softness import SOLREF, friction_width, spring
-from diffsim.physics.articulated.tendons import Tendon
+from diffsim.physics.articulated.tendons import Pulley, Tendon, Wrap
 
 __all__ = ["Tendons"]
 
@@ -45,10 +45,7 @@ class Tendons(Reading):
         """Why a tendon is not simulated; empty if it is."""
         model = self.model
         kinds = {int(model.wrap_type[at]) for at in self._wraps(k)}
-        known = [int(getattr(self.mujoco.mjtWrap, f"mjWRAP_{kind}")) for kind in ("JOINT", "SITE")]
-        if len(kinds) > 1 or not kinds <= set(known):
-            return "runs over a pulley or a geom, which is not simulated"
-        if known[1] in kinds and model.tendon_armature[k]:
+        if int(self.mujoco.mjtWrap.mjWRAP_JOINT) not in kinds and model.tendon_armature[k]:
             return "is spatial and has an armature, which is not simulated"
         if np.any(model.tendon_stiffnesspoly[k]) or np.any(model.tendon_dampingpoly[k]):
             return "has a spring or damper that is not linear"
@@ -73,11 +70,21 @@ class Tendons(Reading):
 
     def _way(self, k: int) -> dict[str, Any]:
         """The joints of a fixed tendon, the sites of a spatial one: what follows itself counts once."""
-        model = self.model
+        model, kinds = self.model, self.mujoco.mjtWrap
         joints: dict[str, float] = {}
-        if int(model.wrap_type[self._wraps(k)[0]]) == int(self.mujoco.mjtWrap.mjWRAP_SITE):
-            sites = [self.site_name(int(model.wrap_objid[at])) for at in self._wraps(k)]
-            return {"path": [site for site, before in zip(sites, [None, *sites], strict=False) if site != before]}
+        if int(model.wrap_type[self._wraps(k)[0]]) != int(kinds.mjWRAP_JOINT):
+            path: list[Any] = []
+            for at in self._wraps(k):
+                kind, which, number = int(model.wrap_type[at]), int(model.wrap_objid[at]), float(model.wrap_prm[at])
+                if kind == int(kinds.mjWRAP_PULLEY):
+                    path.append(Pulley(number))
+                elif kind != int(kinds.mjWRAP_SITE):
+                    path.append(
+                        Wrap(self.name("geom", which), self.site_name(round(number)) if number >= 0.0 else None)
+                    )
+                elif not path or path[-1] != self.site_name(which):
+                    path.append(self.site_name(which))
+            return {"path": path}
         for at in self._wraps(k):
             name = self.name("joint", model.wrap_objid[at])
             joints[name] = joints.get(name, 0.0) + float(model.wrap_prm[at])

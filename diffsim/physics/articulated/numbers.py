@@ -83,6 +83,8 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
     if pairs.touching(scene):
         found.update(pairs.numbers(scene))
         found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
+    elif any(leg.wrap for tendon in scene.tendons for leg in tendon.legs):
+        found.update(pairs.geometry(scene))
     return found
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "chosen_pairs",
     "dimensions",
+    "geometry",
     "numbers",
     "prior",
     "renewed",
@@ -265,14 +266,25 @@ def touch_geoms(scene: Tree) -> tuple[int, ...]:
     return tuple(dict.fromkeys(spot.geoms[1] for spot in spots(scene) if spot.kind == "plane"))
 
 
+def geometry(scene: Tree) -> dict[str, np.ndarray]:
+    """Where geoms are and how large, each an array over ``all_geoms``."""
+    geoms = scene.all_geoms
+    size = np.zeros((len(geoms), 3))
+    for k, (_, geom) in enumerate(geoms):
+        size[k, : SIZES[geom.shape]] = geom.size
+    return {
+        "geom_position": np.array([geom.position for _, geom in geoms]),
+        "geom_orientation": np.array([geom.orientation for _, geom in geoms]),
+        "geom_size": size,
+    }
+
+
 def numbers(scene: Tree) -> dict[str, np.ndarray]:
     """What can be tuned of geoms, each an array over ``all_geoms``."""
     geoms, bodies = scene.all_geoms, welded(scene)
     still = [owner < 0 or bodies[owner] < 0 for owner, _ in geoms]
     stiffness, damping = softness.defaults(scene, touching(scene), still)
-    size = np.zeros((len(geoms), 3))
     for k, (owner, geom) in enumerate(geoms):
-        size[k, : SIZES[geom.shape]] = geom.size
         if geom.shape != "plane" and geom.stiffness is not None:
             own = scene.links[owner].mass if owner >= 0 else 0.0
             stiffness[k], damping[k] = geom.stiffness, 2.0 * np.sqrt(geom.stiffness * own)
@@ -280,9 +292,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
             damping[k] = geom.damping
     return {
         **_of_pairs(scene),
-        "geom_position": np.array([geom.position for _, geom in geoms]),
-        "geom_orientation": np.array([geom.orientation for _, geom in geoms]),
-        "geom_size": size,
+        **geometry(scene),
         "geom_margin": np.array([geom.margin for _, geom in geoms]),
         "friction": np.array([geom.friction for _, geom in geoms]),
         "restitution": np.array([geom.restitution for _, geom in geoms]),

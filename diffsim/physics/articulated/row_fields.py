@@ -9,7 +9,7 @@ from diffsim.engine.fields import Fields
 from diffsim.physics.articulated.connections import Connections, carried_by, connected, connections_of
 from diffsim.physics.articulated.elimination import System, system_of
 from diffsim.physics.articulated.scene import Articulated
-from diffsim.physics.articulated.strings import Strings, moved_by, strings_of
+from diffsim.physics.articulated.strings import Strings, moving, strings_of
 
 __all__ = ["Rows", "rows_of"]
 
@@ -93,10 +93,10 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
     coordinates = [scene.coordinate("row", name) for _, name in entries]
     ties = [row for row, _ in entries]
     for row, each in enumerate(tendons):
-        moving = {k for site in each.path for k in moved_by(scene, parents, tree.carriers, site)}
-        ties += [row] * len(moving)
-        freedoms += sorted(moving)
-        coordinates += [0] * len(moving)
+        moved = sorted(moving(scene, parents, tree.carriers, each))
+        ties += [row] * len(moved)
+        freedoms += moved
+        coordinates += [0] * len(moved)
     first_row = len(tendons) + len(follow)
     linked = [scene.holds[k] for k in connected(scene)]
     welds = [hold for hold in linked if hold.orientation is not None]

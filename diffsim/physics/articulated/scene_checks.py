@@ -109,12 +109,14 @@ def _check_ties(scene: Any, scalar: list[str]) -> None:
                 raise InputError(f"tendon {tendon.name!r} runs along joint {joint!r}, but {known}")
     sites = [site.name for _, site in scene.all_sites]
     for tendon in scene.tendons:
-        for name in tendon.path:
+        _check_wraps(scene, tendon)
+        for name in tendon.sites:
             if name not in sites:
                 raise InputError(
                     f"tendon {tendon.name!r} runs through site {name!r}, but the sites are {', '.join(sites) or 'none'}"
                 )
-        owners = [scene.site(name)[0] for name in tendon.path]
+        owners = [scene.site(name)[0] for name in tendon.sites]
+        owners += [scene.geom(leg.wrap.geom)[1] for leg in tendon.legs if leg.wrap]
         if tendon.path and not any(scene.links[k].joints for o in owners if o >= 0 for k in scene.lineages[o]):
             raise InputError(f"tendon {tendon.name!r} runs through sites that do not move")
     tendons = [tendon.name for tendon in scene.tendons]
@@ -124,6 +126,24 @@ def _check_ties(scene: Any, scalar: list[str]) -> None:
             if name is not None and name not in (scalar if of_joints else tendons):
                 what = known if of_joints else f"the tendons are {', '.join(tendons) or 'none'}"
                 raise InputError(f"equality {equality.name!r} holds {equality.of[:-1]} {name!r}, but {what}")
+
+
+def _check_wraps(scene: Any, tendon: Any) -> None:
+    """What a string is wrapped around is there, and round."""
+    shapes = {geom.name: geom.shape for _, geom in scene.all_geoms}
+    sites = [site.name for _, site in scene.all_sites]
+    for wrap in (leg.wrap for leg in tendon.legs if leg.wrap):
+        if shapes.get(wrap.geom) not in ("sphere", "cylinder"):
+            known = [name for name, shape in shapes.items() if shape in ("sphere", "cylinder")]
+            raise InputError(
+                f"tendon {tendon.name!r} is wrapped around geom {wrap.geom!r}, but the spheres and cylinders are "
+                f"{', '.join(known) or 'none'}"
+            )
+        if wrap.side is not None and wrap.side not in sites:
+            raise InputError(
+                f"tendon {tendon.name!r} passes geom {wrap.geom!r} on the side of site {wrap.side!r}, but the sites "
+                f"are {', '.join(sites) or 'none'}"
+            )
 
 
 def check_inertias(scene: Any) -> None:

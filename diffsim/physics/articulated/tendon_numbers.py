@@ -10,6 +10,7 @@ import numpy as np
 from diffsim.physics.articulated.kinematics import mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME
 from diffsim.physics.articulated.tendon_kinematics import gradient, length
+from diffsim.physics.articulated.tendons import Pulley
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import TIME_CONSTANT
 
@@ -56,6 +57,8 @@ def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     if coefficients := [value for each in scene.tendons for value in each.joints.values()]:
         found["tendon_coefficient"] = np.array(coefficients)
+    if divisors := [pulley.divisor for each in scene.tendons for pulley in each.pulleys]:
+        found["tendon_divisor"] = np.array(divisors)
     rows = []
     for each in scene.tendons:
         own = {name: getattr(each, name) for name in _OF_TENDONS}
@@ -101,7 +104,7 @@ def _weight(scene: Tree, equality: Any, lightness: np.ndarray) -> float:
 
 def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:
     """Tendons and equalities with other numbers."""
-    at, tendons = 0, []
+    at, over, tendons = 0, 0, []
     for k, each in enumerate(scene.tendons):
         change = {name: values[f"tendon_{name}"][k] for name in _OF_TENDONS if f"tendon_{name}" in values}
         if each.limits is None:
@@ -113,6 +116,10 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:
             own = values["tendon_coefficient"][at : at + len(each.joints)].tolist()
             change["joints"] = dict(zip(each.joints, own, strict=True))
         at += len(each.joints)
+        if "tendon_divisor" in values and each.pulleys:
+            divisors = iter(values["tendon_divisor"][over : over + len(each.pulleys)].tolist())
+            change["path"] = [Pulley(next(divisors)) if isinstance(item, Pulley) else item for item in each.path]
+        over += len(each.pulleys)
         tendons.append(replace(each, **change))
     equalities = [
         replace(each, **{n: values[f"equality_{n}"][k] for n in _OF_EQUALITIES if f"equality_{n}" in values})

@@ -176,6 +176,10 @@ class Tree:
         """A site with the index of its link, -1 for the world."""
         return next((owner, site) for owner, site in self.all_sites if site.name == name)
 
+    def geom(self, name: str) -> tuple[int, int, Geom]:
+        """A geom with its index among all, and the index of its link, -1 for the world."""
+        return next((k, owner, geom) for k, (owner, geom) in enumerate(self.all_geoms) if geom.name == name)
+
     def coordinate(self, owner: str, joint: str) -> int:
         """Where the position of a hinge or slide stands among those of all joints."""
         for name, end, kind in self.joint_coordinates():

@@ -147,7 +147,7 @@ BAD = {
     "no joint": (lambda: robot(ds.Actuator("a", "knee")), "'a' drives joint 'knee', but the hinges and slides are elb"),
     "no tendon": (lambda: robot(ds.Actuator("a", tendon="t")), "'a' drives tendon 't', but the tendons are none"),
     "the world": (lambda: robot(ds.Actuator("a", site="goal")), "'a' drives site 'goal', but the links' sites are tip"),
-    "dynamics": (lambda: ds.Actuator("a", "elbow", dynamics="muscle"), "actuator 'a': dynamics is 'muscle'"),
+    "dynamics": (lambda: ds.Actuator("a", "elbow", dynamics="spring"), "actuator 'a': dynamics is 'spring'"),
     "no time": (lambda: ds.Actuator("a", "elbow", time_constant=0.0), "actuator 'a': time_constant is 0"),
     "no activation": (lambda: ds.Actuator("a", "elbow", activation_range=(0, 1)), "activation_range is given, but"),
     "Runge and Kutta": (
@@ -165,7 +165,7 @@ def test_what_an_actuator_cannot_be_is_said(case):
 
 
 REFUSED = {
-    "a muscle": ('<muscle name="m" joint="b" lengthrange="0.1 1"/>', "actuator 'm' has dynamics of its own"),
+    "a plugin's": ('<general name="m" joint="b" dyntype="user" actdim="1"/>', "actuator 'm' has dynamics of its own"),
     "a site against another": ('<motor name="m" site="tip" refsite="rotor"/>', "actuator 'm' acts on a site against"),
     "a free joint": ('<motor name="m" joint="root"/>', "actuator 'm' acts on a joint that is neither"),
 }

@@ -154,6 +154,6 @@ def test_muscles_that_cannot_be_are_refused_by_name():
     model.actuator_lengthrange[1] = 0.2
     model.actuator_biasprm[2, 2] = 3.0
     with pytest.raises(
-        InputError, match="actuator 'flexor' is a muscle whose range or lengthrange is empty .and 1 more"
+        InputError, match=r"actuator 'flexor' is a muscle whose range or lengthrange is empty \(and 1 more"
     ):
         ds.load_mjcf(model, contacts=False)

@@ -166,9 +166,9 @@ def test_a_string_between_sites_that_do_not_move_is_refused():
         ds.Articulated(scene.links, sites=sites, tendons=ds.Tendon("t", path=("nail", "other")))
 
 
-def test_pulleys_are_refused_by_name():
-    source = xml(muscle='<pulley divisor="2"/><site site="tip"/><site site="shoulder"/>')
-    with pytest.raises(InputError, match="tendon 'muscle' runs over a pulley or a geom"):
+def test_an_armature_is_refused_by_name():
+    source = xml(rope='armature="0.1"')
+    with pytest.raises(InputError, match="tendon 'rope' is spatial and has an armature"):
         ds.load_mjcf(source, contacts=False)
-    with pytest.warns(OmissionWarning, match="tendon 'muscle' runs over"):
+    with pytest.warns(OmissionWarning, match="tendon 'rope' is spatial"):
         assert not ds.load_mjcf(source, contacts=False, ignore=("tendon", "actuator")).tendons
