@@ -136,8 +136,9 @@ LEFT_OUT = {
     "an equality without a name": (
         "equality",
         xml(
-            world='<body name="raft"><freejoint/><geom size="0.1" contype="0" conaffinity="0"/></body>',
-            bottom='<equality><weld body1="arm" body2="raft"/></equality>',
+            world='<body name="raft"><freejoint/><geom size="0.1" contype="0" conaffinity="0"/><site name="a"/></body>'
+            '<site name="b"/>',
+            bottom='<equality><weld site1="a" site2="b"/></equality>',
         ),
         "equality 'equality_0' is not simulated",
     ),
@@ -146,9 +147,9 @@ LEFT_OUT = {
         xml(body=child('<joint name="wrist" type="ball"/>'), bottom=actuators('<motor name="twist" joint="wrist"/>')),
         "actuator 'twist' acts on a joint that is neither a hinge nor a slide",
     ),
-    "a muscle": (
+    "dynamics of a plugin": (
         "actuator",
-        xml(bottom=actuators('<muscle name="biceps" joint="hip" lengthrange="0 1"/>')),
+        xml(bottom=actuators('<general name="biceps" joint="hip" dyntype="user" actdim="1"/>')),
         "actuator 'biceps' has dynamics of its own",
     ),
     "hills": (
