@@ -13,7 +13,7 @@ from diffsim.physics.articulated.scene import Articulated
 __all__ = ["Flesh", "contract", "flesh_of", "twitched"]
 
 TINY = 1.0e-12
-"""Width of what has none."""
+"""Width of what has none, and growth of what does not grow."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def contract(flesh: ti.template(), env, k, length, rate):
     least = flesh.shortest[env, k]
     most = flesh.longest[env, k]
     grip = rising(within((far - least) / (1.0 - least))) * rising(within((most - far) / (most - 1.0)))
-    more = flesh.lengthening[env, k] - 1.0
+    more = ti.max(flesh.lengthening[env, k] - 1.0, TINY)
     slower = within(pace + 1.0)
     left = more - ti.min(ti.max(pace, 0.0), more)
     speed = slower * slower + more - left * left / more

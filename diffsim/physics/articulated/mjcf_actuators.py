@@ -57,8 +57,8 @@ class Actuators(Tendons):
         ends = self.model.actuator_lengthrange[k]
         if not (low < high and ends[0] < ends[1]):
             return "is a muscle whose range or lengthrange is empty"
-        fits = shortest < 1.0 < longest and fastest > 0.0 and passive >= 0.0 and lengthening > 1.0 and shortest >= 0.0
-        return "" if fits else "is a muscle whose curves are not from lmin below 1 to lmax above 1, with fvmax above 1"
+        fits = shortest < 1.0 < longest and fastest > 0.0 and passive >= 0.0 and lengthening >= 1.0 and shortest >= 0.0
+        return "" if fits else "is a muscle whose curves are not from lmin below 1 to lmax above 1, with fvmax from 1"
 
     def _muscle(self, k: int) -> Muscle:
         """As strong as it says, or as ``scale`` over the acceleration that it gives says."""

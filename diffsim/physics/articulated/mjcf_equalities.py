@@ -83,8 +83,8 @@ class Equalities(Tendons):
 
     def one_sided(self, k: int) -> bool:
         """Whether an equality welds or connects bodies of which at most one moves."""
-        both = self.moves(int(self.model.eq_obj1id[k])) and self.moves(int(self.model.eq_obj2id[k]))
-        return self.of_bodies(k) and not both
+        ends = int(self.model.eq_obj1id[k]), int(self.model.eq_obj2id[k])
+        return self.of_bodies(k) and not all(map(self.moves, ends))
 
     def of_bodies(self, k: int) -> bool:
         """Whether an equality is a weld or a connection of bodies."""

@@ -43,7 +43,7 @@ class Muscle(Spec):
         longest: length beyond which it does not pull, in optimal lengths; more than 1.
         fastest: rate of shortening at which it does not pull, in optimal lengths per second.
         passive: its passive force is half of this, in parts of ``force``, half-way between 1 and ``longest``.
-        lengthening: force at saturating lengthening, in parts of that at rest; more than 1.
+        lengthening: force at saturating lengthening, in parts of that at rest; 1 or more.
     """
 
     force: float
@@ -69,7 +69,7 @@ class Muscle(Spec):
             longest=number("Muscle.longest", self.longest, above=1.0),
             fastest=number("Muscle.fastest", self.fastest, above=0.0),
             passive=number("Muscle.passive", self.passive, least=0.0),
-            lengthening=number("Muscle.lengthening", self.lengthening, above=1.0),
+            lengthening=number("Muscle.lengthening", self.lengthening, least=1.0),
         )
         if self.shortest >= 1.0:
             raise InputError(f"Muscle.shortest is {self.shortest:g}, but less than 1 is needed: at 1 it pulls most")

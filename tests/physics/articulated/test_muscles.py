@@ -147,6 +147,12 @@ def test_what_a_muscle_cannot_be_is_said(case):
         make()
 
 
+def test_what_does_not_grow_by_lengthening_is_mujocos():
+    """A tendon that is drawn out with a force that stays (fvmax 1)."""
+    for seed in range(4):
+        assert step_errors(xml(biceps='lengthrange="0.15 0.4" fvmax="1"'), seed=seed)[0] < ROUNDING
+
+
 def test_muscles_that_cannot_be_are_refused_by_name():
     with pytest.raises(InputError, match="actuator 'biceps' is a muscle whose curves"):
         ds.load_mjcf(xml(biceps='lengthrange="0.15 0.4" fvmax="0.9"'), contacts=False)

@@ -41,6 +41,8 @@ EQUALITIES = """<equality><joint joint1="a" joint2="b" polycoef="0.1 0.5 0.7 0.2
   <joint joint1="d" joint2="c" polycoef="0 -1 0 0 0" solimp="0.8 0.9 0.5 0.3 3"/>
   <joint joint1="c" polycoef="0.2 0 0 0 0" solref="-300 -20"/>{more}</equality>"""
 
+AXES = ("1 0 0", "0 1 0", "0 0 1")
+
 CASES = {
     "equalities": EQUALITIES.format(more=""),
     "equality that is off": EQUALITIES.format(more='<joint joint1="b" active="false"/>'),
@@ -59,6 +61,14 @@ def xml(parts, integrator="Euler", root="free"):
 def test_a_step_is_mujocos(case):
     for seed in range(2):
         assert step_errors(xml(CASES[case]), seed=seed)[0] < ROUNDING
+
+
+def test_more_joints_than_bodies_hold_each_other():
+    """Numbers of joints are no numbers of bodies."""
+    joints = "".join(f'<joint name="{axis}" type="slide" axis="{way}"/>' for axis, way in zip("xyz", AXES, strict=True))
+    source = f"""<mujoco><option tolerance="1e-15" iterations="200"/><worldbody><body>{joints}<geom size="0.1"/></body>
+      </worldbody><equality><joint joint1="z" joint2="y" polycoef="0 2 0 0 0"/></equality></mujoco>"""
+    assert step_errors(source)[0] < ROUNDING
 
 
 def test_a_step_of_runge_and_kuttas_is_mujocos():
