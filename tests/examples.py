@@ -426,6 +426,98 @@ def _gripper() -> ds.Articulated:
     )
 
 
+def _sledge() -> ds.Articulated:
+    """MuJoCo's law: a capsule slides on a slope and turns, a hand beyond the limit of its arm is pressed onto it.
+
+    All touch from the first step on: a landing is a switch. Joints have dry friction; one holds and one slips.
+    """
+    soft = (0.3, 0.8, 0.02, 0.4, 2.2)
+    hip = ds.Joint(
+        "hip",
+        axis=(0.1, 1.0, 0.2),
+        anchor=(0.0, 0.0, 0.1),
+        damping=0.02,
+        armature=0.01,
+        limits=(-0.3, 0.25),
+        limit_solref=(0.06, 0.9),
+        limit_solimp=(0.4, 0.85, 0.2, 0.45, 2.3),
+        friction_loss=0.05,
+    )
+    reach = ds.Joint(
+        "reach", "slide", axis=(0.0, 0.1, -1.0), damping=0.3, friction_loss=1.4, friction_solref=(0.05, 1.1)
+    )
+    runner = ds.Geom(
+        "runner",
+        "capsule",
+        (0.08, 0.15),
+        position=(0.01, 0.0, 0.0),
+        orientation=(0.71, 0.02, 0.7, 0.03),
+        friction=0.25,
+        solref=(0.1, 1.1),
+        solimp=soft,
+    )
+    palm = ds.Geom(
+        "palm",
+        "sphere",
+        0.04,
+        friction=0.6,
+        condim=6,
+        torsion=0.02,
+        rolling=0.01,
+        priority=1,
+        solref=(0.04, 0.8),
+        solimp=soft,
+    )
+    return ds.Articulated(
+        [
+            ds.Link(
+                "base",
+                joints=[ds.Joint("root", "free", damping=0.1)],
+                mass=2.0,
+                centre=(0.01, 0.02, -0.01),
+                inertia=(0.02, 0.03, 0.025),
+                geoms=[runner],
+            ),
+            ds.Link(
+                "leg",
+                "base",
+                joints=[hip],
+                position=(0.0, 0.01, 0.15),
+                mass=0.5,
+                centre=(0.0, 0.0, 0.05),
+                inertia=(0.003, 0.0035, 0.001),
+                sites=[ds.Site("nose", (0.1, 0.0, 0.02))],
+            ),
+            ds.Link(
+                "hand",
+                "leg",
+                joints=[reach],
+                mass=0.2,
+                centre=(0.01, 0.0, 0.0),
+                inertia=(0.0004, 0.0005, 0.0004),
+                geoms=[palm],
+            ),
+        ],
+        [ds.Actuator.motor("hip", gear=0.3), ds.Actuator.position("reach", kp=40.0, kv=0.5, control_range=(0.2, 0.4))],
+        [
+            ds.Geom(
+                "floor",
+                "plane",
+                orientation=(0.999, 0.01, 0.02, 0.0),
+                friction=0.1,
+                margin=0.002,
+                solimp=(0.2, 0.9, 0.03, 0.5, 2.0),
+                solmix=0.7,
+            )
+        ],
+        initial_position=(0.05, 0.02, 0.066, 1.0, 0.0, 0.01, 0.05, 0.35, 0.049),
+        initial_velocity=(0.9, 0.1, 0.0, 0.05, 0.0, 0.3, 0.1, 0.02),
+        unobserved=("hip",),
+        contact_law="mujoco",
+        dt=0.005,
+    )
+
+
 def _ring() -> ds.Charges:
     """Two charges among a fixed one and three electrodes, in space."""
     return ds.Charges(
@@ -566,7 +658,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "lump": _lump,
     },
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
-    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped, "gripper": _gripper},
+    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped, "gripper": _gripper, "sledge": _sledge},
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
@@ -673,5 +765,5 @@ ON_GRIDS = {
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
 """Objectives for robots only: the problems of robots have them all."""
 
-CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network", "gripper": "feedback"}
+CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network", "gripper": "feedback", "sledge": "feedback"}
 """By the name of the scene: the controller that sees most of it."""

@@ -46,11 +46,12 @@ SPARED = {
     "jointed": {"agree", "own", "shared"},
     "quadruped": {"fused", "agree"},
     "monoped": {"wide", "agree", "own", "shared"},
+    "sledge": {"agree", "own", "shared"},
 }
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "gripper", "crowd", "jointed", "lumps")
+ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
@@ -310,6 +311,7 @@ SEEN = {
     "monoped": {"plane"},
     "quadruped": {"plane", "round", "box"},
     "gripper": set(),
+    "sledge": {"plane", "round"},
     "crowd": {
         "bounces and slides",
         "bounces without sliding",
@@ -394,6 +396,7 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
 WITHOUT_EFFECT = {
     "monoped": {"scene.restitution", "scene.site_position"},
     "quadruped": {"scene.site_position"},
+    "sledge": {"scene.rest", "scene.site_position", "scene.touch_depth"},
     "crowd": {"scene.obstacle_friction"},
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},

@@ -79,8 +79,11 @@ def corner_of(touch: ti.template(), spot):
 
 @ti.func
 def margin_of(touch: ti.template(), env, spot):
-    """Distance at which a spot touches already: the larger of both geoms, or that of their pair [m]."""
+    """Distance at which a spot touches already: the larger of both geoms, with MuJoCo's law their sum, or that of their
+    pair [m]."""
     margin = ti.max(touch.geom_margin[env, touch.first[spot]], touch.geom_margin[env, touch.second[spot]])
+    if ti.static(touch.soft):
+        margin = touch.geom_margin[env, touch.first[spot]] + touch.geom_margin[env, touch.second[spot]]
     if ti.static(touch.paired):
         own = ti.cast(touch.pair[spot] >= 0, touch.real)
         margin = (1.0 - own) * margin + own * touch.pair_margin[env, ti.max(touch.pair[spot], 0)]
@@ -115,9 +118,6 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     a = touch.first[spot]
     b = touch.second[spot]
     rough = 1.0 - ti.cast(touch.slippery[spot], touch.real)
-    moving = ti.cast(touch.moving[spot], touch.real)
-    flat_a = ti.cast(touch.flat[a], touch.real)
-    flat_b = ti.cast(touch.flat[b], touch.real)
     first = ti.cast(touch.prior[spot] == 1, touch.real)
     second = ti.cast(touch.prior[spot] == 2, touch.real)
     either = 1.0 - first - second
@@ -128,6 +128,16 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
         friction = (1.0 - own) * friction + own * touch.pair_friction[env, ti.max(touch.pair[spot], 0)]
     touch.grip[env, spot] = rough * friction
     touch.margin[env, spot] = margin_of(touch, env, spot)
+    if ti.static(not touch.soft):
+        mix_springs(touch, tree, env, spot, a, b)
+
+
+@ti.func
+def mix_springs(touch: ti.template(), tree: ti.template(), env, spot, a, b):
+    """Stiffness and damping of a spot, and what it moves."""
+    moving = ti.cast(touch.moving[spot], touch.real)
+    flat_a = ti.cast(touch.flat[a], touch.real)
+    flat_b = ti.cast(touch.flat[b], touch.real)
     one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
     both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)

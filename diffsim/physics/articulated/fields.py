@@ -97,6 +97,7 @@ class Tree:
     frees: bool
     rough: bool  # whether there is dry friction
     buoyant: bool
+    soft: bool  # whether constraints are MuJoCo's
     damps: bool  # whether joint damping is implicit
 
 
@@ -139,7 +140,7 @@ class Working:
     held: Any  # of limits, without their implicit part; None but with Runge and Kutta's
     rubbed: Any  # of dry friction, and its implicit part; None but with Runge and Kutta's and friction
     driven: Any  # of actuators, what they lose per velocity; None without efforts that are limited
-    acceleration: Any  # spatial acceleration
+    acceleration: Any  # spatial acceleration; None with MuJoCo's constraints, as column, pivot and effort
     rate: Any  # acceleration of the velocity
     spin: Any  # (env, row, substep quaternion) angular velocity that a turn of Runge and Kutta's counts with
 
@@ -204,6 +205,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
     massive = np.array([link.mass > 0.0 or bool(np.any(link.inertia)) for link in scene.links])
     massive |= bool({"scene.mass", "scene.inertia"} & set(fields.tuned))
     heavy = np.flatnonzero(massive & (np.array(freedoms["carrier"]) >= 0))
+    soft = scene.contact_law == "mujoco"
     present = {joint.motion for joint in scene.joints}
     owners = np.array([*range(links), *(owner for owner, _ in sites)])
     carriers, roots = np.array(freedoms["carrier"]), np.array([lineage[-1] for lineage in scene.lineages])
@@ -235,7 +237,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         damping=per_freedom("damping"),
         armature=per_freedom("armature"),
         friction_loss=per_freedom("friction_loss") if scene.rough else None,
-        friction_width=per_freedom("friction_width") if scene.rough else None,
+        friction_width=per_freedom("friction_width") if scene.rough and not soft else None,
         buoyancy=number("buoyancy", links) if scene.buoyant else None,
         site_position=number("site_position", len(sites), 3) if sites else None,
         gravity=number("gravity", 1, 3),
@@ -269,8 +271,9 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         scalars=bool(present & {"hinge", "slide"}) or any(not link.joints for link in scene.links),
         balls="ball" in present,
         frees="free" in present,
-        rough=scene.rough,
+        rough=scene.rough and not soft,
         buoyant=scene.buoyant,
+        soft=soft,
         damps=scene.integrator == "implicitfast" or (scene.integrator == "euler" and scene.implicit_damping),
     )
 
@@ -312,6 +315,7 @@ def motion_of(scene: Articulated, fields: Fields, tree: Tree, reads: frozenset[s
 def working_of(scene: Articulated, fields: Fields) -> Working:
     """Declare what stages hand to each other."""
     slots, room = scene.evaluations, scene.freedoms + 1  # one more for the world
+    soft = scene.contact_law == "mujoco"
 
     quaternions = sum(joint.motion in ("ball", "free") for joint in scene.joints)
 
@@ -326,13 +330,13 @@ def working_of(scene: Articulated, fields: Fields) -> Working:
         stiffening=rows("stiffening", accumulates=True),
         inertia=rows("articulated_inertia", 21, accumulates=True),
         force=rows("articulated_force", 6, accumulates=True),
-        column=rows("column", 6),
-        pivot=rows("pivot"),
-        effort=rows("effort"),
-        held=rows("limit_torque", accumulates=True) if scene.integrator == "rk4" else None,
-        rubbed=rows("friction_torque", 2) if scene.integrator == "rk4" and scene.rough else None,
+        column=None if soft else rows("column", 6),
+        pivot=None if soft else rows("pivot"),
+        effort=None if soft else rows("effort"),
+        held=rows("limit_torque", accumulates=True) if scene.integrator == "rk4" and not soft else None,
+        rubbed=rows("friction_torque", 2) if scene.integrator == "rk4" and scene.rough and not soft else None,
         driven=rows("driven", 2, accumulates=True) if _bounded(scene) else None,
-        acceleration=rows("spatial_acceleration", 6),
+        acceleration=None if soft else rows("spatial_acceleration", 6),
         rate=rows("joint_acceleration"),
         spin=fields.trajectory("turning", slots * quaternions, 3, recorded=False)
         if scene.integrator == "rk4" and quaternions

@@ -60,7 +60,9 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
     scalar = np.array([joint.freedoms == 1 for joint in joints])
     ball = np.array([joint.motion == "ball" for joint in joints])
     sprung = np.array([joint.stiffness > 0.0 or "scene.stiffness" in tuned for joint in joints])
-    limited = np.array([scene.limits and joint.limits is not None for joint in joints])
+    springs_of_limits = scene.limited and scene.contact_law != "mujoco"
+    springy = scene.limits and scene.contact_law != "mujoco"
+    limited = np.array([springy and joint.limits is not None for joint in joints])
     groups = [np.flatnonzero(kind & what) for what in (sprung, limited) for kind in (scalar, ball)]
     springs, ball_springs, limits, ball_limits = groups
     free_springs = np.flatnonzero(np.array([joint.motion == "free" for joint in joints]) & sprung)
@@ -84,9 +86,9 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         freedom=fields.integers(freedom),
         stiffness=number("stiffness"),
         rest=number("rest"),
-        range=number("joint_limits", 2) if scene.limited else None,
-        limit_stiffness=number("limit_stiffness") if scene.limited else None,
-        limit_damping=number("limit_damping") if scene.limited else None,
+        range=number("joint_limits", 2) if springs_of_limits else None,
+        limit_stiffness=number("limit_stiffness") if springs_of_limits else None,
+        limit_damping=number("limit_damping") if springs_of_limits else None,
         owner=fields.integers(np.array([k for k, link in enumerate(scene.links) for _ in link.joints])),
         slides=fields.integers(np.array([joint.motion == "slide" for joint in joints])),
         stiff=fields.derived(
@@ -95,7 +97,7 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
                 f"scene.{name}" for name in ("limit_stiffness", "limit_damping", "mass", "inertia", "centre", "anchor")
             ],
         )
-        if scene.limited
+        if springs_of_limits
         else None,
         effort_range=number("effort_range", 2) if len(bounded) else None,
         unbounded=fields.integers(~ends),

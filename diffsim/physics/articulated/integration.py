@@ -15,6 +15,7 @@ __all__ = [
     "enter_velocity",
     "first_of",
     "four",
+    "go_by",
     "go_on",
     "set_next",
     "starts",
@@ -87,8 +88,14 @@ def accelerate(tree: ti.template(), motion: ti.template(), work: ti.template(), 
 def go_on(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, carried, rate):
     """Store an acceleration, and go on by it; ``carried`` is the spatial acceleration without it."""
     at = part * tree.chains + k
-    work.rate[env, row, at] = rate
     work.acceleration[env, row, at] = carried + rate * work.axis[env, row, at]
+    go_by(tree, motion, work, env, row, part, k, rate)
+
+
+@ti.func
+def go_by(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, rate):
+    """Store the acceleration of a velocity, and go on by it."""
+    work.rate[env, row, part * tree.chains + k] = rate
     first = first_of(tree, part)
     velocity = motion.now_velocity[env, row, first * tree.freedoms + k] + tree.dt * rate
     going = velocity

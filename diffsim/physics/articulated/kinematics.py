@@ -13,7 +13,15 @@ import numpy as np
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
 
-__all__ = ["Pose", "beyond_limits", "forward_kinematics", "inverse_inertias", "joint_inertias", "mass_matrix"]
+__all__ = [
+    "Pose",
+    "beyond_limits",
+    "forward_kinematics",
+    "inverse_inertias",
+    "joint_inertias",
+    "joint_mobilities",
+    "mass_matrix",
+]
 
 
 class Pose(NamedTuple):
@@ -111,6 +119,21 @@ def inverse_inertias(scene: Tree) -> np.ndarray:
         shift = above * (pose.slide + np.cross(pose.turn, centre - pose.point))
         found[k] = [np.trace(rows.T @ inverse @ rows) / 3.0 for rows in (shift, above * pose.turn)]
     return found
+
+
+def joint_mobilities(scene: Tree) -> np.ndarray:
+    """(j, 2) acceleration of each joint per force or torque, mean of its shifts and of its turns [1/kg], [1/(kg m^2)].
+
+    Where joints are at their reference, all of them free to move: MuJoCo's ``dof_invweight0``. Of a joint of one kind
+    both numbers are the same.
+    """
+    inverse = np.diag(np.linalg.pinv(mass_matrix(scene, scene.reference_position), hermitian=True))
+    found, first = [], 0
+    for joint in scene.joints:
+        own = inverse[first : first + joint.freedoms]
+        first += joint.freedoms
+        found.append([own[:3].mean(), own[3:].mean()] if joint.motion == "free" else [own.mean()] * 2)
+    return np.array(found).reshape(-1, 2)
 
 
 def joint_inertias(scene: Tree, position: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.quaternions import quaternion_of
-from diffsim.physics.articulated.values import UPRIGHT, interval, members, named, quaternion
+from diffsim.physics.articulated.values import SOLIMP, SOLREF, UPRIGHT, interval, members, named, quaternion, reference
 from diffsim.physics.checks import direction, optional
 from diffsim.spec import Spec, array, choices, number
 
@@ -58,6 +58,10 @@ class Joint(Spec):
             than this under less than 0.7 times the friction loss. None is what the loss takes from the joint in 1.06
             ms, which is MuJoCo's.
         effort_range: (lowest, highest) force or torque of all actuators of a hinge or slide together; None has no end.
+        limit_solref, limit_solimp: how soft its limits are if the scene's ``contact_law`` is "mujoco", as of a `Geom`.
+        friction_solref, friction_solimp: the same of its friction loss.
+        mobility: (2,) acceleration per force that these are made for, of shifts and of turns; None follows from what is
+            moved where joints are at their reference (MuJoCo's ``dof_invweight0``).
 
     The joint's position and velocity are MuJoCo's qpos and qvel.
     """
@@ -78,6 +82,11 @@ class Joint(Spec):
     friction_loss: float = 0.0
     friction_width: float | None = None
     effort_range: Any = None
+    limit_solref: Any = SOLREF
+    limit_solimp: Any = SOLIMP
+    friction_solref: Any = SOLREF
+    friction_solimp: Any = SOLIMP
+    mobility: Any = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -103,6 +112,11 @@ class Joint(Spec):
             friction_loss=number(f"{owner}friction_loss", self.friction_loss, least=0.0),
             friction_width=optional(f"{owner}friction_width", self.friction_width, above=0.0),
             effort_range=interval(f"{owner}effort_range", self.effort_range),
+            limit_solref=reference(f"{owner}limit_solref", self.limit_solref),
+            limit_solimp=array(f"{owner}limit_solimp", self.limit_solimp, (5,), least=0.0),
+            friction_solref=reference(f"{owner}friction_solref", self.friction_solref),
+            friction_solimp=array(f"{owner}friction_solimp", self.friction_solimp, (5,), least=0.0),
+            mobility=None if self.mobility is None else array(f"{owner}mobility", self.mobility, (2,), above=0.0),
         )
         if self.effort_range is not None and motion not in ("hinge", "slide"):
             raise InputError(f"{owner}effort_range is of hinges and slides, which actuators drive; this is a {motion}")
@@ -154,6 +168,9 @@ class Link(Spec):
         buoyancy: share of its weight that does not count; 1 lets it float, more lifts it.
         geoms: shapes.
         sites: points.
+        mobility: (2,) acceleration of its centre of mass per force, and of its turning per torque, that contacts are
+            made for if the scene's ``contact_law`` is "mujoco"; None is what they are where joints are at their
+            reference (MuJoCo's ``body_invweight0``).
     """
 
     name: str
@@ -169,6 +186,7 @@ class Link(Spec):
     buoyancy: float = 0.0
     geoms: Any = ()
     sites: Any = ()
+    mobility: Any = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -192,6 +210,7 @@ class Link(Spec):
             buoyancy=number(f"{owner}buoyancy", self.buoyancy),
             geoms=members(f"{owner}geoms", self.geoms, Geom),
             sites=members(f"{owner}sites", self.sites, Site),
+            mobility=None if self.mobility is None else array(f"{owner}mobility", self.mobility, (2,), least=0.0),
         )
 
 

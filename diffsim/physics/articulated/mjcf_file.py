@@ -50,6 +50,8 @@ class File(Geoms, Actuators, Equalities):
             "integrator": {"Euler": "euler", "RK4": "rk4"}.get(self.integrator, "implicitfast"),
             "implicit_damping": not self._disabled("EULERDAMP"),
             "dt": float(model.opt.timestep),
+            "cone": "elliptic" if int(model.opt.cone) == int(self.mujoco.mjtCone.mjCONE_ELLIPTIC) else "pyramidal",
+            "impratio": float(model.opt.impratio),
         }
 
     def _apart(self, one: int, other: int) -> list[tuple[str, str]]:
@@ -92,6 +94,7 @@ class File(Geoms, Actuators, Equalities):
         if model.jnt_limited[joint]:
             time, ratio = model.jnt_solref[joint]
             made["limits"] = self._limits(joint, scalar)
+            made["limit_solref"], made["limit_solimp"] = model.jnt_solref[joint], model.jnt_solimp[joint]
             if (time, ratio) != SOLREF:
                 moved = float(model.dof_M0[dof])
                 made["limit_stiffness"], made["limit_damping"] = spring(time, ratio, moved)
@@ -123,6 +126,7 @@ class File(Geoms, Actuators, Equalities):
         dof = int(model.jnt_dofadr[joint])
         if model.dof_frictionloss[dof] and not self._no_friction():
             made["friction_width"] = friction_width(model, "dof", dof)
+            made["friction_solref"], made["friction_solimp"] = model.dof_solref[dof], model.dof_solimp[dof]
         return made
 
     def _medium(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from diffsim.physics.articulated import pairs, tendon_numbers
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Hold
-from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, mass_matrix
+from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, joint_mobilities, mass_matrix
 from diffsim.physics.articulated.links import FRICTION_TIME, Joint
 from diffsim.physics.articulated.muscle import OF_MUSCLES, RESTING
 from diffsim.physics.articulated.tree import Tree
@@ -29,6 +29,15 @@ _OF_LINKS = {
 }
 
 _OF_JOINTS = ("axis", "anchor", "damping", "stiffness", "rest", "reference", "armature")
+
+_OF_SOFT_JOINTS = (
+    "friction_loss",
+    "friction_width",
+    "limit_solref",
+    "limit_solimp",
+    "friction_solref",
+    "friction_solimp",
+)
 
 _OF_HOLDS = ("anchor", "place", "reference", "impedance", "lever")
 
@@ -58,12 +67,15 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         found.update({name: np.array(getattr(scene, name)) for name in _MEDIUM})
     if scene.buoyant:
         found["buoyancy"] = np.array([link.buoyancy for link in scene.links])
+    soft = scene.contact_law == "mujoco"
     if scene.rough:
         found.update(_of_friction(scene))
     if any(joint.effort_range is not None for joint in scene.joints):
         found["effort_range"] = np.array([_or(joint.effort_range, np.zeros(2)) for joint in scene.joints])
     if scene.limited:
         found.update(_of_limits(scene))
+    if soft:
+        found.update(_of_constraints(scene))
     if scene.actuators:
         for name in _of_actuators(scene):
             found[name] = np.array([getattr(actuator, name) for actuator in scene.actuators])
@@ -82,7 +94,9 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
     if pairs.touching(scene):
         found.update(pairs.numbers(scene))
-        found["slip_speed"], found["touch_depth"] = np.array(scene.slip_speed), np.array(scene.touch_depth)
+        found["touch_depth"] = np.array(scene.touch_depth)
+        if not soft:
+            found["slip_speed"] = np.array(scene.slip_speed)
     elif any(leg.wrap for tendon in scene.tendons for leg in tendon.legs):
         found.update(pairs.geometry(scene))
     return found
@@ -109,7 +123,25 @@ def _of_friction(scene: Tree) -> dict[str, np.ndarray]:
     loss = np.array([joint.friction_loss for joint in scene.joints])
     lost = FRICTION_TIME * loss * [lightness[a:b].mean() for a, b in pairwise(firsts)]
     width = [_or(joint.friction_width, taken or 1.0) for joint, taken in zip(scene.joints, lost, strict=True)]
+    if scene.contact_law == "mujoco":
+        return {"friction_loss": loss}
     return {"friction_loss": loss, "friction_width": np.array(width)}
+
+
+def _of_constraints(scene: Tree) -> dict[str, np.ndarray]:
+    """How soft MuJoCo's constraints of joints are, and what they and contacts are made for."""
+    found: dict[str, np.ndarray] = {}
+    for what, there in (("limit", scene.limited), ("friction", scene.rough)):
+        for name in (f"{what}_solref", f"{what}_solimp") if there else ():
+            found[name] = np.array([getattr(joint, name) for joint in scene.joints])
+    if scene.limited or scene.rough:
+        own = joint_mobilities(scene)
+        given = [_or(joint.mobility, mean) for joint, mean in zip(scene.joints, own, strict=True)]
+        found["joint_mobility"] = np.array(given)
+    if pairs.touching(scene):
+        inverse = inverse_inertias(scene)
+        found["link_mobility"] = np.array([_or(link.mobility, inverse[k]) for k, link in enumerate(scene.links)])
+    return found
 
 
 def _of_holds(scene: Tree) -> dict[str, np.ndarray]:
@@ -139,6 +171,8 @@ def _of_limits(scene: Tree) -> dict[str, np.ndarray]:
         ranges.append(np.zeros(2) if none else joint.limits)
         stiffness.append(0.0 if none else k)
         damping.append(0.0 if none else _or(joint.limit_damping, 2.0 * np.sqrt(k * inertia)))
+    if scene.contact_law == "mujoco":
+        return {"joint_limits": np.array(ranges)}
     return {
         "joint_limits": np.array(ranges),
         "limit_stiffness": np.array(stiffness),
@@ -157,6 +191,8 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
         change: dict[str, Any] = {a: values[name][k] for name, a in _OF_LINKS.items() if name in values}
         if "buoyancy" in values:
             change["buoyancy"] = values["buoyancy"][k]
+        if "link_mobility" in values:
+            change["mobility"] = values["link_mobility"][k]
         change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
         joint += len(link.joints)
         change["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner == k]
@@ -184,7 +220,9 @@ def _renewed_joint(joint: Joint, k: int, values: dict[str, np.ndarray]) -> Joint
         change.update({attribute: values[name][k] for name, attribute in limits.items() if name in values})
     if joint.effort_range is not None and "effort_range" in values:
         change["effort_range"] = values["effort_range"][k]
-    change.update({name: values[name][k] for name in ("friction_loss", "friction_width") if name in values})
+    change.update({name: values[name][k] for name in _OF_SOFT_JOINTS if name in values})
+    if "joint_mobility" in values:
+        change["mobility"] = values["joint_mobility"][k]
     return replace(joint, **change)
 
 

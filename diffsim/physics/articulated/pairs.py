@@ -283,6 +283,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
     """What can be tuned of geoms, each an array over ``all_geoms``."""
     geoms, bodies = scene.all_geoms, welded(scene)
     still = [owner < 0 or bodies[owner] < 0 for owner, _ in geoms]
+    soft = scene.contact_law == "mujoco"
     stiffness, damping = softness.defaults(scene, touching(scene), still)
     for k, (owner, geom) in enumerate(geoms):
         if geom.shape != "plane" and geom.stiffness is not None:
@@ -290,15 +291,20 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
             stiffness[k], damping[k] = geom.stiffness, 2.0 * np.sqrt(geom.stiffness * own)
         if geom.shape != "plane" and geom.damping is not None:
             damping[k] = geom.damping
+    law = {name: np.array([getattr(geom, name) for _, geom in geoms]) for name in ("solref", "solimp", "solmix")}
+    if not soft:
+        law = {
+            "restitution": np.array([geom.restitution for _, geom in geoms]),
+            "contact_stiffness": stiffness,
+            "contact_damping": damping,
+        }
     return {
         **_of_pairs(scene),
         **geometry(scene),
         "geom_margin": np.array([geom.margin for _, geom in geoms]),
         "friction": np.array([geom.friction for _, geom in geoms]),
-        "restitution": np.array([geom.restitution for _, geom in geoms]),
         **(_twists(geoms) if twisting(scene) else {}),
-        "contact_stiffness": stiffness,
-        "contact_damping": damping,
+        **law,
     }
 
 
@@ -312,6 +318,9 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
         "torsion": "torsion",
         "rolling": "rolling",
         "restitution": "restitution",
+        "solref": "solref",
+        "solimp": "solimp",
+        "solmix": "solmix",
     }
     found = []
     for k, (owner, geom) in enumerate(scene.all_geoms):

@@ -30,6 +30,10 @@ __all__ = ["Articulated"]
 
 INTEGRATORS = ("euler", "implicitfast", "rk4")
 
+LAWS = ("compliant", "mujoco")
+
+CONES = ("pyramidal", "elliptic")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Articulated(Tree, Spec):
@@ -66,6 +70,10 @@ class Articulated(Tree, Spec):
             runs. Of a free joint, the horizontal place never is.
         feels: whether a controller observes how much each geom touches a plane.
         integrator: of the physics: "euler", "implicitfast" or "rk4", MuJoCo's of these names (see docs/articulated.md).
+        contact_law: "compliant", springs and dampers that are smooth at each landing, or "mujoco": contacts, limits and
+            friction losses are its soft constraints, solved together (see docs/articulated.md).
+        cone: of friction, with the law "mujoco": "pyramidal" or "elliptic", its words.
+        impratio: with the law "mujoco", how much harder friction is than what is along the normal.
         substeps: steps of the physics per step of the rollout.
         dt: step of the rollout [s]: of the controller, the objective and what is recorded.
 
@@ -107,6 +115,9 @@ class Articulated(Tree, Spec):
     wind: Any = (0.0, 0.0, 0.0)
     implicit_damping: bool = True
     feels: bool = True
+    contact_law: str = "compliant"
+    cone: str = "pyramidal"
+    impratio: float = 1.0
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -130,6 +141,9 @@ class Articulated(Tree, Spec):
             slip_speed=number("Articulated.slip_speed", self.slip_speed, above=0.0),
             touch_depth=number("Articulated.touch_depth", self.touch_depth, above=0.0),
             integrator=choices("Articulated.integrator", self.integrator, INTEGRATORS),
+            contact_law=choices("Articulated.contact_law", self.contact_law, LAWS),
+            cone=choices("Articulated.cone", self.cone, CONES),
+            impratio=number("Articulated.impratio", self.impratio, above=0.0),
             substeps=whole("Articulated.substeps", self.substeps),
             dt=number("Articulated.dt", self.dt, above=0.0),
         )
@@ -139,6 +153,7 @@ class Articulated(Tree, Spec):
         self._check_tree()
         self._check_motion()
         pairs.check(self)
+        scene_checks.check_law(self)
 
     def _check_tree(self) -> None:
         earlier: list[str] = []

@@ -11,7 +11,7 @@ from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
 from diffsim.physics.articulated.pairs import welded
 from diffsim.physics.checks import sequence
 
-__all__ = ["check_inertias", "check_names"]
+__all__ = ["check_inertias", "check_law", "check_names"]
 
 
 def check_names(scene: Any) -> None:
@@ -144,6 +144,27 @@ def _check_wraps(scene: Any, tendon: Any) -> None:
                 f"tendon {tendon.name!r} passes geom {wrap.geom!r} on the side of site {wrap.side!r}, but the sites "
                 f"are {', '.join(sites) or 'none'}"
             )
+
+
+def check_law(scene: Any) -> None:
+    """What MuJoCo's law of contact does not know is not there."""
+    if scene.contact_law != "mujoco":
+        return
+    joined = [hold.name for hold in scene.holds if hold.other is not None]
+    for what, names in {
+        "tendons": [tendon.name for tendon in scene.tendons],
+        "equalities": [equality.name for equality in scene.equalities],
+        "holds of two links": joined,
+    }.items():
+        if names:
+            raise InputError(
+                f"contact_law is 'mujoco', but the scene has {what} ({names[0]!r}), which that law does not know yet; "
+                "contact_law='compliant' does"
+            )
+    if scene.cone == "elliptic" and scene.touching:
+        raise InputError(
+            "contact_law is 'mujoco' with cone 'elliptic', which is not simulated yet; cone='pyramidal' is the nearest"
+        )
 
 
 def check_inertias(scene: Any) -> None:

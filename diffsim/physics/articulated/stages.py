@@ -20,6 +20,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.physics.articulated import (
     compliance,
+    constraints,
     driving,
     elimination,
     fluid,
@@ -30,6 +31,7 @@ from diffsim.physics.articulated import (
     senses,
     touching_pairs,
 )
+from diffsim.physics.articulated.constraint_fields import constraints_of
 from diffsim.physics.articulated.fields import (
     BALL,
     FREE,
@@ -124,7 +126,8 @@ def stand(tree: ti.template(), motion: ti.template(), work: ti.template(), env, 
     motion.position[env, row, frame] = ti.Vector([0.0, 0.0, 0.0])
     motion.rotation[env, row, frame] = ti.Vector([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
     work.speed[env, row, at] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    work.acceleration[env, row, at] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    if ti.static(not tree.soft):
+        work.acceleration[env, row, at] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
 
 @ti.func
@@ -301,6 +304,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
     tied = rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
+    con = constraints_of(scene, fields, touch, tree)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.evaluations > 1
     prepare = (
@@ -315,7 +319,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         *forces.prepare(joints, tree),
         *holds.prepare(held),
         *rows.prepare(tied, tree),
-        *compliance.prepare(touch, tree),
+        *(constraints.prepare(con, touch, tree) if con else compliance.prepare(touch, tree)),
     )
     place = (
         Stage(enter_position, (tree, motion), nq * several),
@@ -333,17 +337,25 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     )
     if tied and tied.system:
         solving = elimination.stages(tied.system, tree, motion, work)
+    touching, recording = (
+        touching_pairs.stages(touch, tree, motion, work),
+        touching_pairs.record(touch, tree, motion, work),
+    )
+    if con:
+        touching = constraints.approaching(con, touch, tree, motion, work)
+        solving = constraints.stages(con, touch, tree, motion, work)
+        recording = constraints.record(con, touch, tree, work)
     physics = (
         *forces.stages(joints, driving.stages(muscles, tied, tree, motion, work), tree, motion, work),
         *rows.forces(tied, tree, motion, work),
         Stage(weigh, (tree, motion, work), tree.bodies),
         *fluid.stages(medium, tree, motion, work),
-        *touching_pairs.stages(touch, tree, motion, work),
+        *touching,
         *holds.stages(held, tree, motion, work),
         *solving,
         Stage(turn_on, (tree, motion, work), tree.quaternions),
         *driving.following(muscles, tree, motion),
-        *touching_pairs.record(touch, tree, motion, work),
+        *recording,
     )
     following = (
         Stage(place_next, (tree, motion), frames, ordered=True),

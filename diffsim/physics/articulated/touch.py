@@ -96,6 +96,7 @@ class Touch:
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
     twists: bool  # whether there is friction against turning or rolling
+    soft: bool  # whether the law is MuJoCo's
     keeps_twist: bool  # whether its torque is held in other evaluations
     geoms: int
     felt: int  # geoms that a controller feels
@@ -126,7 +127,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     couples = count - kinds.count("plane")
     moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
     chosen = pairs.chosen_pairs(scene)
-    held = not moving[kinds.count("plane") :].all()
+    held = not moving[kinds.count("plane") :].all() and scene.contact_law != "mujoco"
 
     def number(name: str, width: int = 0, elements: int = touched) -> Any:
         return fields.number(f"scene.{name}", elements, width) if spots else None
@@ -140,7 +141,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     def rows(name: str, elements: int, width: int, **options: Any) -> Any:
         return fields.trajectory(name, elements, width, **options) if spots else None
 
-    slots = scene.evaluations
+    slots, soft = scene.evaluations, scene.contact_law == "mujoco"
     springs = ("contact_stiffness", "contact_damping", "restitution")
     weights = ("mass", "inertia", "centre", "geom_position", "geom_size")
     return Touch(
@@ -163,8 +164,10 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         torsion=number("torsion") if twists else None,
         rolling_friction=number("rolling") if twists else None,
         twist_grip=derived(2, "torsion", "rolling", "pair_torsion", "pair_rolling") if twists else None,
-        lightest=derived(0, "inertia") if twists else None,
-        twist=rows("contact_twist", slots * count, 3, recorded=False) if twists and scene.integrator == "rk4" else None,
+        lightest=derived(0, "inertia") if twists and not soft else None,
+        twist=rows("contact_twist", slots * count, 3, recorded=False)
+        if twists and scene.integrator == "rk4" and not soft
+        else None,
         corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.geoms[1] in felt else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
@@ -177,10 +180,10 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         geom_size=number("geom_size", 3),
         geom_margin=number("geom_margin"),
         friction=number("friction"),
-        restitution=number("restitution"),
-        stiffness=number("contact_stiffness"),
-        damping=number("contact_damping"),
-        slip_speed=number("slip_speed", elements=1),
+        restitution=None if soft else number("restitution"),
+        stiffness=None if soft else number("contact_stiffness"),
+        damping=None if soft else number("contact_damping"),
+        slip_speed=None if soft else number("slip_speed", elements=1),
         depth=number("touch_depth", elements=1),
         turn=fields.derived(touched, 9, of=["scene.geom_orientation"]),
         normal=derived(3, "geom_orientation"),
@@ -190,20 +193,22 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         grip=derived(0, "friction", "pair_friction"),
         margin=derived(0, "geom_margin", "pair_margin"),
         pointed=fields.integers((shapes[firsts] == SHAPES.index("sphere")).astype(int) if count else firsts),
-        gain=derived(2, *springs, *weights),
-        heft=derived(0, *weights),
-        stiff=derived(0, *springs, *weights),
-        grasp=derived(0, *weights),
+        gain=None if soft else derived(2, *springs, *weights),
+        heft=None if soft else derived(0, *weights),
+        stiff=None if soft else derived(0, *springs, *weights),
+        grasp=None if soft else derived(0, *weights),
         centre=rows("contact_centre", slots * len(geoms), 3, recorded=False),
         axis=rows("contact_axis", slots * len(geoms), 3, recorded=False),
-        press=rows("contact_press", slots * count, 3, recorded=False),
-        yields=rows("contact_yield", slots * count, 2, recorded=False),
-        arm=rows("contact_arm", slots * count, 3, recorded=False),
+        press=None if soft else rows("contact_press", slots * count, 3, recorded=False),
+        yields=None if soft else rows("contact_yield", slots * count, 2, recorded=False),
+        arm=None if soft else rows("contact_arm", slots * count, 3, recorded=False),
         overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
         toward=rows("pair_normal", slots * couples, 3, recorded=False),
         place_of=rows("pair_point", slots * couples, 3, recorded=False),
         bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
-        settled=rows("contact_settled", slots * count, 3, recorded=False) if scene.integrator == "rk4" else None,
+        settled=rows("contact_settled", slots * count, 3, recorded=False)
+        if scene.integrator == "rk4" and not soft
+        else None,
         force=rows("contact_force", count, 3, accumulates=True, per_step=True),
         point=rows("contact_point", count, 3, per_step=True),
         contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
@@ -219,7 +224,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         paired=bool(chosen),
         held=held,
         twists=twists,
-        keeps_twist=twists and scene.integrator == "rk4",
+        soft=soft,
+        keeps_twist=twists and scene.integrator == "rk4" and not soft,
         geoms=touched,
         felt=len(felt),
     )

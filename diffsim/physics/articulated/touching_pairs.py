@@ -18,7 +18,7 @@ from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
 from diffsim.physics.articulated.touching_tubes import meet_tube
 from diffsim.physics.articulated.twisting import unshifted
 
-__all__ = ["record", "stages"]
+__all__ = ["meetings", "record", "stages"]
 
 PARALLEL = 1.0e-3
 """Added to the squared sine between two capsules: the nearest points of parallel ones are not unique."""
@@ -299,17 +299,25 @@ def yield_apart(
         touch.point[env, row, spot] = touch.place_of[env, row, element]
 
 
-def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """What adds contacts to the forces of a substep."""
-    records, geometry = (touch, tree, motion, work), (touch, tree, motion)
+def meetings(touch: Touch, tree: Any, motion: Any) -> tuple[Stage, ...]:
+    """Where pairs meet."""
+    geometry = (touch, tree, motion)
     return (
-        Stage(press, records, touch.planes),
         Stage(put_geom, geometry, touch.geoms if touch.couples else 0),
         Stage(meet_round, geometry, touch.rounds),
         Stage(meet_box, geometry, touch.boxes),
         Stage(meet_point, geometry, touch.points),
         Stage(meet_flat, geometry, touch.flats),
         Stage(meet_tube, geometry, touch.tubes),
+    )
+
+
+def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
+    """What adds contacts to the forces of a substep."""
+    records = (touch, tree, motion, work)
+    return (
+        Stage(press, records, touch.planes),
+        *meetings(touch, tree, motion),
         Stage(push_apart, records, touch.couples),
     )
 

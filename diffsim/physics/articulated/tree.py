@@ -39,6 +39,9 @@ class Tree:
     slip_speed: float
     touch_depth: float
     feels: bool
+    contact_law: str
+    cone: str
+    impratio: float
     substeps: int
     dt: float
 

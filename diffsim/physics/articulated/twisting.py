@@ -39,6 +39,13 @@ def mix_twist(touch: ti.template(), tree: ti.template(), env, row, step, spot):
     turning = ti.cast(touch.turning[spot], touch.real)
     rolling = ti.cast(touch.rolling[spot], touch.real)
     touch.twist_grip[env, spot] = ti.Vector([turning * both[0], rolling * both[1]])
+    if ti.static(not touch.soft):
+        weigh_twist(touch, tree, env, spot, a, b)
+
+
+@ti.func
+def weigh_twist(touch: ti.template(), tree: ti.template(), env, spot, a, b):
+    """The smallest moment of inertia of what turns."""
     flat_a = ti.cast(touch.flat[a], touch.real)
     flat_b = ti.cast(touch.flat[b], touch.real)
     touch.lightest[env, spot] = ti.min(

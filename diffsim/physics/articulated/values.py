@@ -11,12 +11,16 @@ from diffsim.errors import InputError
 from diffsim.physics.checks import direction
 from diffsim.spec import array
 
-__all__ = ["TIME_CONSTANT", "UPRIGHT", "interval", "members", "named", "quaternion", "reference"]
+__all__ = ["SOLIMP", "SOLREF", "TIME_CONSTANT", "UPRIGHT", "interval", "members", "named", "quaternion", "reference"]
 
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 
 TIME_CONSTANT = 0.02
 """Of contacts and limits that do not say how stiff they are [s]: MuJoCo's default (solref)."""
+
+SOLREF = (TIME_CONSTANT, 1.0)
+SOLIMP = (0.9, 0.95, 0.001, 0.5, 2.0)
+"""MuJoCo's defaults."""
 
 
 def quaternion(owner: str, value: Any) -> np.ndarray:

@@ -1,0 +1,178 @@
+"""Contacts, limits and friction losses by MuJoCo's own law: steps, Jacobians and laws in contact."""
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from diffsim.errors import InputError
+
+from ... import gymnasium_robots as gym
+
+mujoco = pytest.importorskip("mujoco")
+
+STEPS = {"half_cheetah": 100, "hopper": 250, "ant": 60}
+"""Of one second, or so many that the robot has landed."""
+
+EXACT = 1e-9
+"""MuJoCo's Newton stops where a step gains nothing to rounding; what forces of hundreds leave of that."""
+
+
+def exactly(model):
+    """MuJoCo's solver as exact as it can be."""
+    model.opt.tolerance, model.opt.iterations = 0.0, 100
+    model.opt.ls_tolerance, model.opt.ls_iterations = 1e-10, 100
+    return model
+
+
+class Landing:
+    """A robot that falls and lands in MuJoCo under random controls, and what becomes of each of its states here."""
+
+    def __init__(self, name):
+        self.model = exactly(gym.peer(name))
+        self.scene = gym.load(name, contact_law="mujoco")
+        steps = STEPS[name]
+        data, rng = mujoco.MjData(self.model), np.random.default_rng(0)
+        low, high = self.model.actuator_ctrlrange.T
+        self.actuation = rng.uniform(-1.0, 1.0, (steps, self.model.nu))
+        position, velocity, self.rows = [data.qpos.copy()], [data.qvel.copy()], []
+        for u in self.actuation:
+            data.ctrl[:] = low + 0.5 * (high - low) * (u + 1.0)
+            mujoco.mj_step(self.model, data)
+            position.append(data.qpos.copy())
+            velocity.append(data.qvel.copy())
+            self.rows.append((data.ncon, data.nefc))
+        self.position, self.velocity = np.array(position), np.array(velocity)
+        problem = ds.Problem(self.scene, ds.OpenLoop(), steps=steps, tune=("scene.initial_*", "controller.values"))
+        self.simulation = ds.Simulation(problem, precision="f64", executor="staged")
+
+    def params(self):
+        return {
+            **self.simulation.params(),
+            "scene.initial_position": self.position[0],
+            "scene.initial_velocity": self.velocity[0],
+            "controller.values": self.actuation,
+        }
+
+
+@pytest.fixture(scope="module", params=STEPS)
+def landing(request):
+    made = Landing(request.param)
+    yield made
+    made.simulation.close()
+
+
+def test_a_second_of_a_robot_that_lands_is_mujocos(landing):
+    found = landing.simulation.rollout(landing.params())
+    assert max(contacts for contacts, _ in landing.rows) >= 2
+    apart = np.abs(found.joint_position - landing.position)
+    assert apart.max() < EXACT
+    assert np.abs(found.joint_velocity - landing.velocity).max() < 1e3 * EXACT
+
+
+CHEETAH = 60
+"""A step at which both feet of the half-cheetah push and a limit does, as seeds have it."""
+
+
+def test_the_jacobian_of_a_step_in_contact_is_that_of_mujocos_differences():
+    model = exactly(gym.peer("half_cheetah"))
+    scene = gym.load("half_cheetah", contact_law="mujoco")
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    for _ in range(CHEETAH):
+        data.ctrl[:] = rng.uniform(-1.0, 1.0, model.nu)
+        mujoco.mj_step(model, data)
+    position, velocity, control = data.qpos.copy(), data.qvel.copy(), data.ctrl.copy()
+    nv, nu = model.nv, model.nu
+    by_state, by_control = np.zeros((2 * nv, 2 * nv)), np.zeros((2 * nv, nu))
+    mujoco.mjd_transitionFD(model, data, 1e-6, True, by_state, by_control, None, None)
+    assert data.ncon >= 1
+    problem = ds.Problem(scene, ds.OpenLoop(), steps=1, tune=("scene.initial_*", "controller.values"))
+    with ds.Simulation(problem, precision="f64", executor="staged") as sim:
+        params = {
+            "scene.initial_position": position,
+            "scene.initial_velocity": velocity,
+            "controller.values": control[None],
+        }
+        rows = [sim.pull(params, {"joint_velocity": np.eye(2 * nv)[nv + k].reshape(2, nv)}) for k in range(nv)]
+    # The differences have an error of second order, the curvature of the impedance times the squared step.
+    for name, found in (
+        ("scene.initial_velocity", by_state[nv:, nv:]),
+        ("scene.initial_position", by_state[nv:, :nv]),
+        ("controller.values", by_control[nv:]),
+    ):
+        ours = np.array([row[name].reshape(-1) for row in rows])
+        assert np.abs(ours - found).max() < 1e-6 * np.abs(found).max(), name
+
+
+# Laws
+
+SOLREF, SOLIMP, G = (0.03, 0.9), (0.3, 0.9, 0.01, 0.5, 2.0), 9.81
+
+
+def block(friction=0.4, *, height=0.0, loss=0.0, **changes):
+    """A sphere that cannot turn, on a floor: slides along x and z, of 2 kg."""
+    joints = [ds.Joint("x", "slide", axis=(1, 0, 0), friction_loss=loss), ds.Joint("z", "slide", axis=(0, 0, 1))]
+    ball = ds.Geom("ball", "sphere", 0.1, friction=friction, solref=SOLREF, solimp=SOLIMP)
+    link = ds.Link("block", joints=joints, position=(0, 0, 0.1), mass=2.0, inertia=(0.1, 0.1, 0.1), geoms=[ball])
+    floor = ds.Geom("floor", "plane", friction=0.0, solref=SOLREF, solimp=SOLIMP)
+    settings = {"dt": 0.002, "initial_position": (0.0, height), "contact_law": "mujoco", **changes}
+    return ds.Articulated([link], geoms=[floor], **settings)
+
+
+def depth_of(friction):
+    """At which a block of its own weight rests: R f = k d r of each of four edges of a pyramid that push alike."""
+    least, most, width = SOLIMP[:3]
+    pull = 1.0 / (most * SOLREF[0] * SOLREF[1]) ** 2
+    # The mobility is the mean of the three axes, of which one does not move.
+    lightness = 2.0 / 3.0 / 2.0
+    low, high = 0.0, width
+    for _ in range(80):
+        depth = 0.5 * (low + high)
+        d = least + 2.0 * (depth / width) ** 2 * (most - least)
+        softness = 2.0 * friction**2 * (1.0 + friction**2) * lightness * (1.0 - d) / d
+        low, high = (depth, high) if 4.0 * pull * d * depth / softness < 2.0 * G else (low, depth)
+    assert depth < 0.5 * width
+    return depth
+
+
+def test_a_block_rests_as_deep_as_the_law_says():
+    depth = depth_of(0.4)
+    problem = ds.Problem(block(height=-depth), steps=400, tune=("scene.initial_*",))
+    with ds.Simulation(problem, precision="f64", executor="staged") as sim:
+        found = sim.rollout(sim.params())
+    assert np.abs(found.joint_position[:, 1] + depth).max() < 1e-9
+    assert np.abs(found.contact_force[:, 0, 2] - 2.0 * G).max() < 1e-6
+
+
+def test_a_block_slides_as_far_as_friction_lets_it():
+    """With the friction mu times what presses, x + mu z goes as a throw: v_0 t - mu g t (t + dt) / 2, and so do slopes.
+
+    What slides is lifted by a pyramid, of which only one edge pushes then: z is not zero.
+    """
+    friction, speed, dt, steps = 0.4, 3.0, 0.002, 300
+    scene = block(friction, height=-depth_of(friction), initial_velocity=(speed, 0.0))
+    problem = ds.Problem(scene, steps=steps, tune=("scene.initial_velocity", "scene.friction"))
+    thrown = np.zeros((steps + 1, 2))
+    thrown[-1] = 1.0, friction
+    with ds.Simulation(problem, precision="f64", executor="staged") as sim:
+        found = sim.rollout(sim.params())
+        grad = sim.pull(sim.params(), {"joint_position": thrown})
+    x, z = found.joint_position[-1] - found.joint_position[0]
+    span = steps * dt
+    fall = 0.5 * G * span * (span + dt)
+    assert abs(z) > 1e-4
+    assert x + friction * z == pytest.approx(speed * span - friction * fall, abs=1e-12)
+    assert grad["scene.initial_velocity"][0] == pytest.approx(span, abs=1e-9)
+    assert grad["scene.friction"][1] == pytest.approx(-fall - z, abs=1e-9)
+
+
+# Bad input
+
+
+def test_what_the_law_does_not_know_is_said():
+    with pytest.raises(InputError, match=r"contact_law is 'springs', but .*compliant.*mujoco"):
+        block(contact_law="springs")
+    tendon = ds.Tendon("bow", {"x": 1.0}, stiffness=1.0)
+    with pytest.raises(InputError, match=r"contact_law is 'mujoco', but the scene has tendons \('bow'\)"):
+        block(tendons=[tendon])
+    with pytest.raises(InputError, match="impratio"):
+        block(impratio=0.0)
