@@ -91,6 +91,7 @@ _NAMES = {
         "Change",
         "CosineDecay",
         "ExponentialDecay",
+        "GaussNewton",
         "NormalisedGradientDescent",
         "PiecewiseConstant",
         "Result",

@@ -111,6 +111,7 @@ from diffsim.tuning import Adam as Adam
 from diffsim.tuning import Change as Change
 from diffsim.tuning import CosineDecay as CosineDecay
 from diffsim.tuning import ExponentialDecay as ExponentialDecay
+from diffsim.tuning import GaussNewton as GaussNewton
 from diffsim.tuning import NormalisedGradientDescent as NormalisedGradientDescent
 from diffsim.tuning import PiecewiseConstant as PiecewiseConstant
 from diffsim.tuning import Result as Result

@@ -25,10 +25,9 @@ def problem() -> ds.Problem:
 
 
 def report(simulation: ds.Simulation, result: ds.Result) -> None:
-    for name, true in TRUE.items():
-        found = float(result.best_params[name])
-        print(f"{name:18} true {true:.4f}   found {found:.4f}   off by {abs(found / true - 1):.2%}")
+    print(f"{TRUE} is true; found was:\n")
+    print(ds.identify(simulation.problem, progress=False))
 
 
 if __name__ == "__main__":
-    scene_main(problem, optimizer=ds.Adam(ds.CosineDecay(0.05, 100), beta1=0.5), report=report)
+    scene_main(problem, optimizer=ds.GaussNewton(), iterations=30, report=report)

@@ -51,11 +51,11 @@ LEARNS = {
     "charges": (40, lambda first, best: best < 0.4 * first),  # m^2 s
     "soft_throw": (100, lambda first, best: best < 0.01),  # m²: within 0.1 m of the target
     "voxel_walker": (30, lambda first, best: first - best > 0.1),  # m farther
-    "identify_springs": (300, lambda first, best: best < 1e-3 * first),
+    "identify_springs": (13, lambda first, best: best < 1e-3 * first),
     "bank_shot": (30, lambda first, best: best < 1e-3),  # m²: within 0.03 m of the target
     "billiards": (10, lambda first, best: best < 0.5 * first),
     "catapult": (60, lambda first, best: best < 1e-3),  # m²: within 0.03 m of the place over the bin
-    "identify_friction": (30, lambda first, best: best < 1e-2 * first),
+    "identify_friction": (9, lambda first, best: best < 1e-2 * first),
     "rigid_walker": (10, lambda first, best: first - best > 0.02),  # m²
     "ant": (60, lambda first, best: first - best > 0.3),  # m
     "arm_reach": (100, lambda first, best: best < 0.01 * first),
@@ -68,7 +68,8 @@ LEARNS = {
     "soft_crawler": (12, lambda first, best: first - best > 0.15),  # m
     "soft_crawler_3d": (40, lambda first, best: first - best > 0.1),  # m
     "fountain": (12, lambda first, best: best < 0.2 * first),
-    "identify_masses": (120, lambda first, best: best < 0.01 * first),
+    "identify_masses": (8, lambda first, best: best < 1e-4 * first),
+    "identify_arm": (6, lambda first, best: best < 0.01 * first),
 }
 ANY_OTHER = (30, lambda first, best: best < first)
 

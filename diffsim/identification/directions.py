@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Direction", "Precision", "compressed", "precision_of", "seen"]
+__all__ = ["Direction", "Precision", "precision_of"]
 
 BLIND = 1e-7
 """Of the largest singular value: below it there is only the rounding of central differences."""
-
-HAZY = 1e-6
-"""The same of forward differences."""
 
 HOPELESS = 1.0
 """Standard error of a direction, in sizes of its numbers, from which on it counts as not seen: a factor of e."""
@@ -95,44 +92,6 @@ def precision_of(
                 error = np.inf if unseen else float(np.sqrt(variance * np.sum((along / values)[~blind] ** 2)))
             untold.append(Direction(_words(weights, names, error), whole, error))
     return Precision(covariance, values, tuple(untold))
-
-
-def seen(jacobian: np.ndarray) -> np.ndarray:
-    """A Jacobian (m, n) of forward differences without what is only rounding: along that a solver must not wander."""
-    if not np.isfinite(jacobian).all():
-        return jacobian
-    values, rows = _singular(jacobian)
-    blind = rows[values <= HAZY * values.max(initial=0.0)]
-    return jacobian - (jacobian @ blind.T) @ blind if len(blind) else jacobian
-
-
-def compressed(
-    residuals: np.ndarray, jacobian: np.ndarray, pull: float, away: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """n + 1 residuals and their Jacobian that have the squares, slope and J^T J of all m, and of a pull to the start.
-
-    By the eigenvectors of J^T J: without what is only rounding in it, as of `seen`.
-
-    Args:
-        residuals: (m,).
-        jacobian: (m, n), of forward differences.
-        pull: weight of the distance from the start, another n residuals.
-        away: (n,) that distance.
-    """
-    n = jacobian.shape[1]
-    with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged, or is about to
-        products, size = jacobian.T @ jacobian, float(residuals @ residuals)
-    if not (np.isfinite(products).all() and np.isfinite(size)):
-        return np.full(n + 1, np.nan), np.full((n + 1, n), np.nan)
-    squares, axes = np.linalg.eigh(products)
-    told = squares > HAZY**2 * squares.max(initial=0.0)
-    lengths = np.sqrt(np.where(told, squares, 0.0) + pull**2)
-    lengths[lengths == 0.0] = np.finfo(float).tiny
-    slope = np.where(told, axes.T @ (jacobian.T @ residuals), 0.0) + pull**2 * (axes.T @ away)
-    along = slope / lengths
-    whole = size + pull**2 * float(away @ away)
-    rest = np.sqrt(max(whole - float(along @ along), 0.0))
-    return np.append(along, rest), np.concatenate([lengths[:, None] * axes.T, np.zeros((1, n))])
 
 
 def _singular(jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

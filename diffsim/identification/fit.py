@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError, MissingExtraError
+from diffsim.errors import InputError
 from diffsim.identification.experiment import Experiment
-from diffsim.identification.least_squares import LeastSquares, Vector
+from diffsim.identification.least_squares import LOSSES, LeastSquares, Vector
 from diffsim.identification.logs import Log
 from diffsim.identification.result import Fit, Identification
 from diffsim.identification.unknowns import Unknowns
@@ -19,8 +19,6 @@ from diffsim.problem import Problem
 from diffsim.spec import choices, matches, whole
 
 __all__ = ["identify"]
-
-LOSSES = ("linear", "soft_l1", "huber", "cauchy")
 
 
 def identify(
@@ -42,11 +40,10 @@ def identify(
 ) -> Identification:
     """Find the numbers of a scene from what was measured of it, with standard errors and 95 % intervals.
 
-    Least squares by Gauss and Newton's steps within a trust region and bounds (Branch, Coleman & Li, "A subspace,
-    interior, and conjugate gradient method for large-scale bound-constrained minimization problems", 1999, as
-    `scipy.optimize.least_squares` has it). The Jacobian of the residuals comes from copies of the scene that run side
-    by side in one launch, two for each number; or, where there are fewer samples than that, from the reverse pass.
-    Covariance is that of the linearised model at the solution.
+    Least squares by Gauss and Newton's steps within a trust region and bounds, those of `GaussNewton`. The Jacobian of
+    the residuals comes from copies of the scene that run side by side in one launch, one for each number, and in the
+    end two; or, where there are fewer samples than that, from the reverse pass. Covariance is that of the linearised
+    model at the solution.
 
     Masses, inertias, stiffnesses, dampings and frictions are kept to what a body can have, inertias by the second
     moments of mass. A number that starts at a bound starts just inside of it.
@@ -76,14 +73,12 @@ def identify(
 
     Raises:
         InputError: naming what does not fit: a signal, an input, a column and line of the file that it is from.
-        MissingExtraError: SciPy is not installed: ``pip install 'diffsim[identify]'``.
     """
-    least_squares, student = _scipy()
     each, sensors = _listed(each), _listed(sensors)
     looked = _looked_for(problem, tune, bounds, each)
     used = _logs(logs if logs is not None else _of_objective(looked))
     others = _logs(held_out)
-    choices("identify(robust)", robust, LOSSES)
+    choices("identify(robust)", robust, tuple(LOSSES))
     whole("identify(iterations)", iterations)
     measured = [_first_samples(looked, log, each) for log in (*used, *others)]
     settings: dict[str, Any] = {"each": each, "sensors": sensors, "start": start or {}, "scale": scale or {}}
@@ -94,25 +89,16 @@ def identify(
     try:
         for k, log in enumerate(used):
             experiments.append(Experiment(looked, log, k, unknowns, device))
-        fit = LeastSquares(experiments, unknowns, least_squares, robust, iterations, progress)
+        fit = LeastSquares(experiments, unknowns, robust, iterations, progress)
         fit.check_enough()
         vector = fit.settle(noise)
         fits = _beside(fit, vector)
         held = _held_out(looked, others, measured[len(used) :], settings, unknowns, vector, fit, device)
-        found = told(looked, fit, unknowns, vector, fits, held, student, noise is not None)
+        found = told(looked, fit, unknowns, vector, fits, held, noise is not None)
         return replace(found, findings=(*found.findings, *_elsewhere(looked, used, unknowns)))
     finally:
         for experiment in experiments:
             experiment.close()
-
-
-def _scipy() -> tuple[Any, Any]:
-    try:
-        from scipy.optimize import least_squares
-        from scipy.special import stdtrit
-    except ImportError:
-        raise MissingExtraError("identify needs the package scipy: pip install 'diffsim[identify]'") from None
-    return least_squares, stdtrit
 
 
 def _looked_for(problem: Any, tune: Any, bounds: Any, each: Sequence[str]) -> Problem:
@@ -253,7 +239,7 @@ def _held_out(
     try:
         for k, log in enumerate(logs):
             experiments.append(Experiment(problem, log, k, others, device))
-        own = LeastSquares(experiments, others, fit.solver, fit.robust, fit.iterations, progress=False)
+        own = LeastSquares(experiments, others, fit.robust, fit.iterations, progress=False)
         own.noise = {name: fit.noise[name] for name in own.signals}
         there = own.solve(begin, np.array([column.log is not None for column in others.columns]))
         return _beside(own, there)

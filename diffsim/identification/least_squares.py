@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.identification.directions import compressed, seen
 from diffsim.identification.experiment import Experiment
 from diffsim.identification.unknowns import Unknowns
+from diffsim.least_squares import Region, promise, region_step
 
-__all__ = ["CORRELATED", "LeastSquares", "Vector"]
+__all__ = ["CORRELATED", "LOSSES", "LeastSquares", "Vector"]
 
 REWEIGHTED = 4  # times at most that noise is estimated anew and the fit repeated
 SETTLED = 0.02  # relative change of the estimated noise at which that ends
 HORIZONS = (0.06, 0.12, 0.25, 0.5)  # of the longest log
 CORRELATED = 0.5  # of neighbouring residuals: from there on they are no noise
-PULL = 1e-8  # of the largest singular value: it changes what is seen by the square of that
+FALLS = 1e-8  # of the squares: less is not worth a step
+MOVES = 1e-10  # in units of the numbers: the same
+FIRST = 1.0  # radius of the trust region in them
+
+LOSSES: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "linear": lambda z: (z, np.ones_like(z)),
+    "soft_l1": lambda z: (2.0 * (np.sqrt(1.0 + z) - 1.0), 1.0 / np.sqrt(1.0 + z)),
+    "huber": lambda z: (np.where(z <= 1.0, z, 2.0 * np.sqrt(z) - 1.0), 1.0 / np.sqrt(np.maximum(z, 1.0))),
+    "cauchy": lambda z: (np.log1p(z), 1.0 / (1.0 + z)),
+}
+"""Of squared residuals in units of their noise: what each counts, and the derivative of that."""
 
 Vector = np.ndarray
 
@@ -31,7 +41,6 @@ class LeastSquares:
 
     experiments: list[Experiment]
     unknowns: Unknowns
-    solver: Any  # scipy.optimize.least_squares
     robust: str
     iterations: int
     progress: bool
@@ -161,57 +170,49 @@ class LeastSquares:
         return {name: max(found[kind], self.floor[name]) for name, kind in self.kinds.items()}
 
     def solve(self, vector: Vector, free: np.ndarray) -> Vector:
-        """The least squares from a start, of the free unknowns."""
-        units, (low, high) = self.unknowns.units, self.unknowns.bounds
+        """The least squares from a start, of the free unknowns: Gauss and Newton's steps within a trust region.
+
+        Raises:
+            InputError: the rollout of the start is not finite.
+        """
         columns = np.flatnonzero(free)
-
-        def at(x: np.ndarray) -> Vector:
-            whole_vector = np.array(vector)
-            whole_vector[columns] = np.clip(x * units[columns], low[columns], high[columns])
-            return whole_vector
-
-        first = self.weighted(vector)[0]
-        if not np.isfinite(first).all():
+        units, (low, high) = self.unknowns.units[columns], self.unknowns.bounds
+        loss, slope, curvature = self._model(vector, columns, units)
+        if not np.isfinite(loss):
             raise InputError(
                 "identify: the rollout of the start is not finite; begin with other values (start=), or a smaller dt"
             )
-        if not len(columns):
-            return vector
+        self._tell(vector)
+        radius, self.stopped = FIRST, "the squares do not fall any more"
+        for _ in range(self.iterations):
+            room = ((each[columns] - vector[columns]) / units for each in (low, high))
+            step = region_step(curvature, slope, radius, *room)
+            promised = promise(curvature, slope, step)
+            if promised <= FALLS * loss or np.abs(step).max(initial=0.0) <= MOVES:
+                return vector
+            there = np.array(vector)
+            there[columns] = np.clip(vector[columns] + step * units, low[columns], high[columns])
+            found = self._model(there, columns, units)
+            taken, radius = Region.after(radius, step, promised, loss - found[0])
+            if taken:
+                vector, (loss, slope, curvature) = there, found
+                self._tell(vector)
+        self.stopped = "the most iterations were made"
+        return vector
 
-        # Along what nothing depends on, a weak pull towards the start keeps numbers where they were.
-        begin = vector[columns] / units[columns]
-        pull = PULL * float(np.linalg.norm(self.weighted(vector)[1][:, columns] * units[columns], 2))
+    def _model(self, vector: Vector, columns: np.ndarray, units: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Half the squares as they count, with slope and Gauss and Newton's curvature by the columns in their units."""
+        left, jacobian = self.weighted(vector)
+        with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged, or is about to
+            counted, share = LOSSES[self.robust](left**2)
+            scaled = jacobian[:, columns] * units
+            pulled = share[:, None] * scaled
+            slope, curvature = pulled.T @ left, pulled.T @ scaled
+        finite = np.isfinite(slope).all() and np.isfinite(curvature).all()
+        return (0.5 * float(counted.sum()) if finite else np.nan), slope, curvature
 
-        def both(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            left, jacobian = self.weighted(at(x))
-            scaled = jacobian[:, columns] * units[columns]
-            if self.robust == "linear":  # a few sums say as much as all samples
-                return compressed(left, scaled, pull, x - begin)
-            return (
-                np.concatenate([left, pull * (x - begin)]),
-                np.concatenate([seen(scaled), pull * np.eye(len(columns))]),
-            )
-
-        def derivative(x: np.ndarray) -> np.ndarray:  # asked for where a step was taken
-            self._tell(self.weighted(at(x))[0])
-            return both(x)[1]
-
-        found = self.solver(
-            lambda x: both(x)[0],
-            begin,
-            jac=derivative,
-            bounds=(low[columns] / units[columns], high[columns] / units[columns]),
-            loss=self.robust,
-            xtol=1e-8,
-            ftol=1e-8,
-            gtol=1e-10,
-            max_nfev=self.iterations,
-        )
-        self.stopped = "the most iterations were made" if found.status == 0 else "the squares do not fall any more"
-        return at(found.x)
-
-    def _tell(self, residuals: np.ndarray) -> None:
-        self.history.append(float(np.mean(residuals**2)))
+    def _tell(self, vector: Vector) -> None:
+        self.history.append(float(np.mean(self.weighted(vector)[0] ** 2)))
         if self.progress:
             print(f"identify: iteration {len(self.history) - 1}, loss {self.history[-1]:.6g}", file=sys.stderr)
 

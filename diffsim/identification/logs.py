@@ -191,7 +191,9 @@ def _parquet(file: Path) -> tuple[list[str], dict[str, Any], np.ndarray]:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise MissingExtraError("read_log needs the package pyarrow for a Parquet file: pip install pyarrow") from None
+        raise MissingExtraError(
+            "read_log needs the package pyarrow for a Parquet file: pip install 'diffsim[identify]'"
+        ) from None
     table = pyarrow.parquet.read_table(file)
     cells = {title: ["" if cell is None else cell for cell in table[title].to_pylist()] for title in table.column_names}
     return list(table.column_names), cells, np.arange(1, table.num_rows + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,9 @@ from diffsim.identification.result import Fit, Identification
 from diffsim.identification.unknowns import Unknowns
 from diffsim.problem import Problem
 
-__all__ = ["told"]
+__all__ = ["student", "told"]
 
+HAZY = 1e-4  # of the largest singular value, where forward differences are good to 1e-7
 LARGE = 1.5  # residuals over the noise that was given: from there on the model lacks something
 
 
@@ -26,7 +28,6 @@ def told(
     vector: Vector,
     fits: tuple[Fit, ...],
     held: tuple[Fit, ...],
-    student: Any,
     known: bool,
 ) -> Identification:
     """All of it.
@@ -38,10 +39,9 @@ def told(
         vector: its solution.
         fits: every log beside the model.
         held: likewise, of logs that were not used.
-        student: scipy.special.stdtrit, quantiles of Student's t.
         known: whether the noise was given.
     """
-    residuals, jacobian = fit.weighted(vector, central=True)
+    residuals, jacobian = fit.weighted(vector, central=_hazy(fit, vector))
     freedom = max(fit.samples - len(unknowns), 1)
     variance = 1.0 if known else float(residuals @ residuals) / freedom
     free, values = _inside(unknowns, vector), unknowns.meaning @ vector
@@ -51,7 +51,7 @@ def told(
     precision = precision_of(jacobian @ np.linalg.inv(unknowns.meaning), variance, sizes, free, labels)
     covariance = precision.covariance
     errors = np.sqrt(np.diag(covariance))
-    quantile = float(student(freedom, 0.975))
+    quantile = student(freedom, 0.975)
     with np.errstate(invalid="ignore"):
         correlation = np.where(np.isfinite(errors), covariance / np.outer(errors, errors), np.nan)
     params = {name: value[0] for name, value in unknowns.params(vector[None], 0).items() if name in unknowns.shared}
@@ -80,6 +80,33 @@ def told(
         stopped=fit.stopped,
         findings=_findings(fit, labels, vector, free, precision.untold, fits, known),
     )
+
+
+def _hazy(fit: LeastSquares, vector: Vector) -> bool:
+    """Whether numbers are so hard to tell apart that forward differences do not tell how hard."""
+    jacobian = fit.weighted(vector)[1] * fit.unknowns.units
+    squares = np.linalg.eigvalsh(jacobian.T @ jacobian)
+    return not squares[0] > HAZY**2 * squares[-1]
+
+
+def student(freedom: int, level: float) -> float:
+    """The quantile of Student's t, for a level above a half.
+
+    With t = sqrt(freedom) tan(a) the density is a power of a cosine, which Gauss and Legendre's rule integrates to ten
+    digits; the end of the integral is found by halving.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    half = 0.5 * (freedom + 1)
+    factor = math.exp(math.lgamma(half) - math.lgamma(0.5 * freedom)) / math.sqrt(math.pi)
+
+    def above_half(angle: float) -> float:
+        return factor * 0.5 * angle * float(weights @ np.cos(0.5 * angle * (nodes + 1.0)) ** (freedom - 1))
+
+    low, high = 0.0, min(0.5 * math.pi, math.atan(20.0 / math.sqrt(freedom)) if freedom > 3 else 0.5 * math.pi)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if above_half(middle) < level - 0.5 else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
 
 
 def _inside(unknowns: Unknowns, vector: Vector) -> np.ndarray:

@@ -97,7 +97,7 @@ class Objective(Declared):
         return fields.record(self, prefix, lengths=lengths, **arrays, **more)
 
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """Its value before the weight, worked out in NumPy; None (unless a class says more) where it cannot be.
+        """Its value before the weight, worked out in NumPy; None where it cannot be: the sum of squared `residuals`.
 
         A sum tells its terms apart by it; of one term that cannot tell, it is what the others leave of the loss.
 
@@ -105,7 +105,24 @@ class Objective(Declared):
             rollout: of one environment.
             numbers: its own, by their short names: ``numbers["weight"]``.
         """
+        left = self.residuals(rollout, numbers)
+        return None if left is None else float(np.sum(np.square(left)))
+
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """What is squared and added up, before the weight, as a flat array; None (unless a class says more): nothing.
+
+        `GaussNewton` works with them.
+
+        Args:
+            rollout: of one environment.
+            numbers: its own, by their short names.
+        """
         return None
+
+    @property
+    def squared(self) -> bool:
+        """Whether it is a sum of squares, the `residuals`."""
+        return type(self).residuals is not Objective.residuals
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """A value before the weight in words, with its unit; a class says how."""

@@ -43,9 +43,9 @@ class Effort(Objective):
         goal = self.record(fields, model, prefix, dt=model.dt)
         return Part(step=(Stage(effort, (goal, fields.loss), model.actuators),))
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The integral."""
-        return float(rollout.problem.scene.dt * np.sum(np.square(rollout.arrays["actuation"])))
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every actuation, as its share of the integral."""
+        return np.asarray(np.sqrt(rollout.problem.scene.dt) * rollout.arrays["actuation"].ravel())
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How much was asked for."""

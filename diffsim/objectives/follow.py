@@ -47,13 +47,13 @@ class Follow(OfPlace):
         apart = goal.place[env, row, goal.at] - place_at(goal.path, env, goal.w - 1, goal.rows - 1, step)
         return apart.dot(apart) / goal.rows
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared distance."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """How far off it is in each row, as a share of the mean."""
         place = self.places(rollout)
         if place is None:
             return None
         path, _ = along(numbers["path"], np.linspace(0.0, 1.0, len(place)))
-        return float(np.mean(np.sum(np.square(place - path), axis=1)))
+        return np.asarray((place - path).ravel() / np.sqrt(len(place)))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""

@@ -59,8 +59,22 @@ class ForwardVelocity(Objective):
 
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """Minus the mean velocity, or the mean square of what is off."""
-        along = counted(rollout, "velocity", self.link, self.after) @ numbers["direction"]
-        return float(-along.mean() if self.speed is None else np.square(along - numbers["speed"]).mean())
+        return super().measure(rollout, numbers) if self.squared else -float(self._along(rollout, numbers).mean())
+
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """What each step is off the speed, as a share of the mean; None without one."""
+        if not self.squared:
+            return None
+        along = self._along(rollout, numbers)
+        return np.asarray((along - numbers["speed"]) / np.sqrt(len(along)))
+
+    @property
+    def squared(self) -> bool:
+        """With a speed."""
+        return self.speed is not None
+
+    def _along(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(counted(rollout, "velocity", self.link, self.after) @ numbers["direction"])
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How fast it was."""

@@ -59,10 +59,22 @@ class Height(Objective):
 
     def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
         """Minus the mean height, or the mean square of what is missing."""
-        height = counted(rollout, "position", self.link, self.after)[:, 2]
-        if self.least is None:
-            return -float(height.mean())
-        return float(np.square(np.maximum(numbers["least"] - height, 0.0)).mean())
+        return super().measure(rollout, numbers) if self.squared else -float(self._height(rollout).mean())
+
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """What each step is missing, as a share of the mean; None without a height that is enough."""
+        if not self.squared:
+            return None
+        height = self._height(rollout)
+        return np.asarray(np.maximum(numbers["least"] - height, 0.0) / np.sqrt(len(height)))
+
+    @property
+    def squared(self) -> bool:
+        """With a height that is enough."""
+        return self.least is not None
+
+    def _height(self, rollout: Any) -> np.ndarray:
+        return counted(rollout, "position", self.link, self.after)[:, 2]
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How high it was."""

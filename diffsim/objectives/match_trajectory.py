@@ -125,11 +125,11 @@ class MatchTrajectory(Objective):
                 named[f"position[{point}, {axis}]"] = self.positions[:, k, axis]
         return self.steps, named
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared distance."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every measurement's distance, as a share of the mean."""
         apart = rollout.arrays["position"][np.ix_(self.steps, self.points)] - numbers["positions"]
         present = ~np.isnan(self.positions).any(axis=2)
-        return float(np.sum(np.square(apart[present])) / present.sum())
+        return np.asarray(apart[present].ravel() / np.sqrt(present.sum()))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""

@@ -63,13 +63,18 @@ class MatchPicture(Objective):
         goal = self.record(fields, model, prefix, shown=shown, share=1.0 / self.picture.size)
         return Part(final=(Stage(differ, (goal, fields.loss), self.picture.size),))
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared difference."""
-        return float(np.mean(np.square(rollout.arrays[self.array][-1] - numbers["picture"])))
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every cell's difference, as a share of the mean."""
+        return _shares(rollout.arrays[self.array][-1] - numbers["picture"])
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""
         return _words(value)
+
+
+def _shares(apart: np.ndarray) -> np.ndarray:
+    """Residuals whose squares add up to the mean of these."""
+    return np.asarray(apart.ravel() / np.sqrt(apart.size))
 
 
 def _words(value: float) -> str:
@@ -152,11 +157,11 @@ class MatchRefraction(Objective):
         rows = rollout.arrays["height"]
         return np.stack([_seen(height, scene.spacing, scene.edges == "periodic", **numbers) for height in rows])
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared difference."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every cell's difference, as a share of the mean."""
         scene, given = rollout.problem.scene, {name: numbers[name] for name in ("floor", "depth", "index")}
         seen = _seen(rollout.arrays["height"][-1], scene.spacing, scene.edges == "periodic", **given)
-        return float(np.mean(np.square(seen - numbers["picture"])))
+        return _shares(seen - numbers["picture"])
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""

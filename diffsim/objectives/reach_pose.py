@@ -75,6 +75,22 @@ class ReachPose(Objective):
         goal = self.record(fields, model, prefix, link=link_of(model, self.link))
         return Part(final=(Stage(pose, (goal, fields.loss), 1),))
 
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """How far off it is along each axis, and in each entry of its rotation."""
+        names = [each.name for each in rollout.problem.scene.links]
+        at = 0 if self.link is None else names.index(self.link)
+        apart = rollout.arrays["position"][-1, at] - numbers["target"]
+        w, x, y, z = numbers["orientation"] / np.linalg.norm(numbers["orientation"])
+        wanted = np.array(
+            [
+                [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)],
+                [2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)],
+                [2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)],
+            ]
+        )
+        turned = rollout.arrays["rotation"][-1, at] - wanted.ravel()
+        return np.concatenate([apart, np.sqrt(0.5) * numbers["size"] * turned])
+
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How near it came."""
         return f"{max(value, 0.0) ** 0.5:.3g} m from the pose, its turn counted"

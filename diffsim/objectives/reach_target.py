@@ -33,10 +33,10 @@ class ReachTarget(OfPlace):
         apart = goal.place[env, row, goal.at] - goal.target[env, 0]
         return apart.dot(apart)
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The squared distance."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """How far off it is along each axis."""
         place = self.places(rollout)
-        return None if place is None else float(np.sum(np.square(place[-1] - numbers["target"])))
+        return None if place is None else np.asarray(place[-1] - numbers["target"])
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How near it came."""

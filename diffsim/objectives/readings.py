@@ -120,10 +120,11 @@ class MatchReadings(Objective):
         names = [f"{self.array}[{i}, {j}]" for i, j in self.cells.tolist()]
         return self.steps, dict(zip(names, self.readings.T, strict=True))
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared difference."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every reading's difference, as a share of the mean."""
         read = rollout.arrays[self.array][self.steps][:, self.cells[:, 0], self.cells[:, 1]]
-        return float(np.mean(np.square(read - numbers["readings"])[~np.isnan(self.readings)]))
+        off = (read - numbers["readings"])[~np.isnan(self.readings)]
+        return np.asarray(off / np.sqrt(off.size))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off it was."""

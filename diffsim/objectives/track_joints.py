@@ -107,12 +107,12 @@ class TrackJoints(Objective):
         """What was measured, for `identify`: (m,) steps, and (m,) values by the names of the joints."""
         return self.steps, {name: self.positions[:, k] for k, name in enumerate(self._names(scene))}
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean squared difference."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Every sample's difference, as a share of the mean."""
         scene = rollout.problem.scene
         at = [scene.coordinate("joint", name) for name in self._names(scene)]
         off = rollout.arrays["joint_position"][np.ix_(self.steps, at)] - numbers["positions"]
-        return float(np.square(off).mean())
+        return np.asarray(off.ravel() / np.sqrt(off.size))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far off the joints were."""

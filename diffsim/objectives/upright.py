@@ -56,10 +56,10 @@ class Upright(Objective):
         goal = self.record(fields, model, prefix, **span(model, self.link, self.after))
         return Part(step=(Stage(tilt, (goal, fields.loss), 1),))
 
-    def measure(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> float | None:
-        """The mean square of what the cosine lacks."""
+    def residuals(self, rollout: Any, numbers: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """What the cosine lacks in each step, as a share of the mean."""
         up = counted(rollout, "rotation", self.link, self.after)[:, 6:9] @ numbers["axis"]
-        return float(np.square(np.maximum(numbers["least"] - up, 0.0)).mean())
+        return np.asarray(np.maximum(numbers["least"] - up, 0.0) / np.sqrt(len(up)))
 
     def words(self, value: float, numbers: Mapping[str, np.ndarray]) -> str:
         """How far from upright."""

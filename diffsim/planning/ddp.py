@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffsim.least_squares import box_step
 from diffsim.planning.cost import Expansion
 
-__all__ = ["Policy", "backward", "box_step"]
-
-NEWTON = 100  # steps of the box problem at most
+__all__ = ["Policy", "backward"]
 
 
 @dataclass(frozen=True)
@@ -77,39 +76,3 @@ def backward(
         if not np.isfinite(value_xx).all():
             return None
     return Policy(shift, gain, slope, bend)
-
-
-def box_step(
-    curvature: np.ndarray, slope: np.ndarray, low: np.ndarray, high: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The step within a box that lowers a quadratic most, and which entries no side of the box holds.
-
-    Projected Newton (Tassa et al. 2014, section III.B). None where the curvature of what is free is not positive.
-    """
-    x = np.clip(start, low, high)
-    for _ in range(NEWTON):
-        gradient = slope + curvature @ x
-        held = ((x <= low) & (gradient > 0.0)) | ((x >= high) & (gradient < 0.0))
-        free = ~held
-        if not free.any():
-            return x, free
-        inside = curvature[np.ix_(free, free)]
-        try:
-            np.linalg.cholesky(inside)
-        except np.linalg.LinAlgError:
-            return None
-        if np.abs(gradient[free]).max() <= 1e-10 * (1.0 + np.abs(slope).max()):
-            return x, free
-        step = np.zeros_like(x)
-        step[free] = -np.linalg.solve(inside, gradient[free])
-        before = x @ (slope + 0.5 * (curvature @ x))
-        for length in 0.6 ** np.arange(30):
-            there = np.clip(x + length * step, low, high)
-            if there @ (slope + 0.5 * (curvature @ there)) <= before + 0.1 * gradient @ (there - x):
-                break
-        else:
-            return x, free
-        if np.array_equal(there, x):
-            return x, free
-        x = there
-    return x, free

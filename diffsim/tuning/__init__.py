@@ -1,6 +1,7 @@
 """The optimisation loop, on NumPy arrays only: optimizers, schedules, `tune`, and the files of a run."""
 
 from diffsim.tuning.changes import Change
+from diffsim.tuning.gauss_newton import GaussNewton
 from diffsim.tuning.load import SavedRun, load_history, load_params, load_problem, load_run, save_rollouts
 from diffsim.tuning.optimizers import LBFGS, SGD, Adam, NormalisedGradientDescent, Optimizer, RMSProp
 from diffsim.tuning.parameter_matrix import clip_by_norm, global_norm
@@ -17,6 +18,7 @@ __all__ = [
     "Constant",
     "CosineDecay",
     "ExponentialDecay",
+    "GaussNewton",
     "NormalisedGradientDescent",
     "Optimizer",
     "PiecewiseConstant",

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import DivergenceError
+from diffsim.least_squares import Region, promise
 from diffsim.protocols import Tunable
+from diffsim.tuning.gauss_newton import GaussNewton, Squares
 from diffsim.tuning.optimizers import Optimizer
 from diffsim.tuning.parameter_matrix import Rows, clip_rows, row_norms
 from diffsim.tuning.smoothing import Smoothed
@@ -26,8 +28,21 @@ SUFFICIENT = 1e-4  # share of the decrease that the slope promises (Nocedal & Wr
 SHORTEN = 0.5  # step length after a rejection; any value below 1 works, smaller ones overshoot the wall's near side
 RECOVER = 1.1  # growth of a shortened step per accepted one: seven undo one rejection; 1 would never recover
 
+SETTLED = 1e-9  # of the loss: a step that promises less, and is refused, was the last
+
 # What `Search.saved` keeps besides the states of the optimizer.
-SAVED = ("x", "kept_x", "kept_gradient", "kept_losses", "scale", "strikes", "alive", "started", "unharmed")
+SAVED = (
+    "x",
+    "kept_x",
+    "kept_gradient",
+    "kept_curvature",
+    "kept_losses",
+    "scale",
+    "strikes",
+    "alive",
+    "started",
+    "unharmed",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +59,7 @@ class Evaluation:
         error: the first of them as an exception, None if nothing is bad.
         clean: whether all were evaluated and finite.
         growth: (copies,) or (1,) of the adjoint, per step; None where nothing is known of it.
+        curvature: (copies, n, n), in units likewise; None unless the optimizer works with it.
     """
 
     losses: np.ndarray
@@ -55,6 +71,7 @@ class Evaluation:
     error: DivergenceError | None
     clean: bool = False
     growth: np.ndarray | None = None
+    curvature: np.ndarray | None = None
 
 
 class Search:
@@ -67,6 +84,7 @@ class Search:
         state: the optimizer's, after the step that led to the candidates.
         kept_x: (copies, n) last accepted parameters.
         kept_gradient: (copies, n) there, clipped.
+        kept_curvature: (copies, n, n) there; (copies, 0, 0) unless the optimizer works with it.
         kept_losses: (copies,) there.
         kept_state: the optimizer's that led there.
         scale: (copies,) of the step length, 1 unless steps were rejected.
@@ -96,6 +114,9 @@ class Search:
         self.x = self.first = self._bounded(self.rows.pack(params))
         self.state = optimizer.start_rows(self.x / self._units)
         self.kept_x, self.kept_gradient, self.kept_state = self.x, np.zeros_like(self.x), self.state
+        n = self.rows.width if isinstance(optimizer, GaussNewton) else 0
+        self.kept_curvature = np.zeros((count, n, n))
+        self.radius = 0.0  # of a trust region that no step shrank or let grow
         self.scale = np.ones(count)
         self.strikes = np.zeros(count, dtype=np.int64)
         self.alive = np.ones(count, dtype=bool)
@@ -146,7 +167,11 @@ class Search:
                 name, reason = self._blame(losses[copy], gradient[copy])
                 reasons[copy] = reason
                 error = error or DivergenceError(reason, array=name, env=copy, step=-1)
-        return Evaluation(losses, gradient, norms, bad, np.zeros_like(bad), reasons, error, clean, self._growth())
+        curvature = None
+        if isinstance(self.sim, Squares):
+            curvature = self.sim.curvature * self._units[0] * self._units[0, :, None]
+        unknown, growth = np.zeros_like(bad), self._growth()
+        return Evaluation(losses, gradient, norms, bad, unknown, reasons, error, clean, growth, curvature)
 
     def _growth(self) -> np.ndarray | None:
         growth = getattr(self.sim, "adjoint_growth", None)
@@ -184,6 +209,8 @@ class Search:
         if self.clip is not None:
             with np.errstate(invalid="ignore"):  # rows that are not finite are not kept
                 gradient = clip_rows(gradient, found.norms, self.clip)
+        if isinstance(self.optimizer, GaussNewton):
+            return self._take_in_region(found)
         if self.optimizer.line_search:
             return self._take_lower(found, gradient)
         if found.clean and self.unharmed:  # nearly always, and quick
@@ -217,6 +244,24 @@ class Search:
         self._settle(low, found)
         return good
 
+    def _take_in_region(self, found: Evaluation) -> np.ndarray:
+        """Of an optimizer with a trust region: keep what is low enough, and let the regions grow or shrink."""
+        assert found.curvature is not None
+        good = self.alive & ~found.bad & ~found.unknown
+        low, last = good & ~self.started, np.zeros_like(good)
+        for copy in np.flatnonzero(self.alive & self.started & ~found.unknown).tolist():
+            step = (self.x - self.kept_x)[copy] / self._units[0]
+            promised = promise(self.kept_curvature[copy], self.kept_gradient[copy], step)
+            fallen = self.kept_losses[copy] - found.losses[copy] if good[copy] else np.nan
+            low[copy], radius = Region.after(self.scale[copy] * self.radius, step, promised, fallen)
+            self.scale[copy] = radius / self.radius
+            last[copy] = not low[copy] and promised <= SETTLED * abs(self.kept_losses[copy])
+        self._keep(low, found, found.gradient)
+        self._strike(good & ~low, shorten=False)
+        self.alive &= ~last
+        self._settle(low, found)
+        return good
+
     def _keep(self, good: np.ndarray, found: Evaluation, gradient: np.ndarray) -> None:
         """Of the good rows keep the candidates; those that are not finite are struck."""
         if good.all():
@@ -225,7 +270,9 @@ class Search:
             self.kept_x = _merge(good, self.x, self.kept_x)
             self.kept_gradient = _merge(good, gradient, self.kept_gradient)
             self.kept_state = {k: _merge(good, self.state[k], v) for k, v in self.kept_state.items()}
-            self._strike(self.alive & found.bad)
+            self._strike(self.alive & found.bad, shorten=found.curvature is None)
+        if found.curvature is not None:
+            self.kept_curvature = np.where(good[:, None, None], found.curvature, self.kept_curvature)
         self.kept_losses = np.where(good, found.losses, self.kept_losses)
 
     def _settle(self, good: np.ndarray, found: Evaluation) -> np.ndarray:
@@ -244,16 +291,25 @@ class Search:
 
     def move(self, rate: float, unknown: np.ndarray) -> None:
         """The next candidates: a step from what was kept, except for the ``unknown``, tried again."""
+        self.radius, rates, x = rate, rate * self.scale[:, None], self.kept_x / self._units
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # seen when it is evaluated
-            x, state = self.optimizer.step_within(
-                self.kept_x / self._units, self.kept_gradient, self.kept_state, rate * self.scale[:, None], self._free()
-            )
+            if isinstance(self.optimizer, GaussNewton):
+                model = self.kept_gradient, self.kept_curvature
+                x, state = self.optimizer.step_in_region(x, *model, self.kept_state, rates, self._room())
+            else:
+                x, state = self.optimizer.step_within(x, self.kept_gradient, self.kept_state, rates, self._free())
         x = self._bounded(x * self._units)
         if not self.unharmed:
             x = _merge(unknown, self.x, x)
             state = {name: _merge(unknown, self.state[name], value) for name, value in state.items()}
             x = _merge(~self.alive, x[self._leader()], x)
         self.x, self.state = x, state
+
+    def _room(self) -> tuple[np.ndarray, np.ndarray]:
+        """(copies, n) by how much each kept parameter may fall, and rise, in units."""
+        if self._low is None:
+            return np.full_like(self.kept_x, -np.inf), np.full_like(self.kept_x, np.inf)
+        return (self._low - self.kept_x) / self._units, (self._high - self.kept_x) / self._units
 
     def _free(self) -> np.ndarray | None:
         """(copies, n) which kept parameters are not held by a bound that their gradient leads into; None if all are."""

@@ -13,6 +13,7 @@ from diffsim.errors import InputError
 from diffsim.protocols import Tunable, units_of
 from diffsim.spec import number, whole
 from diffsim.tuning.folder import Folder
+from diffsim.tuning.gauss_newton import GaussNewton, Squares
 from diffsim.tuning.loop import Callback, Loop
 from diffsim.tuning.optimizers import Adam, Optimizer
 from diffsim.tuning.parameter_matrix import Rows
@@ -114,6 +115,10 @@ def tune(
             f"tune({what}) does not go with {type(optimizer).__name__}, whose line search needs losses and gradients "
             "as they are; leave it out, or take Adam"
         )
+    if isinstance(optimizer, GaussNewton) and window is not None:
+        raise InputError(
+            f"tune(window={window}) does not go with GaussNewton, which runs nothing backwards; leave it out"
+        )
     if run is not None and not isinstance(run, Run):
         raise InputError(f"tune(run) is {run!r}, but a diffsim.Run or None is needed")
     if resume and run is None:
@@ -142,6 +147,8 @@ def tune(
                 units.update(kept_units(run.folder, units))
         if window is not None:
             sim = held.enter_context(contextlib.closing(_windowed(sim, window)))
+        if isinstance(optimizer, GaussNewton):
+            sim = held.enter_context(contextlib.closing(Squares(sim, units)))
         if estimator is not None:
             sim = Smoothed(sim, estimator, sigma=sigma, seed=seed, units=units)
         search = Search(sim, optimizer, start, clip, units)

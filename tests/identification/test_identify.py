@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -12,6 +13,18 @@ import pytest
 import diffsim as ds
 from diffsim.identification.experiment import Experiment
 from diffsim.identification.unknowns import Unknowns
+from diffsim.identification.verdict import student
+
+from .arm_with_friction import FILE, written
+
+
+def load(path):
+    """A scene's script as a module."""
+    spec = importlib.util.spec_from_file_location(f"scene_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 TRUE = {"stiffness": 30.0, "spring_damping": 0.4}
 
@@ -361,10 +374,16 @@ def test_tune_is_said_once():
         ds.identify(swing(), measured())
 
 
-def test_without_scipy_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r"diffsim\[identify\]"):
-        find(measured())
+def test_nothing_but_numpy_is_needed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)  # an import of it fails
+    assert find(measured()).params["scene.stiffness"] == pytest.approx(TRUE["stiffness"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.7062), (2, 4.30265), (5, 2.57058), (30, 2.04227), (10**6, 1.95997)]
+)
+def test_quantiles_of_students_t_are_those_of_the_tables(freedom, quantile):
+    assert student(freedom, 0.975) == pytest.approx(quantile, rel=3e-6)
 
 
 def test_it_prints_saves_and_shows(tmp_path, capsys):
@@ -383,3 +402,16 @@ def test_it_prints_saves_and_shows(tmp_path, capsys):
     shown = found._repr_html_()
     assert "<table>" in shown
     assert shown.count("data:image/png") == 2
+
+
+def test_the_log_of_the_arm_with_dry_friction_is_what_its_script_writes():
+    assert FILE.read_text(encoding="utf-8") == written()
+
+
+def test_dry_friction_of_an_arm_is_found_within_its_interval():
+    arm = load(FILE.parent / "identify_arm.py")
+    found = ds.identify(arm.problem(friction=True), progress=False)
+    for name, true in arm.TRUE.items():
+        at = [k for k, label in enumerate(found.labels) if label == name or label.startswith(f"{name}[")]
+        assert (found.low[at] < true).all(), name
+        assert (true < found.high[at]).all(), name

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.planning.ddp import box_step
+from diffsim.least_squares import box_step
 
 
 def cart(limit=None, damping=0.3, mass=2.0):

@@ -41,3 +41,10 @@ def test_labels_of_a_logarithmic_axis_do_not_overlap_and_there_are_some(spread, 
 def test_the_legend_is_above_the_curves():
     losses, _ = drawn(np.linspace(3.0, 1.0, 9).tolist(), np.ones(9).tolist())
     assert losses.get_legend().get_window_extent().y0 >= losses.bbox.y1 - 1.0
+
+
+@pytest.mark.parametrize("far", [1e12, 2.5e293])
+def test_a_trial_that_led_nowhere_leaves_the_axis_to_the_others(far):
+    losses, norms = drawn([0.3, 0.1, far, 0.01], [1.0, 0.5, far, 0.1])
+    assert losses.get_ylim()[1] < 10.0
+    assert norms.get_ylim()[1] < 100.0
