@@ -66,6 +66,7 @@ _NAMES = {
     "physics.articulated.scene": ("Articulated",),
     "physics.charges.scene": ("Charges",),
     "physics.articulated.tendons": ("Pulley", "Tendon", "Wrap"),
+    "physics.articulated.visuals": ("Mesh", "Visual"),
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.mass_spring.self_contact": ("SelfContact",),

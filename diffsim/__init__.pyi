@@ -68,6 +68,8 @@ from diffsim.physics.articulated.scene import Articulated as Articulated
 from diffsim.physics.articulated.tendons import Pulley as Pulley
 from diffsim.physics.articulated.tendons import Tendon as Tendon
 from diffsim.physics.articulated.tendons import Wrap as Wrap
+from diffsim.physics.articulated.visuals import Mesh as Mesh
+from diffsim.physics.articulated.visuals import Visual as Visual
 from diffsim.physics.charges.scene import Charges as Charges
 from diffsim.physics.mass_spring.lattice import Lattice as Lattice
 from diffsim.physics.mass_spring.lattice import from_image as from_image

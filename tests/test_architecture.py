@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
-    ("numbers", "paths", "adjoint", "least_squares"),
+    ("numbers", "paths", "adjoint", "least_squares", "meshes"),
     ("physics.base", "physics.checks", "physics.grids", "physics.mechanics", "physics.pictures"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry

@@ -39,6 +39,7 @@ from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.series import Series
 from diffsim.viewing.shaped import shaped
+from diffsim.viewing.surfaces import Surface
 
 __all__ = [
     "MOTOR",
@@ -60,6 +61,7 @@ __all__ = [
     "Segments",
     "Series",
     "Sites",
+    "Surface",
     "Trail",
     "Triangles",
     "Values",

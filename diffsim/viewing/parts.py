@@ -11,12 +11,13 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.viewing.colours import rgba_of
 from diffsim.viewing.shaped import shaped
+from diffsim.viewing.surfaces import Surface
 
 __all__ = ["Part", "in_world", "outline", "quaternions", "reaches", "spread"]
 
 # How many numbers the size of a shape has, in the plane and in space.
 PLANE = {"disc": 1, "ball": 1, "capsule": 2, "box": 2, "polygon": 0}
-SPACE = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
+SPACE = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3}
 
 # Those that are a circle.
 ROUNDS = ("disc", "ball")
@@ -31,14 +32,16 @@ class Part:
 
     Attributes:
         shape: in the plane "disc", "ball" (a disc that is shaded), "capsule", "box" or "polygon"; in space "sphere",
-            "capsule", "cylinder", "ellipsoid" or "box".
+            "capsule", "cylinder", "ellipsoid", "box" or "mesh".
         size: radius of a disc or sphere; radius and half the length of a capsule (along its x axis in the plane, along
-            its z axis in space) or cylinder; half the sides of a box; half the axes of an ellipsoid [m].
+            its z axis in space) or cylinder; half the sides of a box, or of the box around a mesh; half the axes of an
+            ellipsoid [m].
         corners: (k, 2) of a polygon, counter-clockwise [m].
         at: (2,) or (3,) where its middle is [m]; with three numbers it is a shape in space.
         turn: angle [rad], in space a (3, 3) rotation; None is not turned.
         fill, edge: its colours: a name of the style, "#rrggbb", or three or four numbers from 0 to 1.
         body: which one it belongs to.
+        surface: the triangles of a mesh, from the middle of the box around them.
     """
 
     shape: str
@@ -49,6 +52,7 @@ class Part:
     fill: Any = "soil"
     edge: Any = "surface"
     body: int = 0
+    surface: Surface | None = None
 
     def __post_init__(self) -> None:
         """Check and keep arrays; a box in the plane becomes a polygon."""
@@ -63,6 +67,8 @@ class Part:
             raise InputError(
                 f"Part.size of a {self.shape} has {len(size)} numbers, but {counts[self.shape]} are needed"
             )
+        if (self.surface is not None) != (self.shape == "mesh"):
+            raise InputError(f"Part.surface is {self.surface!r} of a {self.shape}; meshes have one, others have none")
         shape, corners = self.shape, self.corners
         if shape == "box" and len(at) == 2:
             shape, corners = "polygon", size * [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
@@ -201,7 +207,12 @@ def reaches(shapes: Sequence[str], rotation: np.ndarray, size: np.ndarray) -> np
 
 
 def spread(
-    shapes: Sequence[str], centre: np.ndarray, rotation: np.ndarray, size: np.ndarray, ways: np.ndarray
+    shapes: Sequence[str],
+    centre: np.ndarray,
+    rotation: np.ndarray,
+    size: np.ndarray,
+    ways: np.ndarray,
+    surfaces: Sequence[Surface | None] = (),
 ) -> np.ndarray:
     """(n, k, 3) the point of each of n solids that is farthest along each of the ways (k, 3) in the world [m].
 
@@ -211,12 +222,16 @@ def spread(
         rotation: (n, 3, 3).
         size: (n, 3) [m].
         ways: (k, 3).
+        surfaces: (n,) of meshes; without them they are boxes.
     """
     own = ways @ rotation  # (n, k, 3) in the solid's axes
     points = np.zeros_like(own)
     for k, shape in enumerate(shapes):
         way, (a, b, _) = own[k], size[k]
-        if shape == "box":
+        surface = surfaces[k] if surfaces else None
+        if surface is not None:
+            points[k] = surface.vertices[(way @ surface.vertices.T).argmax(axis=1)]
+        elif shape in ("box", "mesh"):
             points[k] = np.sign(way) * size[k]
         elif shape == "ellipsoid":
             stretched = size[k] * way

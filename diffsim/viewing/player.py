@@ -57,6 +57,7 @@ class Recording(NamedTuple):
         time: (rows,) [s].
         loss: None without an objective.
         words: the loss in words, by term; empty without.
+        surfaces: plain data for JSON, to which parts of the still that are meshes point by number.
     """
 
     still: dict[str, Any]
@@ -64,6 +65,7 @@ class Recording(NamedTuple):
     time: np.ndarray
     loss: float | None
     words: str
+    surfaces: list[dict[str, Any]]
 
 
 def recordings(rollouts: Sequence[Rollout], telling: Sequence[int] = (0, -1)) -> list[Recording] | None:
@@ -134,7 +136,7 @@ def _recording(rollout: Rollout, sight: Sight, follows: bool) -> Recording:
         still["series"].append({**told, "channel": f"series{k}"})
     loss = rollout.loss
     plain = float(loss) if loss is not None and np.ndim(loss) == 0 and np.isfinite(loss) else None
-    return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain, rollout.words)
+    return Recording(still, channels, np.asarray(rollout.time, dtype=float), plain, rollout.words, elements.surfaces)
 
 
 def _plane(floor: Floor) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from diffsim.viewing.look import (
     Points,
     Segments,
     Sites,
+    Surface,
     Trail,
     Triangles,
 )
@@ -40,6 +41,9 @@ TURN = 5e-4
 # Numbers that are told by colours: a share of their scale.
 SHADE = 1.0 / 250.0
 
+# Steps that half the largest side of a surface has: places on it are off by half a step.
+SURFACE = 2000
+
 # Forces that are shown at a time.
 MOST_ARROWS = 48
 
@@ -53,6 +57,7 @@ class Elements:
     Attributes:
         plain: a dictionary each, for JSON; "kind" is what it is, and names of channels stand for what moves.
         channels: by name, a row for each of the rollout's.
+        surfaces: a dictionary each, for JSON, to which parts that are meshes point by number.
     """
 
     def __init__(self, look: Look, rows: int, size: float) -> None:
@@ -62,6 +67,8 @@ class Elements:
         self._kept: list[np.ndarray] = []  # so that no other array gets the number of one that is gone
         self._nets = {id(net.points) for net in look.of(Segments)}
         self.channels: dict[str, Channel] = {}
+        self.surfaces: list[dict[str, Any]] = []
+        self._surfaces: dict[int, int] = {}
         self.plain = [{"kind": type(element).__name__.lower(), **self._plain(element)} for element in look.elements]
 
     def _plain(self, element: Element) -> dict[str, Any]:
@@ -72,7 +79,7 @@ class Elements:
             Areas: self._areas,
             Field: self._field,
             Bodies: self._bodies,
-            Fixed: lambda fixed: {"parts": _parts(fixed.parts)},
+            Fixed: lambda fixed: {"parts": self._parts(fixed.parts)},
             Joints: self._joints,
             Sites: self._sites,
             Arrows: self._arrows,
@@ -154,7 +161,7 @@ class Elements:
 
     def _bodies(self, bodies: Bodies) -> dict[str, Any]:
         parts: list[list[dict[str, Any]]] = [[] for _ in range(bodies.places.shape[1])]
-        for part, plain in zip(bodies.parts, _parts(bodies.parts), strict=True):
+        for part, plain in zip(bodies.parts, self._parts(bodies.parts), strict=True):
             parts[part.body].append({**plain, "spoke": True} if part.shape == "disc" else plain)
         return {
             "places": self._places(bodies),
@@ -163,6 +170,27 @@ class Elements:
             "width": thickness(list(bodies.parts)) if bodies.places.shape[2] == 3 else None,
             "colour": None if bodies.colour is None else self._colour(bodies.colour),
         }
+
+    def _parts(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+        found = _parts(parts)
+        for part, plain in zip(parts, found, strict=True):
+            if part.surface is not None:
+                plain["surface"] = self._surface(part.surface)
+        return found
+
+    def _surface(self, surface: Surface) -> int:
+        """The number of a surface: whole numbers of steps, and differences of numbers of vertices, which are small."""
+        if id(surface) not in self._surfaces:
+            self._surfaces[id(surface)] = len(self.surfaces)
+            step = float(np.abs(surface.vertices).max()) / SURFACE or 1.0
+            corners = surface.faces.reshape(-1)
+            plain = {
+                "step": step,
+                "vertices": np.rint(surface.vertices / step).astype(int).reshape(-1).tolist(),
+                "faces": np.diff(corners, prepend=0).tolist(),
+            }
+            self.surfaces.append(plain)
+        return self._surfaces[id(surface)]
 
     def _joints(self, joints: Joints) -> dict[str, Any]:
         flat = joints.bodies.places.shape[2] == 2

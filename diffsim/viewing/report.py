@@ -55,6 +55,7 @@ SCRIPTS = (
     "trails",
     "flat",
     "solids",
+    "surfaces",
     "space",
     "curves",
     "traces",
@@ -328,7 +329,10 @@ def _entries(
     for name, recording in zip(names, found, strict=True):
         rows = frame_rows(recording.time, thin)
         packed = pack(recording.channels, rows)
-        still = stills.setdefault(packed_json(recording.still), len(stills))
+        plain = recording.still
+        if recording.surfaces:  # by themselves: they are the same in all iterations, whatever else is tuned
+            plain = {**plain, "surfaces": stills.setdefault(packed_json(recording.surfaces), len(stills))}
+        still = stills.setdefault(packed_json(plain), len(stills))
         time = recording.time
         step = float(time[rows[1]] - time[rows[0]]) if len(rows) > 1 else 1.0
         entries.append(

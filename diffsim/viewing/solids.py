@@ -1,8 +1,9 @@
 """Solids in three dimensions, pixel by pixel: where the ray of a pixel meets a sphere, a capsule, a box, ...
 
-Every solid has a formula for that, so that surfaces are smooth at any size, solids that overlap meet where they really
-do, and no triangles have to be sorted. The edge of a solid is soft and outlined by the distance of its pixels from its
-silhouette, so that a pixel is one sample: no finer picture is averaged.
+Every solid but a mesh has a formula for that, so that surfaces are smooth at any size, solids that overlap meet where
+they really do, and no triangles have to be sorted; of meshes the triangle counts that is nearest in a pixel. The edge
+of a solid is soft and outlined by the distance of its pixels from its silhouette, so that a pixel is one sample: no
+finer picture is averaged.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffsim.meshes.rasters import seen_triangles
 from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
+from diffsim.viewing.outlines import edge_distance, steps
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.ray_casting import Hit, Rays, box, capsule, cylinder, ellipsoid
 from diffsim.viewing.scenery import LIGHT
+from diffsim.viewing.surfaces import Surface
 
 __all__ = ["Layers", "Solids"]
 
@@ -28,6 +32,9 @@ DARK, BRIGHT = 0.64, 1.12
 # The light comes from between the sun and the eye, this much from the eye: what one looks at is not in the dark.
 FROM_EYE = 0.55
 
+# Where a part covers another that is so many pixels deeper, its outline is seen.
+STEP = 6.0
+
 # Ways round a cylinder's rims, for its silhouette: off by 0.1 pixels at a radius of 30.
 RIM = np.stack([trig(2.0 * np.pi * np.arange(40) / 40) for trig in (np.cos, np.sin)], axis=1)
 
@@ -36,7 +43,8 @@ class Solids(NamedTuple):
     """n solids in the world.
 
     Attributes:
-        shapes: (n,) "sphere", "capsule", "cylinder", "ellipsoid" or "box".
+        shapes: (n,) "sphere", "capsule", "cylinder", "ellipsoid", "box" or "mesh".
+        surfaces: (n,) the triangles of each mesh, None of others.
         centre: (n, 3) [m].
         rotation: (n, 3, 3) from their own axes to the world's.
         size: (n, 3) [m], as of a `Part`.
@@ -45,6 +53,7 @@ class Solids(NamedTuple):
     """
 
     shapes: tuple[str, ...]
+    surfaces: tuple[Surface | None, ...]
     centre: np.ndarray
     rotation: np.ndarray
     size: np.ndarray
@@ -99,6 +108,10 @@ class Layers:
         if floor is not None and floor.solid and floor.normal @ camera.axes[2] > 0.0:
             ground = (camera.axes @ floor.normal, float(floor.gap(camera.centre)))
         far_first = np.argsort(np.where(fine, centre[:, 2], 0.0), kind="stable")
+        meshes = [k for k in np.flatnonzero(fine).tolist() if solids.surfaces[k] is not None]
+        fine[meshes] = False
+        if meshes:
+            self._meshes(solids, meshes, centre, rotation, ground)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for k in far_first[fine[far_first]].tolist():
                 self._solid(
@@ -167,6 +180,55 @@ class Layers:
         self._blend(part, hit, np.float32(centre[2]), scale, fill, edge, below)
         self._used.append(part)
 
+    def _meshes(
+        self,
+        solids: Solids,
+        which: list[int],
+        centre: np.ndarray,
+        rotation: np.ndarray,
+        ground: tuple[np.ndarray, float] | None,
+    ) -> None:
+        """All meshes in one go: what is nearest in each pixel, over and under what is there."""
+        corners, lights, owners = [], [], []
+        for k in which:
+            surface = solids.surfaces[k]
+            assert surface is not None
+            corners.append((surface.vertices @ rotation[k].T + centre[k])[surface.faces])
+            lights.append(surface.normals @ (rotation[k].T @ self._light))
+            owners.append(np.full(len(surface.faces), k))
+        places, light, owner = (np.concatenate(part) for part in (corners, lights, owners))
+        shrink = 1.0 - places[..., 2] / self._eye
+        ahead = (shrink > 0.02).all(axis=1)
+        places, light, owner, shrink = (part[ahead] for part in (places, light, owner, shrink))
+        flat = self._origin + self._scale * places[..., :2] / shrink[..., None] - (self._left, self._bottom)
+        rows, columns = self.near.shape
+        low, high = np.floor(flat.min(axis=(0, 1), initial=np.inf)), np.ceil(flat.max(axis=(0, 1), initial=-np.inf))
+        (left, bottom), (right, top) = np.clip(low - 1, 0, (columns, rows)), np.clip(high + 1, 0, (columns, rows))
+        if not (left < right and bottom < top):
+            return
+        part = (slice(int(bottom), int(top)), slice(int(left), int(right)))
+        # What is seen from behind, as of a sheet, is lit from there.
+        one, other = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+        light[one[:, 0] * other[:, 1] < one[:, 1] * other[:, 0]] *= -1.0
+        shape = (int(top - bottom), int(right - left))
+        seen = seen_triangles(flat - (left, bottom), places[..., 2], light, shape, NOWHERE)
+        there = seen.which >= 0
+        if not there.any():
+            return
+        mine = np.where(there, owner[seen.which], -1)
+        scale = np.float32(self._scale / (1.0 - float(np.median(seen.near[there])) / self._eye))
+        crease = np.where(steps(mine, seen.near, float(STEP / scale)), 0.0, 9.0).astype(np.float32)
+        hit = Hit(seen.near, edge_distance(there), seen.light, crease)
+        below = None
+        if ground is not None:
+            lower = np.float32(1.0) - seen.near / np.float32(self._eye)
+            normal = ground[0].astype(np.float32)
+            below = lower * (self._a[part[1]] * normal[0] + self._b[part[0]] * normal[1])
+            below += seen.near * normal[2] + np.float32(ground[1])
+        fills, edges = (np.moveaxis(of.astype(np.float32)[mine], 2, 0) for of in (solids.fills, solids.edges))
+        self._blend(part, hit, np.float32(0.0), scale, fills, edges, below)
+        self._used.append(part)
+
     def _part(
         self, shape: str, centre: np.ndarray, axes: np.ndarray, size: np.ndarray, hull: np.ndarray | None
     ) -> tuple[slice, slice] | None:
@@ -221,17 +283,21 @@ class Layers:
         edge: np.ndarray,
         below: np.ndarray | None,
     ) -> None:
-        """A solid over what is farther, and under what is nearer; where both meet within a pixel, softly."""
+        """A solid over what is farther, and under what is nearer; where both meet within a pixel, softly.
+
+        Its colours are (4,), or (4, h, w).
+        """
         colour, coverage, near = self.colour[:, part[0], part[1]], self.coverage[part], self.near[part]
-        alpha = np.clip(hit.inside + np.float32(0.5), 0.0, 1.0) * np.float32(fill[3])
+        alpha = np.clip(hit.inside + np.float32(0.5), 0.0, 1.0) * fill[3].astype(np.float32)
         if below is not None:
             alpha *= np.clip(below * scale + np.float32(1.0), 0.0, 1.0)
         depths = hit.near + depth
         front = np.clip((depths - near) * scale + np.float32(1.0), 0.0, 1.0)
         share = alpha * (1.0 - (1.0 - front) * coverage)  # of the pixel that shows the solid
         keep = 1.0 - front * alpha  # of what is there
-        most = min(BRIGHT, 1.0 / max(float(fill[:3].max()), 0.5))  # no channel is cut off, which would tint
-        bright = np.float32(0.5 * (DARK + most)) + np.float32(0.5 * (most - DARK)) * hit.light
+        # No channel is cut off, which would tint.
+        most = np.minimum(BRIGHT, 1.0 / np.maximum(fill[:3].max(axis=0), 0.5)).astype(np.float32)
+        bright = np.float32(0.5) * (DARK + most + (most - DARK) * hit.light)
         line = np.clip(self._outline + np.float32(0.5) - hit.inside, 0.0, 1.0)
         if hit.crease is not None:
             # Between two faces that are seen: half as strong.
@@ -239,9 +305,10 @@ class Layers:
         lined, plain = share * line, share * (1.0 - line) * bright
         for channel in range(3):
             colour[channel] *= keep
-            colour[channel] += plain * np.float32(fill[channel]) + lined * np.float32(edge[channel])
+            own, around = fill[channel].astype(np.float32), edge[channel].astype(np.float32)
+            colour[channel] += plain * own + lined * around
         coverage += alpha * (1.0 - coverage)
-        if fill[3] > 0.5:
+        if np.max(fill[3]) > 0.5:
             np.copyto(near, depths, where=(alpha > 0.4) & (depths > near))
 
 

@@ -104,7 +104,7 @@ def test_pixels_covered_are_those_whose_rays_meet_the_solid(shape, perspective):
     cube, viewport = np.array([(-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)]), Viewport(0, 0, 60, 50)
     camera = Camera.fit(cube, viewport, azimuth=20, elevation=30, perspective=perspective)
     layers, fill = Layers(camera, viewport, 1.0), np.ones((1, 4))
-    layers.paint(camera, Solids((shape,), centre[None], rotation[None], np.array([size]), fill, fill))
+    layers.paint(camera, Solids((shape,), (None,), centre[None], rotation[None], np.array([size]), fill, fill))
     # The same by steps along the rays, from the near end.
     steps = np.linspace(1.5, -1.5, 500)
     x, y = np.meshgrid(*((np.arange(n) + 0.5 - o) / camera.scale for n, o in zip((60, 50), camera.origin, strict=True)))

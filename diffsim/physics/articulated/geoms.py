@@ -58,6 +58,7 @@ class Geom(Spec):
         solmix: weight of this geom's ``solref`` and ``solimp`` where another's count as well.
         colour: (3,) or (4,) red, green, blue, opacity from 0 to 1; None leaves it to the drawing.
         vertices: (k, 3) corners of a mesh in half sizes, each number from -1 to 1.
+        visible: whether it is drawn; not where a `Visual` is seen in its place.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Geom(Spec):
     solref: Any = (TIME_CONSTANT, 1.0)
     solimp: Any = (0.9, 0.95, 0.001, 0.5, 2.0)
     solmix: float = 1.0
+    visible: bool = True
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -120,6 +122,7 @@ class Geom(Spec):
             solref=reference(f"{owner}solref", self.solref),
             solimp=array(f"{owner}solimp", self.solimp, (5,), least=0.0),
             solmix=number(f"{owner}solmix", self.solmix, least=0.0),
+            visible=flag(f"{owner}visible", self.visible),
         )
 
 

@@ -11,6 +11,7 @@ from diffsim.errors import InputError
 from diffsim.physics.articulated.geoms import Geom
 from diffsim.physics.articulated.quaternions import quaternion_of
 from diffsim.physics.articulated.values import SOLIMP, SOLREF, UPRIGHT, interval, members, named, quaternion, reference
+from diffsim.physics.articulated.visuals import Visual
 from diffsim.physics.checks import direction, optional
 from diffsim.spec import Spec, array, choices, number
 
@@ -171,6 +172,7 @@ class Link(Spec):
         mobility: (2,) acceleration of its centre of mass per force, and of its turning per torque, that contacts are
             made for if the scene's ``contact_law`` is "mujoco"; None is what they are where joints are at their
             reference (MuJoCo's ``body_invweight0``).
+        visuals: meshes that it is seen as.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Link(Spec):
     geoms: Any = ()
     sites: Any = ()
     mobility: Any = None
+    visuals: Any = ()
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -211,6 +214,7 @@ class Link(Spec):
             geoms=members(f"{owner}geoms", self.geoms, Geom),
             sites=members(f"{owner}sites", self.sites, Site),
             mobility=None if self.mobility is None else array(f"{owner}mobility", self.mobility, (2,), least=0.0),
+            visuals=members(f"{owner}visuals", self.visuals, Visual),
         )
 
 

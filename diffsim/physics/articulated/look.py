@@ -16,7 +16,7 @@ from diffsim.rollout import Rollout
 from diffsim.viewing.colours import MOTOR, Colour, Driven, body_colours, rgba_of
 from diffsim.viewing.extent import size_of
 from diffsim.viewing.forces import arrow_ways
-from diffsim.viewing.look import Arrows, Bodies, Element, Fixed, Joint, Joints, Look, Sites
+from diffsim.viewing.look import Arrows, Bodies, Element, Fixed, Joint, Joints, Look, Sites, Surface
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import tame
@@ -97,6 +97,8 @@ def _shapes(rollout: Rollout) -> list[_Shape]:
     found = []
     for owner, geom, place, quaternion, sizes in [*given, *bones]:
         rotation = rotation_of(quaternion)
+        if not geom.visible:
+            continue
         if geom.shape == "plane":
             if owner < 0:
                 normal = rotation[:, 2]
@@ -114,12 +116,30 @@ def _shapes(rollout: Rollout) -> list[_Shape]:
             body=max(owner, 0),
         )
         found.append(_Shape(owner, part))
+    return [*found, *_meshes(scene, limbs)]
+
+
+def _meshes(scene: Articulated, limbs: list[int]) -> list[_Shape]:
+    """What is only seen, of links and of the world."""
+    surfaces = {}
+    for mesh in scene.meshes:
+        low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+        middle = 0.5 * (low + high)
+        surfaces[mesh.name] = (middle, 0.5 * (high - low), Surface(mesh.vertices - middle, mesh.faces))
+    found = []
+    for owner, visuals in [(-1, scene.visuals), *((k, link.visuals) for k, link in enumerate(scene.links))]:
+        for visual in visuals:
+            middle, size, surface = surfaces[visual.mesh]
+            turn = rotation_of(visual.orientation)
+            fill, edge = _own(visual.colour, limbs[owner] if owner >= 0 else -1)
+            at = visual.position + turn @ middle
+            found.append(_Shape(owner, Part("mesh", size, None, at, turn, fill, edge, max(owner, 0), surface)))
     return found
 
 
 def _bones(scene: Articulated) -> list[tuple[int, Geom]]:
     """Of links without geoms, as of a robot whose meshes are left out: capsules to the links that they carry."""
-    bare, spans = {k for k, link in enumerate(scene.links) if not link.geoms}, []
+    bare, spans = {k for k, link in enumerate(scene.links) if not (link.geoms or link.visuals)}, []
     for k, (link, parent) in enumerate(zip(scene.links, scene.parents, strict=True)):
         if parent in bare and np.linalg.norm(link.position) > 1e-9:
             spans.append((k, parent, link.position))
@@ -157,6 +177,13 @@ def _colours(given: np.ndarray | None, limb: int) -> tuple[Colour, Colour]:
         if given is not None and len(given) > 3:
             return (*rgba_of(fill)[:3], float(given[3])), edge
         return fill, edge
+    return _own(given, limb)
+
+
+def _own(given: np.ndarray | None, limb: int) -> tuple[Colour, Colour]:
+    """The same where grey is a colour, too, as of meshes."""
+    if given is None:
+        return _colours(None, limb)
     return np.clip(given, 0.0, 1.0), np.clip(DARKER * given[:3], 0.0, 1.0)
 
 

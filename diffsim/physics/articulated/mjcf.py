@@ -16,13 +16,16 @@ from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
 from diffsim.physics.articulated.urdf import BASES, compiled_urdf
 from diffsim.physics.checks import flag
-from diffsim.spec import choices
+from diffsim.spec import choices, whole
 
 __all__ = ["load_mjcf", "load_urdf"]
 
 OLDEST = (4, 0)
 """Version of the package mujoco that is needed. Before, the inertia of a URDF that ``rpy`` turns is not turned (3.3.7,
 3.12.0), ``<mimic>`` is dropped (3.12.0), or nothing loads at all (3.2.0 to 3.3.0)."""
+
+TRIANGLES = 5000
+"""Of all meshes that are seen of a robot: what a report holds in 40 to 60 kB, and an outline shows no corner of."""
 
 MANY_PAIRS = 60
 """More pairs of geoms of two links than this are worth a word: gymnasium's humanoid has 109, its other robots at most
@@ -36,6 +39,7 @@ def load_mjcf(
     assets: Mapping[str, Any] | None = None,
     pose: str | None = None,
     hold: bool = False,
+    triangles: int = TRIANGLES,
     **changes: Any,
 ) -> Articulated:
     """The robot of an MJCF file, under the names that it has there.
@@ -57,6 +61,7 @@ def load_mjcf(
         assets: contents of the files that the XML names, by name.
         pose: the keyframe to start from; see `Articulated.posed`.
         hold: whether an action of 0 holds the pose: it stands for the keyframe's controls.
+        triangles: that meshes which are seen may have in all; those that show least are left out. 0 has none.
         **changes: of the scene: ``dt=0.002, substeps=4``; ``contacts="world"`` keeps links from each other.
 
     Raises:
@@ -66,7 +71,7 @@ def load_mjcf(
     owner = "load_mjcf"
     mujoco, ignore = _package(owner), _words(owner, ignore)
     with _caller():
-        file = File(mujoco, compiled(mujoco, owner, source, assets), ignore)
+        file = File(mujoco, compiled(mujoco, owner, source, assets), ignore, _most(owner, triangles))
         return _load(owner, file, ignore, changes, pose=pose, hold=hold)
 
 
@@ -78,6 +83,7 @@ def load_urdf(
     motors: bool = True,
     base: str = "fixed",
     floor: bool = False,
+    triangles: int = TRIANGLES,
     **changes: Any,
 ) -> Articulated:
     """The robot of a URDF file, under the names that it has there.
@@ -94,6 +100,7 @@ def load_urdf(
             whole effort.
         base: "fixed" holds the first link to the world, "free" lets it go, as of what walks.
         floor: a plane named "floor" at a height of 0; the robot stands on it.
+        triangles: as in `load_mjcf`.
         **changes: of the scene: ``dt=0.002, substeps=4``.
 
     Raises:
@@ -103,8 +110,13 @@ def load_urdf(
     mujoco, ignore = _package(owner), _words(owner, ignore)
     options = {"base": choices(f"{owner}: base", base, BASES), "floor": flag(f"{owner}: floor", floor)}
     with _caller():
+        most = _most(owner, triangles)
         model, omitted = compiled_urdf(mujoco, owner, source, assets, mend="inertia" in ignore, **options)
-        return _load(owner, File(mujoco, model, ignore), ignore, changes, motors=motors, omitted=omitted)
+        return _load(owner, File(mujoco, model, ignore, most), ignore, changes, motors=motors, omitted=omitted)
+
+
+def _most(owner: str, triangles: Any) -> int:
+    return whole(f"{owner}: triangles", triangles, least=0)
 
 
 def _package(owner: str) -> Any:

@@ -36,6 +36,8 @@ class File(Geoms, Actuators, Equalities):
             "actuators": [*(self._actuator(k) for k in driving), *(self._motors() if motors else [])],
             "geoms": [*self._geoms(0), *self._still_planes()],
             "sites": self._sites(0),
+            "visuals": self.visuals(0),
+            "meshes": self.meshes_seen(),
             "pairs": self._pairs(),
             "holds": self._holds(),
             "tendons": self._tendons(),
@@ -84,6 +86,7 @@ class File(Geoms, Actuators, Equalities):
             buoyancy=0.0 if "gravcomp" in self.ignore else float(model.body_gravcomp[body]),
             geoms=self._geoms(body),
             sites=self._sites(body),
+            visuals=self.visuals(body),
         )
 
     def _joint(self, joint: int) -> Joint:

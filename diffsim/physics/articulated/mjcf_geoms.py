@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated.geoms import Geom, Pair
-from diffsim.physics.articulated.mjcf_reading import MESH, SHAPES, Reading
+from diffsim.physics.articulated.mjcf_reading import MESH, SHAPES
+from diffsim.physics.articulated.mjcf_visuals import Visuals
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
 from diffsim.physics.articulated.softness import mixed
 
 __all__ = ["Geoms"]
 
 
-class Geoms(Reading):
+class Geoms(Visuals):
     """What touches and is seen."""
 
     def _still_plane(self, geom: int) -> bool:
@@ -71,7 +72,8 @@ class Geoms(Reading):
             torsion=float(model.geom_friction[geom, 1]),
             rolling=float(model.geom_friction[geom, 2]),
             priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
-            colour=model.geom_rgba[geom],
+            colour=self.colour(geom),
+            visible=self.visible(geom),
             vertices=vertices,
             solref=model.geom_solref[geom],
             solimp=model.geom_solimp[geom],

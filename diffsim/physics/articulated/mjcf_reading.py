@@ -24,6 +24,7 @@ COUNTS = {
     "geom": "ngeom",
     "joint": "njnt",
     "key": "nkey",
+    "mesh": "nmesh",
     "pair": "npair",
     "plugin": "nplugin",
     "site": "nsite",
@@ -35,11 +36,12 @@ COUNTS = {
 class Reading:
     """A compiled model of MuJoCo's, and the names of what is in it.
 
-    Cylinders and ellipsoids do not touch if "contact" is to be ignored.
+    Cylinders and ellipsoids do not touch if "contact" is to be ignored. Meshes that are seen have at most ``triangles``
+    in all.
     """
 
-    def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = ()):
-        self.mujoco, self.model, self.ignore = mujoco, model, ignore
+    def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = (), triangles: int = 0):
+        self.mujoco, self.model, self.ignore, self.triangles = mujoco, model, ignore, triangles
         self.dropped = [g for g in range(model.ngeom) if self._is_dropped(g)]
         self._hulls: dict[int, Hull] = {}
         self._taken: dict[str, set[str]] = {}
@@ -90,9 +92,9 @@ class Reading:
             found.append("the integrator implicit, replaced by implicitfast: Coriolis' forces are not implicit")
         if self.immersed() and self.integrator.startswith("implicit"):
             found.append(f"the drag of the fluid as part of {self.integrator}: it is not implicit")
-        seen = [self.name("geom", g) for g in self.dropped if not self._collides(g)]
+        seen = [self.name("geom", g) for g in self.dropped if not self._collides(g) and not self._is_kind(g, "mesh")]
         if seen:
-            found.append(f"the meshes of {', '.join(seen)}, which are only seen")
+            found.append(f"the shapes of {', '.join(seen)}, which are only seen")
         hulls = {g: self.hull(g).missing for g in range(self.model.ngeom) if self._is_mesh(g)}
         if hulls and max(hulls.values()) > 0.0:
             most = max(hulls, key=lambda g: hulls[g])
@@ -110,8 +112,11 @@ class Reading:
             found.append(f"what moves {', '.join(mocap)} from outside (mocap): they stay where they are")
         return found
 
+    def _is_kind(self, geom: int, shape: str) -> bool:
+        return SHAPES.get(int(self.model.geom_type[geom])) == shape
+
     def _is_mesh(self, geom: int) -> bool:
-        return SHAPES.get(int(self.model.geom_type[geom])) == "mesh" and geom not in self.dropped
+        return self._is_kind(geom, "mesh") and geom not in self.dropped
 
     def kept_apart(self, geom: int) -> bool:
         """Whether a geom is one that could touch and is to be ignored."""

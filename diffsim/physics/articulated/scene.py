@@ -23,6 +23,7 @@ from diffsim.physics.articulated.tendon_kinematics import length
 from diffsim.physics.articulated.tendons import Tendon
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import members
+from diffsim.physics.articulated.visuals import Mesh, Visual
 from diffsim.physics.checks import flag
 from diffsim.spec import Spec, array, choices, number, whole
 
@@ -69,6 +70,8 @@ class Articulated(Tree, Spec):
         unobserved: names of hinges and slides whose position a controller does not see, like that along which a robot
             runs. Of a free joint, the horizontal place never is.
         feels: whether a controller observes how much each geom touches a plane.
+        meshes: what visuals are made of.
+        visuals: meshes that the world is seen as; those of links are theirs.
         integrator: of the physics: "euler", "implicitfast" or "rk4", MuJoCo's of these names (see docs/articulated.md).
         contact_law: "compliant", springs and dampers that are smooth at each landing, or "mujoco": contacts, limits and
             friction losses are its soft constraints, solved together (see docs/articulated.md).
@@ -118,6 +121,8 @@ class Articulated(Tree, Spec):
     contact_law: str = "compliant"
     cone: str = "pyramidal"
     impratio: float = 1.0
+    meshes: Any = ()
+    visuals: Any = ()
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -127,6 +132,8 @@ class Articulated(Tree, Spec):
             geoms=members("Articulated.geoms", self.geoms, Geom),
             sites=members("Articulated.sites", self.sites, Site),
             pairs=members("Articulated.pairs", self.pairs, Pair),
+            meshes=members("Articulated.meshes", self.meshes, Mesh),
+            visuals=members("Articulated.visuals", self.visuals, Visual),
             holds=members("Articulated.holds", self.holds, Hold),
             tendons=members("Articulated.tendons", self.tendons, Tendon),
             equalities=members("Articulated.equalities", self.equalities, Equality),
@@ -222,7 +229,7 @@ class Articulated(Tree, Spec):
         found.update(
             {
                 name: tuple(each.name for each in getattr(self, name))
-                for name in ("actuators", "geoms", "sites", "pairs", "holds", "tendons", "equalities")
+                for name in ("actuators", "geoms", "sites", "pairs", "holds", "tendons", "equalities", "meshes")
             }
         )
         return found

@@ -25,6 +25,7 @@ def check_names(scene: Any) -> None:
         "tendons": [tendon.name for tendon in scene.tendons],
         "pairs": [pair.name for pair in scene.pairs],
         "equalities": [equality.name for equality in scene.equalities],
+        "meshes": [mesh.name for mesh in scene.meshes],
     }
     for what, names in {"links or sites": list(scene.places), **kinds}.items():
         twice = [name for k, name in enumerate(names) if name in names[:k]]
@@ -35,6 +36,7 @@ def check_names(scene: Any) -> None:
     _check_holds(scene)
     _check_ties(scene, scalar)
     _check_pairs(scene)
+    _check_visuals(scene, kinds["meshes"])
     given = (scene.unobserved,) if isinstance(scene.unobserved, str) else scene.unobserved
     unobserved = sequence("Articulated.unobserved", given)
     for name in unobserved:
@@ -48,6 +50,17 @@ def check_names(scene: Any) -> None:
         if not listed or len(pair) != 2 or any(name not in touching for name in pair):
             raise InputError(f"exclude[{k}] is {pair!r}, but a pair of names of links or geoms is needed")
     scene._set(unobserved=unobserved, exclude=tuple(tuple(pair) for pair in exclude))
+
+
+def _check_visuals(scene: Any, known: list[str]) -> None:
+    """Visuals are of meshes that there are."""
+    owners = [(f"link {link.name!r}", link.visuals) for link in scene.links]
+    for owner, visuals in [("the world", scene.visuals), *owners]:
+        for visual in visuals:
+            if visual.mesh not in known:
+                raise InputError(
+                    f"a visual of {owner} is of mesh {visual.mesh!r}, but the meshes are {', '.join(known) or 'none'}"
+                )
 
 
 def _check_actuators(scene: Any, scalar: list[str]) -> None:

@@ -95,12 +95,27 @@ class Library {
   constructor(data) {
     this.data = data;
     this.stills = new Map();
+    this.surfaces = new Map();
     this.clips = new Map();
   }
 
   still(index) {
-    if (!this.stills.has(index)) this.stills.set(index, inflateJson(this.data.stills[index]));
+    if (!this.stills.has(index)) this.stills.set(index, this.unpack(index));
     return this.stills.get(index);
+  }
+
+  async unpack(index) {
+    const still = await inflateJson(this.data.stills[index]);
+    if (!("surfaces" in still)) return still;
+    if (!this.surfaces.has(still.surfaces)) {
+      const read = inflateJson(this.data.stills[still.surfaces]);
+      this.surfaces.set(still.surfaces, read.then((found) => found.map(surfaceOf)));
+    }
+    const surfaces = await this.surfaces.get(still.surfaces);
+    for (const { parts } of still.elements) {
+      for (const part of (parts || []).flat()) if ("surface" in part) part.surface = surfaces[part.surface];
+    }
+    return still;
   }
 
   clip(index) {

@@ -86,7 +86,8 @@ class Layers {
     if (floor.solid && dot(floor.normal, this.view.axes[2]) > 0) {
       ground = { normal: times(this.view.axes, floor.normal), height: gap(floor, this.view.centre) };
     }
-    for (const solid of seen) this.solid(solid, ground, outline * this.ratio);
+    paintSurfaces(this, seen.filter(({ surface }) => surface), ground, outline * this.ratio);
+    for (const solid of seen) if (!solid.surface) this.solid(solid, ground, outline * this.ratio);
   }
 
   // Onto the picture.

@@ -126,7 +126,7 @@ function solidsOf(poses) {
   const add = (part, place, rotation, fill) => {
     const own = (part.rotation ||= rotationOf(part.turn));
     found.push({
-      shape: part.shape, size: part.size, alpha: fill === null ? 0 : part.alpha, fill: fill || tint(part.fill), edge: tint(part.edge),
+      shape: part.shape, size: part.size, surface: part.surface, alpha: fill === null ? 0 : part.alpha, fill: fill || tint(part.fill), edge: tint(part.edge),
       centre: place ? plus(place, times(rotation, part.at)) : part.at,
       rotation: place ? product(rotation, own) : own,
     });
@@ -145,7 +145,8 @@ function farthest(solid, way) {
   const own = [0, 1, 2].map((k) => dot(column(solid.rotation, k), way));
   const [a, b] = solid.size;
   let point;
-  if (solid.shape === "box") point = own.map((value, k) => Math.sign(value) * solid.size[k]);
+  if (solid.surface) point = farthestOf(solid.surface, own);
+  else if (solid.shape === "box") point = own.map((value, k) => Math.sign(value) * solid.size[k]);
   else if (solid.shape === "ellipsoid") {
     const stretched = own.map((value, k) => value * solid.size[k]);
     const long = Math.hypot(...stretched);

@@ -119,7 +119,7 @@ class SolidBodies:
         if bodies.colour is not None:
             fills = colours_at(bodies.colour, row)[owners]
         centre = places + (turns @ own.centre[..., None])[..., 0]
-        return Solids(own.shapes, centre, turns @ own.rotation, own.size, fills, own.edges)
+        return Solids(own.shapes, own.surfaces, centre, turns @ own.rotation, own.size, fills, own.edges)
 
     def _prepared(self, canvas: Canvas, camera: Camera, floor: Floor) -> Layers:
         """Layers with what the world has; that is painted once while the camera stands still."""
@@ -159,12 +159,13 @@ def paint_shadows(canvas: Canvas, camera: Camera, floor: Floor, solids: Solids) 
     if not (floor.solid and floor.shadows) or not seen.any():
         return
     shapes = tuple(shape for shape, kept in zip(solids.shapes, seen, strict=True) if kept)
-    solids = Solids(shapes, *(part[seen] for part in solids[1:]))
+    surfaces = tuple(surface for surface, kept in zip(solids.surfaces, seen, strict=True) if kept)
+    solids = Solids(shapes, surfaces, *(part[seen] for part in solids[2:]))
     light = floor.normal if floor.normal @ LIGHT < 0.2 else LIGHT
     around = AROUND @ floor.tangents
     # A point's shadow is as far along a way as the point itself is along this one.
     ways = around - ((around @ light) / (floor.normal @ light))[:, None] * floor.normal
-    feet = floor.foot(spread(*solids[:4], ways), light)
+    feet = floor.foot(spread(solids.shapes, solids.centre, solids.rotation, solids.size, ways, solids.surfaces), light)
     thin = np.where(solids.size > 0.0, solids.size, np.inf).min(axis=1)
     soft = SOFT * np.minimum(thin, solids.size.max(axis=1)) + SUN * np.maximum(gap[seen], 0.0)
     for share in PENUMBRA:
@@ -178,6 +179,7 @@ def _solids(parts: list[Part] | tuple[Part, ...]) -> Solids:
     """Parts where they are in their frames."""
     return Solids(
         tuple(part.shape for part in parts),
+        tuple(part.surface for part in parts),
         np.array([part.at for part in parts]).reshape(-1, 3),
         np.array([part.turn for part in parts]).reshape(-1, 3, 3),
         np.array([part.size for part in parts]).reshape(-1, 3),
@@ -187,7 +189,9 @@ def _solids(parts: list[Part] | tuple[Part, ...]) -> Solids:
 
 
 def _joined(groups: list[Solids]) -> Solids:
-    shapes = tuple(shape for group in groups for shape in group.shapes)
     if not groups:
         return _solids([])
-    return Solids(shapes, *(np.concatenate(parts) for parts in zip(*(group[1:] for group in groups), strict=True)))
+    shapes = tuple(shape for group in groups for shape in group.shapes)
+    surfaces = tuple(surface for group in groups for surface in group.surfaces)
+    arrays = zip(*(group[2:] for group in groups), strict=True)
+    return Solids(shapes, surfaces, *(np.concatenate(parts) for parts in arrays))

@@ -225,11 +225,11 @@ def test_what_is_simulated_in_another_way_is_said(top, words):
     assert words in str(warned[0].message)
 
 
-def test_meshes_that_are_only_seen_are_left_out():
+def test_meshes_that_are_only_seen_are_no_geoms():
     source = xml(top=MESH, body='<geom name="shell" type="mesh" mesh="m" contype="0" conaffinity="0"/>')
-    with pytest.warns(OmissionWarning, match="the meshes of shell, which are only seen"):
-        scene = load_mjcf(source)
+    scene = load_mjcf(source)
     assert [geom.name for _, geom in scene.all_geoms] == ["floor", "rod"]
+    assert [visual.mesh for visual in scene.links[0].visuals] == ["m"]
 
 
 def test_a_file_of_what_is_simulated_gives_no_warning():

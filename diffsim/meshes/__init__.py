@@ -1,0 +1,1 @@
+"""Surfaces of triangles: which are seen, and how few of them look the same."""
