@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["MODELS", "examine", "mutants"]
 
-# All kinds of joints, geoms, actuators, tendons, equalities and pairs.
+# All kinds of joints, geoms, actuators, tendons, equalities and pairs; muscles, pulleys, strings around geoms.
 ARM = """
 <mujoco>
   <option timestep="0.002" integrator="implicitfast"/>
@@ -23,6 +23,7 @@ ARM = """
       <freejoint name="root"/>
       <inertial pos="0 0 0.01" mass="3" diaginertia="0.05 0.06 0.04"/>
       <geom name="chest" type="box" size="0.15 0.1 0.05" priority="1"/>
+      <geom name="chin" size="0.04" pos="0.1 0 0.2"/>
       <site name="rotor" pos="0.1 0.1 0.1"/>
       <body name="arm" pos="0.2 0 0" gravcomp="0.2">
         <joint name="shoulder" type="ball" damping="0.1" stiffness="1" range="0 90" limited="true"/>
@@ -40,21 +41,28 @@ ARM = """
     </body>
     <body name="ball" pos="0.5 0.1 0.4"><joint type="slide" axis="0 0 1"/>
       <geom name="marble" size="0.05" mass="0.2"/></body>
+    <body name="egg" pos="0.5 0.4 0.4"><freejoint/><geom name="egg" type="ellipsoid" size="0.05 0.04 0.06"/></body>
   </worldbody>
   <contact><pair name="clap" geom1="upper" geom2="marble" friction="0.3 0.3 0.01 0.001 0.001" condim="3"/>
     <exclude name="apart" body1="leg" body2="arm"/></contact>
   <tendon><fixed name="bow" stiffness="3" range="-1 1" limited="true"><joint joint="elbow" coef="1"/>
       <joint joint="knee" coef="-0.5"/></fixed>
-    <spatial name="rope" damping="0.2" springlength="0.2 0.4"><site site="nail"/><site site="tip"/></spatial></tendon>
+    <spatial name="rope" damping="0.2" springlength="0.2 0.4"><site site="nail"/><geom geom="chin" sidesite="rotor"/>
+      <site site="tip"/><pulley divisor="2"/><site site="rotor"/><geom geom="lower"/><site site="tip"/></spatial>
+  </tendon>
   <equality><joint name="mimic" joint1="knee" joint2="elbow" polycoef="0 0.1 0 0 0" solref="0.03 1"/>
-    <weld name="grip" body1="ball" solimp="0.8 0.9 0.01 0.5 2"/></equality>
+    <weld name="grip" body1="ball" solimp="0.8 0.9 0.01 0.5 2"/>
+    <weld name="grasp" body1="forearm" body2="egg" torquescale="0.5" anchor="0 0 0.1"/></equality>
   <actuator>
     <motor name="m" joint="hip" gear="5" ctrlrange="-1 1" ctrllimited="true"/>
     <position name="p" joint="elbow" kp="10" kv="0.5" forcerange="-4 4" forcelimited="true"/>
     <general name="f" tendon="bow" dyntype="filter" dynprm="0.05" gainprm="2"/>
+    <muscle name="biceps" tendon="rope" lengthrange="1 2.5" force="30" tausmooth="0.1" timeconst="0.02 0.05"/>
+    <general name="triceps" joint="elbow" gaintype="muscle" biastype="muscle" dyntype="muscle" lengthrange="-1 1"
+      gainprm="0.7 1.1 -1 200 0.5 1.6 1.5 1.3 1.2" biasprm="0.7 1.1 -1 200 0.5 1.6 1.5 1.3 1.2" dynprm="0.01 0.04"/>
     <motor name="jet" site="rotor" gear="0 0 3 0 0 0.1"/>
   </actuator>
-  <keyframe><key name="home" qpos="0 0 0.6 1 0 0 0 1 0 0 0 0.1 0.2 0 0"/></keyframe>
+  <keyframe><key name="home" qpos="0 0 0.6 1 0 0 0 1 0 0 0 0.1 0.2 0 0 0.5 0.4 0.4 1 0 0 0"/></keyframe>
 </mujoco>
 """
 

@@ -23,8 +23,7 @@ class Geom(Spec):
     """A shape that a link (or the world) has: it is drawn, and it may touch others.
 
     Two geoms may touch if ``(a.contype & b.conaffinity) | (b.contype & a.conaffinity)`` is not zero, as in MuJoCo.
-    What is simulated: everything against planes; spheres and capsules against all but ellipsoids; boxes against each
-    other; cylinders and meshes against boxes and meshes; but no mesh against its own robot.
+    Everything is simulated but meshes against their own robot.
 
     Attributes:
         name: unique in the scene.

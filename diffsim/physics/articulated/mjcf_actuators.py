@@ -153,10 +153,19 @@ class Actuators(Tendons):
 
     def _limited_efforts(self, tendon: int) -> bool:
         """Whether what actuators do together is limited at a joint of a tendon."""
-        model, joint = self.model, int(self.mujoco.mjtWrap.mjWRAP_JOINT)
-        along = [int(model.wrap_objid[at]) for at in self._wraps(tendon) if int(model.wrap_type[at]) == joint]
-        spatial = len(along) < len(self._wraps(tendon))
-        return bool(np.any(model.jnt_actfrclimited if spatial else model.jnt_actfrclimited[along]))
+        model, kinds, limited = self.model, self.mujoco.mjtWrap, np.asarray(self.model.jnt_actfrclimited)
+        bodies: set[int] = set()
+        for at in self._wraps(tendon):
+            kind, which = int(model.wrap_type[at]), int(model.wrap_objid[at])
+            if kind == int(kinds.mjWRAP_JOINT):
+                if limited[which]:
+                    return True
+            elif kind != int(kinds.mjWRAP_PULLEY):
+                body = int((model.site_bodyid if kind == int(kinds.mjWRAP_SITE) else model.geom_bodyid)[which])
+                while body > 0:
+                    bodies.add(body)
+                    body = int(model.body_parentid[body])
+        return any(int(model.jnt_bodyid[joint]) in bodies for joint in np.flatnonzero(limited))
 
     def odd_actuators(self) -> Iterator[tuple[str, str]]:
         """Actuators whose force, dynamics or target are others."""

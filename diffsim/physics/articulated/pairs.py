@@ -49,7 +49,8 @@ class Spot(NamedTuple):
     Attributes:
         kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), "box"
             (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), "flat" (a
-            plane, and a cylinder or ellipsoid), or "tube" (a sphere or capsule, and a cylinder).
+            plane, and a cylinder or ellipsoid), "tube" (a sphere or capsule, and a cylinder), or "convex" (an ellipsoid
+            and anything but a plane, or two cylinders).
         geoms: both, as indices of the scene's ``all_geoms``.
         corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
             pair of a capsule and a box or cylinder, which point of the capsule: -1, 1 the ends, 0 the point nearest to
@@ -190,12 +191,15 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
         return ((a, b) if smaller else (b, a)), "point"
     if set(shapes) & set(BOXES) and "cylinder" in shapes:
         return ((a, b) if shapes[0] == "cylinder" else (b, a)), "point"
+    if "ellipsoid" in shapes or shapes == ("cylinder", "cylinder"):
+        return (a, b), "convex"
     return (a, b), ""
 
 
 def spots(scene: Tree) -> tuple[Spot, ...]:
     """All points of contact: first those over planes, then by kind in the order of `Spot`."""
-    found: dict[str, list[Spot]] = {"plane": [], "round": [], "box": [], "point": [], "flat": [], "tube": []}
+    kinds = ("plane", "round", "box", "point", "flat", "tube", "convex")
+    found: dict[str, list[Spot]] = {kind: [] for kind in kinds}
     for pair, kind in _pairs(scene) if scene.contacts else ():
         geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
         for corner in _corners(kind, geom) if kind else ():

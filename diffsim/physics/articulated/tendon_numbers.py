@@ -16,6 +16,9 @@ from diffsim.physics.articulated.values import TIME_CONSTANT
 
 __all__ = ["numbers", "renewed"]
 
+BOUNDS = (1e-15, 1e15)
+"""Of an inverse mass along a tendon [1/kg]."""
+
 _OF_TENDONS = (
     "stiffness",
     "damping",
@@ -62,7 +65,7 @@ def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
     rows = []
     for each in scene.tendons:
         own = {name: getattr(each, name) for name in _OF_TENDONS}
-        moved = 1.0 / max(_along(scene, each) @ lightness @ _along(scene, each), 1e-15)
+        moved = 1.0 / np.clip(_along(scene, each) @ lightness @ _along(scene, each), *BOUNDS)
         if own["rest"] is None:
             own["rest"] = np.full(2, _resting(scene, each))
         if own["limits"] is None:
@@ -97,7 +100,7 @@ def _weight(scene: Tree, equality: Any, lightness: np.ndarray) -> float:
     """Inertia of what an equality holds, all else free to move: 1 / MuJoCo's invweight0."""
     if equality.of == "tendons":
         along = _along(scene, next(each for each in scene.tendons if each.name == equality.first))
-        return float(1.0 / max(along @ lightness @ along, 1e-15))
+        return float(1.0 / np.clip(along @ lightness @ along, *BOUNDS))
     held = [scene.freedom(name) for name in (equality.first, equality.second) if name is not None]
     return float(1.0 / max(np.diag(lightness)[held].sum(), 1e-15))
 

@@ -46,6 +46,7 @@ class Touch:
     felt_geom: Any  # (spot,) which geom of those that a controller feels
     round: Any  # (geom,) 1 for what has a radius
     tube: Any  # (geom,) 1 for a cylinder
+    oval: Any  # (geom,) 1 for an ellipsoid
     sharp: Any  # (geom,) 1 for a box, whose faces have corners
     moving: Any  # (spot,) 1 if both geoms move
     flat: Any  # (geom,) 1 for a plane or what does not move: it takes the stiffness of what touches it
@@ -79,6 +80,7 @@ class Touch:
     overlap: Any  # (env, row, pair) depth [m] and strength, from 0 to 1
     toward: Any  # (env, row, pair) normal, from the first geom to the second
     place_of: Any  # (env, row, pair) of the contact [m]
+    found: Any  # (3 pair + axis) direction of two shapes of `touching_convex`, a decision; None without any
     bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
     settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
     force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
@@ -92,7 +94,8 @@ class Touch:
     points: int  # spots of a corner and a box
     flats: int  # spots of a cylinder or ellipsoid and a plane
     tubes: int  # spots of something round and a cylinder
-    couples: int  # of these five
+    bulges: int  # spots of an ellipsoid and anything but a plane, and of two cylinders
+    couples: int  # of these six
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
     twists: bool  # whether there is friction against turning or rolling
@@ -172,6 +175,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.geoms[1] in felt else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
         tube=fields.integers((shapes == SHAPES.index("cylinder")).astype(int)),
+        oval=fields.integers((shapes == SHAPES.index("ellipsoid")).astype(int)),
         sharp=fields.integers((shapes == SHAPES.index("box")).astype(int)),
         moving=fields.integers(moving.astype(int)),
         flat=fields.integers(still.astype(int)),
@@ -205,6 +209,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
         toward=rows("pair_normal", slots * couples, 3, recorded=False),
         place_of=rows("pair_point", slots * couples, 3, recorded=False),
+        found=fields.decision_numbers(3 * slots * kinds.count("convex")) if "convex" in kinds else None,
         bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
         settled=rows("contact_settled", slots * count, 3, recorded=False)
         if scene.integrator == "rk4" and not soft
@@ -220,6 +225,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         points=kinds.count("point"),
         flats=kinds.count("flat"),
         tubes=kinds.count("tube"),
+        bulges=kinds.count("convex"),
         couples=couples,
         paired=bool(chosen),
         held=held,

@@ -14,6 +14,7 @@ from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
+from diffsim.physics.articulated.touching_convex import bulging
 from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
 from diffsim.physics.articulated.touching_tubes import meet_tube
 from diffsim.physics.articulated.twisting import unshifted
@@ -309,6 +310,7 @@ def meetings(touch: Touch, tree: Any, motion: Any) -> tuple[Stage, ...]:
         Stage(meet_point, geometry, touch.points),
         Stage(meet_flat, geometry, touch.flats),
         Stage(meet_tube, geometry, touch.tubes),
+        *bulging(touch, tree, motion),
     )
 
 

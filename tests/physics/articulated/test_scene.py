@@ -156,20 +156,14 @@ BAD = {
     "some contacts": (lambda: scene(contacts=1), "Articulated.contacts is 1", "True or False"),
     "some limits": (lambda: scene(limits=None), "Articulated.limits is None", "True or False"),
     # pairs
-    "two cylinders": (
-        lambda: scene(link(geoms=Geom("wheel", "cylinder", (0.1, 0.1))), geoms=Geom("post", "cylinder", (0.1, 0.1))),
-        "geoms 'post' (cylinder) and 'wheel' (cylinder) may touch",
-        "keep them apart with exclude, or with contype and conaffinity 0",
-    ),
-    "ellipsoid and box": (
-        lambda: scene(link(geoms=box()), link("leg", geoms=Geom("egg", "ellipsoid", (0.1, 0.1, 0.2)))),
-        "geoms 'block' (box) and 'egg' (ellipsoid) may touch",
-        "which is not simulated (see ds.Geom)",
-    ),
-    "an ellipsoid and a sphere": (
-        lambda: scene(link(geoms=Geom("egg", "ellipsoid", (0.1, 0.1, 0.2))), geoms=sphere()),
-        "geoms 'foot' (sphere) and 'egg' (ellipsoid) may touch",
-        "exclude",
+    "a mesh and its robot": (
+        lambda: scene(
+            link(geoms=Geom("shell", "mesh", (0.1, 0.1, 0.1), vertices=[*np.eye(3).tolist(), [0, 0, 0]])),
+            link("thigh", "arm"),
+            link("leg", "thigh", geoms=box()),
+        ),
+        "geoms 'shell' (mesh) and 'block' (box) may touch",
+        "which is not simulated (see ds.Geom); keep them apart with exclude, or with contype and conaffinity 0",
     ),
     # asked of a scene
     "a pose that is not there": (lambda: scene(poses={"up": [1]}).posed("down"), "no pose 'down'", "there are up"),
