@@ -3,7 +3,7 @@
 import diffsim as ds
 from diffsim.cli import scene_main
 
-SPACING = 1.0 / 80
+SPACING, STEP = 1.0 / 80, 3e-3
 LEGS = {"front left": (0.35, 0.1), "front right": (0.35, 0.3), "back left": (0.1, 0.1), "back right": (0.1, 0.3)}
 SETTINGS = {"optimizer": ds.Adam(0.1), "iterations": 40}
 
@@ -20,7 +20,7 @@ def problem() -> ds.Problem:
         density=1.0,
         strength=4.0,
         gravity=(0.0, 0.0, -3.8),
-        dt=3e-3,
+        dt=STEP,
     )
     return ds.Problem(scene, ds.OpenLoop(knots=20), ds.Travel(), steps=340, tune=("controller.*",))
 

@@ -45,6 +45,36 @@ def memory(adjoint: str, steps: str) -> dict[str, float]:
     return {"peak": peak_memory(), "loss": loss, "norm": norm, "seconds": first}
 
 
+def soft_crawler(particles_apart: str) -> dict[str, float]:
+    """Peak resident memory [MB] of a gradient of `scenes/soft_crawler_3d.py`, 512 steps, its particles so far apart."""
+    import dataclasses
+
+    import diffsim as ds
+
+    from .ready import scene_module
+
+    crawler = scene_module("soft_crawler_3d")
+    crawler.STEP *= float(particles_apart) / crawler.SPACING
+    crawler.SPACING = float(particles_apart)
+    problem = dataclasses.replace(crawler.problem(), steps=512)
+    with ds.Simulation(problem, adjoint=ds.Checkpointed()) as simulation:
+        began = time.process_time()
+        simulation.value_and_grad(simulation.params())
+        first = time.process_time() - began
+        arrays = simulation._fields.other_bytes / 1e6
+    return {"peak": peak_memory(), "arrays": arrays, "particles": len(problem.scene.points), "seconds": first}
+
+
+def nothing() -> dict[str, float]:
+    """The same of a gradient of two points and a spring: what Python, NumPy, Taichi and LLVM need."""
+    import diffsim as ds
+
+    pair = ds.MassSpring([(0.0, 1.0), (1.0, 1.0)], [(0, 1)], stiffness=10.0, dt=0.01)
+    with ds.Simulation(ds.Problem(pair, steps=5, tune=("scene.stiffness",), objective=ds.Travel())) as simulation:
+        simulation.value_and_grad(simulation.params())
+    return {"peak": peak_memory()}
+
+
 def peak_memory() -> float:
     """Of this process since it began [MB]; not `getrusage`, whose peak starts at what the parent process had."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -52,5 +82,5 @@ def peak_memory() -> float:
 
 
 if __name__ == "__main__":
-    tasks = {"memory": memory}
+    tasks = {"memory": memory, "soft_crawler": soft_crawler, "nothing": nothing}
     print(json.dumps(tasks[sys.argv[1]](*sys.argv[2:])))

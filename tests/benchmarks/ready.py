@@ -18,12 +18,17 @@ CASES = Path(__file__).with_name("cases")
 TREE = Path(ds.__file__).parents[1]
 
 
-def scene_script(name):
-    """The problem of scenes/``name``.py of this copy."""
+def scene_module(name):
+    """scenes/``name``.py of this copy."""
     spec = importlib.util.spec_from_file_location(name, TREE / "scenes" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.problem()
+    return module
+
+
+def scene_script(name):
+    """Its problem."""
+    return scene_module(name).problem()
 
 
 def quadruped(hidden=32):

@@ -24,7 +24,7 @@ from diffsim.engine.stages import Stage
 from diffsim.physics.contact import grip, mark, recorded, size
 from diffsim.physics.material_points.scene import MARGIN, MaterialPoints
 
-__all__ = ["Grid", "base_of", "blocks_in_use", "cells_to", "escaped", "grid_of", "move_nodes", "place_of"]
+__all__ = ["Grid", "base_of", "beside", "blocks_in_use", "cells_to", "escaped", "grid_of", "move_nodes", "place_of"]
 
 BITS = 2
 """A block has 2^BITS nodes along each axis. Of 8, twice as many nodes would be kept that nothing reaches."""
@@ -97,11 +97,21 @@ def block_of(grid: ti.template(), node: ti.template()):
 
 @ti.func
 def place_of(grid: ti.template(), env, row, node: ti.template()):
-    """Where a node is kept."""
-    inside = node[0] & (SIDE - 1)
-    for a in ti.static(range(1, grid.d)):
+    """Where a node is kept. Of those behind it along the last axis, the next ones are kept each `beside` further on.
+
+    That is so in the next block, too: blocks that follow each other along the last axis, and are both in use, have
+    slots that follow each other.
+    """
+    inside = node[ti.static(grid.d - 1)] & (SIDE - 1)
+    for a in ti.static(range(grid.d - 1)):
         inside = inside * SIDE + (node[a] & (SIDE - 1))
     return (grid.slot[env, row, block_of(grid, node)] - 1) * ti.static(SIDE**grid.d) + inside
+
+
+@ti.func
+def beside(grid: ti.template()):
+    """Places between two nodes that are next to each other along the last axis."""
+    return ti.static(SIDE ** (grid.d - 1))
 
 
 # Which blocks are in use: forward only
@@ -155,7 +165,8 @@ def node_at(grid: ti.template(), env, row, place):
     first = (place >> (BITS * grid.d)) * grid.d
     return ti.Vector(
         [
-            grid.corner[env, row, first + axis] + (place >> (BITS * ti.static(grid.d - 1 - axis)) & (SIDE - 1))
+            grid.corner[env, row, first + axis]
+            + (place >> (BITS * ti.static((grid.d - 2 - axis) % grid.d)) & (SIDE - 1))
             for axis in ti.static(range(grid.d))
         ]
     )
@@ -236,7 +247,7 @@ def grid_of(scene: MaterialPoints, fields: Fields, matter: Any) -> Grid:
     blocks = -(-nodes // SIDE)
     every = int(np.prod(blocks))
     slots = fields.room("blocks", _first_room(scene, blocks), every)
-    places = slots * SIDE**d
+    places = (slots + 1) * SIDE**d  # where room does not suffice, rows of nodes go on beyond the last slot
 
     def explain(env: int, step: int, needed: int) -> str:
         return f"step {step} of environment {env} needs {needed} blocks of the grid, but there is room for {slots}"

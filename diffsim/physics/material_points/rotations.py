@@ -22,7 +22,9 @@ ITERATIONS = 30
 def rotation_2d(f: ti.template()):
     """That nearest to F, also where F turns matter inside out."""
     c, s = f[0, 0] + f[1, 1], f[1, 0] - f[0, 1]
-    return ti.Matrix([[c, -s], [s, c]]) / ti.sqrt(c * c + s * s + TINY)
+    shorter = 1.0 / ti.sqrt(c * c + s * s + TINY)
+    cosine, sine = shorter * c, shorter * s
+    return ti.Matrix([[cosine, -sine], [sine, cosine]])
 
 
 @ti.func
