@@ -592,6 +592,31 @@ def _matter() -> ds.MaterialPoints:
     )
 
 
+def _grains() -> ds.MaterialPoints:
+    """A heap of sand, and a muscle beside it, slide on the ground: some of the sand yields, some is only pressed."""
+    heap = ds.Matter.box((0.31, 0.198), (0.2, 0.2), 0.05, "heap")
+    whole = heap + ds.Matter.box((0.52, 0.193), (0.1, 0.1), 0.05, "muscle")
+    own = 1.0 + 0.1 * np.sin(np.arange(len(whole)))
+    apart = whole.points - heap.points.mean(axis=0)
+    return ds.MaterialPoints(
+        whole.points + 0.004 * np.sin(7.0 * np.arange(2 * len(whole)).reshape(-1, 2)),
+        volume=whole.volume * own,
+        material=whole.by_region({"heap": "sand"}, "corotated"),
+        actuator=whole.by_region({"muscle": 0}, -1),
+        density=own,
+        youngs_modulus=20.0 * own,
+        poissons_ratio=0.2,
+        internal_friction=0.5 * own,
+        strength=4.0,
+        fibre=(0.6, 0.8),
+        initial_velocity=(0.3, -1.6) - apart * (1.0, 4.0),
+        gravity=(0.1, -3.8),
+        friction=0.4,
+        cell=0.1,
+        dt=0.01,
+    )
+
+
 def _lumps() -> ds.MaterialPoints:
     """The same in space, of a few particles; numbers are those of all."""
     body = ds.Matter.box((0.31, 0.33, 0.182), (0.2, 0.1, 0.1), 0.1, "soft")
@@ -662,12 +687,12 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},
-    ds.MaterialPoints: {"matter": _matter, "lumps": _lumps},
+    ds.MaterialPoints: {"matter": _matter, "lumps": _lumps, "grains": _grains},
     ds.Water: {"pond": _pond, "tank": _tank},
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
-LAST = ("block", "lump", "ring", "jointed", "matter", "lumps")
+LAST = ("block", "lump", "ring", "jointed", "matter", "lumps", "grains")
 """Scenes that are paired after all others, whose problems stay as they are."""
 
 

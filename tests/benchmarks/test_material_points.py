@@ -82,10 +82,11 @@ def test_in_space_per_particle_and_step():
     with ds.Simulation(problem, adjoint=ds.Checkpointed()) as sim:
         params = sim.params()
         lap = race({"soft_crawler_3d": lambda: sim.value_and_grad(params)}, repeats=3)["soft_crawler_3d"]
+        memory = sim._fields.other_bytes
     particles = len(problem.scene.points)
     steps = problem.steps
     each = lap.cpu / particles / steps
-    print(f"{particles} particles, {steps} steps: {1e6 * each:.2f} us a particle and step")
+    print(f"{particles} particles, {steps} steps: {1e6 * each:.2f} us a particle and step, {memory / 1e6:.0f} MB")
     print(f"of DiffTaichi's time per particle and step {each / DIFFTAICHI:.2f}, target <= 0.5")
 
 

@@ -1,4 +1,4 @@
-"""How matter looks: muscles in the colours of what is asked of them, liquids in those of their speed, between walls."""
+"""How matter looks: muscles in colours of what is asked of them, liquids and sand in those of their speed; walls."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def look(rollout: Rollout) -> Look:
     radius = 0.5 * np.broadcast_to(rollout.numbers["scene.volume"], n) ** (1.0 / d)  # squares of them fill the matter
     driven = scene.actuator >= 0
     elements: list[Element] = []
-    if (passive := scene.solids & ~driven).any():
+    if (passive := ~scene.loose & ~driven).any():
         elements.append(Points(position[:, passive], radius[passive], "flesh"))
     if driven.any():
         longer = -rollout["actuation"][:, scene.actuator[driven]]  # at 1 they pull together
         elements.append(Points(position[:, driven], radius[driven], Values(longer, MUSCLE)))
-    if (liquid := ~scene.solids).any():
-        elements.append(Points(position[:, liquid], radius[liquid], _speed(rollout, liquid)))
+    if scene.loose.any():
+        elements.append(Points(position[:, scene.loose], radius[scene.loose], _speed(rollout, scene.loose)))
     up, across = np.eye(d)[-1], np.eye(d)[0]
     sides = [Floor(across, scene.low[0]), Floor(-across, -scene.high[0])] if d == 2 else []
     return Look(elements, ground=Floor(up, scene.low[-1]), walls=sides, series=series_of(rollout))

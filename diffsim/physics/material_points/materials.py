@@ -8,13 +8,24 @@ lambda = E nu / ((1 + nu) (1 - 2 nu)).
     neo-Hookean  tau = mu (F F^T - I) + lambda log(J) I               Sifakis and Barbic 2012, SIGGRAPH course, 3.4
     liquid       tau = -J p I + eta J (C + C^T), p = K (J^-7 - 1) / 7   Tait's equation, with Newton's viscosity
     muscle       tau += a s (F m) (F m)^T                             fibres m of strength s, at an actuation a
+
+Sand has no F: of b = J^(-2/d) F_e F_e^T, of its elastic part F_e, and of J is kept what they become,
+
+    sand         tau = mu dev(b) - p I, p = max(0, K (1 - J^2) / 2), K = lambda + 2 mu / d
+
+where dev(b) is made shorter until the shear is no more than internal friction bears under the pressure p (Drucker and
+Prager 1952), |mu dev(b)| <= c p. That is the return mapping of Simo and Hughes 1998, Computational Inelasticity, box
+9.1, for the yield condition of Klar et al. 2016, ACM TOG 35(4): nothing dilates in shear, and nothing is pulled. With
+tan(phi) the friction, c = sqrt(2) sin(phi) in the plane, as Mohr and Coulomb have it, and in space
+c = 2 sqrt(6) sin(phi) / (3 - sin(phi)), which is theirs in triaxial compression.
 """
 
 import taichi as ti
 
+from diffsim.physics.contact import TINY
 from diffsim.physics.material_points.rotations import better_rotation, rotation_2d, rotation_3d
 
-__all__ = ["corotated", "find_rotations", "lame", "liquid", "neo_hookean"]
+__all__ = ["corotated", "find_rotations", "lame", "liquid", "neo_hookean", "sand"]
 
 
 @ti.func
@@ -100,13 +111,63 @@ def neo_hookean(matter: ti.template(), group: ti.template(), env, row, step, k):
 
 
 @ti.func
+def borne(matter: ti.template(), env, p):
+    """Norm of the shear that internal friction bears, for a pressure of 1."""
+    slope = matter.internal_friction[env, p]
+    sine = slope / ti.sqrt(1.0 + slope * slope)
+    found = ti.static(2.0**0.5) * sine
+    if ti.static(matter.d == 3):
+        found = ti.static(2.0 * 6.0**0.5) * sine / (3.0 - sine)
+    return found
+
+
+@ti.func
+def unit_volume(shear: ti.template(), square, d: ti.template()):
+    """The multiple of I that makes a symmetric matrix of no trace, of this squared norm, one of determinant 1.
+
+    In space a step of Newton's method for m^3 - m |shear|^2 / 2 + det(shear) = 1, which is enough for shears below 0.3.
+    """
+    found = 1.0
+    if ti.static(d == 2):
+        found = ti.sqrt(1.0 + 0.5 * square)
+    else:
+        near, whole = 1.0 + square / 6.0, shear.determinant()
+        found = near - (near * (near * near - 0.5 * square) + whole - 1.0) / (3.0 * near * near - 0.5 * square)
+    return found
+
+
+@ti.func
+def sand(matter: ti.template(), group: ti.template(), env, row, step, k):
+    """Push with the stress of grains that slide on each other, and do not hold together."""
+    d = ti.static(matter.d)
+    p, solid, loose = group.which[k], group.first + k, group.loose + k
+    change = identity(d) + matter.dt * matter.affine[env, row, p]
+    bigger = change.determinant()
+    j = matter.volume_ratio[env, row, loose] * bigger
+    matter.volume_ratio[env, row + 1, loose] = j
+    modulus, bulk = matter.lame[env, p][0], matter.lame[env, p][1] + ti.static(2.0 / d) * matter.lame[env, p][0]
+    pressure = ti.max(0.5 * bulk * (1.0 - j * j), 0.0)
+    tried = change @ matter.deformation[env, row, solid] @ change.transpose()
+    tried *= bigger ** ti.static(-2.0 / d)
+    tried -= (tried.trace() / d) * identity(d)
+    square = 0.0
+    for a in ti.static(range(d)):
+        for b in ti.static(range(d)):
+            square += tried[a, b] * tried[a, b]
+    kept = ti.min(borne(matter, env, p) * pressure / (modulus * ti.sqrt(square + TINY)), 1.0)
+    shear = kept * tried
+    matter.deformation[env, row + 1, solid] = shear + unit_volume(shear, kept * kept * square, d) * identity(d)
+    push(matter, env, row, p, modulus * shear - pressure * identity(d))
+
+
+@ti.func
 def liquid(matter: ti.template(), group: ti.template(), env, row, step, k):
     """Push with the stress of a liquid, which knows of its deformation the volume only."""
     d = ti.static(matter.d)
     p = group.which[k]
     rate = matter.affine[env, row, p]
-    j = matter.volume_ratio[env, row, k] * (1.0 + matter.dt * rate.trace())
-    matter.volume_ratio[env, row + 1, k] = j
+    j = matter.volume_ratio[env, row, group.loose + k] * (1.0 + matter.dt * rate.trace())
+    matter.volume_ratio[env, row + 1, group.loose + k] = j
     j2 = j * j
     j4 = j2 * j2
     pressure = matter.bulk_modulus[env, p] * (1.0 / (j4 * j2 * j) - 1.0) / 7.0

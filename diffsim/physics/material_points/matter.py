@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.material_points.meshes import enclosed, volume_of
 from diffsim.physics.pictures import look
 from diffsim.spec import Spec, array, number
 
@@ -140,6 +141,36 @@ class Matter(Spec):
         if seen.region is None:
             return cls(low + places, volume)
         return cls(low + places, volume, seen.names, seen.region[::-1].T[at[:, 0], at[:, 1]])
+
+    @classmethod
+    def from_mesh(cls, vertices: Any, faces: Any, spacing: float, region: str = "") -> Matter:
+        """What a closed mesh of triangles encloses, in space; the volumes add up to its own.
+
+        Takes the pair of arrays that mesh libraries keep: ``Matter.from_mesh(mesh.vertices, mesh.faces, 0.02)`` of
+        trimesh, which reads STL and OBJ files. A surface inside another, whose faces point into it, is a cavity.
+
+        Args:
+            vertices: (n, 3) [m].
+            faces: (f, 3) vertices of each triangle, counterclockwise seen from outside.
+            spacing: between particles [m], which are on a lattice in the middle of the mesh's box.
+            region: name.
+
+        Raises:
+            InputError: the mesh has a hole, faces that are turned around, or no room for a particle; or faces name
+                vertices that there are not.
+        """
+        vertices = array("Matter.from_mesh.vertices", vertices, ("n", 3))
+        faces = array("Matter.from_mesh.faces", faces, ("f", 3), dtype=np.int64)
+        spacing = number("Matter.from_mesh.spacing", spacing, above=0.0)
+        whole = volume_of(vertices, faces)
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        count = np.maximum(1, np.rint((high - low) / spacing).astype(np.int64))
+        axes = [m + (np.arange(k) - 0.5 * (k - 1)) * spacing for m, k in zip((low + high) / 2, count, strict=True)]
+        inside = enclosed(vertices, faces, axes).reshape(-1)
+        if not inside.any():
+            raise InputError(f"Matter.from_mesh.spacing is {spacing:g} m, too wide for the mesh: no particle is inside")
+        places = _places(axes)[inside]
+        return cls(places, whole / len(places), (region,))
 
     def __add__(self, other: Matter) -> Matter:
         """Both, the particles of the first one first."""

@@ -17,7 +17,7 @@ from diffsim.spec import array
 
 __all__ = ["LAWS", "MARGIN", "MaterialPoints"]
 
-LAWS = ("corotated", "neo-Hookean", "liquid")
+LAWS = ("corotated", "neo-Hookean", "sand", "liquid")
 """What matter may be made of."""
 
 MARGIN = 2
@@ -25,6 +25,7 @@ MARGIN = 2
 
 POISSON = 0.3
 FRICTION = 0.5
+INTERNAL_FRICTION = 0.6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,11 +39,12 @@ class MaterialPoints(Scene):
         points: (n, d) places of the particles [m], the parameter ``scene.initial_position``. Or `Matter`, whose volumes
             are taken where none are given.
         volume: () or (n,) area [m^2] (2D) or volume [m^3] (3D) that each stands for at rest.
-        material: one of "corotated", "neo-Hookean" and "liquid", or (n,) of them: see docs/material_points.md.
+        material: one of "corotated", "neo-Hookean", "sand" and "liquid", or (n,) of them: see docs/material_points.md.
         actuator: (n,) the actuator that each particle of a muscle belongs to, from 0 on; -1 of all others.
         density: () or (n,) [kg/m^d].
-        youngs_modulus: () or (n,) of solids [Pa].
-        poissons_ratio: () or (n,) of solids; None is 0.3.
+        youngs_modulus: () or (n,) of solids and sand [Pa].
+        poissons_ratio: () or (n,) of them; None is 0.3.
+        internal_friction: () or (n,) of sand: height over length of the steepest slope that stays; None is 0.6.
         bulk_modulus: () or (n,) of liquids [Pa]. A real one would want tiny steps; 100 times density * gravity * depth
             lets a liquid be pressed together by a hundredth.
         viscosity: () or (n,) of liquids [Pa s]; None has none but that of the grid.
@@ -69,6 +71,7 @@ class MaterialPoints(Scene):
     density: Any = tunable("n", default=1000.0, above=0.0)
     youngs_modulus: Any = tunable("n", default=None, unit="Pa", above=0.0)
     poissons_ratio: Any = tunable("n", default=None, above=-1.0, most=0.495)
+    internal_friction: Any = tunable("n", default=None, least=0.0)
     bulk_modulus: Any = tunable("n", default=None, unit="Pa", above=0.0)
     viscosity: Any = tunable("n", default=None, unit="Pa s", least=0.0)
     strength: Any = tunable("n", default=None, unit="Pa")
@@ -100,6 +103,7 @@ class MaterialPoints(Scene):
             "gravity": -9.81 * up,
             "friction": None if self.sticky else FRICTION,
             "poissons_ratio": POISSON if self.solids.any() else None,
+            "internal_friction": INTERNAL_FRICTION if self.sand.any() else None,
             "fibre": up if len(self.actuators) else None,
         }
         self._set(**{name: value for name, value in usual.items() if getattr(self, name) is None})
@@ -124,6 +128,7 @@ class MaterialPoints(Scene):
         useless = {
             "youngs_modulus": (self.solids.any(), "nothing is solid"),
             "poissons_ratio": (self.solids.any(), "nothing is solid"),
+            "internal_friction": (self.sand.any(), "nothing is sand"),
             "bulk_modulus": (liquid, "nothing is liquid"),
             "viscosity": (liquid, "nothing is liquid"),
             "strength": (driven, "no particle has an actuator"),
@@ -133,8 +138,10 @@ class MaterialPoints(Scene):
         for name, (used, why) in useless.items():
             if not used and getattr(self, name) is not None:
                 raise InputError(f"MaterialPoints.{name} is given, but {why}; leave it out")
-        for p in first(~self.solids & (self.actuator >= 0)):
-            raise InputError(f"actuator[{p}] is {self.actuator[p]}, but particle {p} is liquid, which has no muscles")
+        for p in first(self.loose & (self.actuator >= 0)):
+            raise InputError(
+                f"actuator[{p}] is {self.actuator[p]}, but particle {p} is {self.material[p]}, which has no muscles"
+            )
 
     def _check_box(self) -> None:
         d = self.dimension
@@ -169,8 +176,18 @@ class MaterialPoints(Scene):
 
     @property
     def solids(self) -> np.ndarray:
-        """(n,) whether each particle is of a solid."""
+        """(n,) whether each particle is of a solid, or of sand, whose grains are solid."""
         return np.asarray(self.material != "liquid")
+
+    @property
+    def sand(self) -> np.ndarray:
+        """(n,) whether each particle is of sand."""
+        return np.asarray(self.material == "sand")
+
+    @property
+    def loose(self) -> np.ndarray:
+        """(n,) whether each particle is of sand or liquid, which do not hold together."""
+        return np.asarray(self.sand | ~self.solids)
 
     @property
     def actuators(self) -> np.ndarray:

@@ -23,7 +23,8 @@ __all__ = ["build"]
 VELOCITY_SCALE = 0.1
 """What a controller observes of a velocity [s/m]."""
 
-_STAGES = {"corotated": materials.corotated, "neo-Hookean": materials.neo_hookean, "liquid": materials.liquid}
+_STAGES = {"corotated": materials.corotated, "neo-Hookean": materials.neo_hookean}
+_STAGES |= {"sand": materials.sand, "liquid": materials.liquid}
 """The stage of each law."""
 
 
@@ -34,6 +35,7 @@ class Group:
     which: Any  # (k,)
     actuator: Any  # (k,) of each
     first: int  # number of the first among all solids
+    loose: int  # the same among sand and liquids
     count: int
     driven: bool  # whether they have actuators
 
@@ -52,7 +54,7 @@ def relax_solid(matter: ti.template(), env, row, step, solid):
 
 
 @ti.func
-def relax_liquid(matter: ti.template(), env, row, step, k):
+def relax_loose(matter: ti.template(), env, row, step, k):
     matter.volume_ratio[env, 0, k] = 1.0
 
 
@@ -109,7 +111,7 @@ def build(scene: MaterialPoints, fields: Fields, steps: int, reads: frozenset[st
     """
     n, d, k = len(scene.points), scene.dimension, len(scene.actuators)
     groups = _groups(scene, fields)
-    solids, liquids = int(scene.solids.sum()), int((~scene.solids).sum())
+    solids, loose = int(scene.solids.sum()), int(scene.loose.sum())
     observed, felt = "observation" in reads, "actuator_state" in reads
     turned = d == 3 and any(law == "corotated" for law, _ in groups)
     given = {"accumulates": True, "recorded": False}
@@ -125,8 +127,8 @@ def build(scene: MaterialPoints, fields: Fields, steps: int, reads: frozenset[st
         position=Rows("n", "d", state=True),  # [m]
         velocity=Rows("n", "d", state=True, recorded="velocity" in reads),  # [m/s]; of thousands, megabytes
         affine=Rows("n", ("d", "d"), state=True, recorded=False),  # gradient of the velocity [1/s]
-        deformation=Rows(solids, ("d", "d"), state=True, recorded=False),  # gradient, of solids by groups
-        volume_ratio=Rows(liquids, state=True, recorded=False),  # of liquids: volume over that at rest
+        deformation=Rows(solids, ("d", "d"), state=True, recorded=False),  # gradient, of solids by groups; b of sand
+        volume_ratio=Rows(loose, state=True, recorded=False),  # of sand and liquids: volume over that at rest
         rotation=fields.decision_numbers(9 * solids) if turned else None,  # (env, row, 9 * solid + 3 * i + j)
         centre=Rows(1, "d", **given) if observed or "centre" in reads else None,  # mean of the positions [m]
         muscle_position=Rows(k, "d", **given) if observed else None,  # (actuator,) mean of the particles' [m]
@@ -153,7 +155,7 @@ def build(scene: MaterialPoints, fields: Fields, steps: int, reads: frozenset[st
         prepare=(
             Stage(launch, matter, n),
             Stage(relax_solid, matter, solids),
-            Stage(relax_liquid, matter, liquids),
+            Stage(relax_loose, matter, loose),
             *(Stage(materials.lame, (matter, group), group.count) for law, group in groups if law != "liquid"),
             *reset,
         ),
@@ -171,14 +173,15 @@ def build(scene: MaterialPoints, fields: Fields, steps: int, reads: frozenset[st
 
 def _groups(scene: MaterialPoints, fields: Fields) -> list[tuple[str, Group]]:
     """The particles of each law, those of muscles apart."""
-    found, first = [], 0
+    found, first, loose = [], 0, 0
     for law in LAWS:
         for driven in (False, True):
             which = np.flatnonzero((scene.material == law) & ((scene.actuator >= 0) == driven))
             actuators = fields.integers(scene.actuator[which if driven else which[:0]])
             if len(which):
-                found.append((law, Group(fields.integers(which), actuators, first, len(which), driven)))
+                found.append((law, Group(fields.integers(which), actuators, first, loose, len(which), driven)))
             first += len(which)
+            loose += int(scene.loose[which].sum())
     return found
 
 

@@ -14,7 +14,7 @@ __all__ = ["feel_walls", "grid_to_particle", "particle_to_grid"]
 
 @ti.func
 def weights_of(apart: ti.template()):
-    """(3, d) weights along each axis of the middle node, ``apart`` cells before the particle, and of those beside it."""
+    """(3, d) weights along each axis: of the middle node, ``apart`` cells before the particle, and those beside it."""
     return ti.Matrix.rows([0.5 * (0.5 - apart) ** 2, 0.75 - apart**2, 0.5 * (0.5 + apart) ** 2])
 
 

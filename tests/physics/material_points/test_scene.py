@@ -60,6 +60,11 @@ REFUSED = {
     "no strength": ({"actuator": 0}, "strength is not given, but muscles need it"),
     "no volume": ({"points": BODY.points}, "volume is not given, but it is needed, unless points is Matter"),
     "a useless number": ({"viscosity": 1.0}, "viscosity is given, but nothing is liquid; leave it out"),
+    "a useless slope": ({"internal_friction": 0.6}, "internal_friction is given, but nothing is sand; leave it out"),
+    "a muscle of sand": (
+        {"actuator": 0, "strength": 1.0, "material": "sand"},
+        r"actuator\[0\] is 0, but particle 0 is sand",
+    ),
     "a useless friction": ({"sticky": True, "friction": 0.1}, "what touches a wall sticks to it; leave it out"),
     "a useless strength": ({"strength": 1.0}, "no particle has an actuator"),
     "a missing actuator": (
