@@ -39,6 +39,8 @@ def policy_main(
     envs: int = 64,
     randomise: Mapping[str, tuple[float, float]] | None = None,
     pushes: Mapping[str, Any] | None = None,
+    easier: Mapping[str, Any] | None = None,
+    easier_iterations: int = 0,
     judge_every: int | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -55,6 +57,8 @@ def policy_main(
         envs: default of ``--envs``.
         randomise: as in `learn`.
         pushes: as in `learn`.
+        easier: as in `learn`.
+        easier_iterations: as in `learn`; with other ``--iterations`` the same share of them.
         judge_every: as in `learn`.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -65,6 +69,7 @@ def policy_main(
     named = given.output is not None  # the run in that very folder is to go on
     folder = given.output if named else usual_folder(path)
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
+    first = easier_iterations * given.iterations // iterations
 
     def search() -> int:
         learned = learn(
@@ -77,6 +82,8 @@ def policy_main(
             precision=given.precision,
             randomise=randomise,
             pushes=pushes,
+            easier=easier if first else None,
+            easier_iterations=first,
             judge_every=judge_every,
             progress=progress_for(None, given.iterations, told=True),
             run=run,

@@ -42,6 +42,7 @@ class Actor:
 
     Attributes:
         env_steps: steps of copies so far.
+        easier: whether they play the easier task.
     """
 
     def __init__(self, algorithm: APG, setting: Setting):
@@ -50,31 +51,39 @@ class Actor:
         self._threads = torch.get_num_threads()
         torch.set_num_threads(1)  # networks are so small that threads take longer to meet than to work
         self.real = torch.float32 if setting.precision == "f32" else torch.float64
-        keep, reads = algorithm.window + 1, ("observation",)  # and one to look at those that begin
-        self.episodes = Episodes(
-            setting.task, setting.envs, setting.precision, reads=reads, keep=keep, numbers=setting.numbers or None
-        )
+        self._enter(easier=setting.easier is not None)
         self.normaliser = Normaliser(setting.task.scene.observations)
         self._weights = {name: self._leaf(value) for name, value in setting.weights.items()}
         self._activation = ACTIVATIONS[setting.policy.activation]
         k = len(setting.task.scene.actuators)
         self._log_noise = self._leaf(np.full(k, np.log(algorithm.noise)))
-        named = self.episodes.stepper.named(self.episodes.state)
-        self._layout = {n: (part, named[n].shape[1:]) for n, part in self.episodes.stepper.layout.items()}
-        self._pushes = self.episodes.pushes(setting.pushes)
         self._low, self._high = (torch.tensor(each, dtype=self.real) for each in (setting.task.low, setting.task.high))
         self.parameters = [*self._weights.values(), self._log_noise]
         self.optimizer = torch.optim.Adam(self.parameters, algorithm.learning_rate, betas=BETAS)
-        self._begin()
 
     def _leaf(self, value: np.ndarray) -> Any:
         return torch.tensor(value, dtype=self.real, requires_grad=True)
 
-    def _begin(self) -> None:
-        """Episodes that do not end together."""
+    def _enter(self, *, easier: bool) -> None:
+        """Have the copies play the task, or the easier one: episodes that do not end together."""
+        own = self.setting
+        played, numbers = (own.easier, own.easier_numbers) if easier else (own.task, own.numbers)
+        assert played is not None
+        keep = self.algorithm.window + 1  # and one to look at those that begin
+        self.easier = easier
+        self.episodes = Episodes(
+            played, own.envs, own.precision, reads=("observation",), keep=keep, numbers=numbers or None
+        )
+        named = self.episodes.stepper.named(self.episodes.state)
+        self._layout = {n: (part, named[n].shape[1:]) for n, part in self.episodes.stepper.layout.items()}
+        self._pushes = self.episodes.pushes(own.pushes)
         rng = np.random.default_rng((self.setting.seed, self.setting.iterations, 1))
         self.episodes.begin(rng, np.ones(self.setting.envs, bool))
         self.episodes.age = rng.integers(0, self.setting.task.steps, self.setting.envs)
+
+    def _end_easier(self) -> None:
+        self.episodes.close()
+        self._enter(easier=False)
 
     def normalised(self, observation: Any) -> Any:
         """Observations as the networks see them."""
@@ -126,6 +135,8 @@ class Actor:
 
     def update(self, iteration: int) -> Update:
         """Play a window, and step along its gradient."""
+        if self.easier and iteration >= self.setting.easier_iterations:
+            self._end_easier()
         rng, rate = self.setting.rng(iteration), self._rate(iteration)
         window = self.play(rng)
         reward, shaping = self._rewards(window)
@@ -181,6 +192,7 @@ class Actor:
             "state": self.episodes.state,
             "age": self.episodes.age,
             "env_steps": np.array(self.env_steps),
+            "easier": np.array(self.easier),
         }
 
     def restore(self, held: Mapping[str, np.ndarray]) -> None:
@@ -191,6 +203,8 @@ class Actor:
             self._log_noise.copy_(torch.from_numpy(held["noise"]))
         self.normaliser.restore(under("normaliser", held))
         restore_optimizer(self.optimizer, under("optimizer", held))
+        if self.easier and not held["easier"]:
+            self._end_easier()
         self.episodes.put(held["state"])
         self.episodes.age, self.env_steps = held["age"], int(held["env_steps"])
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from diffsim.bridges.tasks import Task, task
 from diffsim.errors import InputError
-from diffsim.learning.algorithms import SHAC, Algorithm
+from diffsim.learning.algorithms import CMAES, SHAC, Algorithm
 from diffsim.learning.judge import Judge
 from diffsim.learning.learned import Learned
 from diffsim.learning.learner import Arrays, Setting
@@ -44,6 +44,8 @@ def learn(
     precision: str = "f32",
     randomise: Mapping[str, tuple[float, float]] | None = None,
     pushes: Mapping[str, Any] | None = None,
+    easier: Mapping[str, Any] | None = None,
+    easier_iterations: int = 0,
     judge_every: int | None = None,
     episodes: int = 16,
     mujoco_episodes: int = 4,
@@ -73,6 +75,10 @@ def learn(
         pushes: by the name of an array of the state, the standard deviation of what is added to it before each step, a
             number or an array like it: ``{"joint_velocity": 0.5}`` finds policies that do not rely on an exact model.
             Not of `CMAES`.
+        easier: changes of the scene while the first ``easier_iterations`` are learned, as `dataclasses.replace` takes
+            them: ``{"contact_law": "compliant"}`` learns to walk where gradients are smooth, and then goes on where
+            contact is MuJoCo's. It is judged in the scene as it is throughout. Not of `CMAES`.
+        easier_iterations: how many of the iterations these are.
         judge_every: iterations between two judgements; None is a tenth of the run.
         episodes: of a judgement here.
         mujoco_episodes: likewise in MuJoCo; 0 for none.
@@ -93,6 +99,8 @@ def learn(
         raise InputError(f"learn(algorithm) is {algorithm!r}, but one is needed, e.g. diffsim.SHAC()")
     if run is not None and not isinstance(run, Run):
         raise InputError(f"learn(run) is {run!r}, but a diffsim.Run or None is needed")
+    if easier and isinstance(algorithm, CMAES):
+        raise InputError("learn(easier) makes gradients smoother, of which CMAES takes none; leave it out")
     if resume and run is None:
         raise InputError("learn(resume) is True, but without a run there is no folder to go on from")
     problem = _problem(played, policy)
@@ -106,6 +114,7 @@ def learn(
         precision=choices("learn(precision)", precision, ("f32", "f64")),
         numbers=_drawn(played.scene, randomise or {}, envs, seed),
         pushes=pushes or {},
+        **_easier(played, easier or {}, easier_iterations, iterations, randomise or {}, envs, seed),
     )
     counts = whole("learn(episodes)", episodes), whole("learn(mujoco_episodes)", mujoco_episodes, least=0)
     if counts[1] > counts[0]:
@@ -124,6 +133,8 @@ def learn(
         "mujoco_episodes": counts[1],
         "time_limit": stop.time_limit,
     }
+    if setting.easier is not None:
+        settings |= {"easier": dict(easier or {}), "easier_iterations": setting.easier_iterations}
     about = {"problem": problem, "seed": seed, "settings": settings, "options": {"precision": precision}}
     if run is not None:
         run.check(about, resume=resume)
@@ -150,6 +161,34 @@ def _held(given: Task) -> Task:
         )
     scene = replace(given.scene, dt=given.scene.dt * given.repeat, substeps=given.scene.substeps * given.repeat)
     return replace(given, scene=scene, repeat=1)
+
+
+def _easier(
+    played: Task, changes: Mapping[str, Any], count: int, iterations: int, randomise: Mapping[str, Any], *drawn: int
+) -> dict[str, Any]:
+    """What `Setting` holds of an easier task."""
+    count = whole("learn(easier_iterations)", count, least=0)
+    if bool(changes) != bool(count):
+        raise InputError(
+            f"learn(easier) is {dict(changes)!r} and easier_iterations {count}, but one is nothing without the other"
+        )
+    if count >= iterations:
+        raise InputError(
+            f"learn(easier_iterations) is {count}, but of {iterations} iterations the last are to be others"
+        )
+    if not changes:
+        return {}
+    known = {field.name for field in fields(played.scene)}
+    if unknown := sorted(set(changes) - known):
+        raise InputError(f"learn(easier) changes {unknown[0]!r}, but the scene has {', '.join(sorted(known))}")
+    scene = replace(played.scene, **changes)
+    numbers = Problem(scene, tune=()).numbers()
+    shared = {name: ends for name, ends in randomise.items() if name in numbers}
+    return {
+        "easier": replace(played, scene=scene),
+        "easier_numbers": _drawn(scene, shared, *drawn),
+        "easier_iterations": count,
+    }
 
 
 def _problem(played: Task, policy: Any) -> Problem:

@@ -29,6 +29,9 @@ class Setting:
         precision: "f32" or "f64".
         numbers: of the scene, of each copy.
         pushes: standard deviation of what is added to arrays of the state before each step, by name.
+        easier: what is played in the first iterations instead, if anything is; the same but for its scene.
+        easier_numbers: like ``numbers``, of its scene.
+        easier_iterations: how many these are.
     """
 
     task: Task
@@ -40,6 +43,9 @@ class Setting:
     precision: str
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
     pushes: Mapping[str, Any] = field(default_factory=dict)
+    easier: Task | None = None
+    easier_numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    easier_iterations: int = 0
 
     def rng(self, iteration: int) -> np.random.Generator:
         """Of an iteration: a run that goes on draws what it would have drawn."""

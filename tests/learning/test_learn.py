@@ -105,6 +105,28 @@ def test_a_run_that_goes_on_ends_with_the_same_numbers(name, tmp_path):
         run(tmp_path / "parts", resume=True, iterations=9)
 
 
+def test_the_first_iterations_are_of_an_easier_scene(tmp_path):
+    """As in a run of that scene alone, then as the scene is; and a run that goes on in either ends with the same."""
+    task, light = cart(steps=12), {"gravity": (0.0, 0.0, -1.0)}
+    algorithm = ds.SHAC(window=5)
+
+    def run(name, task=task, **more):
+        more = {**SHORT, "iterations": 6, "run": ds.Run(tmp_path / name, every=0.0), **more}
+        return ds.learn(task, POLICY, algorithm=algorithm, seed=3, **more)
+
+    staged = {"easier": light, "easier_iterations": 3}
+    both, alone = run("both", **staged), run("alone", replace(task, scene=replace(task.scene, **light)))
+    losses = [[record["loss"] for record in each.history] for each in (both, alone)]
+    assert losses[0][:3] == losses[1][:3]
+    assert all(mine != theirs for mine, theirs in zip(losses[0][3:], losses[1][3:], strict=True))
+    for last in (1, 4):
+        run(f"parts{last}", **staged, callback=lambda record, params, last=last: record["iteration"] == last)
+        again = run(f"parts{last}", **staged, resume=True)
+        assert [record["loss"] for record in again.history] == losses[0]
+        for parameter, value in both.last_params.items():
+            np.testing.assert_array_equal(again.last_params[parameter], value)
+
+
 def test_it_is_judged_alike_here_and_in_mujoco():
     """Without contact both physics are the same, and so is what an episode earns, from the same starts."""
     weights = {n: v for n, v in ds.Problem(cart().scene, POLICY, steps=1).numbers(5).items() if "controller" in n}
@@ -201,6 +223,22 @@ REFUSED = {
     "a reward of another shape": (
         lambda: ds.learn(cart(reward=lambda b, a, c: c["joint_position"]), POLICY, **SHORT),
         "Task.reward gave an array of shape",
+    ),
+    "easier, but not when": (
+        lambda: ds.learn(cart(), POLICY, easier={"substeps": 1}, **SHORT),
+        "easier_iterations 0, but one is nothing without the other",
+    ),
+    "nothing but easier": (
+        lambda: ds.learn(cart(), POLICY, iterations=5, easier={"substeps": 1}, easier_iterations=5, **SHORT),
+        "learn(easier_iterations) is 5, but of 5 iterations the last are to be others",
+    ),
+    "easier by nothing known": (
+        lambda: ds.learn(cart(), POLICY, easier={"law": "soft"}, easier_iterations=5, **SHORT),
+        "learn(easier) changes 'law', but the scene has actuators",
+    ),
+    "easier without gradients": (
+        lambda: ds.learn(cart(), POLICY, algorithm=ds.CMAES(), easier={"substeps": 1}, easier_iterations=5, **SHORT),
+        "of which CMAES takes none",
     ),
     "no window": (lambda: ds.SHAC(window=0), "SHAC.window is 0"),
     "no rate": (lambda: ds.APG(learning_rate=0.0), "APG.learning_rate is 0"),
