@@ -148,6 +148,7 @@ def approach(
     normal,
     tangent,
     gap,
+    strength,
 ):
     """What a contact asks for.
 
@@ -158,6 +159,7 @@ def approach(
         arm, other_arm: (3,) of the contact from where the trees of both are taken at [m].
         normal, tangent: (3,) of the contact, the normal towards the second geom.
         gap: distance less the margin [m].
+        strength: share of 1 / R, from 0 to 1, of what fades out.
     """
     side = normal.cross(tangent)
     con.arm[env, row, store] = arm
@@ -177,8 +179,10 @@ def approach(
     con.aim[env, row, store] = -pull[0] * joined(con, rates, turns) - joined(con, wanted, 0.0 * turns)
     square = con.grip[env, spot][0] * con.grip[env, spot][0]
     rough = ti.cast(con.condim[spot] > 1, con.real)
-    softer = rough * (2.0 / con.impratio * square * (1.0 + square)) + 1.0 - rough
-    con.weight[env, row, store] = given / ((1.0 - given) * softer * con.lightness[env, spot])
+    softer = 1.0 + 0.0 * square
+    if ti.static(not con.elliptic):
+        softer = rough * (2.0 / con.impratio * square * (1.0 + square)) + 1.0 - rough
+    con.weight[env, row, store] = strength * given / ((1.0 - given) * softer * con.lightness[env, spot])
 
 
 @ti.func
@@ -229,6 +233,7 @@ def approach_plane(
             normal,
             tangent_of(normal, axis, con.aligned[spot]),
             gap,
+            1.0,
         )
 
 
@@ -274,6 +279,7 @@ def approach_pair(
             normal,
             tangent_of(normal, normal, 0),
             gap,
+            overlap[1],
         )
 
 

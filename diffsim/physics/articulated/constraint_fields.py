@@ -237,6 +237,6 @@ def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) 
         impratio=scene.impratio,
         limit_rows=bool(limits),
         friction_rows=bool(lossy),
-        still=1.0e-14 if fields.real == REAL["f64"] else 3.0e-7,
+        still=1.0e-12 if fields.real == REAL["f64"] else 1.0e-5,
         real=fields.real,
     )

@@ -68,7 +68,7 @@ def search(
             con.row_offset[env, k] += span * con.row_change[env, k]
         turn += 1
         same = patterns(con, tree, env, row, part, count) == before
-        if moved <= con.still * largest or (same and span == 1.0):
+        if moved <= con.still * largest or (same and span == 1.0 and straight(con, env, row, part, count)):
             searching = 0
             if not same:
                 searching = 2
@@ -323,6 +323,18 @@ def patterns(con: ti.template(), tree: ti.template(), env, row, part, count):
         if weight > 0.0:
             push = row_push(con, tree, env, k, con.row_offset[env, k], weight)
             found = found * 5 + ti.cast(push[1] > 0.0, ti.i32) + 2 * ti.cast(push[0] > 0.0, ti.i32)
+    return found
+
+
+@ti.func
+def straight(con: ti.template(), env, row, part, count):
+    """Whether the curvature is constant around here: no contact is between the zones of an elliptic cone."""
+    found = True
+    if ti.static(con.elliptic):
+        for c in range(count):
+            spot = con.where[env, c]
+            if edges_of(con, con.offset[env, c], con.grip[env, spot], 1.0, con.condim[spot]) == 2:
+                found = False
     return found
 
 

@@ -142,7 +142,8 @@ class Pair(Spec):
     """Two geoms that may touch whatever else is said of them, with friction of their own: MuJoCo's contact pair.
 
     Neither ``contype`` and ``conaffinity`` count, nor that their links are parent and child, nor what is said by names
-    of links in ``exclude``. How stiff the contact is follows from both geoms, as ever.
+    of links in ``exclude``. How stiff the contact is follows from both geoms, as ever; with the law "mujoco" it may be
+    said here.
 
     Attributes:
         name: unique among the pairs.
@@ -152,6 +153,7 @@ class Pair(Spec):
         torsion: coefficient of friction against turning about the normal [m].
         rolling: the same of rolling [m].
         margin: distance at which they touch already [m].
+        solref, solimp: with the law "mujoco", as of a `Geom`; None follows from both geoms.
     """
 
     name: str
@@ -163,6 +165,8 @@ class Pair(Spec):
     torsion: float = 0.005
     rolling: float = 0.0001
     margin: float = 0.0
+    solref: Any = None
+    solimp: Any = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -177,4 +181,6 @@ class Pair(Spec):
             torsion=number(f"{owner}torsion", self.torsion, least=0.0),
             rolling=number(f"{owner}rolling", self.rolling, least=0.0),
             margin=number(f"{owner}margin", self.margin, least=0.0),
+            solref=None if self.solref is None else reference(f"{owner}solref", self.solref),
+            solimp=None if self.solimp is None else array(f"{owner}solimp", self.solimp, (5,), least=0.0),
         )

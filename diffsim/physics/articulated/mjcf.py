@@ -170,6 +170,7 @@ def _load(
 ) -> Articulated:
     """The scene of a model, or an error that names everything that is not simulated."""
     found: dict[str, list[str]] = {}
+    file.law = changes.get("contact_law", file.law)
     for kind, find in KINDS.items():
         if kind not in OF_CONTACTS or changes.get("contacts") is not False:
             found[kind] = [f"{name} {why}" for name, why in find(file)]

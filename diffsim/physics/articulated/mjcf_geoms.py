@@ -107,6 +107,8 @@ class Geoms(Visuals):
         ends = (int(model.pair_geom1[k]), int(model.pair_geom2[k]))
         if any(geom in self.dropped for geom in ends):
             return "is of a geom that is not simulated"
+        if self.law == "mujoco":
+            return ""
         solref, solimp = mixed(*(self._geom(geom, int(model.geom_bodyid[geom])) for geom in ends))
         if not (np.allclose(model.pair_solref[k], solref) and np.allclose(model.pair_solimp[k], solimp)):
             return "has another solref or solimp than its geoms, which is not simulated"
@@ -126,6 +128,8 @@ class Geoms(Visuals):
                 torsion=float(model.pair_friction[k, 2]),
                 rolling=float(model.pair_friction[k, 3]),
                 margin=float(model.pair_margin[k]),
+                solref=model.pair_solref[k],
+                solimp=model.pair_solimp[k],
             )
             for k in range(int(model.npair))
             if not self._odd_pair(k)

@@ -42,6 +42,7 @@ class Reading:
 
     def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = (), triangles: int = 0):
         self.mujoco, self.model, self.ignore, self.triangles = mujoco, model, ignore, triangles
+        self.law = "compliant"  # of contact, that the scene will have
         self.dropped = [g for g in range(model.ngeom) if self._is_dropped(g)]
         self._hulls: dict[int, Hull] = {}
         self._taken: dict[str, set[str]] = {}

@@ -254,12 +254,20 @@ def _twists(geoms: Any) -> dict[str, np.ndarray]:
 
 def _of_pairs(scene: Tree) -> dict[str, np.ndarray]:
     names = ("friction", "margin", *(("torsion", "rolling") if twisting(scene) else ()))
-    return {f"pair_{name}": np.array([getattr(each, name) for each in scene.pairs]) for name in names if scene.pairs}
+    found = {f"pair_{name}": np.array([getattr(each, name) for each in scene.pairs]) for name in names if scene.pairs}
+    if scene.contact_law == "mujoco" and scene.pairs:
+        geoms = {geom.name: geom for _, geom in scene.all_geoms}
+        both = [softness.mixed(geoms[each.first], geoms[each.second]) for each in scene.pairs]
+        for k, name in enumerate(("solref", "solimp")):
+            given = [(getattr(each, name), own[k]) for each, own in zip(scene.pairs, both, strict=True)]
+            found[f"pair_{name}"] = np.array([mixed if own is None else own for own, mixed in given])
+    return found
 
 
 def renewed_pairs(scene: Tree, values: dict[str, np.ndarray]) -> list[Pair]:
     """The pairs with other numbers."""
-    names = [name for name in ("friction", "margin", "torsion", "rolling") if f"pair_{name}" in values]
+    known = ("friction", "margin", "torsion", "rolling", "solref", "solimp")
+    names = [name for name in known if f"pair_{name}" in values]
     return [replace(each, **{n: values[f"pair_{n}"][k] for n in names}) for k, each in enumerate(scene.pairs)]
 
 

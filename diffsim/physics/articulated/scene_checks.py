@@ -174,10 +174,6 @@ def check_law(scene: Any) -> None:
                 f"contact_law is 'mujoco', but the scene has {what} ({names[0]!r}), which that law does not know yet; "
                 "contact_law='compliant' does"
             )
-    if scene.cone == "elliptic" and scene.touching:
-        raise InputError(
-            "contact_law is 'mujoco' with cone 'elliptic', which is not simulated yet; cone='pyramidal' is the nearest"
-        )
 
 
 def check_inertias(scene: Any) -> None:

@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 
 from diffsim.engine.fields import Fields
+from diffsim.engine.runtime import REAL
 from diffsim.physics.articulated import pairs
 from diffsim.physics.articulated.scene import Articulated
 
 __all__ = ["CORNER", "Touch", "touch_of"]
 
 SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh")
+
+NEAREST = ((1.0e-3, 1.0e-7), (1.0e-9, 1.0e-14), (1.0e-5, 1.0e-9))
+"""`Touch.parallel` and `Touch.short`: of the compliant law, whose force turns smoothly with capsules; of MuJoCo's in
+double and in single precision. The square of the second times the first is still a number."""
 
 CORNER = 2**20
 """Parts of a half size in which it is said where a corner is: whole numbers, which no kernel is compiled for."""
@@ -45,6 +50,7 @@ class Touch:
     corner: Any  # (3 spot + axis,) from -1 to 1, in parts of `CORNER`
     felt_geom: Any  # (spot,) which geom of those that a controller feels
     round: Any  # (geom,) 1 for what has a radius
+    long: Any  # (geom,) 1 for a capsule; what else is round has no length, whatever stands there
     tube: Any  # (geom,) 1 for a cylinder
     oval: Any  # (geom,) 1 for an ellipsoid
     sharp: Any  # (geom,) 1 for a box, whose faces have corners
@@ -99,6 +105,10 @@ class Touch:
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
     twists: bool  # whether there is friction against turning or rolling
+    parallel: (
+        float  # added to the squared sine between two capsules: the nearest points of parallel ones are not unique
+    )
+    short: float  # added to the squared half length of a capsule [m^2]: spheres are capsules without length
     soft: bool  # whether the law is MuJoCo's
     keeps_twist: bool  # whether its torque is held in other evaluations
     geoms: int
@@ -145,6 +155,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         return fields.trajectory(name, elements, width, **options) if spots else None
 
     slots, soft = scene.evaluations, scene.contact_law == "mujoco"
+    nearest = NEAREST[0 if not soft else 1 if fields.real == REAL["f64"] else 2]
     springs = ("contact_stiffness", "contact_damping", "restitution")
     weights = ("mass", "inertia", "centre", "geom_position", "geom_size")
     return Touch(
@@ -174,6 +185,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         corner=fields.integers(np.rint(CORNER * np.array([spot.corner for spot in spots])).astype(int)),
         felt_geom=fields.integers(np.array([felt.index(s.geoms[1]) if s.geoms[1] in felt else 0 for s in spots], int)),
         round=fields.integers(np.isin(shapes, (SHAPES.index("sphere"), SHAPES.index("capsule"))).astype(int)),
+        long=fields.integers((shapes == SHAPES.index("capsule")).astype(int)),
         tube=fields.integers((shapes == SHAPES.index("cylinder")).astype(int)),
         oval=fields.integers((shapes == SHAPES.index("ellipsoid")).astype(int)),
         sharp=fields.integers((shapes == SHAPES.index("box")).astype(int)),
@@ -231,6 +243,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         held=held,
         twists=twists,
         soft=soft,
+        parallel=nearest[0],
+        short=nearest[1],
         keeps_twist=twists and scene.integrator == "rk4" and not soft,
         geoms=touched,
         felt=len(felt),

@@ -21,13 +21,6 @@ from diffsim.physics.articulated.twisting import unshifted
 
 __all__ = ["meetings", "record", "stages"]
 
-PARALLEL = 1.0e-3
-"""Added to the squared sine between two capsules: the nearest points of parallel ones are not unique."""
-
-SHORT = 1.0e-7
-"""Added to the squared half length of a capsule [m^2]: spheres are capsules without length. The square of its square
-times `PARALLEL` is still a number in single precision."""
-
 
 @ti.func
 def put_geom(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
@@ -38,7 +31,7 @@ def put_geom(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
         frame = part * tree.frames + touch.frame[geom]
         rotation = unpacked(motion.rotation[env, row, frame])
         turn = touch.turn[env, geom]
-        half = touch.geom_size[env, geom][1]
+        half = ti.cast(touch.long[geom], touch.real) * touch.geom_size[env, geom][1]
         touch.centre[env, row, element] = motion.position[env, row, frame] + rotation @ touch.geom_position[env, geom]
         touch.axis[env, row, element] = rotation @ (half * ti.Vector([turn[2], turn[5], turn[8]]))
 
@@ -50,19 +43,20 @@ def clamped(x):
 
 
 @ti.func
-def nearest(along, other, between):
+def nearest(touch: ti.template(), along, other, between):
     """Where two segments are nearest, from -1 to 1 on each: Ericson 2005, Real-Time Collision Detection, section 5.1.9.
 
     Args:
         along, other: (3,) from the middle of each to its end [m]; zero for a point.
         between: (3,) from the middle of the second to that of the first [m].
     """
-    a = along.dot(along) + SHORT
+    short = touch.short
+    a = along.dot(along) + short
     b = along.dot(other)
-    e = other.dot(other) + SHORT
+    e = other.dot(other) + short
     c = along.dot(between)
     f = other.dot(between)
-    s = clamped((b * f - c * e) / (a * e * (1.0 + PARALLEL) - b * b))
+    s = clamped((b * f - c * e) / (a * e * (1.0 + touch.parallel) - b * b))
     t = clamped((b * s + f) / e)
     return ti.Vector([clamped((b * t - c) / a), t])
 
@@ -84,7 +78,7 @@ def meet_round(touch: ti.template(), tree: ti.template(), motion: ti.template(),
     store = part * touch.couples + pair
     # Spheres around both: what is farther apart has nothing to do with each other.
     if between.dot(between) < 3.0 * (along.dot(along) + other.dot(other) + 4.0 * near * near):
-        at = nearest(along, other, between)
+        at = nearest(touch, along, other, between)
         apart = at[1] * other - between - at[0] * along
         distance = ti.sqrt(apart.dot(apart) + TINY)
         normal = apart / distance
@@ -119,10 +113,10 @@ def into(place, half):
 
 
 @ti.func
-def nearer(t, centre, axis, half):
+def nearer(touch: ti.template(), t, centre, axis, half):
     """A point of a capsule's axis that is nearer to a box: onto the box, and back onto the axis."""
     aim = into(centre + t * axis, half) - centre
-    return clamped(axis.dot(aim) / (axis.dot(axis) + SHORT))
+    return clamped(axis.dot(aim) / (axis.dot(axis) + touch.short))
 
 
 @ti.func
@@ -149,8 +143,8 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
     if centre.dot(centre) < 3.0 * (half.dot(half) + axis.dot(axis) + 4.0 * reach * reach):
         end = corner_of(touch, spot)[2]
         between = (1.0 - end * end) * (1.0 - ti.cast(touch.pointed[spot], touch.real))
-        first = nearer(nearer(0.0, centre, axis, half), centre, axis, half)
-        t = end + between * nearer(nearer(first, centre, axis, half), centre, axis, half)
+        first = nearer(touch, nearer(touch, 0.0, centre, axis, half), centre, axis, half)
+        t = end + between * nearer(touch, nearer(touch, first, centre, axis, half), centre, axis, half)
         inside = ti.min((1.0 - ti.abs(t)) * ti.sqrt(axis.dot(axis) + TINY) / touch.geom_size[env, a][0], 1.0)
         strength = 1.0 - between * (1.0 - inside * inside * (3.0 - 2.0 * inside))
         place = centre + t * axis

@@ -1,11 +1,14 @@
 """Contacts, limits and friction losses by MuJoCo's own law: steps, Jacobians and laws in contact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import diffsim as ds
 from diffsim.errors import InputError
 
+from ... import examples
 from ... import gymnasium_robots as gym
 
 mujoco = pytest.importorskip("mujoco")
@@ -67,6 +70,80 @@ def test_a_second_of_a_robot_that_lands_is_mujocos(landing):
     apart = np.abs(found.joint_position - landing.position)
     assert apart.max() < EXACT
     assert np.abs(found.joint_velocity - landing.velocity).max() < 1e3 * EXACT
+
+
+# Every number of condim, both signs of solref, priorities, pairs, margins, limits and losses. Bodies are far from each
+# other, but for two spheres, two capsules and what is on the box.
+WORLD = """
+<mujoco>
+  <option timestep="0.002" cone="{cone}" impratio="{impratio}"/>
+  <default><geom friction="0.5 0.01 0.005"/></default>
+  <worldbody>
+    <geom name="floor" type="plane" size="9 9 .1" euler="4 8 0" margin=".002" solimp=".8 .9 .01"/>
+    <geom name="table" type="box" size=".3 .3 .1" pos="0 4 2"/>
+    <body pos="0 0 .11"><freejoint/><geom type="sphere" size=".1" condim="6"/></body>
+    <body pos="1 0 .02" quat=".9 .3 .4 .1">
+      <freejoint/>
+      <geom type="capsule" size=".05 .1" margin=".003" solmix="3"/>
+    </body>
+    <body pos="2 0 -.12" quat=".9 .3 .4 .1"><freejoint/><geom type="box" size=".1 .07 .05" condim="4"/></body>
+    <body pos="0 1 .15"><freejoint/><geom type="sphere" size=".1" priority="1" condim="1" solref="-3000 -40"/></body>
+    <body pos="0 1 .36"><freejoint/><geom type="sphere" size=".1" solref=".03 .7"/></body>
+    <body pos="0 2 .3"><freejoint/><geom name="bare" type="sphere" size=".1" contype="0" conaffinity="0"/></body>
+    <body pos="0 4 2.19"><freejoint/><geom type="sphere" size=".1"/></body>
+    <body pos="0 0 3">
+      <joint type="ball" limited="true" range="0 40" damping=".1"/>
+      <geom type="capsule" size=".05 .2" pos=".2 0 .1" euler="0 90 0"/>
+      <body pos=".4 0 .1">
+        <joint type="slide" axis="1 0 0" frictionloss="3" solreffriction=".05 1" solimpfriction=".5 .9 .01"/>
+        <geom type="sphere" size=".1"/>
+        <body pos=".2 0 0">
+          <joint axis="0 1 0" frictionloss=".4" limited="true" range="-30 20" margin=".05" solreflimit=".03 .8"/>
+          <geom type="capsule" size=".04 .1" pos=".1 0 0" euler="0 90 0"/>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+  <contact>
+    <pair geom1="floor" geom2="bare" condim="4" friction=".3 .3 .01 .01 .01" margin=".01" solref=".03 .7"
+      solimp=".5 .9 .01"/>
+  </contact>
+</mujoco>
+"""
+
+
+@pytest.mark.parametrize(("cone", "impratio"), [("pyramidal", 1.0), ("elliptic", 4.0)])
+def test_a_world_of_contacts_is_mujocos(cone, impratio):
+    source = WORLD.format(cone=cone, impratio=impratio)
+    model, steps = exactly(mujoco.MjModel.from_xml_string(source)), 150
+    scene = ds.load_mjcf(source, contact_law="mujoco")
+    assert (scene.cone, scene.impratio) == (cone, impratio)
+    data, theirs, rows = mujoco.MjData(model), [], 0
+    theirs.append(data.qpos.copy())
+    for _ in range(steps):
+        mujoco.mj_step(model, data)
+        theirs.append(data.qpos.copy())
+        rows = max(rows, data.nefc)
+    assert rows > 20
+    with ds.Simulation(ds.Problem(scene, steps=steps, tune=()), precision="f64", executor="staged") as sim:
+        found = sim.rollout(sim.params())
+    assert np.abs(found.joint_position - np.array(theirs)).max() < EXACT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"cone": "elliptic", "impratio": 2.0, "integrator": "implicitfast", "substeps": 2}, {"integrator": "rk4"}],
+    ids=["elliptic, implicit, substeps", "rk4"],
+)
+def test_gradients_of_other_cones_and_integrators(changes):
+    with gym.quiet():
+        scene = replace(examples.SCENES[ds.Articulated]["sledge"](), **changes)
+    goal = ds.ReachPose((0.3, 0.1, 0.5), (0.8, 0.1, -0.3, 0.2), "leg", size=0.4) + ds.ReachTarget(
+        (0.3, 0.4, 0.1), point=1
+    )
+    with ds.Simulation(ds.Problem(scene, ds.PD(), goal, steps=6, tune=("scene.*",)), precision="f64") as sim:
+        report = ds.check_gradients(sim, sim.params(seed=1), tolerance=1e-6)
+    assert report.passed, report
 
 
 CHEETAH = 60
