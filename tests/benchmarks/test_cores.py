@@ -1,8 +1,8 @@
 """Would copies of one simulation on two cores pay? Beside two processes with half of the copies each.
 
 ``python -m pytest -m bench -n 0 -s tests/benchmarks/test_cores.py``. A loss and gradient of walkers, the shortest time
-on the clock of many. ``DIFFSIM_THREADS=2`` spreads the copies of `fused` over threads of Taichi's; `staged`, the default
-on a CPU, has one. Times are printed and not asserted.
+on the clock of many. ``DIFFSIM_THREADS=2`` spreads the copies of `fused` over threads of Taichi's; `staged`, the
+default on a CPU, has one. Times are printed and not asserted.
 """
 
 from __future__ import annotations
