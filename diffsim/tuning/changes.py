@@ -11,10 +11,11 @@ import numpy as np
 
 from diffsim.notebook import table_html
 
-__all__ = ["Change", "Changes", "changes_of", "findings", "spread", "words_of"]
+__all__ = ["Change", "Changes", "changes_of", "findings", "led_nowhere", "spread", "words_of"]
 
 STILL = 1e-6  # of a number's size: what moved by less has not been tuned
 
+FAR = 1e9  # times the best losses: there a step led nowhere
 EXPLODES = 3.0  # digits that an adjoint may gain, as of `diffsim.gradient_health`
 JUMP = 1e3  # times as long as the gradients of the last iterations: a step that such a gradient leads to means nothing
 USUAL = 10  # iterations that say how long it usually is
@@ -145,7 +146,12 @@ def words_of(problem: Any, loss: float, params: Mapping[str, np.ndarray]) -> str
 
 
 def findings(
-    changes: Sequence[Change], history: Sequence[Mapping[str, Any]], steps: int | None, folder: Any = None
+    changes: Sequence[Change],
+    history: Sequence[Mapping[str, Any]],
+    steps: int | None,
+    folder: Any = None,
+    *,
+    kept: bool = True,
 ) -> tuple[str, ...]:
     """What should be known about a run, a sentence each; empty if there is nothing.
 
@@ -154,6 +160,7 @@ def findings(
         history: its records.
         steps: that are differentiated at a time; None if that is not known.
         folder: of the run, if it has one.
+        kept: whether the search goes on from every iteration; else only from those that are the best.
     """
     if len(history) > 1 and changes and not any(change.moved for change in changes):
         found = ["nothing better than the start was found, so the best parameters are those of the start"]
@@ -166,7 +173,7 @@ def findings(
             f"{len(rejected)} of {len(history)} steps {'was' if len(rejected) == 1 else 'were'} rejected, the last "
             f"because {rejected[-1]['rejected']}; {health} shows where the gradient breaks"
         )
-    explodes = _explosion(history, steps)
+    explodes = _explosion([each for each in history if kept or each["loss"] == each["best"]], steps)
     if explodes:
         found.append(f"the gradient explodes: {explodes}; {health} shows where, and what to do")
     return tuple(found)
@@ -208,6 +215,18 @@ def _explosion(history: Sequence[Mapping[str, Any]], steps: int | None) -> str |
         at, norm = known[worst + 1]
         return f"its length is {norm:.2g} at iteration {at}, and was {usual[worst]:.2g} in those before"
     return None
+
+
+def led_nowhere(history: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """(iterations,) whether each is a step that was tried and left, with a loss far beyond all that were the best."""
+
+    def size(record: Mapping[str, Any], name: str) -> float:
+        value = record.get(name)
+        return math.nan if value is None else abs(float(np.min(value)))
+
+    best = [value for record in history if math.isfinite(value := size(record, "best"))]
+    most = FAR * max(best, default=0.0) or math.inf
+    return np.array([size(record, "loss") > most for record in history], bool)
 
 
 def spread(value: np.ndarray) -> str:

@@ -91,7 +91,8 @@ class SavedRun:
     def findings(self) -> tuple[str, ...]:
         """What should be known of it, as of `Result`."""
         steps = self.about.get("settings", {}).get("window") or self.problem.steps
-        return findings(self.changes, self.history, steps, self.folder)
+        searched = str(self.about.get("settings", {}).get("optimizer", "")).startswith(("GaussNewton(", "LBFGS("))
+        return findings(self.changes, self.history, steps, self.folder, kept=not searched)
 
     def _repr_html_(self) -> str:
         """Curves and a table, for notebooks."""

@@ -170,7 +170,8 @@ class Loop(Iterations[Result]):
     def _findings(self) -> tuple[str, ...]:
         sim = self.search.sim
         steps = getattr(getattr(sim, "adjoint", None), "window", getattr(sim.problem, "steps", None))
-        return findings(self._changes(), self.history, steps, self.folder.path)
+        kept = not self.search.optimizer.line_search
+        return findings(self._changes(), self.history, steps, self.folder.path, kept=kept)
 
     def _iterate(self, iteration: int) -> Any:
         """Evaluate, judge, record, and prepare the next candidates; returns the callback's answer."""

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from diffsim.files import draft, write_whole
 from diffsim.tuning import load_history
+from diffsim.tuning.changes import led_nowhere
 from diffsim.viewing.camera import Viewport
 from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.style import STYLE
@@ -44,8 +45,6 @@ DECADES = 100.0
 # Below this factor 1, 2 and 5 are too few: labels are at equal distances, as on another axis.
 FEW = 5.0
 
-FAR = 1e6  # times the best losses: what lies beyond is not drawn
-
 # Losses that are all positive and spread over more than this factor are drawn on a logarithmic axis.
 LOG_FROM = 30.0
 
@@ -57,17 +56,13 @@ def _column(history: History, name: str) -> np.ndarray:
 
 
 def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(iterations,) each: iteration, loss, best so far, gradient norm; NaN where not finite.
-
-    So is a step that was tried and led nowhere, with a loss far beyond those that were kept: it would hide the others.
-    """
+    """(iterations,) each: iteration, loss, best so far, gradient norm; NaN where not finite, or a step led nowhere."""
     at, loss, best, slope = (_column(history, name) for name in ("iteration", "loss", "best", "gradient_norm"))
     at = np.where(np.isfinite(at), at, np.arange(len(at)))
     loss, slope = (np.where(np.isfinite(values), values, np.nan) for values in (loss, slope))
     seen = np.minimum.accumulate(np.where(np.isnan(loss), np.inf, loss)) if len(loss) else loss
     best = np.where(np.isfinite(best), best, np.where(np.isfinite(seen), seen, np.nan))
-    with np.errstate(invalid="ignore"):
-        nowhere = np.abs(loss) > FAR * np.nanmax(np.abs(best)) if np.isfinite(best).any() else np.zeros(len(loss), bool)
+    nowhere = led_nowhere(history)
     return at, np.where(nowhere, np.nan, loss), best, np.where(nowhere, np.nan, slope)
 
 

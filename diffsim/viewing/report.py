@@ -24,6 +24,7 @@ from diffsim.errors import InputError
 from diffsim.files import write_whole
 from diffsim.rollout import Rollout
 from diffsim.tuning import Result, SavedRun, load_run
+from diffsim.tuning.changes import led_nowhere
 from diffsim.tuning.load import load_about
 from diffsim.viewing.curves import best_iteration as best_of
 from diffsim.viewing.packing import pack, packed_json
@@ -351,7 +352,9 @@ def _entries(
 
 def _curves(history: History, shown: Collection[int] = ()) -> dict[str, list[float | None]]:
     """Columns of the history; of a long one, what is shown, and in each stretch the lowest and the highest loss."""
-    rows = [_row(entry, k) for k, entry in enumerate(history)]
+    lost = led_nowhere(history)
+    blank = {"loss": None, "gradient_norm": None}
+    rows = [_row({**entry, **blank} if lost[k] else entry, k) for k, entry in enumerate(history)]
     if len(rows) > MOST_POINTS:
         kept = {0, len(rows) - 1, *(k for k, row in enumerate(rows) if row[0] in shown)}
         for part in np.array_split(np.arange(len(rows)), MOST_POINTS // 2):

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from diffsim.viewing import curves
+from diffsim.viewing import curves, report
 
 
 def drawn(losses, norms):
@@ -48,3 +48,5 @@ def test_a_trial_that_led_nowhere_leaves_the_axis_to_the_others(far):
     losses, norms = drawn([0.3, 0.1, far, 0.01], [1.0, 0.5, far, 0.1])
     assert losses.get_ylim()[1] < 10.0
     assert norms.get_ylim()[1] < 100.0
+    history = [{"iteration": k, "loss": x, "best": 0.3, "gradient_norm": x} for k, x in enumerate([0.3, far])]
+    assert report._curves(history)["loss"] == report._curves(history)["norm"] == [0.3, None]
