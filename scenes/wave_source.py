@@ -15,7 +15,7 @@ def guess(objective: ds.Objective | None = None) -> ds.Problem:
     """All that is known: how often the source goes up and down, and that it is in the pool, perhaps in its middle."""
     still, middle = np.zeros((CELLS, CELLS)), 0.5 * CELLS * SPACING
     scene = ds.Water(
-        still, source_position=[(middle, middle)], source_width=0.15, spacing=SPACING, edges="open", dt=0.025
+        still, source_position=[(middle, middle)], source_width=0.15, spacing=SPACING, edges="open", dt=0.025, depth=2.0
     )
     return ds.Problem(scene, ds.Sine(frequency=1.5), objective, STEPS, tune=tuple(TRUE))
 

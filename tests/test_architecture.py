@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "lazy", "notebook", "waiting"),
     ("spec", "files", "events"),
     ("numbers", "paths", "adjoint", "least_squares", "meshes"),
-    ("physics.base", "physics.checks", "physics.grids", "physics.mechanics", "physics.pictures"),
+    ("physics.base", "physics.checks", "physics.grids", "physics.mechanics", "physics.pictures", "physics.refraction"),
     ("physics.KIND",),  # its scene: what there is, without Taichi
     ("physics",),  # the registry
     ("problem",),

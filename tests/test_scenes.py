@@ -62,6 +62,7 @@ LEARNS = {
     "cartpole_swingup": (150, lambda first, best: best < 0.7 * first),
     "half_cheetah": (60, lambda first, best: first - best > 0.3),  # m
     "hopper": (60, lambda first, best: best < 0.5 * first),
+    "water_picture": (30, lambda first, best: best < 0.1 * first),
     "water_lens": (30, lambda first, best: best < 0.2 * first),
     "wave_source": (60, lambda first, best: best < 0.01),  # noise of 5 % is 0.0025
     "smoke_picture": (20, lambda first, best: best < 0.4 * first),

@@ -16,6 +16,8 @@ MOST = 12  # iterations whose trajectories are kept
 
 BYTES = 2**28  # of all of them together in memory: fewer are kept of a large scene
 
+ON_DISK = 2**24  # bytes of those that are saved; what is not can be simulated again from its parameters
+
 
 def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *, video: bool) -> Iterator[Path]:
     """Write them one after the other; the paths.
@@ -37,7 +39,7 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
         raise OSError(f"{folder} does not hold this run, so its pictures are left out")
     yield ds.plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
-    yield ds.save_rollouts(folder, rollouts.items())
+    yield ds.save_rollouts(folder, _saved(rollouts, result.best_iteration).items())
     found = {"changes": result.changes, "findings": result.findings}
     yield ds.write_report(
         folder / "report.html",
@@ -54,12 +56,27 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
 
 def shown_in_video(rollouts: Mapping[int, ds.Rollout], best: int) -> list[tuple[int, ds.Rollout]]:
     """First, middle and best iteration; fewer in a short run."""
-    return [(iteration, rollouts[iteration]) for iteration in sorted(_nearest(rollouts, (0, best // 2, best)))]
+    return [(iteration, rollouts[iteration]) for iteration in _shown(rollouts, best)]
+
+
+def _shown(known: Iterable[int], best: int) -> list[int]:
+    return sorted(_nearest(known, (0, best // 2, best)))
 
 
 def _nearest(known: Iterable[int], wanted: Iterable[int]) -> set[int]:
     """Of the known iterations, the nearest to each of the wanted ones."""
     return {min((abs(iteration - at), iteration) for iteration in known)[1] for at in wanted}
+
+
+def _saved(rollouts: Mapping[int, ds.Rollout], best: int) -> dict[int, ds.Rollout]:
+    """Those that fit: the best before what else the video shows, and that before the others."""
+    found, left = [], ON_DISK
+    for iteration in dict.fromkeys([*_nearest(rollouts, (best,)), *_shown(rollouts, best), max(rollouts), *rollouts]):
+        size = sum(value.nbytes for value in rollouts[iteration].arrays.values()) // 2  # in float32
+        if size <= left:
+            found.append(iteration)
+            left -= size
+    return {iteration: rollouts[iteration] for iteration in sorted(found)}
 
 
 def _rollouts(simulation: ds.Simulation, result: ds.Result) -> dict[int, ds.Rollout]:

@@ -13,7 +13,7 @@ from diffsim.errors import InputError
 from diffsim.numbers import tunable
 from diffsim.objectives.base import Objective
 from diffsim.physics import interpolation
-from diffsim.physics.grids import neighbours
+from diffsim.physics.refraction import landing
 
 __all__ = ["MatchPicture", "MatchRefraction"]
 
@@ -173,15 +173,7 @@ def _seen(
 ) -> np.ndarray:
     """(n, m) the same as `refract` in NumPy, of a surface (n, m)."""
     n, m = height.shape
-    beside = neighbours(n, m, periodic=periodic)
-    flat = height.reshape(-1)
-    slope = np.stack([flat[beside["right"]] - flat[beside["left"]], flat[beside["above"]] - flat[beside["below"]]]) / (
-        2.0 * spacing
-    )
-    length = np.sqrt(1.0 + np.square(slope).sum(axis=0))
-    turned = np.sqrt(1.0 - (1.0 - length**-2.0) / index**2) - 1.0 / (index * length)
-    shift = (depth + flat) / spacing * turned / (length / index + turned) * slope
-    place = np.stack(np.divmod(np.arange(n * m), m)) + shift
+    place = np.stack(np.divmod(np.arange(n * m), m)) + landing(height, spacing, periodic, float(depth), float(index))
     low = np.floor(place)
     t = (place - low)[:, None]
     whole = low.astype(int)[:, None] + np.arange(-1, 3)[:, None]

@@ -52,7 +52,8 @@ class Result:
             ``gradient_norm`` squared; and ``dropped``, how many copies were not finite, if any.
         stopped: why, in words.
         snapshots: (iteration, parameters) of the best copy in rising order: the first, the best, and about 16
-            to 32 spread evenly over the run; with an estimator of the search point, but for the best.
+            to 32 spread evenly over the run, of millions of numbers 2 to 4; with an estimator of the search point, but
+            for the best.
         unsaved: what the run's folder lacks because it could not be written, in words; None if nothing.
         changes: of each parameter: start, end, by how much it moved, bounds, and the unit that it was counted in.
         findings: what should be known, a sentence each: a number that did not move or ends at its bound, steps that
@@ -90,8 +91,14 @@ class Result:
         return str(named(CURVES)(self))
 
 
+_MUCH = 2**23
+"""Bytes of all snapshots of a run, of which no fewer than `_FEWEST` are kept: they are in each saved state."""
+
+_FEWEST = 4
+
+
 class Snapshots:
-    """Values spread evenly over a run of unknown length, at most ``most`` and the first.
+    """Values spread evenly over a run of unknown length, at most ``most`` and the first; fewer of large arrays.
 
     Every iteration that is a multiple of the stride is kept; when there are too many, the stride doubles.
     """
@@ -110,7 +117,7 @@ class Snapshots:
         if iteration % self._stride:
             return
         self._kept[iteration] = value
-        while len(self._kept) > self._most:
+        while len(self._kept) > min(self._most, max(_FEWEST, _MUCH // max(getattr(value, "nbytes", 1), 1))):
             self._stride *= 2
             self._kept = {i: v for i, v in self._kept.items() if i % self._stride == 0}
 

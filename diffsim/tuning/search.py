@@ -128,7 +128,10 @@ class Search:
         """All of it as arrays, for `restore`; to be taken after `take`."""
         found = {name: np.asarray(getattr(self, name)) for name in SAVED}
         found.update({f"state/{name}": value for name, value in self.state.items()})
-        found.update({f"kept_state/{name}": value for name, value in self.kept_state.items()})
+        if self.kept_state is not self.state:
+            found.update({f"kept_state/{name}": value for name, value in self.kept_state.items()})
+        if self.kept_x is self.x:
+            del found["kept_x"]
         if isinstance(self.sim, Smoothed):
             found["random"] = np.array(self.sim.random)
         return found
@@ -138,8 +141,9 @@ class Search:
         for name in SAVED:
             setattr(self, name, saved.get(name, getattr(self, name)))  # runs of before have no kept_losses
         self.unharmed = bool(self.unharmed)
+        self.kept_x = saved.get("kept_x", self.x)
         self.state = {name: saved[f"state/{name}"] for name in self.state}
-        self.kept_state = {name: saved[f"kept_state/{name}"] for name in self.kept_state}
+        self.kept_state = {name: saved.get(f"kept_state/{name}", value) for name, value in self.state.items()}
         if isinstance(self.sim, Smoothed):
             self.sim.random = str(saved["random"])
 

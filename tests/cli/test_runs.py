@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import diffsim as ds
-from diffsim.cli import runs, scene
+from diffsim.cli import artifacts, runs, scene
 from diffsim.spec import Spec
 
 from ..learning.cart import CART
@@ -365,3 +365,17 @@ def test_a_reader_that_has_enough_is_no_error(worm):
         said = process.stderr.read()
         assert process.wait(timeout=100) == 0
     assert b"Traceback" not in said
+
+
+def test_of_large_trajectories_only_those_are_saved_that_fit(worm, monkeypatch):
+    """The report has them all; the best comes before what else the video shows, and that before others."""
+    run = ds.load_run(worm)
+    some = dict.fromkeys((0, 3, 6, 9, 12), run.rollouts[run.best_iteration])
+    size = sum(value.nbytes for value in some[0].arrays.values()) // 2
+    for room, kept in ((0, []), (1, [9]), (3, [0, 3, 9]), (4, [0, 3, 9, 12]), (5, list(some))):
+        monkeypatch.setattr(artifacts, "ON_DISK", room * size)
+        assert list(artifacts._saved(some, 9)) == kept
+    monkeypatch.setattr(artifacts, "ON_DISK", 0)
+    assert call("run", "mine/worm.py", "--no-video", "--overwrite") == 0
+    assert ds.load_run(worm).rollouts == {}
+    assert call("render", worm, "--png") == 0  # simulated again

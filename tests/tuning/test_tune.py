@@ -279,6 +279,18 @@ def test_snapshots_keep_all_of_a_short_run_and_always_the_first():
     assert len(quiet(Bowl(), iterations=10).snapshots) == 10
 
 
+def test_fewer_snapshots_are_kept_of_large_arrays():
+    """They are in each saved state, with copies for the optimizer: of two million bytes each four, and the first."""
+    snapshots = Snapshots()
+    for iteration in range(1, 100):
+        snapshots.offer(iteration, np.full(2**18, float(iteration)))
+    assert [iteration for iteration, _ in snapshots.all()] == [1, 32, 64, 96]
+    again = Snapshots()
+    again.restore(snapshots.saved())
+    again.offer(128, np.full(2**18, 128.0))
+    assert [iteration for iteration, _ in again.all()] == [1, 32, 64, 96, 128]
+
+
 def test_a_keyboard_interrupt_keeps_the_best():
     class Interrupted(Bowl):
         def answer(self, x, y):

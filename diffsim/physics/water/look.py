@@ -1,9 +1,12 @@
-"""How water looks: its height as a picture, with sources and gauges, and what is seen through it if that counts."""
+"""How water looks: its height as a picture, with sources and gauges; what is seen through it if that counts; and the
+floor in the sun, if it is said how deep that is.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from diffsim.physics.refraction import caustics
 from diffsim.physics.water.series import series_of
 from diffsim.rollout import Rollout
 from diffsim.viewing.colours import Scale
@@ -16,8 +19,14 @@ DEEP = ("#0b2f4a", "#2f7fb5", "#e3f1f8")
 
 SEEN = Scale(0.0, 1.0, ("sky", "text"), words=("seen bright", "dark"))
 
+FLOOR = Scale(0.0, 2.5, ("#06324a", "#7fd6e0", "#ffffff"), words=("floor dark", "bright"))
+"""Of light, in that below still water: where rays meet there is more without end, in lines of no width."""
+
+WATER = 4.0 / 3.0
+"""Its index of refraction, for what is looked at."""
+
 BESIDE = 1.06
-"""Where a second picture begins, in widths of the first."""
+"""Where the next picture begins, in widths of the first."""
 
 
 def look(rollout: Rollout) -> Look:
@@ -29,11 +38,22 @@ def look(rollout: Rollout) -> Look:
     elements: list[Element] = [Field(height, (0.0, 0.0), high, scale)]
     if len(scene.actuators):
         elements.append(Points(rollout.numbers["scene.source_position"], colour="goal"))
-    objective = rollout.problem.objective
+    objective, pictures = rollout.problem.objective, []
     for term in getattr(objective, "terms", (objective,)):
         if hasattr(term, "cells"):
             elements.append(Points(scene.spacing * (term.cells + 0.5), colour="pinned"))
         if hasattr(term, "seen"):
-            corner = np.array([BESIDE * high[0], 0.0])
-            elements.append(Field(term.seen(rollout), corner, corner + high, SEEN))
+            pictures.append((term.seen(rollout), SEEN))
+    if scene.depth is not None:
+        pictures.append((_lit(rollout), FLOOR))
+    for k, (picture, scale) in enumerate(pictures, 1):
+        corner = np.array([k * BESIDE * high[0], 0.0])
+        elements.append(Field(picture, corner, corner + high, scale))
     return Look(elements, series=series_of(rollout))
+
+
+def _lit(rollout: Rollout) -> np.ndarray:
+    """(rows, n, m) how bright the floor is."""
+    scene, height = rollout.problem.scene, np.nan_to_num(rollout["height"], posinf=0.0, neginf=0.0)
+    periodic = scene.edges == "periodic"
+    return np.stack([caustics(row, scene.spacing, periodic, scene.depth, WATER) for row in height])

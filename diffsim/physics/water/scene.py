@@ -12,7 +12,7 @@ from diffsim.errors import InputError
 from diffsim.numbers import constant, tunable
 from diffsim.physics.base import Scene
 from diffsim.physics.grids import check_grid
-from diffsim.spec import array, choices
+from diffsim.spec import array, choices, number
 
 __all__ = ["Water"]
 
@@ -40,6 +40,8 @@ class Water(Scene):
         edges: "walls", which waves come back from; "periodic", what leaves on one side comes back on the other; or
             "open", which waves leave through: all of a wave that meets the edge straight on, of one at an angle a to
             that the share (1 - cos a) / (1 + cos a) of its height comes back (Engquist and Majda 1977, first order).
+        depth: of still water [m], for what is seen only: with it, the floor is shown as the sun lights it through the
+            waves; None shows no floor.
         dt: time step [s]. A wave goes at most 0.707 cells in it.
 
     Raises:
@@ -59,6 +61,7 @@ class Water(Scene):
     spacing: float = constant(1.0, unit="m", above=0.0)
     edges: str = "walls"
     dt: float = constant(0.5, unit="s", above=0.0)
+    depth: float | None = None
 
     def __post_init__(self) -> None:
         """Check every number, and that the scheme is stable."""
@@ -73,6 +76,8 @@ class Water(Scene):
         super().__post_init__()
         check_grid("Water.initial_height", self.initial_height.shape)
         choices("Water.edges", self.edges, ("walls", "periodic", "open"))
+        if self.depth is not None:
+            self._set(depth=number("Water.depth", self.depth, above=0.0))
         cells = self.wave_speed * self.dt / self.spacing
         if cells > MOST * (1.0 + 1e-9):  # rounding
             raise InputError(
