@@ -673,6 +673,28 @@ def _tank() -> ds.Water:
     return _pond(initial_velocity=0.3, source_strength=1.1, source_width=0.3, edges="periodic")
 
 
+def _rover() -> ds.Articulated:
+    """A ball, a bar and a brick that are one come down on hills."""
+    heights = [[0.02 * ((3 * i + 5 * j) % 7) + 0.01 * i for j in range(7)] for i in range(6)]
+    land = ds.Geom("land", "hfield", (1.5, 1.2), heights=heights, friction=0.6, orientation=(0.99, 0.03, 0.02, 0.05))
+    geoms = [
+        ds.Geom("ball", "sphere", 0.1, position=(0.2, 0.0, 0.0), friction=0.5),
+        ds.Geom("bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02)),
+        ds.Geom("brick", "box", (0.1, 0.05, 0.06), position=(0.0, 0.2, -0.06), friction=0.4),
+    ]
+    root = ds.Joint("root", "free", damping=0.1)
+    base = ds.Link("base", joints=root, mass=1.0, inertia=(2e-3, 1.2e-3, 1.9e-3), geoms=geoms)
+    arm = ds.Link("arm", "base", joints=ds.Joint("hip", axis=(0.1, 1.0, 0.2)), mass=0.3, inertia=(1e-3, 1e-3, 1e-3))
+    return ds.Articulated(
+        [base, arm],
+        [ds.Actuator.motor("hip", gear=0.3)],
+        [land],
+        initial_position=(0.1, 0.05, 0.165, 0.99, 0.05, 0.02, 0.1, 0.2),
+        initial_velocity=(0.6, 0.2, -0.3, 0.3, 0.2, 0.5, 0.4),
+        dt=0.008,
+    )
+
+
 SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     ds.MassSpring: {
         "air": _air,
@@ -683,7 +705,13 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "lump": _lump,
     },
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
-    ds.Articulated: {"monoped": _monoped, "quadruped": _quadruped, "gripper": _gripper, "sledge": _sledge},
+    ds.Articulated: {
+        "monoped": _monoped,
+        "quadruped": _quadruped,
+        "gripper": _gripper,
+        "sledge": _sledge,
+        "rover": _rover,
+    },
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
     ds.Smoke: {"draught": _draught, "chamber": _chamber},

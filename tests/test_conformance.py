@@ -48,11 +48,12 @@ SPARED = {
     "quadruped": {"fused", "agree"},
     "monoped": {"wide", "agree", "own", "shared"},
     "sledge": {"agree", "own", "shared"},
+    "rover": {"agree", "own", "shared"},
 }
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps")
+ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}

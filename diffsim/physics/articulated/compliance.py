@@ -147,9 +147,10 @@ def mix_springs(touch: ti.template(), tree: ti.template(), env, spot, a, b):
         felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
         felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,
     )
-    held = felt_mass(touch, tree, env, b, 1.0)
-    extent = ti.cast(touch.geom_size[env, b][1] > 0.0, touch.real)
-    held = ti.max(held, 0.25 * extent * tree.mass[env, touch.body[b]])
+    mover = touch.flat[b] * a + (1 - touch.flat[b]) * b
+    held = felt_mass(touch, tree, env, mover, 1.0)
+    extent = ti.cast(touch.geom_size[env, mover][1] > 0.0, touch.real)
+    held = ti.max(held, 0.25 * extent * tree.mass[env, touch.body[mover]])
     touch.grasp[env, spot] = moving * 0.25 * mass + (1.0 - moving) * held + TINY
     # Against what is not pushed a link is heavy without limit.
     inverse = (1.0 - flat_a) / pushed_mass(touch, tree, env, a) + (1.0 - flat_b) / pushed_mass(touch, tree, env, b)

@@ -14,7 +14,7 @@ from diffsim.spec import Spec, array, choices, number, whole
 
 __all__ = ["SIZES", "Geom", "Pair"]
 
-SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3}
+SIZES = {"plane": 0, "sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3, "hfield": 2}
 """Numbers in the size of a geom."""
 
 
@@ -27,10 +27,11 @@ class Geom(Spec):
 
     Attributes:
         name: unique in the scene.
-        shape: "plane", "sphere", "capsule", "cylinder", "ellipsoid", "box" or "mesh". A plane is a plane of the world.
+        shape: "plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh" or "hfield" (a height field).
+            Planes and height fields are the world's.
             A mesh is a few corners on planes and boxes, and the box around it for what is round.
         size: nothing of a plane; radius (sphere); radius and half length along z (capsule, cylinder); three half
-            sizes (ellipsoid, box, mesh) [m].
+            sizes (ellipsoid, box, mesh); half sizes along x and y (hfield) [m].
         position: (3,) in the frame of the link [m].
         orientation: (4,) quaternion w, x, y, z, in the frame of the link. The normal of a plane is its z axis.
         friction: Coulomb's coefficient; at a contact the larger one counts. 0 has none.
@@ -57,6 +58,10 @@ class Geom(Spec):
         solmix: weight of this geom's ``solref`` and ``solimp`` where another's count as well.
         colour: (3,) or (4,) red, green, blue, opacity from 0 to 1; None leaves it to the drawing.
         vertices: (k, 3) corners of a mesh in half sizes, each number from -1 to 1.
+        heights: (rows, columns) of a height field above the x-y plane of its frame [m]: rows along y, columns along x,
+            at the corners of equal cells from -size to size. Of each cell there are two triangles, along the diagonal
+            from its corner of the lowest x and y, as in MuJoCo. The parameter ``scene.heights`` has those of all
+            fields.
         visible: whether it is drawn; not where a `Visual` is seen in its place.
     """
 
@@ -84,6 +89,7 @@ class Geom(Spec):
     solimp: Any = (0.9, 0.95, 0.001, 0.5, 2.0)
     solmix: float = 1.0
     visible: bool = True
+    heights: Any = ()
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -117,6 +123,7 @@ class Geom(Spec):
             rolling=number(f"{owner}rolling", self.rolling, least=0.0),
             priority=whole(f"{owner}priority", self.priority, least=None),
             vertices=_corners(owner, shape, self.vertices),
+            heights=_grid(owner, shape, self.heights),
             colour=colour,
             solref=reference(f"{owner}solref", self.solref),
             solimp=array(f"{owner}solimp", self.solimp, (5,), least=0.0),
@@ -135,6 +142,20 @@ def _corners(owner: str, shape: str, vertices: Any) -> Any:
     if found.ndim != 2 or found.shape[0] < 4:
         raise InputError(f"{owner}vertices have the shape {found.shape}, but a mesh has (k, 3), at least four")
     return array(f"{owner}vertices", found, (len(found), 3), least=-1.0, most=1.0)
+
+
+def _grid(owner: str, shape: str, heights: Any) -> Any:
+    """Heights of a height field; of other shapes none."""
+    if shape != "hfield":
+        if np.size(heights):
+            raise InputError(f"{owner}heights are of height fields (hfield), but this is a {shape}")
+        return ()
+    found = np.asarray(heights, dtype=float)
+    if found.ndim != 2 or min(found.shape) < 2:
+        raise InputError(
+            f"{owner}heights have the shape {found.shape}, but (rows, columns) are needed, at least two each"
+        )
+    return array(f"{owner}heights", found, found.shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

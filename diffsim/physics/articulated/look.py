@@ -8,7 +8,7 @@ import numpy as np
 
 from diffsim.physics.articulated.geoms import SIZES, Geom
 from diffsim.physics.articulated.kinematics import forward_kinematics
-from diffsim.physics.articulated.pairs import spots
+from diffsim.physics.articulated.pairs import grids, spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.series import series_of
@@ -29,6 +29,9 @@ ARROW, LEAST = 0.3, 0.01
 
 # A level box that reaches this many sizes of the robot to all sides is ground, where there is no plane.
 SLAB = 3.0
+
+# Heights of a field that are drawn, at most, along a side.
+FINEST = 65
 
 # A plane is ground to stand on if its normal points up at least this much; else it is a wall.
 LEVEL = 0.3
@@ -94,10 +97,15 @@ def _shapes(rollout: Rollout) -> list[_Shape]:
     turned = numbers.get("scene.geom_orientation", np.array([g.orientation for _, g in members]).reshape(-1, 4))
     bones = [(owner, bone, bone.position, bone.orientation, np.array(bone.size)) for owner, bone in _bones(scene)]
     given = [(owner, geom, at[k], turned[k], size[k]) for k, (owner, geom) in enumerate(members)]
-    found = []
-    for owner, geom, place, quaternion, sizes in [*given, *bones]:
+    found, starts = [], [*grids(scene).tolist(), *([(0, 0, 0)] * len(bones))]
+    for (owner, geom, place, quaternion, sizes), (start, rows, columns) in zip([*given, *bones], starts, strict=True):
         rotation = rotation_of(quaternion)
         if not geom.visible:
+            continue
+        if geom.shape == "hfield":
+            heights = np.asarray(numbers.get("scene.heights", geom.heights)).ravel()
+            heights = heights[start : start + rows * columns] if "scene.heights" in numbers else heights
+            found.append(_land(geom, place, rotation, sizes[:2], heights.reshape(rows, columns)))
             continue
         if geom.shape == "plane":
             if owner < 0:
@@ -117,6 +125,22 @@ def _shapes(rollout: Rollout) -> list[_Shape]:
         )
         found.append(_Shape(owner, part))
     return [*found, *_meshes(scene, limbs)]
+
+
+def _land(geom: Geom, place: np.ndarray, rotation: np.ndarray, size: np.ndarray, heights: np.ndarray) -> _Shape:
+    """A height field as a surface; of a very fine one every so many heights."""
+    rows, columns = (np.unique(np.linspace(0, n - 1, min(n, FINEST)).astype(int)) for n in heights.shape)
+    y, x = (2.0 * which / (n - 1) - 1.0 for which, n in zip((rows, columns), heights.shape, strict=True))
+    x, y = np.meshgrid(x * size[0], y * size[1])
+    vertices = np.stack([x, y, heights[np.ix_(rows, columns)]], axis=-1).reshape(-1, 3)
+    number = np.arange(len(vertices)).reshape(x.shape)
+    a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, 1:], number[1:, :-1]
+    faces = np.concatenate([np.stack([a, b, c], axis=-1), np.stack([a, c, d], axis=-1)]).reshape(-1, 3)
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    middle, half = 0.5 * (low + high), np.maximum(0.5 * (high - low), 1e-3)
+    fill, edge = _colours(geom.colour, -1)
+    at = place + rotation @ middle
+    return _Shape(-1, Part("mesh", half, None, at, rotation, fill, edge, 0, Surface(vertices - middle, faces)))
 
 
 def _meshes(scene: Articulated, limbs: list[int]) -> list[_Shape]:

@@ -21,9 +21,9 @@ class Geoms(Visuals):
     """What touches and is seen."""
 
     def _still_plane(self, geom: int) -> bool:
-        """Whether a geom is a plane of a body that is welded to the world: a plane of the world."""
+        """Whether a geom is a plane or a height field of a body that is welded to the world: one of the world."""
         body = int(self.model.geom_bodyid[geom])
-        plane = int(self.model.geom_type[geom]) == int(self.mujoco.mjtGeom.mjGEOM_PLANE)
+        plane = SHAPES.get(int(self.model.geom_type[geom])) in ("plane", "hfield")
         return plane and body > 0 and int(self.model.body_weldid[body]) == 0
 
     def _still_planes(self) -> list[Geom]:
@@ -57,6 +57,9 @@ class Geoms(Visuals):
             hull = self.hull(geom)
             position = position + rotation_of(model.geom_quat[geom]) @ hull.centre
             vertices, sizes = hull.vertices, hull.half
+        heights: Any = ()
+        if shape == "hfield":
+            sizes, heights = self._field(int(model.geom_dataid[geom]))
         return Geom(
             self.name("geom", geom),
             shape,
@@ -75,16 +78,28 @@ class Geoms(Visuals):
             colour=self.colour(geom),
             visible=self.visible(geom),
             vertices=vertices,
+            heights=heights,
             solref=model.geom_solref[geom],
             solimp=model.geom_solimp[geom],
             solmix=float(model.geom_solmix[geom]),
         )
 
+    def _field(self, field: int) -> tuple[np.ndarray, np.ndarray]:
+        """Half sizes of a height field, and its heights."""
+        model: Any = self.model
+        rows, columns, first = (
+            int(model.hfield_nrow[field]),
+            int(model.hfield_ncol[field]),
+            int(model.hfield_adr[field]),
+        )
+        heights = np.array(model.hfield_data[first : first + rows * columns], dtype=float).reshape(rows, columns)
+        return np.array(model.hfield_size[field, :2]), heights * float(model.hfield_size[field, 2])
+
     def meshes(self) -> Iterator[tuple[str, str]]:
         """Geoms without a shape of `SHAPES` that may touch, and meshes if they are to be ignored."""
         for geom in self.dropped:
             if self._collides(geom):
-                what = "mesh" if int(self.model.geom_type[geom]) == MESH else "height field or the like"
+                what = "mesh" if int(self.model.geom_type[geom]) == MESH else "signed distance field or the like"
                 yield f"geom {self.name('geom', geom)!r}", f"is a {what} that may touch, which is not simulated"
 
     def odd_geoms(self) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,16 @@ from diffsim.physics.articulated.hulls import CORNERS, Hull, hull_of
 __all__ = ["JOINTS", "MESH", "SHAPES", "Reading"]
 
 JOINTS = ("free", "ball", "slide", "hinge")  # by MuJoCo's mjtJoint
-SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box", 7: "mesh"}  # mjtGeom
+SHAPES = {
+    0: "plane",
+    1: "hfield",
+    2: "sphere",
+    3: "capsule",
+    4: "ellipsoid",
+    5: "cylinder",
+    6: "box",
+    7: "mesh",
+}  # mjtGeom
 MESH = 7
 INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
 

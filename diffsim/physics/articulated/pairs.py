@@ -24,6 +24,7 @@ __all__ = [
     "chosen_pairs",
     "dimensions",
     "geometry",
+    "grids",
     "numbers",
     "prior",
     "renewed",
@@ -50,17 +51,19 @@ class Spot(NamedTuple):
         kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), "box"
             (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), "flat" (a
             plane, and a cylinder or ellipsoid), "tube" (a sphere or capsule, and a cylinder), or "convex" (an ellipsoid
-            and anything but a plane, or two cylinders).
+            and anything but a plane, or two cylinders), or "field" (a point of the first geom, and a height field).
         geoms: both, as indices of the scene's ``all_geoms``.
         corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
             pair of a capsule and a box or cylinder, which point of the capsule: -1, 1 the ends, 0 the point nearest to
-            the other. Of a point, where it is on the first geom. Of a cylinder over a plane which end, and which third
-            of a turn from its lowest point.
+            the other. Of a point, also over a field, where it is on the first geom. Of a cylinder over a plane which
+            end, and which third of a turn from its lowest point.
+        further: over a field, whether it is the second spot of a ball.
     """
 
     kind: str
     geoms: tuple[int, int]
     corner: tuple[float, float, float]
+    further: bool = False
 
 
 class Draft(Tree):
@@ -173,6 +176,10 @@ def _related(scene: Tree, bodies: list[int], a: int, b: int) -> bool:
 def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tuple[int, int], str]:
     """A pair in its order, and its kind; "" is not simulated, as meshes of one robot are not, ``own``."""
     shapes = (first.shape, second.shape)
+    if "hfield" in shapes:
+        field, other = (a, b) if shapes[0] == "hfield" else (b, a)
+        touches = (second if field == a else first).shape in (*ROUND, *BOXES, "cylinder")
+        return (other, field), "field" if touches else ""
     if "plane" in shapes:
         plane, other = (a, b) if shapes[0] == "plane" else (b, a)
         shape = (second if plane == a else first).shape
@@ -198,17 +205,20 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
 
 def spots(scene: Tree) -> tuple[Spot, ...]:
     """All points of contact: first those over planes, then by kind in the order of `Spot`."""
-    kinds = ("plane", "round", "box", "point", "flat", "tube", "convex")
+    kinds = ("plane", "round", "box", "point", "flat", "tube", "convex", "field")
     found: dict[str, list[Spot]] = {kind: [] for kind in kinds}
     for pair, kind in _pairs(scene) if scene.contacts else ():
         geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
         for corner in _corners(kind, geom) if kind else ():
             found[kind].append(Spot(kind, pair, corner))
+            if kind == "field" and geom.shape in ROUND:
+                found[kind].append(Spot(kind, pair, corner, further=True))
     return tuple(spot for each in found.values() for spot in each)
 
 
 def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
     shape = geom.shape
+    kind = {"field": "point" if shape != "capsule" else "plane"}.get(kind, kind)
     if kind in ("plane", "point") and shape == "mesh":
         return [(float(x), float(y), float(z)) for x, y, z in geom.vertices]
     if kind == "point" and shape == "cylinder":
@@ -225,6 +235,16 @@ def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
     if kind in ("box", "tube") and shape == "capsule":
         return [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
     return [(0.0, 0.0, 0.0)]
+
+
+def grids(scene: Tree) -> np.ndarray:
+    """(geoms, 3) of each geom where its heights begin among those of all, rows and columns; 0 of what is no field."""
+    found, start = np.zeros((len(scene.all_geoms), 3), dtype=int), 0
+    for k, (_, geom) in enumerate(scene.all_geoms):
+        if geom.shape == "hfield":
+            found[k] = start, *geom.heights.shape
+            start += geom.heights.size
+    return found
 
 
 def twisting(scene: Tree) -> bool:
@@ -246,6 +266,11 @@ def prior(scene: Tree, spot: Spot) -> int:
     """Which geom of a contact has more priority: 1 the first, 2 the second, 0 neither."""
     one, other = (scene.all_geoms[k][1].priority for k in spot.geoms)
     return int(one > other) + 2 * int(other > one)
+
+
+def _heights(geoms: Any) -> dict[str, np.ndarray]:
+    fields = [geom.heights.ravel() for _, geom in geoms if geom.shape == "hfield"]
+    return {"heights": np.concatenate(fields)} if fields else {}
 
 
 def _twists(geoms: Any) -> dict[str, np.ndarray]:
@@ -285,6 +310,7 @@ def geometry(scene: Tree) -> dict[str, np.ndarray]:
     for k, (_, geom) in enumerate(geoms):
         size[k, : SIZES[geom.shape]] = geom.size
     return {
+        **_heights(geoms),
         "geom_position": np.array([geom.position for _, geom in geoms]),
         "geom_orientation": np.array([geom.orientation for _, geom in geoms]),
         "geom_size": size,
@@ -334,9 +360,12 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
         "solimp": "solimp",
         "solmix": "solmix",
     }
-    found = []
+    found, starts = [], grids(scene).tolist()
     for k, (owner, geom) in enumerate(scene.all_geoms):
         change: dict[str, Any] = {attribute: values[name][k] for name, attribute in names.items() if name in values}
+        if "heights" in values and geom.shape == "hfield":
+            start, rows, columns = starts[k]
+            change["heights"] = values["heights"][start : start + rows * columns].reshape(rows, columns)
         if "geom_size" in values and geom.shape != "plane":
             change["size"] = values["geom_size"][k, : SIZES[geom.shape]]
         if owner >= 0 and geom.shape != "plane":

@@ -172,9 +172,10 @@ class Articulated(Tree, Spec):
                 )
             earlier.append(link.name)
         for owner, geom in self.all_geoms:
-            if geom.shape == "plane" and owner >= 0:
+            if geom.shape in ("plane", "hfield") and owner >= 0:
+                what = "plane" if geom.shape == "plane" else "height field"
                 raise InputError(
-                    f"geom {geom.name!r} is a plane of link {self.links[owner].name!r}; planes do not move"
+                    f"geom {geom.name!r} is a {what} of link {self.links[owner].name!r}; {what}s do not move"
                 )
 
     def _check_motion(self) -> None:

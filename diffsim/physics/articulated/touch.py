@@ -12,7 +12,7 @@ from diffsim.physics.articulated.scene import Articulated
 
 __all__ = ["CORNER", "Touch", "touch_of"]
 
-SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh")
+SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh", "hfield")
 
 NEAREST = ((1.0e-3, 1.0e-7), (1.0e-9, 1.0e-14), (1.0e-5, 1.0e-9))
 """`Touch.parallel` and `Touch.short`: of the compliant law, whose force turns smoothly with capsules; of MuJoCo's in
@@ -87,6 +87,13 @@ class Touch:
     toward: Any  # (env, row, pair) normal, from the first geom to the second
     place_of: Any  # (env, row, pair) of the contact [m]
     found: Any  # (3 pair + axis) direction of two shapes of `touching_convex`, a decision; None without any
+    heights: Any  # (env, k) of all height fields, one after the other [m]; None without any, as all below
+    field_start: Any  # (geom,) where the heights of a field begin
+    field_rows: Any  # (geom,) along y
+    field_columns: Any  # (geom,) along x
+    further: Any  # (spot over fields,) 1 for the second spot of a ball
+    near_corners: Any  # (env, row, substep spot) between how many corners lies what is nearest; 0: nothing is near
+    near_corner: Any  # (env, row, 3 * substep spot + k) corners of its triangle, those first
     bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
     settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
     force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
@@ -101,6 +108,7 @@ class Touch:
     flats: int  # spots of a cylinder or ellipsoid and a plane
     tubes: int  # spots of something round and a cylinder
     bulges: int  # spots of an ellipsoid and anything but a plane, and of two cylinders
+    lands: int  # of a corner or a ball and a height field
     couples: int  # of these six
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
@@ -221,6 +229,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         overlap=rows("pair_overlap", slots * couples, 2, recorded=False),
         toward=rows("pair_normal", slots * couples, 3, recorded=False),
         place_of=rows("pair_point", slots * couples, 3, recorded=False),
+        **_lands(scene, fields, spots),
         found=fields.decision_numbers(3 * slots * kinds.count("convex")) if "convex" in kinds else None,
         bend=rows("pair_bend", slots * couples, 5, recorded=False) if held else None,
         settled=rows("contact_settled", slots * count, 3, recorded=False)
@@ -238,6 +247,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         flats=kinds.count("flat"),
         tubes=kinds.count("tube"),
         bulges=kinds.count("convex"),
+        lands=kinds.count("field"),
         couples=couples,
         paired=bool(chosen),
         held=held,
@@ -249,6 +259,23 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         geoms=touched,
         felt=len(felt),
     )
+
+
+def _lands(scene: Articulated, fields: Fields, spots: tuple[pairs.Spot, ...]) -> dict[str, Any]:
+    """Height fields, and what spots over them are near to."""
+    further = [int(spot.further) for spot in spots if spot.kind == "field"]
+    names = ("field_start", "field_rows", "field_columns")
+    if not further:
+        return dict.fromkeys(("heights", *names, "further", "near_corners", "near_corner"))
+    grids = pairs.grids(scene)
+    slots = scene.evaluations * len(further)
+    return {
+        "heights": fields.number("scene.heights", int(grids[:, 1:].prod(axis=1).sum())),
+        **{name: fields.integers(each) for name, each in zip(names, grids.T, strict=True)},
+        "further": fields.integers(np.array(further, dtype=int)),
+        "near_corners": fields.decision(slots),
+        "near_corner": fields.decision(3 * slots),
+    }
 
 
 def _heavy(scene: Articulated, owner: int) -> int:

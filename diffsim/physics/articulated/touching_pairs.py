@@ -9,6 +9,7 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated import height_fields
 from diffsim.physics.articulated.compliance import TINY, corner_of, press, push, yield_to, yielded
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
@@ -305,6 +306,7 @@ def meetings(touch: Touch, tree: Any, motion: Any) -> tuple[Stage, ...]:
         Stage(meet_flat, geometry, touch.flats),
         Stage(meet_tube, geometry, touch.tubes),
         *bulging(touch, tree, motion),
+        *height_fields.stages(touch, tree, motion),
     )
 
 

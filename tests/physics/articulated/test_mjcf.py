@@ -127,7 +127,6 @@ def actuators(*inside):
 
 
 MESH = '<asset><mesh name="m" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset>'
-FIELD = '<asset><hfield name="h" nrow="2" ncol="2" size="1 1 1 1" elevation="0 1 0 1"/></asset>'
 TENDON = '<tendon><fixed name="string" stiffness="1 2"><joint joint="hip" coef="1"/></fixed></tendon>'
 FLEX = """<deformable><flex name="skin" dim="1" body="arm world" element="0 1" vertex="0 0 0 0 0 1"/></deformable>"""
 
@@ -151,11 +150,6 @@ LEFT_OUT = {
         "actuator",
         xml(bottom=actuators('<general name="biceps" joint="hip" dyntype="user" actdim="1"/>')),
         "actuator 'biceps' has dynamics of its own",
-    ),
-    "hills": (
-        "mesh",
-        xml(top=FIELD, world='<geom name="hills" type="hfield" hfield="h"/>'),
-        "geom 'hills' is a height field or the like that may touch",
     ),
     "a pair": (
         "pair",
