@@ -70,6 +70,7 @@ _NAMES = {
     "physics.mass_spring.lattice": ("Lattice", "from_image", "from_mesh", "grid"),
     "physics.mass_spring.scene": ("Ground", "MassSpring"),
     "physics.mass_spring.self_contact": ("SelfContact",),
+    "physics.mass_spring.terrain": ("Terrain",),
     "physics.material_points.matter": ("Matter",),
     "physics.material_points.scene": ("MaterialPoints",),
     "physics.rigid_bodies.bodies": ("Box", "Capsule", "Disc", "HalfPlane", "Polygon", "Segment"),

@@ -78,6 +78,7 @@ from diffsim.physics.mass_spring.lattice import grid as grid
 from diffsim.physics.mass_spring.scene import Ground as Ground
 from diffsim.physics.mass_spring.scene import MassSpring as MassSpring
 from diffsim.physics.mass_spring.self_contact import SelfContact as SelfContact
+from diffsim.physics.mass_spring.terrain import Terrain as Terrain
 from diffsim.physics.material_points.matter import Matter as Matter
 from diffsim.physics.material_points.scene import MaterialPoints as MaterialPoints
 from diffsim.physics.rigid_bodies.bodies import Box as Box

@@ -89,6 +89,42 @@ def _slope() -> ds.MassSpring:
     )
 
 
+def _hills() -> ds.MassSpring:
+    """On a polyline: three points bounce off pieces of it and slide there, one is in the air."""
+    land = ds.Terrain([0.3, 0.1, 0.05, 0.2, 0.22], low=-0.5, high=1.5, friction=0.2, restitution=0.4)
+    places = np.array([[-0.25, 0.023], [0.82, 0.037], [0.33, 0.043], [0.5, 0.5]])
+    places[:3, 1] -= land.above(np.c_[places[:3, 0], np.zeros(3)])
+    return ds.MassSpring(
+        points=places,
+        springs=[[0, 2], [1, 3], [2, 3], [0, 3]],
+        stiffness=20.0,
+        actuation=[0.1, 0.0, 0.1, 0.0],
+        mass=[0.9, 1.1, 1.0, 0.8],
+        damping=0.2,
+        initial_velocity=[[2.3, -0.93], [0.4, -1.2], [0.6, -1.1], [0.2, 0.1]],
+        ground=land,
+        dt=0.01,
+    )
+
+
+def _dunes() -> ds.MassSpring:
+    """On a height field: three points land on triangles of it, and slide on."""
+    heights = 0.1 * np.array([[0.0, 0.3, 0.1, 0.2], [0.5, 0.0, 0.4, 0.3], [0.1, 0.6, 0.2, 0.0]])
+    land = ds.Terrain(heights, low=(-0.5, -0.4), high=(1.0, 0.8), friction=0.3)
+    places = np.array([[-0.13, 0.1, 0.023], [0.42, 0.33, 0.034], [0.3, -0.2, 0.041], [0.2, 0.1, 0.4]])
+    places[:3, 2] -= land.above(places * (1.0, 1.0, 0.0))[:3]
+    return ds.MassSpring(
+        points=places,
+        springs=[[0, 3], [1, 3], [2, 3], [0, 1]],
+        stiffness=30.0,
+        actuation=[0.1, 0.0, 0.2, 0.0],
+        mass=[0.9, 1.1, 1.0, 0.8],
+        initial_velocity=[[2.1, 0.4, -0.9], [0.1, 0.05, -1.3], [1.6, 0.9, -1.1], [0.3, 0.1, 0.0]],
+        ground=land,
+        dt=0.01,
+    )
+
+
 def _block() -> ds.MassSpring:
     """Two squares of cells, one of which is turned over, and a loose point that the top side and its corner push away.
 
@@ -684,9 +720,10 @@ def _rover() -> ds.Articulated:
     ]
     root = ds.Joint("root", "free", damping=0.1)
     base = ds.Link("base", joints=root, mass=1.0, inertia=(2e-3, 1.2e-3, 1.9e-3), geoms=geoms)
-    arm = ds.Link("arm", "base", joints=ds.Joint("hip", axis=(0.1, 1.0, 0.2)), mass=0.3, inertia=(1e-3, 1e-3, 1e-3))
+    hip = ds.Joint("hip", axis=(0.1, 1.0, 0.2))
+    leg = ds.Link("leg", "base", joints=hip, mass=0.3, inertia=(1e-3,) * 3, sites=ds.Site("nose", (0.1, 0.0, 0.02)))
     return ds.Articulated(
-        [base, arm],
+        [base, leg],
         [ds.Actuator.motor("hip", gear=0.3)],
         [land],
         initial_position=(0.1, 0.05, 0.165, 0.99, 0.05, 0.02, 0.1, 0.2),
@@ -703,6 +740,8 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "slope": _slope,
         "block": _block,
         "lump": _lump,
+        "hills": _hills,
+        "dunes": _dunes,
     },
     ds.RigidBodies: {"crowd": _crowd, "linked": _linked, "jointed": _jointed},
     ds.Articulated: {
@@ -720,8 +759,8 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
 }
 """By class; the numbers keep away from contact switches, which `test_conformance` makes sure of."""
 
-LAST = ("block", "lump", "ring", "jointed", "matter", "lumps", "grains")
-"""Scenes that are paired after all others, whose problems stay as they are."""
+LAST = ("block", "lump", "ring", "jointed", "matter", "lumps", "grains", "hills", "dunes")
+"""Scenes that are paired after all others, in this order, so that the problems of those stay as they are."""
 
 
 def _mlp(scene: Any) -> ds.MLP:
@@ -818,5 +857,11 @@ ON_GRIDS = {
 OF_ROBOTS = (ds.ForwardVelocity, ds.Height, ds.ReachPose, ds.TrackJoints, ds.Upright)
 """Objectives for robots only: the problems of robots have them all."""
 
-CONTROLLERS_OF_ROBOTS = {"monoped": "feedback", "quadruped": "network", "gripper": "feedback", "sledge": "feedback"}
+CONTROLLERS_OF_ROBOTS = {
+    "monoped": "feedback",
+    "quadruped": "network",
+    "gripper": "feedback",
+    "sledge": "feedback",
+    "rover": "steps",
+}
 """By the name of the scene: the controller that sees most of it."""

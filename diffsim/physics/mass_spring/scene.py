@@ -11,52 +11,16 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.numbers import constant, numbers_of, tunable
 from diffsim.physics.base import Scene
-from diffsim.physics.checks import ROUNDING, direction, first, flag, indices
+from diffsim.physics.checks import ROUNDING, first, flag, indices
 from diffsim.physics.mass_spring.cells import SHARE, cell_energy, mean_over_springs, volumes
+from diffsim.physics.mass_spring.ground import Ground
 from diffsim.physics.mass_spring.lattice import Lattice
 from diffsim.physics.mass_spring.self_contact import SelfContact
+from diffsim.physics.mass_spring.terrain import Terrain
 from diffsim.physics.mechanics import MECHANICS, actuation_of, each, mechanics, spring_energy
-from diffsim.spec import Spec, array, number
+from diffsim.spec import array
 
 __all__ = ["Ground", "MassSpring"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Ground(Spec):
-    """The half-space below a plane: points stay where ``dot(normal, x) >= height``.
-
-    Attributes:
-        height: of the plane, along its normal [m].
-        friction: Coulomb's coefficient; infinite (the default) means that a point sticks where it lands.
-        restitution: share of the normal speed that a point keeps when it bounces, from 0 to 1.
-        normal: (d,) out of the ground, of any length but zero, kept as a unit vector; None is the last axis, up.
-        time_of_impact: False takes every impact at the start of its step, which gives gradients of the wrong sign. It
-            is there to show just that, and for nothing else.
-    """
-
-    height: float = 0.0
-    friction: float = float("inf")
-    restitution: float = 0.0
-    normal: Any = None
-    time_of_impact: bool = True
-
-    def __post_init__(self) -> None:
-        """Check every number."""
-        self._set(
-            height=number("Ground.height", self.height),
-            friction=_friction(self.friction),
-            restitution=number("Ground.restitution", self.restitution, least=0.0, most=1.0),
-            normal=None if self.normal is None else direction("Ground.normal", self.normal, (2,), (3,)),
-            time_of_impact=flag("Ground.time_of_impact", self.time_of_impact),
-        )
-
-
-def _friction(value: Any) -> float:
-    if isinstance(value, (float, np.floating)) and (np.isposinf(value) or np.isnan(value)):
-        if np.isnan(value):
-            raise InputError("Ground.friction is nan, but it must be at least 0; infinite means sticking")
-        return float("inf")
-    return number("Ground.friction", value, least=0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +48,8 @@ class MassSpring(Scene):
         gravity: (d,) [m/s^2]; None is 9.81 down the last axis.
         force: (d,) or (n, d) constant external force [N].
         initial_velocity: (d,) or (n, d) [m/s].
-        ground: a `Ground`, or None.
+        ground: a `Ground`, a `Terrain`, or None.
+        on_ground: whether all points are moved up or down until the lowest one just touches the ground.
         fixed: (k,) points that do not move.
         dt: time step [s].
         cells: (c, d + 1) points of each triangle (2D) or tetrahedron (3D), in positive order: the determinant of the
@@ -114,7 +79,7 @@ class MassSpring(Scene):
     gravity: Any = tunable("d", default=None)
     force: Any = tunable("n", "d", default=None)
     initial_velocity: Any = tunable("n", "d", default=None)
-    ground: Ground | None = None
+    ground: Ground | Terrain | None = None
     fixed: Any = ()
     dt: float = constant(1.0e-3, above=0.0)
     cells: Any = None
@@ -122,6 +87,7 @@ class MassSpring(Scene):
     cell_volume: Any = tunable("c", default=None, above=0.0)
     surface: Any = None
     self_contact: SelfContact | None = None
+    on_ground: bool = False
 
     def __post_init__(self) -> None:
         """Check every number, once, before anything is simulated."""
@@ -150,7 +116,11 @@ class MassSpring(Scene):
             self._set(cell_stiffness=array("MassSpring.cell_stiffness", _usual_stiffness(self)))
         if self.self_contact is not None:
             self._set(self_contact=_checked_contact(self))
-        self._set(ground=_checked_ground(self.ground, self.points), fixed=_checked_fixed(self.fixed, n))
+        self._set(ground=_checked_ground(self.ground, d), fixed=_checked_fixed(self.fixed, n))
+        if flag("MassSpring.on_ground", self.on_ground):
+            self._set(points=_placed(self.points, self.ground), on_ground=False)  # once: they may be tuned from there
+        if self.ground is not None:
+            _check_above(self.points, self.ground)
 
     def _take(self, body: Lattice) -> None:
         """What a lattice has."""
@@ -190,8 +160,11 @@ class MassSpring(Scene):
         known = numbers_of(self)
         found = {"initial_position": known["initial_position"], "initial_velocity": known["initial_velocity"], **known}
         if self.ground is not None:
-            found["ground_height"] = np.array(self.ground.height)
-            found["ground_normal"] = np.array(self.ground.normal)
+            if isinstance(self.ground, Terrain):
+                found["heights"] = self.ground.heights.ravel()
+            else:
+                found["ground_height"] = np.array(self.ground.height)
+                found["ground_normal"] = np.array(self.ground.normal)
             found["restitution"] = np.array(self.ground.restitution)
             if np.isfinite(self.ground.friction):
                 found["friction"] = np.array(self.ground.friction)
@@ -213,6 +186,8 @@ class MassSpring(Scene):
         values: dict[str, Any] = dict(numbers)
         for part, names in _PARTS.items():
             found = {field: values.pop(name) for name, field in names.items() if name in values}
+            if isinstance(self.ground, Terrain) and "heights" in found:
+                found["heights"] = np.reshape(found["heights"], self.ground.heights.shape)
             if found:
                 values[part] = replace(getattr(self, part), **found)
         if "initial_position" in values:
@@ -256,6 +231,7 @@ class MassSpring(Scene):
 
 _PARTS = {
     "ground": {
+        "heights": "heights",
         "ground_height": "height",
         "ground_normal": "normal",
         "restitution": "restitution",
@@ -331,18 +307,40 @@ def _checked_fixed(value: Any, n: int) -> np.ndarray:
     return fixed
 
 
-def _checked_ground(ground: Any, points: np.ndarray) -> Ground | None:
+def _checked_ground(ground: Any, d: int) -> Ground | Terrain | None:
     if ground is None:
         return None
+    if isinstance(ground, Terrain):
+        if ground.dimension != d:
+            raise InputError(f"Terrain.heights is of {ground.dimension} dimensions, but the points have {d}")
+        return ground
     if not isinstance(ground, Ground):
-        raise InputError(f"MassSpring.ground is {ground!r}, but a Ground or None is needed")
-    d = points.shape[1]
+        raise InputError(f"MassSpring.ground is {ground!r}, but a Ground, a Terrain or None is needed")
     if ground.normal is None:
         ground = replace(ground, normal=np.eye(d)[-1])
     if len(ground.normal) != d:
         raise InputError(f"Ground.normal has {len(ground.normal)} components, but the points have {d}")
-    _check_above(points, ground)
     return ground
+
+
+def _placed(points: np.ndarray, ground: Ground | Terrain | None) -> np.ndarray:
+    """Points moved along the last axis until the lowest one touches the ground."""
+    if ground is None:
+        raise InputError("MassSpring.on_ground is True, but there is no ground; give one")
+    if isinstance(ground, Ground) and not ground.normal[-1] > 0.0:
+        raise InputError(
+            f"MassSpring.on_ground is True, but the ground does not look up: its normal is {ground.normal}"
+        )
+    moved = points.copy()
+    moved[:, -1] -= _above(points, ground).min()
+    return array("MassSpring.points", moved)
+
+
+def _above(points: np.ndarray, ground: Ground | Terrain) -> np.ndarray:
+    """(n,) how far points are above the ground, straight up [m]."""
+    if isinstance(ground, Terrain):
+        return ground.above(points)
+    return np.asarray((points @ ground.normal - ground.height) / ground.normal[-1])
 
 
 def _repeated(values: np.ndarray) -> list[tuple[int, int]]:
@@ -360,10 +358,11 @@ def _check_lengths(springs: np.ndarray, distances: np.ndarray) -> None:
         )
 
 
-def _check_above(points: np.ndarray, ground: Ground) -> None:
-    gap = points @ ground.normal - ground.height
-    for k in first(gap < -ROUNDING * max(1.0, abs(ground.height))):
-        raise InputError(
-            f"points[{k}] lies {-gap[k]:g} m below the ground, whose height is {ground.height:g} m; "
-            "raise the point or lower the ground"
-        )
+def _check_above(points: np.ndarray, ground: Ground | Terrain) -> None:
+    if isinstance(ground, Terrain):
+        gap, size, what = ground.above(points), float(np.abs(ground.heights).max()), "terrain there"
+    else:
+        gap, size = points @ ground.normal - ground.height, abs(ground.height)
+        what = f"ground, whose height is {ground.height:g} m"
+    for k in first(gap < -ROUNDING * max(1.0, size)):
+        raise InputError(f"points[{k}] lies {-gap[k]:g} m below the {what}; raise the point or lower the ground")

@@ -19,8 +19,11 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
 from diffsim.physics import contact
 from diffsim.physics.mass_spring.cell_forces import area_force, volume_force
+from diffsim.physics.mass_spring.ground import Ground
 from diffsim.physics.mass_spring.scene import MassSpring
 from diffsim.physics.mass_spring.self_contact_stages import touching
+from diffsim.physics.mass_spring.terrain import Terrain
+from diffsim.physics.mass_spring.terrain_pieces import find_piece, piece_of
 
 __all__ = ["build"]
 
@@ -45,6 +48,7 @@ class Motion:
     actuation: Any  # (env, row, actuator)
     force: Any  # (env, row, point) of the springs [N]
     contact: Any  # (env, row, point) events of `diffsim.events`; None unless everything is recorded
+    piece: Any  # (env, row, point) of a terrain that a point meets in the step, or -1; None without one
 
 
 @ti.func
@@ -159,7 +163,17 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
         points.inverse_mass[env, point] * force + points.gravity[env, 0]
     )
     position = motion.position[env, row, point]
-    if ti.static(points.grounded):
+    if ti.static(points.hilly):
+        piece = motion.piece[env, row, point]
+        if piece >= 0:
+            at, normal = piece_of(points, env, piece)
+            gap = (position - at).dot(normal)
+            raised = position - ti.min(gap, 0.0) * normal  # what has come below a piece is put back onto it
+            land(points, motion, env, row, point, dt, raised, velocity, normal, gap, velocity.dot(normal))
+        else:
+            motion.position[env, row + 1, point] = position + dt * velocity
+            motion.velocity[env, row + 1, point] = velocity
+    elif ti.static(points.grounded):
         if ti.static(points.turns):
             above(points, motion, env, row, point, dt, position, velocity, points.inclined[env, 0])
         else:
@@ -307,6 +321,7 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
             Stage(spring_force, records, passive),
             Stage(resist, records, len(scene.cells) if celled else 0),
             *touch,
+            Stage(find_piece, records, moving if points.hilly else 0, differentiable=False),
             Stage(advance, records, moving),
             Stage(hold, records, fixed),
         ),
@@ -316,8 +331,10 @@ def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) 
 def _points(scene: MassSpring, fields: Fields) -> Any:
     """The scene: its numbers (env, element), as they are declared, and what follows from them."""
     s, ground, tuned = len(scene.springs), scene.ground, fields.tuned
+    terrain = ground if isinstance(ground, Terrain) else None
+    plane = ground if isinstance(ground, Ground) else None
     sticky = ground is not None and not np.isfinite(ground.friction)
-    turns = ground is not None and "scene.ground_normal" in tuned
+    turns = plane is not None and "scene.ground_normal" in tuned
     return fields.record(
         scene,
         first=fields.integers(scene.springs[:, 0]),  # (spring,) point at one end
@@ -327,7 +344,11 @@ def _points(scene: MassSpring, fields: Fields) -> Any:
         mobile=fields.integers(np.setdiff1d(np.arange(len(scene.points)), scene.fixed)),  # (k,) points that move
         fixed=fields.integers(scene.fixed),  # (k,) points that do not
         corner=fields.integers(scene.cells.reshape(-1)),  # (cell * (d + 1) + k,) points of each cell
-        ground_height=fields.number("scene.ground_height", 1) if ground else None,  # (env, 0) [m]
+        ground_height=fields.number("scene.ground_height", 1) if plane else None,  # (env, 0) [m]
+        heights=fields.number("scene.heights", terrain.heights.size) if terrain else None,  # (env, k) [m]
+        cells=tuple(terrain.cells.tolist()) if terrain else (),  # along x, and y
+        low=tuple(np.atleast_1d(terrain.low).tolist()) if terrain else (),  # where they begin [m]
+        width=tuple((np.atleast_1d(terrain.high - terrain.low) / terrain.cells).tolist()) if terrain else (),  # [m]
         ground_normal=fields.number("scene.ground_normal", 1, scene.dimension) if turns else None,  # (env, 0)
         inclined=fields.derived(1, scene.dimension, of=["scene.ground_normal"]) if turns else None,  # of length 1
         friction=fields.number("scene.friction", 1) if ground and not sticky else None,  # (env, 0)
@@ -335,12 +356,13 @@ def _points(scene: MassSpring, fields: Fields) -> Any:
         inverse_mass=fields.derived(len(scene.points), of=["scene.mass"]),  # (env, point) [1/kg]
         keep=fields.derived(1, of=["scene.damping"]),  # (env, 0) share of a velocity that is left after a step
         share=1.0 / len(scene.points),
-        normal=tuple(ground.normal.tolist()) if ground else (0.0,) * scene.dimension,  # of a ground that stays as it is
+        normal=tuple(plane.normal.tolist()) if plane else (0.0,) * scene.dimension,  # of a ground that stays as it is
         turns=turns,  # the ground's normal is tuned
-        grounded=ground is not None,
+        grounded=plane is not None,
+        hilly=terrain is not None,
         sticky=sticky,  # its friction is infinite
         bouncy=ground is not None and (ground.restitution > 0.0 or "scene.restitution" in tuned),
-        timed=ground is None or ground.time_of_impact,  # impacts are taken when they happen, not at their step's start
+        timed=plane is None or plane.time_of_impact,  # impacts are taken when they happen, not at their step's start
         dashpots=bool(np.any(scene.spring_damping)) or "scene.spring_damping" in tuned,  # springs have damping
         pushed=bool(np.any(scene.force)) or "scene.force" in tuned,  # there are external forces
     )
@@ -362,4 +384,5 @@ def _motion(scene: MassSpring, fields: Fields, reads: frozenset[str]) -> Motion:
         actuation=rows("actuation", muscles, per_step=True),
         force=rows("force", n, d, accumulates=True, recorded=False),
         contact=rows("contact", n, accumulates=True, per_step=True) if fields.record_all else None,
+        piece=fields.decision(n) if isinstance(scene.ground, Terrain) else None,
     )

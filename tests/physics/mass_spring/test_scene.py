@@ -152,7 +152,7 @@ BAD = {
     "fixed as a matrix": (lambda: scene(fixed=[[0, 1]]), "MassSpring.fixed has shape (1, 2)", "(k,)"),
     "a broken fixed point": (lambda: scene(fixed=[0.5]), "MassSpring.fixed[0] is 0.5", "whole number"),
     # ground
-    "ground as a number": (lambda: scene(ground=0.1), "MassSpring.ground is 0.1", "a Ground or None"),
+    "ground as a number": (lambda: scene(ground=0.1), "MassSpring.ground is 0.1", "a Ground, a Terrain or None"),
     "points below ground": (
         lambda: scene(ground=Ground(height=0.5)),
         "points[0] lies 0.4 m below the ground, whose height is 0.5 m",
