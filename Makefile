@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser vulkan check bench gpu kills docs pictures gallery clean
+.PHONY: demo test browser vulkan check bench gpu kills docs pictures robots gallery clean
 
 demo: .venv/demo
 	$(BIN)/python scenes/mass_spring_walker.py
@@ -62,6 +62,10 @@ pictures: .venv/ready
 	$(BIN)/python docs/way_picture.py
 	$(BIN)/python docs/report_picture.py
 	$(BIN)/python docs/page_outputs.py
+
+# Pictures of robots that packages ship: 500 MB are downloaded on first use.
+robots: .venv/ready
+	$(BIN)/python docs/robots_page.py
 
 # Runs all scenes, most of an hour.
 gallery: .venv/ready

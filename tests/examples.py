@@ -711,11 +711,13 @@ def _tank() -> ds.Water:
 
 def _rover() -> ds.Articulated:
     """A ball, a bar and a brick that are one come down on hills."""
-    heights = [[0.02 * ((3 * i + 5 * j) % 7) + 0.01 * i for j in range(7)] for i in range(6)]
-    land = ds.Geom("land", "hfield", (1.5, 1.2), heights=heights, friction=0.6, orientation=(0.99, 0.03, 0.02, 0.05))
+    heights = [[0.02 * i + 0.015 * j - 0.0005 * (i - 2) ** 2 for j in range(7)] for i in range(6)]
+    land = ds.Geom("land", "hfield", (1.5, 1.2), heights=heights, friction=0.3, margin=0.002, position=(0.0, 0.0, -0.1))
     geoms = [
         ds.Geom("ball", "sphere", 0.1, position=(0.2, 0.0, 0.0), friction=0.5),
-        ds.Geom("bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02)),
+        ds.Geom(
+            "bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02), friction=0.6
+        ),
         ds.Geom("brick", "box", (0.1, 0.05, 0.06), position=(0.0, 0.2, -0.06), friction=0.4),
     ]
     root = ds.Joint("root", "free", damping=0.1)

@@ -410,6 +410,7 @@ WITHOUT_EFFECT = {
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},
     "dunes": {"scene.restitution"},
+    "rover": {"scene.rest", "scene.restitution", "scene.site_position"},
     "linked": {"scene.friction", "scene.restitution"},
 }
 
