@@ -85,11 +85,11 @@ ROBOTS = {
 
 HEAD = """# Robots as their files have them
 
-Twelve robots from packages of the registry, loaded by `ds.load_mjcf(file)`: the meshes of the file in at most 5,000 triangles,
-colours of geoms and materials. They stand in a pose that the script sets; nothing is simulated.
+Twelve robots from packages of the registry, loaded by `ds.load_mjcf(file)`: the meshes of the file in at most 5,000
+triangles, colours of geoms and materials. They stand in a pose that the script sets; nothing is simulated.
 
-This page and its pictures are made by [`docs/robots_page.py`](robots_page.py), which downloads the packages. What of a robot
-is simulated, and what `ignore=` leaves out, is in [Articulated robots](articulated.md).
+This page and its pictures are made by [`docs/robots_page.py`](robots_page.py) (`make robots`), which downloads the
+packages. What of a robot is simulated, and what `ignore=` leaves out, is in [Articulated robots](articulated.md).
 """
 
 

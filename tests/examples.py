@@ -710,18 +710,19 @@ def _tank() -> ds.Water:
 
 
 def _rover() -> ds.Articulated:
-    """A ball, a bar and a brick that are one come down on hills."""
-    heights = [[0.02 * i + 0.015 * j - 0.0005 * (i - 2) ** 2 for j in range(7)] for i in range(6)]
-    land = ds.Geom("land", "hfield", (1.5, 1.2), heights=heights, friction=0.3, margin=0.002, position=(0.0, 0.0, -0.1))
+    """A ball and a bar that are one come down on two triangles of a hill, away from its edges."""
+    heights = [[0.0, 0.05, 0.08], [0.06, 0.1, 0.17]]
+    land = ds.Geom(
+        "land", "hfield", (1.5, 1.2), heights=heights, friction=0.3, margin=0.002, position=(0.9, 0.4, -0.04)
+    )
     geoms = [
-        ds.Geom("ball", "sphere", 0.1, position=(0.2, 0.0, 0.0), friction=0.5),
+        ds.Geom("ball", "sphere", 0.1, position=(0.1, 0.01, 0.0), friction=0.5),
         ds.Geom(
             "bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02), friction=0.6
         ),
-        ds.Geom("brick", "box", (0.1, 0.05, 0.06), position=(0.0, 0.2, -0.06), friction=0.4),
     ]
     root = ds.Joint("root", "free", damping=0.1)
-    base = ds.Link("base", joints=root, mass=1.0, inertia=(2e-3, 1.2e-3, 1.9e-3), geoms=geoms)
+    base = ds.Link("base", joints=root, mass=1.0, inertia=(0.06, 0.05, 0.07), geoms=geoms)
     hip = ds.Joint("hip", axis=(0.1, 1.0, 0.2))
     leg = ds.Link("leg", "base", joints=hip, mass=0.3, inertia=(1e-3,) * 3, sites=ds.Site("nose", (0.1, 0.0, 0.02)))
     return ds.Articulated(
