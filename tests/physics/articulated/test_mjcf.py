@@ -195,7 +195,7 @@ def test_every_kind_is_tested():
 
     # MuJoCo has no plugin that is built in and could be loaded without its library; what is moved from outside stays
     # where it is, with or without the word; what other words leave out is simulated without them.
-    simulated = {"contact", "condim", "frictionloss", "gravcomp", "actuatorfrcrange"}
+    simulated = {"mesh", "contact", "condim", "frictionloss", "gravcomp", "actuatorfrcrange"}
     assert set(KINDS) - {kind for kind, *_ in LEFT_OUT.values()} == {"plugin", "mocap", *simulated}
 
 
