@@ -32,6 +32,9 @@ SLIPPERIEST = 1.0e-5
 UPRIGHT = 1.0e-20
 """Squared sine between the axis of a capsule and a normal below which the tangent is another."""
 
+FAR = 1.0e10
+"""Farther than anything that touches [m]."""
+
 LEAST, MOST = 1.0e-4, 0.9999
 """MuJoCo's bounds of impedances (mjMINIMP, mjMAXIMP)."""
 
@@ -207,6 +210,9 @@ def approach_plane(
     rotation = unpacked(motion.rotation[env, row, frame])
     place = motion.position[env, row, frame] + rotation @ touch.place[env, spot]
     gap = normal.dot(place) - touch.reach[env, spot] - touch.height[env, spot]
+    # Of a box only the four corners below its middle touch, however deep it is.
+    out = rotation @ (touch.place[env, spot] - touch.geom_position[env, touch.second[spot]])
+    gap += FAR * ti.cast(touch.sharp[touch.second[spot]] == 1 and normal.dot(out) > 0.0, con.real)
     store = part * touch.spots + spot
     con.gap[env, row, store] = gap
     distance = gap + touch.margin[env, spot]
