@@ -6,13 +6,15 @@ from diffsim.cli import policy_main
 SETTINGS = {
     "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
     "algorithm": ds.SHAC(window=32, learning_rate=1e-3),
-    "iterations": 400,
-    "judge_every": 40,
+    "iterations": 500,
+    "judge_every": 50,
+    "easier": {"contact_law": "compliant"},
+    "easier_iterations": 300,
 }
 
 
 def task() -> ds.Task:
-    return ds.gym.task("Hopper", dt=0.008, substeps=4, integrator="euler", feels=False)
+    return ds.gym.task("Hopper", integrator="euler", contact_law="mujoco", feels=False)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def scene_script(name):
 
 
 def quadruped(hidden=32):
-    scene = ds.load_mjcf(CASES / "quadruped.xml")
+    scene = ds.load_mjcf(Path(__file__).parents[2] / "scenes" / "quadruped.xml")
     return ds.Problem(scene, ds.MLP(hidden=hidden), ds.Travel(), steps=200, tune=("controller.*",))
 
 

@@ -485,7 +485,7 @@ def test_links_of_a_urdf_are_where_it_says():
 
 
 def test_many_pairs_of_links_are_worth_a_word(caplog):
-    file = Path(__file__).parents[2] / "benchmarks" / "cases" / "quadruped.xml"
+    file = Path(__file__).parents[3] / "scenes" / "quadruped.xml"
     with pytest.warns(StartWarning):
         load_mjcf(file)
     assert "load_mjcf: 133 pairs of geoms may touch, 116 of them of two links" in caplog.text

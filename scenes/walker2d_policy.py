@@ -1,0 +1,19 @@
+"""MuJoCo's walker2d learns to run on two legs without falling, from wherever it starts: short windows and a critic."""
+
+import diffsim as ds
+from diffsim.cli import policy_main
+
+SETTINGS = {
+    "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
+    "algorithm": ds.SHAC(window=32, learning_rate=1e-3),
+    "iterations": 400,
+    "judge_every": 40,
+}
+
+
+def task() -> ds.Task:
+    return ds.gym.task("Walker2d", dt=0.008, substeps=4, integrator="euler", feels=False)
+
+
+if __name__ == "__main__":
+    policy_main(task, **SETTINGS)
