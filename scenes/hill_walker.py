@@ -13,8 +13,8 @@ def problem() -> ds.Problem:
     filled = np.ones((6, 3), dtype=bool)  # cells along x, and up: a back on three legs
     filled[[1, 4], 0] = False
     body = ds.grid(filled, spacing=0.1, origin=(-0.3, 0.0))
-    x = np.linspace(-2.0, 4.0, 121)
-    hills = ds.Terrain(0.06 * (1.0 - np.cos(4.0 * x)), low=-2.0, high=4.0, friction=0.9)
+    x = np.linspace(-0.8, 2.8, 73)
+    hills = ds.Terrain(0.06 * (1.0 - np.cos(4.0 * x)), low=-0.8, high=2.8, friction=0.9)
     scene = ds.MassSpring(
         body,
         stiffness=3e3,

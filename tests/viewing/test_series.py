@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import diffsim as ds
 from diffsim.errors import InputError
 from diffsim.tuning.times import compiling
 from diffsim.viewing import snapshot
@@ -21,6 +22,35 @@ def told(rollout):
         series["name"]: (series["labels"], np.asarray(recording.channels[series["channel"]].values))
         for series in recording.still["series"]
     }
+
+
+def test_springs_say_how_the_ground_presses():
+    """What lies on it with its weight, what is pulled up by less, what lands with its momentum in one step."""
+    points = [[0.0, 0.0], [1.0, 0.0], [2.0, 0.5]]
+    scene = ds.MassSpring(
+        points,
+        mass=[1.0, 2.0, 0.5],
+        force=[(0.0, 0.0), (0.0, 4.0), (0.0, 0.0)],
+        ground=ds.Ground(),
+        dt=0.01,
+        damping=0.3,
+    )
+    with ds.Simulation(ds.Problem(scene, steps=60), precision="f64") as simulation:
+        rollout = simulation.rollout(simulation.params(seed=0))
+    labels, values = told(rollout)["contact forces"]
+    assert labels == ["ground"]
+    lies = 3.0 * 9.81 - 4.0
+    lands = int(np.argmax(values[:, 0]))
+    assert values[:lands, 0] == pytest.approx(np.full(lands, lies), rel=1e-6)
+    fast = -rollout["velocity"][lands, 2, 1]
+    # In the step of its landing it also gains what the step adds, less what damping takes.
+    assert values[lands, 0] == pytest.approx(lies + 0.5 * (np.exp(-0.003) * fast / 0.01 + 9.81), rel=1e-6)
+    after = values[lands + 1 :, 0]
+    assert len(after) > 20
+    assert after == pytest.approx(np.full(len(after), lies + 0.5 * 9.81), rel=1e-6)
+    held = ds.MassSpring(points, ground=ds.Ground(), fixed=(0,))
+    with ds.Simulation(ds.Problem(held, steps=3)) as simulation:
+        assert "contact forces" not in told(simulation.rollout(simulation.params(seed=0)))
 
 
 def test_a_robot_says_its_joints_by_name(make):

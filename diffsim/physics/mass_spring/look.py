@@ -22,7 +22,10 @@ __all__ = ["look", "triangles"]
 MOST_TRIANGLES = 4000
 
 # Soil below a polyline, as a share of its length.
-DEEP = 0.08
+DEEP = 0.2
+
+# How much farther it is drawn to both sides, as a share of that.
+MARGIN = 0.1
 
 # Half the width of its line, as a share of that.
 LINE = 0.0005
@@ -61,7 +64,7 @@ def _land(terrain: Terrain, heights: np.ndarray, position: np.ndarray) -> Fixed:
         # As far as anything goes, beyond the ends too, and as deep as it is high.
         reach = tame(position)[..., 0]
         left, right = np.nanmin(reach, initial=corners[0, 0]), np.nanmax(reach, initial=corners[-1, 0])
-        margin = 0.5 * (right - left)
+        margin = MARGIN * (right - left)
         ends = np.array([[left - margin, 0.0], [right + margin, 0.0]])
         ends[:, 1] -= terrain.above(ends)
         top = np.concatenate([ends[:1], corners, ends[1:]])
