@@ -12,6 +12,10 @@ from diffsim.viewing.planes import Floor
 
 __all__ = ["look"]
 
+LIQUID = ("extended", "flesh")
+SAND = ("#8a6a3a", "#dfc48c")
+"""At rest, and fast."""
+
 
 def look(rollout: Rollout) -> Look:
     """What is to be seen of a `MaterialPoints` rollout of one environment."""
@@ -25,16 +29,17 @@ def look(rollout: Rollout) -> Look:
     if driven.any():
         longer = -rollout["actuation"][:, scene.actuator[driven]]  # at 1 they pull together
         elements.append(Points(position[:, driven], radius[driven], Values(longer, MUSCLE)))
-    if scene.loose.any():
-        elements.append(Points(position[:, scene.loose], radius[scene.loose], _speed(rollout, scene.loose)))
+    for which, colours in ((scene.sand, SAND), (~scene.solids, LIQUID)):
+        if which.any():
+            elements.append(Points(position[:, which], radius[which], _speed(rollout, which, colours)))
     up, across = np.eye(d)[-1], np.eye(d)[0]
     sides = [Floor(across, scene.low[0]), Floor(-across, -scene.high[0])] if d == 2 else []
     return Look(elements, ground=Floor(up, scene.low[-1]), walls=sides, series=series_of(rollout))
 
 
-def _speed(rollout: Rollout, which: np.ndarray) -> Values:
+def _speed(rollout: Rollout, which: np.ndarray, colours: tuple[str, str]) -> Values:
     """Of some particles, slow ones dark."""
     position = rollout["position"][:, which]
     speed = np.linalg.norm(np.gradient(position, rollout.problem.scene.dt, axis=0), axis=2)
     most = float(np.quantile(speed, 0.99)) or 1.0
-    return Values(speed, Scale(0.0, most, ("extended", "flesh"), "m/s"))
+    return Values(speed, Scale(0.0, most, colours, "m/s"))

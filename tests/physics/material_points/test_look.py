@@ -55,3 +55,21 @@ def test_walls_are_where_they_are(seen):
     assert found.ground.height == pytest.approx(0.1)
     assert [wall.height for wall in found.walls] == pytest.approx([0.1, -1.0])
     assert np.array_equal(found.walls[0].normal, [1.0, 0.0])
+
+
+def test_sand_shows_its_speed_in_colours_of_its_own():
+    body = Matter.box((0.2, 0.5), (0.1, 0.1), 0.05, "heap") + Matter.box((0.6, 0.5), (0.1, 0.1), 0.05, "drop")
+    scene = ds.MaterialPoints(
+        body,
+        material=body.by_region({"drop": "liquid"}, "sand"),
+        youngs_modulus=30.0,
+        bulk_modulus=30.0,
+        density=1.0,
+        cell=0.1,
+        dt=0.01,
+    )
+    with ds.Simulation(ds.Problem(scene, steps=10, tune=()), precision="f64") as sim:
+        sand, liquid = look(sim.rollout({})).of(Points)
+    assert sand.places.shape == liquid.places.shape == (11, 4, 2)
+    assert sand.colour.values[-1] == pytest.approx(9.81 * 0.1, rel=0.05)
+    assert sand.colour.scale.colours != liquid.colour.scale.colours
