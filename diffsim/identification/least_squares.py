@@ -21,6 +21,7 @@ SETTLED = 0.02  # relative change of the estimated noise at which that ends
 HORIZONS = (0.06, 0.12, 0.25, 0.5)  # of the longest log
 CORRELATED = 0.5  # of neighbouring residuals: from there on they are no noise
 FALLS = 1e-8  # of the squares: less is not worth a step
+ROUGH = 1e-6  # of the squares: a refused step that promised less was led by rounding, or by kinks of contact
 MOVES = 1e-10  # in units of the numbers: the same
 FIRST = 1.0  # radius of the trust region in them
 
@@ -194,6 +195,8 @@ class LeastSquares:
             there[columns] = np.clip(vector[columns] + step * units, low[columns], high[columns])
             found = self._model(there, columns, units)
             taken, radius = Region.after(radius, step, promised, loss - found[0])
+            if not taken and promised <= ROUGH * loss:
+                return vector
             if taken:
                 vector, (loss, slope, curvature) = there, found
                 self._tell(vector)
