@@ -544,6 +544,22 @@ def test_bodies_stand_out_from_what_is_behind_them(visit, name, dark):
 # On a phone, in the dark, in a notebook
 
 
+def test_on_a_phone_the_caption_of_a_table_is_clear_of_its_cushion(visit):
+    page = visit("table", PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
+    below, cushion = page.evaluate(
+        """() => {
+          const canvas = document.getElementById("canvas");
+          const box = canvas.getBoundingClientRect();
+          const middle = canvas.getContext("2d").getImageData(canvas.width / 2, 0, 1, canvas.height).data;
+          let row = 0;
+          while (middle[4 * row] === middle[0] && middle[4 * row + 1] === middle[1]) row++;
+          const caption = document.getElementById("caption").getBoundingClientRect();
+          return [caption.bottom - box.top, (row * box.height) / canvas.height];
+        }"""
+    )
+    assert below < cushion - 4
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(visit):
     page = visit("square", PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

@@ -3,6 +3,7 @@
 const EYE = 4.5; // The eye is this many times the content's radius away.
 const MARGINS = [0.07, 0.16, 0.07, 0.14]; // left, bottom, right, top
 const ON_RAIL = [0.09, 0.16, 0.09, 0.2];
+const WORDS = 64; // height of the caption of a table, three lines on a phone [pixels]
 const ALONG = [0.12, 0.19, 0.12, 0.16];
 
 function dot(a, b) {
@@ -71,7 +72,9 @@ class Camera {
     [this.azimuth, this.elevation] = still.outlook;
     this.turn();
     const [least, most] = bounds(points.map((p) => this.project(p).slice(0, 2)));
-    const margins = still.follows ? ALONG : still.table ? ON_RAIL : MARGINS;
+    const margins = (still.follows ? ALONG : still.table ? ON_RAIL : MARGINS).slice();
+    // On a small page, too, the words stand on the rail, clear of the cushion.
+    if (still.table) margins[3] = Math.max(margins[3], (WORDS + CUSHION * Math.max(width, height)) / height);
     const room = [width * (1 - margins[0] - margins[2]), height * (1 - margins[1] - margins[3])];
     const span = most.map((value, k) => Math.max(value - least[k], 0.1 * radius));
     this.scale = Math.min(room[0] / span[0], room[1] / span[1]);
