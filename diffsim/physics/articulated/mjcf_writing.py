@@ -69,12 +69,13 @@ def save_mjcf(
     """
     text, folder = text_of("save_mjcf", like)
     left = (leave,) if isinstance(leave, str) else tuple(leave)
-    before = _read(like, assets)
+    law = getattr(scene, "contact_law", "compliant")
+    before = _read(like, assets, law)
     _check_same(scene, before, left)
     wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *left)}
     changed = {name: value for name, value in wanted.items() if not _close(value, before.numbers().get(name))}
     written = _Writer(text, before, changed, compiled(_package(), "save_mjcf", like, assets)).written()
-    found = _read(_placed(written, folder, assets), None).numbers()
+    found = _read(_placed(written, folder, assets), None, law).numbers()
     for name, value in wanted.items():
         if not _close(value, found.get(name)):
             raise InputError(
@@ -94,12 +95,12 @@ def _package() -> Any:
     return mujoco
 
 
-def _read(source: Any, assets: Mapping[str, Any] | None) -> Articulated:
-    """The robot of a file, whatever of it is not simulated."""
+def _read(source: Any, assets: Mapping[str, Any] | None, law: str) -> Articulated:
+    """The robot of a file, whatever of it is not simulated, with a law of contact."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmissionWarning)
         warnings.simplefilter("ignore", StartWarning)
-        return load_mjcf(source, ignore=tuple(KINDS), assets=assets)
+        return load_mjcf(source, ignore=tuple(KINDS), assets=assets, contact_law=law)
 
 
 def _placed(text: str, folder: Path | None, assets: Mapping[str, Any] | None) -> Any:

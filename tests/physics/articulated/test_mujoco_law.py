@@ -242,6 +242,15 @@ def test_a_block_slides_as_far_as_friction_lets_it():
     assert grad["scene.friction"][1] == pytest.approx(-fall - z, abs=1e-9)
 
 
+def test_a_robot_with_the_law_is_written_into_its_file(tmp_path):
+    scene = gym.load("half_cheetah", contact_law="mujoco")
+    other = scene.with_numbers({"damping": 1.1 * scene.numbers()["damping"]})
+    with gym.quiet():
+        path = ds.save_mjcf(other, tmp_path / "other.xml", like=gym.path("half_cheetah"))
+        found = ds.load_mjcf(path, contact_law="mujoco")
+    assert all(np.allclose(value, found.numbers()[name]) for name, value in other.numbers().items())
+
+
 # Bad input
 
 
