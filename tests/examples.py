@@ -554,6 +554,150 @@ def _sledge() -> ds.Articulated:
     )
 
 
+def _limb() -> ds.Articulated:
+    """A leg drawn by muscles, one over pulleys and around geoms, welded to what it carries; both press on the world."""
+    hip, knee = (
+        ds.Joint("hip", axis=(0.1, 1.0, 0.2), anchor=(0.03, 0.0, 0.02), damping=0.1, stiffness=5.0, rest=0.2),
+        ds.Joint("knee", axis=(0.0, 1.0, 0.1), damping=0.05),
+    )
+    base = ds.Link(
+        "base",
+        joints=[hip],
+        position=(0.0, 0.0, 1.0),
+        mass=1.0,
+        centre=(0.0, 0.01, -0.2),
+        inertia=(0.01, 0.012, 0.008),
+        geoms=[
+            ds.Geom(
+                "roll",
+                "cylinder",
+                (0.04, 0.1),
+                position=(0.02, 0.0, -0.3),
+                orientation=(1, 1, 0.1, 0),
+                contype=0,
+                conaffinity=0,
+            ),
+            ds.Geom("ring", "sphere", 0.03, position=(0.0, 0.0, -0.2), contype=0, conaffinity=0),
+        ],
+        sites=[
+            ds.Site("eye", (0.06, 0.01, -0.1)),
+            ds.Site("in", (0.005, 0.005, -0.2)),
+            ds.Site("side", (0.1, 0.0, -0.3)),
+        ],
+    )
+    leg = ds.Link(
+        "leg",
+        "base",
+        joints=[knee],
+        position=(0.0, 0.0, -0.35),
+        mass=0.6,
+        centre=(0.01, 0.0, -0.1),
+        inertia=(0.004, 0.005, 0.002),
+        geoms=[
+            ds.Geom(
+                "heel",
+                "ellipsoid",
+                (0.06, 0.04, 0.05),
+                position=(0.0, 0.0, -0.2),
+                friction=0.6,
+                margin=0.0011,
+                contype=2,
+                conaffinity=2,
+            )
+        ],
+        sites=[ds.Site("shin", (0.05, 0.01, -0.1))],
+    )
+    load = ds.Link(
+        "load",
+        joints=[ds.Joint("load", "free")],
+        position=(0.25, 0.03, 0.4),
+        orientation=(1.0, 0.1, 0.2, 0.0),
+        mass=0.3,
+        inertia=(0.001, 0.0012, 0.0008),
+        geoms=[ds.Geom("drum", "cylinder", (0.05, 0.06), friction=0.8, margin=0.0007, contype=4, conaffinity=4)],
+    )
+    stretch = ("nail", ds.Wrap("ring", "in"), "shin", ds.Pulley(1.5), "eye", ds.Wrap("roll", "side"), "shin")
+    sinew = ds.Muscle(
+        120.0, (0.3, 1.6), operating_range=(0.7, 1.1), shortest=0.4, longest=1.7, fastest=0.7, lengthening=1.4
+    )
+    return ds.Articulated(
+        [base, leg, load],
+        [
+            ds.Actuator(
+                "sinew",
+                tendon="sinew",
+                gear=0.9,
+                muscle=sinew,
+                dynamics="muscle",
+                time_constant=0.02,
+                activation_width=0.3,
+                initial_activation=0.5,
+                control_range=(0.2, 1.0),
+            ),
+            ds.Actuator.position("knee", kp=4.0, kv=0.2, name="servo"),
+            ds.Actuator(
+                "glute",
+                "hip",
+                gear=-0.1,
+                muscle=ds.Muscle(90.0, (-0.1, 0.1), operating_range=(1.0, 1.3), fastest=0.6, passive=0.8),
+            ),
+        ],
+        [
+            ds.Geom(
+                "step",
+                "box",
+                (0.05, 0.2, 0.2),
+                position=(-0.155, 0.0, 0.45),
+                orientation=(1.0, 0.02, 0.03, 0.0),
+                friction=0.5,
+                margin=0.0013,
+                contype=2,
+                conaffinity=2,
+            ),
+            ds.Geom(
+                "rail",
+                "cylinder",
+                (0.06, 0.3),
+                position=(0.26, -0.078, 0.4),
+                orientation=(1.0, 0.1, 1.0, 0.0),
+                friction=0.7,
+                margin=0.0009,
+                contype=4,
+                conaffinity=4,
+            ),
+        ],
+        sites=[ds.Site("nail", (0.1, 0.02, 1.2))],
+        tendons=[
+            ds.Tendon(
+                "sinew",
+                path=stretch,
+                stiffness=20.0,
+                damping=20.0,
+                rest=0.5,
+                limits=(0.4, 0.897),
+                friction_loss=2.0,
+                friction_width=0.05,
+            )
+        ],
+        holds=[
+            ds.Hold(
+                "grasp",
+                "load",
+                (0.25, 0.03, -0.25),
+                (1.0, 0.1, 0.25, 0.0),
+                other="leg",
+                anchor=(0.01, 0.0, 0.02),
+                reference=(0.05, 0.9),
+                impedance=(0.8, 0.95, 0.5, 0.4, 2.5),
+                lever=0.7,
+            ),
+        ],
+        initial_position=(0.05, 0.1, 0.25, 0.03, 0.4, 1.0, 0.1, 0.2, 0.0),
+        initial_velocity=(0.9, 0.8, 0.0, -0.3, -0.1, 0.2, -0.3, 0.4),
+        dt=0.005,
+    )
+
+
 def _ring() -> ds.Charges:
     """Two charges among a fixed one and three electrodes, in space."""
     return ds.Charges(
@@ -753,6 +897,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
         "gripper": _gripper,
         "sledge": _sledge,
         "rover": _rover,
+        "limb": _limb,
     },
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
@@ -866,5 +1011,6 @@ CONTROLLERS_OF_ROBOTS = {
     "gripper": "feedback",
     "sledge": "feedback",
     "rover": "steps",
+    "limb": "feedback",
 }
 """By the name of the scene: the controller that sees most of it."""

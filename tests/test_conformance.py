@@ -49,11 +49,12 @@ SPARED = {
     "monoped": {"wide", "agree", "own", "shared"},
     "sledge": {"agree", "own", "shared"},
     "rover": {"agree", "own", "shared"},
+    "limb": {"agree", "own", "shared"},
 }
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover")
+ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover", "limb")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
@@ -321,6 +322,7 @@ SEEN = {
     "quadruped": {"plane", "round", "box"},
     "gripper": set(),
     "sledge": {"plane", "round"},
+    "limb": {"convex"},
     "crowd": {
         "bounces and slides",
         "bounces without sliding",
@@ -406,6 +408,7 @@ WITHOUT_EFFECT = {
     "monoped": {"scene.restitution", "scene.site_position"},
     "quadruped": {"scene.site_position"},
     "sledge": {"scene.rest", "scene.site_position", "scene.touch_depth"},
+    "limb": {"scene.tendon_armature", "scene.restitution", "objective.height.least", "objective.height.weight"},
     "crowd": {"scene.obstacle_friction"},
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},

@@ -13,6 +13,7 @@ from diffsim.physics.articulated.mjcf import load_mjcf
 from diffsim.physics.articulated.pairs import spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
+from diffsim.physics.articulated.tendons import Tendon, Wrap
 from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.viewing import View, frames, render_optimisation, snapshot
@@ -20,7 +21,7 @@ from diffsim.viewing.camera import Camera, Viewport
 from diffsim.viewing.canvas import Canvas
 from diffsim.viewing.extent import around
 from diffsim.viewing.frames import Panel
-from diffsim.viewing.look import Bodies
+from diffsim.viewing.look import Bodies, Segments
 from diffsim.viewing.parts import reaches, spread
 from diffsim.viewing.sight import Sight, look_of
 from diffsim.viewing.solids import Layers, Solids
@@ -348,3 +349,18 @@ def test_a_picture_stays_within_its_panel():
     sky = 255 * rgba(STYLE.sky)[:3]
     assert np.abs(canvas.picture()[:, :100] - sky).max() < 1.0
     assert np.abs(canvas.picture()[:, 100:] - sky).max() > 100.0
+
+
+def test_strings_are_lines_through_their_sites_and_along_what_they_are_wrapped_around():
+    roll = Geom("roll", "cylinder", (0.1, 0.3), orientation=(1, 1, 0, 0), contype=0, conaffinity=0)
+    weights = [floating(name, (x, 0, -1.0), sites=Site(f"{name} eye")) for name, x in (("left", -0.1), ("right", 0.1))]
+    string = Tendon("string", path=("left eye", Wrap("roll", "top"), "right eye"))
+    scene = Articulated(weights, geoms=roll, sites=Site("top", (0, 0, 0.5)), tendons=string)
+    (lines,) = [each for each in look_of(rollout(scene)).elements if isinstance(each, Segments)]
+    points = np.asarray(lines.points.places)[0]
+    assert [list(pair) for pair in lines.ends] == [[k, k + 1] for k in range(8)]
+    assert points[[0, -1]] == pytest.approx(np.array([[-0.1, 0, -1.0], [0.1, 0, -1.0]]))
+    assert np.linalg.norm(points[1:-1], axis=1) == pytest.approx(0.1, abs=1e-6)
+    assert points[4] == pytest.approx([0, 0, 0.1], abs=1e-6)
+    frame = snapshot(rollout(scene), size=SIZE)
+    assert frame.shape[:2] == SIZE[::-1]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from diffsim.errors import StartWarning
 from diffsim.physics.articulated.geoms import SIZES, Geom
 from diffsim.physics.articulated.kinematics import forward_kinematics
 from diffsim.physics.articulated.pairs import grids, spots
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.series import series_of
+from diffsim.physics.articulated.string_places import string_places
 from diffsim.rollout import Rollout
 from diffsim.viewing.colours import MOTOR, Colour, Driven, body_colours, rgba_of
 from diffsim.viewing.extent import size_of
 from diffsim.viewing.forces import arrow_ways
-from diffsim.viewing.look import Arrows, Bodies, Element, Fixed, Joint, Joints, Look, Sites, Surface
+from diffsim.viewing.look import Arrows, Bodies, Element, Fixed, Joint, Joints, Look, Points, Segments, Sites, Surface
 from diffsim.viewing.parts import Part
 from diffsim.viewing.planes import Floor
 from diffsim.viewing.shaped import tame
@@ -65,6 +68,7 @@ def look(rollout: Rollout) -> Look:
         Fixed([shape.part for shape in scenery if shape.part is not None]),
         bodies,
         _joints(rollout, bodies),
+        *_strings(rollout),
         Sites(bodies, [owner for owner, _ in sites], at),
         *trail_of_all(bodies),
         *_contacts(rollout, ARROW * size),
@@ -250,6 +254,24 @@ def _joints(rollout: Rollout, bodies: Bodies) -> Joints:
         return Joints(bodies, found)
     which, actuators = np.array(driven).T
     return Joints(bodies, found, Driven(which, actuators, _gains(rollout)[actuators], MOTOR))
+
+
+def _strings(rollout: Rollout) -> list[Segments]:
+    """Strings as they run with the numbers of the rollout, in the colours of what draws them; nothing without any."""
+    scene: Articulated = rollout.problem.scene
+    if not any(tendon.path for tendon in scene.tendons):
+        return []
+    known = scene.numbers()
+    tuned = {n.removeprefix("scene."): v for n, v in rollout.numbers.items() if n.removeprefix("scene.") in known}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StartWarning)
+        points, ends, names = string_places(scene.with_numbers(tuned), tame(rollout["joint_position"]))
+    drawing = {actuator.tendon: k for k, actuator in enumerate(scene.actuators)}
+    driven = [(line, drawing[name]) for line, name in enumerate(names) if name in drawing]
+    if not driven:
+        return [Segments(Points(points), ends)]
+    which, actuators = np.array(driven).T
+    return [Segments(Points(points), ends, driven=Driven(which, actuators, _gains(rollout)[actuators], MOTOR))]
 
 
 def _gains(rollout: Rollout) -> np.ndarray:

@@ -46,6 +46,7 @@ class File(Geoms, Actuators, Equalities):
             "gravity": (0.0, 0.0, 0.0) if self._disabled("GRAVITY") else model.opt.gravity,
             "poses": {name: model.key_qpos[k] for name, k in keys},
             "pose_controls": {} if motors else {name: model.key_ctrl[k, driving] for name, k in keys},
+            "pose_activations": {} if motors or not model.na else {n: self._activations(k, driving) for n, k in keys},
             "exclude": [pair for one, other in excluded for pair in self._apart(one, other)],
             "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
@@ -55,6 +56,11 @@ class File(Geoms, Actuators, Equalities):
             "cone": "elliptic" if int(model.opt.cone) == int(self.mujoco.mjtCone.mjCONE_ELLIPTIC) else "pyramidal",
             "impratio": float(model.opt.impratio),
         }
+
+    def _activations(self, key: int, driving: list[int]) -> np.ndarray:
+        """Of a keyframe, one for each actuator; 0 without dynamics."""
+        places = np.asarray(self.model.actuator_actadr)[driving]
+        return np.array([self.model.key_act[key, at] if at >= 0 else 0.0 for at in places.tolist()])
 
     def _apart(self, one: int, other: int) -> list[tuple[str, str]]:
         """Pairs that never touch, of two bodies: a body is itself and its planes, which are the world's, the world each

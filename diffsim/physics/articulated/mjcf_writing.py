@@ -14,9 +14,10 @@ from diffsim.errors import InputError, MissingExtraError, OmissionWarning, Start
 from diffsim.files import write_whole
 from diffsim.physics.articulated.mjcf import load_mjcf
 from diffsim.physics.articulated.mjcf_file import KINDS
+from diffsim.physics.articulated.mjcf_writing_ties import MUSCLES, TWITCHES, write_muscle, write_ties
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled, spec_of, text_of
-from diffsim.physics.articulated.xml_text import Element, parsed, written
+from diffsim.physics.articulated.xml_text import Element, parsed, words, written
 
 __all__ = ["save_mjcf"]
 
@@ -46,8 +47,9 @@ def save_mjcf(
     """Write the numbers of a robot into its own MJCF file, as a new file: only attributes whose numbers differ change.
 
     Masses, centres and inertias of links; springs, dampers, armatures, friction losses, limits, axes and anchors of
-    joints; friction, sizes and places of geoms; gears, gains, biases and ranges of actuators; places of links and
-    sites; gravity. Where a scene starts (``initial_position``) is not written: a file has keyframes for that.
+    joints; friction, sizes and places of geoms; gears, gains, biases and ranges of actuators, curves and times of
+    muscles; tendons, contact pairs, and what equalities hold how softly; places of links and sites; gravity. Where a
+    scene starts (``initial_position``) is not written: a file has keyframes for that.
 
     What was written is read again and compared with the scene, so a file that is left says what was meant.
 
@@ -70,12 +72,12 @@ def save_mjcf(
     text, folder = text_of("save_mjcf", like)
     left = (leave,) if isinstance(leave, str) else tuple(leave)
     law = getattr(scene, "contact_law", "compliant")
-    before = _read(like, assets, law)
+    before, ignore = _read_as(scene, like, assets, law)
     _check_same(scene, before, left)
     wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *left)}
     changed = {name: value for name, value in wanted.items() if not _close(value, before.numbers().get(name))}
     written = _Writer(text, before, changed, compiled(_package(), "save_mjcf", like, assets)).written()
-    found = _read(_placed(written, folder, assets), None, law).numbers()
+    found = _read(_placed(written, folder, assets), None, ignore, law).numbers()
     for name, value in wanted.items():
         if not _close(value, found.get(name)):
             raise InputError(
@@ -95,12 +97,34 @@ def _package() -> Any:
     return mujoco
 
 
-def _read(source: Any, assets: Mapping[str, Any] | None, law: str) -> Articulated:
-    """The robot of a file, whatever of it is not simulated, with a law of contact."""
+def _read(source: Any, assets: Mapping[str, Any] | None, ignore: tuple[str, ...], law: str) -> Articulated:
+    """The robot of a file, with a law of contact."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmissionWarning)
         warnings.simplefilter("ignore", StartWarning)
-        return load_mjcf(source, ignore=tuple(KINDS), assets=assets, contact_law=law)
+        return load_mjcf(source, ignore=ignore, assets=assets, contact_law=law)
+
+
+def _read_as(
+    scene: Articulated, source: Any, assets: Mapping[str, Any] | None, law: str
+) -> tuple[Articulated, tuple[str, ...]]:
+    """The robot of a file, and what of it was ignored: nothing, or if it is not that robot all that can be."""
+    try:
+        found = _read(source, assets, (), law)
+        if isinstance(scene, Articulated) and _parts(found) == _parts(scene):
+            return found, ()
+    except InputError:
+        pass
+    return _read(source, assets, tuple(KINDS), law), tuple(KINDS)
+
+
+def _parts(scene: Articulated) -> dict[str, list[str]]:
+    """Names of all that has numbers."""
+    kinds = ("links", "joints", "actuators", "tendons", "equalities", "holds", "pairs")
+    return {
+        **{kind: [each.name for each in getattr(scene, kind)] for kind in kinds},
+        "geoms": [geom.name for _, geom in scene.all_geoms],
+    }
 
 
 def _placed(text: str, folder: Path | None, assets: Mapping[str, Any] | None) -> Any:
@@ -120,14 +144,8 @@ def _close(value: np.ndarray, other: np.ndarray | None) -> bool:
 def _check_same(scene: Articulated, before: Articulated, left: tuple[str, ...]) -> None:
     if not isinstance(scene, Articulated):
         raise InputError(f"save_mjcf writes robots, but {scene!r} was given")
-    kinds = {
-        "links": [link.name for link in before.links],
-        "joints": [joint.name for joint in before.joints],
-        "actuators": [actuator.name for actuator in before.actuators],
-        "geoms": [geom.name for _, geom in before.all_geoms],
-    }
-    for what, names in kinds.items():
-        own = [geom.name for _, geom in scene.all_geoms] if what == "geoms" else [x.name for x in getattr(scene, what)]
+    for what, names in _parts(before).items():
+        own = _parts(scene)[what]
         if own != names:
             odd = next((name for name in (*own, *names) if name not in own or name not in names), "their order")
             raise InputError(f"save_mjcf: the scene is not the robot of this file: {what} differ, {odd}")
@@ -161,8 +179,9 @@ class _Writer:
         self._geoms()
         self._sites()
         self._actuators()
+        write_ties(self.root, self.before, self.model, self.changed, self._differs)
         if "gravity" in self.changed:
-            self._option().change["gravity"] = _words(self.changed["gravity"])
+            self._option().change["gravity"] = words(self.changed["gravity"])
         return written(self.text, self.root)
 
     def _inside(self, tag: str) -> Iterator[Element]:
@@ -175,7 +194,7 @@ class _Writer:
         if options:
             return options[-1]
         made = Element("option", {}, self.root, self.root.end, self.root.end)
-        self.root.insert.append(f'\n  <option gravity="{_words(self.changed["gravity"])}"/>')
+        self.root.insert.append(f'\n  <option gravity="{words(self.changed["gravity"])}"/>')
         return made
 
     def _differs(self, name: str, k: int) -> bool:
@@ -197,11 +216,11 @@ class _Writer:
             if any(self._differs(name, k) for name in ("mass", "centre", "inertia", "inertia_orientation")):
                 self._inertial(k, link)
             if self._differs("link_position", k):
-                self._body(k).change["pos"] = _words(self.changed["link_position"][k])
+                self._body(k).change["pos"] = words(self.changed["link_position"][k])
             if self._differs("link_orientation", k):
                 _turned(self._body(k), self.changed["link_orientation"][k])
             if self._differs("buoyancy", k):
-                self._body(k).change["gravcomp"] = _words(self.changed["buoyancy"][k])
+                self._body(k).change["gravcomp"] = words(self.changed["buoyancy"][k])
 
     def _inertial(self, k: int, link: Any) -> None:
         if self.always_from_geoms:
@@ -212,13 +231,13 @@ class _Writer:
         own = {name: self._value(name, k, getattr(link, name)) for name in ("mass", "centre", "inertia")}
         turn = self._value("inertia_orientation", k, link.inertia_orientation)
         made = {"pos": own["centre"], "mass": own["mass"], "diaginertia": own["inertia"], "quat": turn}
-        words = {name: _words(value) for name, value in made.items()}
+        given = {name: words(value) for name, value in made.items()}
         body = self._body(k)
         there = [child for child in body.children if child.tag == "inertial"]
         if there:
-            there[0].change.update({**words, **dict.fromkeys(("fullinertia", *TURNS[1:]))})
+            there[0].change.update({**given, **dict.fromkeys(("fullinertia", *TURNS[1:]))})
         else:
-            body.insert.append("<inertial " + " ".join(f'{name}="{value}"' for name, value in words.items()) + "/>")
+            body.insert.append("<inertial " + " ".join(f'{name}="{value}"' for name, value in given.items()) + "/>")
 
     def _value(self, name: str, k: int, before: Any) -> Any:
         return self.changed[name][k] if name in self.changed else before
@@ -239,15 +258,15 @@ class _Writer:
             angle = 180.0 / np.pi if self.degrees and joint.motion in ("hinge", "ball") else 1.0
             for name, attribute in plain.items():
                 if self._differs(name, k):
-                    element.change[attribute] = _words(self.changed[name][k])
+                    element.change[attribute] = words(self.changed[name][k])
             for name, attribute in {"rest": "springref", "reference": "ref", "joint_limits": "range"}.items():
                 if self._differs(name, k):
-                    element.change[attribute] = _words(angle * self.changed[name][k])
+                    element.change[attribute] = words(angle * self.changed[name][k])
             if self._differs("effort_range", k):
-                element.change["actuatorfrcrange"] = _words(self.changed["effort_range"][k])
+                element.change["actuatorfrcrange"] = words(self.changed["effort_range"][k])
             for name, attribute in {"axis": "axis", "anchor": "pos"}.items():
                 if self._differs(name, k):
-                    element.change[attribute] = _words(self.changed[name][k])
+                    element.change[attribute] = words(self.changed[name][k])
 
     def _paired(self, parts: Any, elements: Iterator[Element], owner: str) -> list[tuple[Any, Element]]:
         found = list(elements)
@@ -264,30 +283,43 @@ class _Writer:
                 element, value = self._named("worldbody", "geom", geom), self.changed[name][k]
                 if name == "friction":
                     others = self.model.geom(geom).friction[1:]
-                    element.change["friction"] = _words(np.concatenate([[float(value)], others]))
+                    element.change["friction"] = words(np.concatenate([[float(value)], others]))
                 elif name == "geom_size":
                     size = np.array(self.model.geom(geom).size)
                     size[: np.size(value)] = value
-                    element.change["size"] = _words(size)
+                    element.change["size"] = words(size)
                 elif name == "geom_orientation":
                     _turned(element, value)
                 else:
-                    element.change["margin" if name == "margin" else "pos"] = _words(value)
+                    element.change["margin" if name == "margin" else "pos"] = words(value)
 
     def _sites(self) -> None:
         for k, (_, site) in enumerate(self.before.all_sites):
             if self._differs("site_position", k):
-                self._named("worldbody", "site", site.name).change["pos"] = _words(self.changed["site_position"][k])
+                self._named("worldbody", "site", site.name).change["pos"] = words(self.changed["site_position"][k])
 
     def _actuators(self) -> None:
         for k, actuator in enumerate(self.before.actuators):
             kinds = [
                 name for name in ("gear", "gain", "bias", "control_range", "force_range") if self._differs(name, k)
             ]
+            self._muscle(k, actuator)
             if kinds:
                 element = self._actuator(k, actuator.name)
                 for name in kinds:
                     self._drive(element, name, k)
+
+    def _muscle(self, k: int, actuator: Any) -> None:
+        """Its numbers; the force, too, if that follows from what it moves and anything else changes."""
+        names = [name for name in (*MUSCLES, *TWITCHES) if self._differs(name, k)]
+        if not names and (not actuator.muscle or not self.changed):
+            return
+        element = self._actuator(k, actuator.name)
+        model = self.model.actuator(actuator.name)
+        numbers = {name: self.changed[name] for name in names}
+        if actuator.muscle and model.gainprm[2] < 0.0:
+            numbers.setdefault("muscle_force", self.before.numbers()["muscle_force"])
+        write_muscle(element, self.model, actuator.name, k, numbers)
 
     def _actuator(self, k: int, name: str) -> Element:
         elements = [e for section in self.root.children if section.tag == "actuator" for e in section.children]
@@ -303,15 +335,15 @@ class _Writer:
         value = self.changed[name][k]
         if name == "gear":
             rest = self.model.actuator(self.before.actuators[k].name).gear[1:] if element.given.get("name") else []
-            element.change["gear"] = _words(np.concatenate([[float(value)], rest]))
+            element.change["gear"] = words(np.concatenate([[float(value)], rest]))
         elif name in ("control_range", "force_range"):
-            element.change["ctrlrange" if name == "control_range" else "forcerange"] = _words(value)
+            element.change["ctrlrange" if name == "control_range" else "forcerange"] = words(value)
         elif element.tag == "position":
-            element.change.update({"kp": _words(value)} if name == "gain" else {"kv": _words(-value[2])})
+            element.change.update({"kp": words(value)} if name == "gain" else {"kv": words(-value[2])})
         elif element.tag == "velocity":
-            element.change.update({"kv": _words(value)} if name == "gain" else {})
+            element.change.update({"kv": words(value)} if name == "gain" else {})
         else:
-            element.change["gainprm" if name == "gain" else "biasprm"] = _words(value)
+            element.change["gainprm" if name == "gain" else "biasprm"] = words(value)
 
     def _named(self, section: str, tag: str, name: str) -> Element:
         found = [e for e in self._inside(section) if e.tag == tag and e.given.get("name") == name]
@@ -321,9 +353,4 @@ class _Writer:
 
 
 def _turned(element: Element, quaternion: np.ndarray) -> None:
-    element.change.update({"quat": _words(quaternion), **dict.fromkeys(TURNS[1:])})
-
-
-def _words(value: Any) -> str:
-    """Numbers as MJCF writes them, so that they are read as the same."""
-    return " ".join(repr(float(entry)) for entry in np.ravel(value))
+    element.change.update({"quat": words(quaternion), **dict.fromkeys(TURNS[1:])})

@@ -53,6 +53,7 @@ class Articulated(Tree, Spec):
         initial_velocity: (nv,) of the joints.
         poses: positions of the joints by name, each (nq,): see `posed`.
         pose_controls: controls of the actuators that belong to some of the poses, each (k,).
+        pose_activations: activations likewise, each (k,); of actuators without dynamics they mean nothing.
         holds: of `Hold`, what holds links to places of the world.
         tendons: of `Tendon`, lengths that follow from several joints.
         equalities: of `Equality`, what holds joints or tendons.
@@ -109,6 +110,7 @@ class Articulated(Tree, Spec):
     substeps: int = 1
     dt: float = 1.0e-3
     pose_controls: Mapping[str, Any] = field(default_factory=dict)
+    pose_activations: Mapping[str, Any] = field(default_factory=dict)
     holds: Any = ()
     tendons: Any = ()
     equalities: Any = ()
@@ -207,12 +209,13 @@ class Articulated(Tree, Spec):
             )
 
     def _check_controls(self, poses: Mapping[str, Any]) -> None:
-        controls = {}
-        for name, value in self.pose_controls.items():
-            if name not in poses:
-                raise InputError(f"pose_controls names {name!r}, but the poses are {', '.join(poses) or 'none'}")
-            controls[name] = array(f"pose_controls[{name!r}]", value, (len(self.actuators),))
-        self._set(pose_controls=controls)
+        for what in ("pose_controls", "pose_activations"):
+            found = {}
+            for name, value in getattr(self, what).items():
+                if name not in poses:
+                    raise InputError(f"{what} names {name!r}, but the poses are {', '.join(poses) or 'none'}")
+                found[name] = array(f"{what}[{name!r}]", value, (len(self.actuators),))
+            self._set(**{what: found})
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)
@@ -248,7 +251,7 @@ class Articulated(Tree, Spec):
         return pairs.touching(self)
 
     def posed(self, pose: str, *, hold: bool = False) -> Articulated:
-        """The same scene, starting from one of its named poses.
+        """The same scene, starting from one of its named poses, with the activations that belong to it.
 
         Args:
             pose: its name.
@@ -261,6 +264,9 @@ class Articulated(Tree, Spec):
         if pose not in self.poses:
             raise InputError(f"there is no pose {pose!r}; there are {', '.join(self.poses) or 'none'}")
         actuators = self.actuators
+        if pose in self.pose_activations:
+            begun = self.pose_activations[pose].tolist()
+            actuators = [replace(a, initial_activation=w) for a, w in zip(actuators, begun, strict=True)]
         if hold:
             controls = self.pose_controls.get(pose, np.zeros(len(actuators)))
             controls = controls if np.any(controls) else self._held(self.poses[pose])

@@ -16,6 +16,9 @@ __all__ = ["STEPS", "Bent", "bent"]
 STEPS = 6
 """Of Newton's, towards where a string touches a circle from within: quadratic, from a guess that is near."""
 
+DRAWN = 5
+"""Places on a geom between those where a string meets and leaves it."""
+
 TINY = 1e-20
 
 LINED = 1e-20
@@ -25,13 +28,14 @@ LINED = 1e-20
 class Bent(NamedTuple):
     """Where a string meets a geom and leaves it, (..., 3) each [m], and its length between (...) [m].
 
-    Where it does not touch, both are the middle between its ends.
+    Where it does not touch, both are the middle between its ends. The rim is what is between them, to be drawn.
     """
 
     first: np.ndarray
     last: np.ndarray
     curve: np.ndarray
     touches: np.ndarray
+    rim: list[np.ndarray]
 
 
 def bent(
@@ -91,11 +95,17 @@ def bent(
     climb = heights[1] - heights[0]
     levels = heights[0] + climb * spans[0] / total, heights[0] + climb * (spans[0] + arc) / total
     middle, found = 0.5 * (ends[0] + ends[1]), []
-    for at, level in zip(both, levels, strict=True):
+    shares = np.linspace(0.0, 1.0, DRAWN + 2)
+    angles = [sign * share * arc / radius for share in shares[:-1]]
+    ways = [*(_turned(both[0], angle) for angle in angles), both[1]]
+    climbing = [levels[0] + share * (levels[1] - levels[0]) for share in shares]
+    for at, level in zip(ways, climbing, strict=True):
         place = centre + at[..., :1] * first + at[..., 1:] * second
         place = place if axis is None else place + level[..., None] * axis
         found.append(np.where(touches[..., None], place, middle))
-    return Bent(found[0], found[1], np.where(touches, arc * np.sqrt(1.0 + (climb / total) ** 2), 0.0), touches)
+    return Bent(
+        found[0], found[-1], np.where(touches, arc * np.sqrt(1.0 + (climb / total) ** 2), 0.0), touches, found[1:-1]
+    )
 
 
 def _tangents(
@@ -144,6 +154,12 @@ def _touched(points: tuple[np.ndarray, np.ndarray], lengths: list[np.ndarray], r
         way = way - (slope / np.where(np.abs(curvature) < TINY, 1.0, curvature))[..., None] * along
         way = way / np.sqrt((way * way).sum(axis=-1) + TINY)[..., None]
     return radius * way
+
+
+def _turned(point: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """A point of the plane after a turn about the middle."""
+    x, y, cosine, sine = point[..., 0], point[..., 1], np.cos(angle), np.sin(angle)
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -6,10 +6,13 @@ import re
 import xml.parsers.expat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from diffsim.errors import InputError
 
-__all__ = ["Element", "parsed", "written"]
+__all__ = ["Element", "parsed", "words", "written"]
 
 
 @dataclass(frozen=True)
@@ -112,3 +115,8 @@ def _patched(tag: str, change: Mapping[str, str | None]) -> str:
             close = len(tag) - (2 if tag.endswith("/>") else 1)
             tag = f'{tag[:close].rstrip()} {name}="{value}"{tag[close:]}'
     return tag
+
+
+def words(value: Any) -> str:
+    """Numbers as MJCF writes them, so that they are read as the same."""
+    return " ".join(repr(float(entry)) for entry in np.ravel(value))

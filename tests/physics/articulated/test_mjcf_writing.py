@@ -205,3 +205,52 @@ def test_a_geom_without_a_name_is_asked_for_one(tmp_path):
     changed = scene.with_numbers({"friction": scene.numbers()["friction"] * 0.5})
     with pytest.raises(ds.InputError, match="has no name in this file; give it one"):
         ds.save_mjcf(changed, tmp_path / "found.xml", like=text)
+
+
+LIMB = """<mujoco><worldbody>
+    <geom name="table" type="box" size="1 1 .1" pos="0 0 -1"/>
+    <body name="upper" pos="0 0 1"><joint name="shoulder" axis="0 1 0"/><geom name="bone" size="0.05"/>
+      <site name="a" pos="0.05 0 0"/>
+      <body name="fore" pos="0 0 -0.3"><joint name="elbow" axis="0 1 0"/><geom name="hand" size="0.04" pos="0 0 -.1"/>
+        <site name="b" pos="0.05 0 -0.1"/></body></body>
+    <body name="load" pos="0.2 0 0.7"><freejoint/><geom name="block" size="0.05"/></body>
+  </worldbody>
+  <contact><pair name="clap" geom1="hand" geom2="table" friction="0.7 0.7 0.02 0.001 0.001" condim="6"/></contact>
+  <tendon>
+    <spatial name="rope" stiffness="30" range="0 1" limited="true" margin="0.01"><site site="a"/><site site="b"/>
+      <pulley divisor="2"/><site site="b"/><site site="a"/></spatial>
+    <fixed name="bow" damping="0.2" frictionloss="0.1"><joint joint="elbow" coef="1.5"/></fixed></tendon>
+  <equality><joint name="mimic" joint1="elbow" joint2="shoulder" polycoef="0 0.5 0 0 0"/>
+    <tendon name="length" tendon1="bow" polycoef="0.1 0 0 0 0"/>
+    <weld name="grasp" body1="fore" body2="load"/></equality>
+  <actuator><muscle name="biceps" tendon="rope" lengthrange="0.1 0.6" scale="100"/>
+    <general name="triceps" joint="elbow" gaintype="muscle" biastype="muscle" dyntype="muscle" lengthrange="-1 1"
+      gainprm="0.7 1.1 80 200 0.5 1.6 1.5 1.3 1.2" biasprm="0.7 1.1 80 200 0.5 1.6 1.5 1.3 1.2" dynprm="0.01 0.04"/>
+  </actuator>
+</mujoco>"""
+
+OF_LIMB = {
+    **dict.fromkeys(("stiffness", "damping", "rest", "limits", "friction_loss", "coefficient", "divisor"), "tendon"),
+    **dict.fromkeys(("polynomial", "reference", "impedance"), "equality"),
+    **dict.fromkeys(("friction", "torsion", "rolling", "margin"), "pair"),
+    **dict.fromkeys(
+        ("force", "length_range", "operating_range", "shortest", "longest", "fastest", "passive"), "muscle"
+    ),
+}
+MORE = ("muscle_lengthening", "time_constant", "deactivation_time", "activation_width", "hold_lever", "hold_reference")
+
+
+@pytest.mark.parametrize("name", [*(f"{of}_{name}" for name, of in OF_LIMB.items()), *MORE])
+def test_numbers_of_tendons_equalities_pairs_and_muscles_come_back(name, tmp_path):
+    scene = ds.load_mjcf(LIMB)
+    changed = scene.with_numbers({name: 1.05 * scene.numbers()[name] + 0.01 * (scene.numbers()[name] == 0.0)})
+    if name == "equality_impedance":
+        changed = scene.with_numbers({name: scene.numbers()[name] * [1.01, 1.01, 1.1, 1.1, 1.1]})
+    # What follows from these is worked out again by MuJoCo: how soft limits and friction are, and lengths at rest.
+    moved = name in ("tendon_limits", "tendon_coefficient", "tendon_friction_loss", "tendon_divisor")
+    again = ("friction_width", "weight", "limit_stiffness", "limit_damping", "tendon_rest")
+    leave = [n for n in scene.numbers() if n.endswith(again)] if moved else []
+    text = ds.save_mjcf(changed, tmp_path / "found.xml", like=LIMB, leave=leave).read_text()
+    found = ds.load_mjcf(text).numbers()[name]
+    np.testing.assert_allclose(found, changed.numbers()[name], rtol=1e-9, atol=1e-12)
+    assert 1 <= len(lines_changed(LIMB, text)) <= 3

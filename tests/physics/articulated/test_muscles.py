@@ -1,5 +1,7 @@
 """Muscles: curves and steps of MuJoCo's, gradients, laws, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,15 @@ def test_gradients_agree_with_differences(integrator):
         params["scene.initial_activation"] = np.array([0.3, 0.5, 0.4, 0.6, 0.0])
         params["controller.values"] = rng.uniform(0.1, 0.9, (12, 5))
         assert_slopes_agree(simulation, params, rng)
+
+
+def test_a_keyframe_keeps_its_activations():
+    key = '<keyframe><key name="bent" qpos="0.1 0.5 0" act="0.7 0.2 0.3 0.4"/></keyframe></mujoco>'
+    with gym.quiet():
+        scene = ds.load_mjcf(xml().replace("</mujoco>", key), contacts=False, pose="bent")
+    assert [each.initial_activation for each in scene.actuators] == [0.7, 0.2, 0.3, 0.4, 0.0]
+    with pytest.raises(InputError, match="pose_activations names 'high', but the poses are bent"):
+        replace(scene, pose_activations={"high": np.zeros(5)})
 
 
 BAD = {
