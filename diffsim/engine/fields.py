@@ -307,7 +307,7 @@ class Fields:
             # The largest of its entries, and the sum of the squares of all entries over it.
             self.norms = self._keep(Array(ti.field(self.moved), (self.envs, segments, 2)), self.moved)
         self.finished = self._whole((self.envs, COLUMNS))  # see `witness`
-        self.clock = self._whole((2,))  # row and step, for kernels that are not told at their launch
+        self.clock = self._whole((3,))  # row, step and first copy, for kernels that are not told at their launch
         self.check_sizes(rows)
         self._plant(rows + 1, env_last)
         self._recorded = [r for r in self.trajectories if r.recorded]

@@ -43,6 +43,7 @@ from diffsim.waiting import Work
 __all__ = ["Loop", "Native", "Unreadable", "available", "kernel", "name_of"]
 
 _MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
+_WIDE = 16  # components: of shorter vectors, putting them together and taking them apart took longer than was gained
 _PASS = 2  # place among the whole numbers of what differs between launches of one kernel
 _SHARPENING = (
     1e-4  # s that a loop runs for each byte of its machine code before it is made again: ten times what that takes
@@ -57,20 +58,29 @@ _CALLED = {
 """Functions of the C library that machine code may call; all that it may call."""
 
 _DRIVER = """
-define void @diffsim_drive(i64* %launches, i64 %count, i32* %clock, i32 %row, i32 %step, i64 %rows, i32 %by) {
+define void @diffsim_drive(i64* %launches, i64 %count, i32* %clock, i32 %row, i32 %step, i64 %rows, i32 %by,
+                           i64 %envs, i64 %together) {
 entry:
   %steps = getelementptr i32, i32* %clock, i64 1
+  %first = getelementptr i32, i32* %clock, i64 2
+  br label %copies
+copies:
+  %env = phi i64 [ 0, %entry ], [ %env.next, %ended ]
+  %env.next = add i64 %env, %together
+  %env.short = trunc i64 %env to i32
+  store i32 %env.short, i32* %first
   br label %turn
 turn:
-  %r = phi i64 [ 0, %entry ], [ %r.next, %after ]
-  %row.now = phi i32 [ %row, %entry ], [ %row.next, %after ]
-  %step.now = phi i32 [ %step, %entry ], [ %step.next, %after ]
+  %r = phi i64 [ 0, %copies ], [ %r.next, %after ]
+  %row.now = phi i32 [ %row, %copies ], [ %row.next, %after ]
+  %step.now = phi i32 [ %step, %copies ], [ %step.next, %after ]
+  %row.wide = sext i32 %row.now to i64
   store i32 %row.now, i32* %clock
   store i32 %step.now, i32* %steps
   br label %launch
 launch:
-  %k = phi i64 [ 0, %turn ], [ %k.next, %next ]
-  %at = shl i64 %k, 2
+  %k = phi i64 [ 0, %turn ], [ %k.after, %act ], [ %k.skipped, %skip ]
+  %at = mul i64 %k, 6
   %place = getelementptr i64, i64* %launches, i64 %at
   %place.passes = getelementptr i64, i64* %place, i64 2
   %passes = load i64, i64* %place.passes
@@ -78,35 +88,54 @@ launch:
   br i1 %always, label %act, label %look
 look:
   %place.turn = getelementptr i64, i64* %place, i64 3
-  %turn.own = load i64, i64* %place.turn
+  %own = load i64, i64* %place.turn
+  %place.stride = getelementptr i64, i64* %place, i64 4
+  %stride = load i64, i64* %place.stride
   %counts = inttoptr i64 %passes to i32*
-  %row.wide = sext i32 %row.now to i64
-  %place.count = getelementptr i32, i32* %counts, i64 %row.wide
+  br label %ask
+ask:
+  %e = phi i64 [ %env, %look ], [ %e.next, %other ]
+  %before = mul i64 %e, %stride
+  %where = add i64 %before, %row.wide
+  %place.count = getelementptr i32, i32* %counts, i64 %where
   %acting = load i32, i32* %place.count
   %acting.wide = sext i32 %acting to i64
-  %acts = icmp slt i64 %turn.own, %acting.wide
-  br i1 %acts, label %act, label %next
+  %acts = icmp slt i64 %own, %acting.wide
+  br i1 %acts, label %act, label %other
+other:
+  %e.next = add i64 %e, 1
+  %others = icmp slt i64 %e.next, %env.next
+  br i1 %others, label %ask, label %skip
+skip:
+  %place.skips = getelementptr i64, i64* %place, i64 5
+  %skips = load i64, i64* %place.skips
+  %k.skipped = add i64 %k, %skips
+  %goes.on = icmp slt i64 %k.skipped, %count
+  br i1 %goes.on, label %launch, label %after
 act:
   %place.context = getelementptr i64, i64* %place, i64 1
   %address = load i64, i64* %place
   %context = load i64, i64* %place.context
   %kernel = inttoptr i64 %address to void (i64)*
   call void %kernel(i64 %context)
-  br label %next
-next:
-  %k.next = add i64 %k, 1
-  %more = icmp slt i64 %k.next, %count
+  %k.after = add i64 %k, 1
+  %more = icmp slt i64 %k.after, %count
   br i1 %more, label %launch, label %after
 after:
   %r.next = add i64 %r, 1
   %row.next = add i32 %row.now, %by
   %step.next = add i32 %step.now, %by
   %again = icmp slt i64 %r.next, %rows
-  br i1 %again, label %turn, label %done
+  br i1 %again, label %turn, label %ended
+ended:
+  %left = icmp slt i64 %env.next, %envs
+  br i1 %left, label %copies, label %done
 done:
   ret void
 }
 """
+"""Copies in groups, in each of them steps, in each of them launches: six words each. One that is a pass acts if so many
+act in a copy of the group, else it and those behind it that do not act either are left out."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +183,8 @@ class Call:
         integers: its whole numbers.
         context: where its context is.
         kept: what must stay where it is.
-        passes: (rows,) int32 how many passes of a solver act, or None: then it is launched in every row.
+        passes: where it stands how many passes of a solver act, int32 (envs, rows), and how many rows there are; None:
+            it is launched in every row.
         turn: the pass that it is.
     """
 
@@ -162,15 +192,26 @@ class Call:
     integers: tuple[int, ...]
     context: int
     kept: Any
-    passes: np.ndarray | None = None
+    passes: tuple[int, int] | None = None
     turn: int = 0
+
+    def left_out_with(self, other: "Call") -> bool:
+        """Whether it does not act where that one does not."""
+        return self.passes is not None and self.passes == other.passes and self.turn >= other.turn
 
 
 class Loop:
-    """All these launches, in each of many steps."""
+    """All these launches, in each of many steps.
 
-    def __init__(self, calls: Sequence[Call]):
+    Args:
+        calls: each of a kernel that is told of ``together`` copies, and finds the first of them in the clock.
+        envs: how many copies there are in all.
+        together: how many go through the launches together, a divisor of them.
+    """
+
+    def __init__(self, calls: Sequence[Call], envs: int, together: int):
         self._calls = list(calls)  # keeps their memory
+        self._envs, self._together = envs, together
         self._drive = _llvm().drive
         self._begin_at([call.kernel.address for call in calls])
         self._left = _SHARPENING * sum({call.kernel.symbol: call.kernel.size for call in calls}.values())
@@ -178,12 +219,12 @@ class Loop:
     def __call__(self, clock: np.ndarray, row: int, step: int, rows: int, by: int) -> None:
         """Launch them in so many steps, of which each next one's row and step are greater by ``by``.
 
-        The clock is memory of two whole numbers, from which kernels read both.
+        The clock is memory of three whole numbers, from which kernels read both, and the first copy.
         """
-        began = time.perf_counter()
+        began, copies = time.perf_counter(), (self._envs, self._together)
         while rows > 0 and self._calls:  # in pieces: between two of them Python notices Ctrl-C
             now = min(rows, _PIECE)
-            self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by)
+            self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by, *copies)
             row, step, rows = row + by * now, step + by * now, rows - now
         self._left -= time.perf_counter() - began
         if self._left < 0.0:
@@ -193,11 +234,23 @@ class Loop:
     def _begin_at(self, addresses: Sequence[int]) -> None:
         """Have each launch begin there."""
         rows = [
-            (address, call.context, 0 if call.passes is None else call.passes.ctypes.data, call.turn)
-            for address, call in zip(addresses, self._calls, strict=True)
+            (address, call.context, *self._pass_of(call), self._skips(k))
+            for k, (address, call) in enumerate(zip(addresses, self._calls, strict=True))
         ]
         self._table = np.array(rows, np.uint64).reshape(-1)
         self._place = self._table.ctypes.data
+
+    @staticmethod
+    def _pass_of(call: Call) -> tuple[int, int, int]:
+        where, rows = call.passes or (0, 0)
+        return where, call.turn, rows
+
+    def _skips(self, k: int) -> int:
+        """How many launches are left out if this one does not act, itself included."""
+        behind = 1
+        while k + behind < len(self._calls) and self._calls[k + behind].left_out_with(self._calls[k]):
+            behind += 1
+        return behind
 
     def _sharpen(self) -> None:
         """Make all kernels once more, with their numbers as constants."""
@@ -240,6 +293,7 @@ class _Llvm:
             *(ctypes.c_int32,) * 2,
             ctypes.c_int64,
             ctypes.c_int32,
+            *(ctypes.c_int64,) * 2,
         )
         self.drive = ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address("diffsim_drive"))
         self._loaded: dict[str, int] = {}
@@ -263,13 +317,15 @@ class _Llvm:
             text, symbol = zlib.decompress(kernel.text).decode(), f"{kernel.symbol}_{len(self._sharp)}"
             arguments, memory = _arguments(kernel.pools, integers), [pool.memory for pool in kernel.pools]
             text = with_numbers(text.replace(f"@{kernel.symbol}(", f"@{symbol}("), arguments, len(memory), numbers)
-            self._sharp[key] = self.load(symbol, self.compiled(tagged(text, arguments, memory), folded=True))
+            code = self.compiled(tagged(text, arguments, memory), folded=True, wide=_wide(kernel.pools))
+            self._sharp[key] = self.load(symbol, code)
         return self._sharp[key]
 
-    def compiled(self, text: str, *, folded: bool = False) -> bytes:
+    def compiled(self, text: str, *, folded: bool = False, wide: bool = False) -> bytes:
         """Machine code of LLVM's text, after what its tags allow: Taichi's LLVM did the rest.
 
-        With ``folded``, what follows from its constants is done as well.
+        With ``folded``, what follows from its constants is done as well; with ``wide``, neighbours are computed
+        together, for which Taichi's LLVM did not know enough.
         """
         module = self._binding.parse_assembly(text)
         passes = self._binding.create_module_pass_manager()
@@ -284,6 +340,10 @@ class _Llvm:
         if folded or text.count("\n") < _MUCH:
             passes.add_gvn_pass()
             passes.add_licm_pass()  # what is computed from what is loaded once
+        if wide:
+            builder = self._binding.create_pass_manager_builder()
+            builder.opt_level, builder.slp_vectorize = 3, True
+            builder.populate(passes)
         passes.run(module)
         return bytes(self._machine.emit_object(module))
 
@@ -370,6 +430,14 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     if not all(name == "_GLOBAL_OFFSET_TABLE_" or _llvm().known(name) for name in _missing(code)):
         raise Odd("calls of Taichi's own functions")
     return zlib.compress(text.encode(), 1), code
+
+
+def _wide(pools: Sequence[Pool]) -> bool:
+    """Whether a kernel works on vectors that are long enough to compute their components together.
+
+    Matrices of robots took as long either way.
+    """
+    return any(len(pool.width) == 1 and pool.width[0] >= _WIDE for pool in pools)
 
 
 def _missing(code: bytes) -> list[str]:

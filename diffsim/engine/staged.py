@@ -109,8 +109,8 @@ def _weight(stages: Sequence[Stage]) -> int:
 class _Kernel:
     """The kernel of a group, with the memory and the sizes of one simulation."""
 
-    def __init__(self, group: _Group, fields: Any):
-        self._group, self._fields = group, fields
+    def __init__(self, group: _Group, fields: Any, together: int):
+        self._group, self._fields, self._together = group, fields, together
         mentions = [Mentions.of(stage.function) for stage in group.stages]
         names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
         self._structure = self._abstract(names, fixed)
@@ -134,11 +134,12 @@ class _Kernel:
         """A launch, in pass ``turn``."""
         compiled = self._compiled(reverse) or self._with_constants(reverse)
         group, beds = self._group, self._fields.beds
-        own = [self._fields.envs, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
+        own = [self._together, max(group.passes, 1), turn, *(stage.elements for stage in group.stages)]
         memory = [beds.memory(bed, array) for bed, array, _ in self._structure.pools]
         launch = compiled.launch(memory, [*own, *self._structure.integers])
-        if group.upto is not None and self._fields.envs == 1 and isinstance(launch, native.Call):
-            launch = replace(launch, passes=group.upto.view.reshape(-1), turn=turn)
+        if group.upto is not None and group.upto.shape[2] == 1 and isinstance(launch, native.Call):
+            counts = group.upto.view
+            launch = replace(launch, passes=(counts.ctypes.data, counts.shape[1]), turn=turn)
         return launch
 
     def _compiled(self, reverse: bool) -> Compiled | native.Native | None:
@@ -196,44 +197,47 @@ class _Kernel:
         return _known(self._key(reverse), make)
 
     def _body(self, pools: list[Any], numbers: list[Any], *, reverse: bool) -> None:
-        """Environments outside, then turns, then elements, as in `fused`; the row and the step stand in memory."""
+        """Environments outside, then turns, then elements, as in `fused`.
+
+        The row, the step and the first of these environments stand in memory.
+        """
         group, stages = self._group, self._group.stages
         envs, passes, turn = numbers[:_FIXED]
         elements = numbers[_FIXED : _FIXED + len(stages)]
 
-        def act(k: int, env: Any, before: Any) -> None:
+        def act(k: int, own: Any, before: Any) -> None:
             def on(element: Any) -> None:
                 binding = Binding(pools, numbers[_FIXED + len(stages) :])
                 clock = self._structure.bound(0, binding)
                 records = self._structure.bound(1 + k, binding).values()
                 at = element if before is None else before + element
-                stages[k].function(*records, env, clock[0], clock[1], at)
+                stages[k].function(*records, clock[2] + own, clock[0], clock[1], at)
 
             if stages[k].differentiable or not reverse:
-                loop(elements[k] if stages[k].upto is None else upto(k, env), on)
+                loop(elements[k] if stages[k].upto is None else upto(k, own), on)
 
-        def upto(k: int, env: Any) -> Any:
+        def upto(k: int, own: Any) -> Any:
             binding = Binding(pools, numbers[_FIXED + len(stages) :])
-            row = self._structure.bound(0, binding)[0]
-            return self._structure.bound(1 + len(stages) + k, binding)[env, row, 0]
+            clock = self._structure.bound(0, binding)
+            return self._structure.bound(1 + len(stages) + k, binding)[clock[2] + own, clock[0], 0]
 
-        def turns(env: Any) -> None:
+        def turns(own: Any) -> None:
             def choose(now: Any) -> None:
                 each, before = now, None
                 if group.passes > 1:
                     each, before = now % len(stages), now // len(stages)
                 for k in range(len(stages)):
                     offset = None if before is None else before * elements[k]
-                    condition(each == k, functools.partial(act, k, env, offset))
+                    condition(each == k, functools.partial(act, k, own, offset))
 
             if group.passes == 0:
-                act(0, env, turn * elements[0])
+                act(0, own, turn * elements[0])
             elif len(stages) > 1:
                 loop(passes * len(stages), choose)
             elif group.passes == 1:
-                act(0, env, None)
+                act(0, own, None)
             else:
-                loop(passes, lambda now: act(0, env, now * elements[0]))
+                loop(passes, lambda now: act(0, own, now * elements[0]))
 
         loop(envs, turns)
 
@@ -255,17 +259,26 @@ class Launches:
         fields: allocated, on a CPU.
         work: is told how many kernels there are to compile, and of each.
         begin: called before the first of them is compiled, forward or in reverse.
+        apart: each copy goes through some steps before the next one does: what it needs stays in the first caches, and
+            passes of a solver that it does not need are left out. All go together where there are few steps.
     """
 
     def __init__(
-        self, steps: Steps | Sequence[Stage], fields: Any, work: Work, begin: Callable[[], None] | None = None
+        self,
+        steps: Steps | Sequence[Stage],
+        fields: Any,
+        work: Work,
+        begin: Callable[[], None] | None = None,
+        *,
+        apart: bool = False,
     ):
         self._work, self._begin = work, begin
+        self._envs, self._together = fields.envs, 1 if apart and native.available() else fields.envs
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
         for group, turn in _grouped(steps):
             if group not in kernels:
-                kernels[group] = _Kernel(group, fields)
+                kernels[group] = _Kernel(group, fields, self._together)
             self._launched.append((kernels[group], turn))
         self._ready: dict[bool, _Run] = {}
         work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
@@ -279,7 +292,7 @@ class Launches:
             for own, turn in self.chosen(reverse=reverse):
                 with self._work.one():
                     found.append(own.launch(turn, reverse=reverse))
-            self._ready[reverse] = _loop(found)
+            self._ready[reverse] = _loop(found, self._envs, self._together)
         return self._ready[reverse]
 
     def chosen(self, *, reverse: bool) -> list[tuple[_Kernel, int]]:
@@ -291,21 +304,22 @@ _Run = Callable[[np.ndarray, int, int, int, int], None]
 """``run(clock, row, step, rows, by)``: launches in so many steps; the next one is at ``row + by``, ``step + by``."""
 
 
-def _loop(launches: list[Launch | native.Call]) -> _Run:
+def _loop(launches: list[Launch | native.Call], envs: int, together: int) -> _Run:
     calls = [one for one in launches if isinstance(one, native.Call)]
     if len(calls) == len(launches):
-        return native.Loop(calls)
+        return native.Loop(calls, envs, together)
     program = impl.get_runtime().prog
-    single = [native.Loop([one]) if isinstance(one, native.Call) else None for one in launches]
+    single = [native.Loop([one], envs, together) if isinstance(one, native.Call) else None for one in launches]
 
     def run(clock: np.ndarray, row: int, step: int, rows: int, by: int) -> None:
         for _ in range(rows):
-            clock[0], clock[1] = row, step
             for launch, own in zip(launches, single, strict=True):
                 if own is not None:
                     own(clock, row, step, 1, by)
                 elif isinstance(launch, tuple):
-                    program.launch_kernel(*launch)
+                    for env in range(0, envs, together):
+                        clock[:] = row, step, env
+                        program.launch_kernel(*launch)
             row, step = row + by, step + by
 
     return run
@@ -341,7 +355,8 @@ def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
         if helpers is not None:
             helpers.start(lambda: fields.small.missing)
 
-    before, during, after = (Launches(stages, fields, work, begin) for stages in (prepare, step, final))
+    before, after = Launches(prepare, fields, work, begin), Launches(final, fields, work, begin)
+    during = Launches(step, fields, work, begin, apart=True)
     fields.small = Small(before, during, after)
     real = np.float32 if fields.real == ti.f32 else np.float64
 

@@ -8,7 +8,7 @@ import pytest
 import taichi as ti
 
 import diffsim as ds
-from diffsim.engine import runtime, staged
+from diffsim.engine import native, runtime, staged
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
 from diffsim.engine.mentions import Mentions
@@ -149,3 +149,106 @@ def test_what_a_stage_mentions():
     assert not add_.fixed & {"half", "turns"}
     assert add_.stored == {"sums"}
     assert total_.stored == {":loss"}
+
+
+# Passes of which so many act
+
+
+@dataclass(frozen=True)
+class Halved:
+    start: Any  # (env, 0)
+    share: Any  # (env, 0)
+    value: Any  # (env, row, 0)
+    cut: Any  # (env, row, pass)
+    left: Any  # (env, row, pass)
+    launched: Any  # (env, row, 0)
+    acting: Any  # (env, row, 0)
+
+
+@ti.func
+def decide(h: ti.template(), env, row, step, k):
+    h.acting[env, row, 0] = (3 * env + 2 * step) % 4
+
+
+@ti.func
+def start_whole(h: ti.template(), env, row, step, k):
+    h.value[env, 0, 0] = h.start[env, 0]
+
+
+@ti.func
+def enter(h: ti.template(), env, row, step, k):
+    h.left[env, row, 0] = h.value[env, row, 0]
+
+
+@ti.func
+def cut(h: ti.template(), env, row, step, turn):
+    if turn < h.acting[env, row, 0]:
+        h.cut[env, row, turn] = h.share[env, 0] * h.left[env, row, turn]
+
+
+@ti.func
+def take(h: ti.template(), env, row, step, turn):
+    h.launched[env, row, 0] += 1.0  # it does not look
+    if turn < h.acting[env, row, 0]:
+        h.left[env, row, turn + 1] = h.left[env, row, turn] - h.cut[env, row, turn]
+
+
+@ti.func
+def leave(h: ti.template(), env, row, step, k):
+    h.value[env, row + 1, 0] = h.left[env, row, h.acting[env, row, 0]] + 1.0
+
+
+@ti.func
+def whole(h: ti.template(), loss: ti.template(), env, row, step, k):
+    loss[env] += h.value[env, row, 0]
+
+
+def halving(executor, envs, steps=5):
+    """Losses and gradients by start and share of each copy, and how many passes ran in each row."""
+    fields = Fields({"start": np.zeros(1), "share": np.zeros(1)}, ("start", "share"), envs=envs, precision="f64")
+    h = Halved(
+        fields.number("start", 1),
+        fields.number("share", 1),
+        fields.trajectory("value", 1, state=True),
+        fields.trajectory("cut", 3),
+        fields.trajectory("left", 4),
+        fields.trajectory("launched", 1, accumulates=True),
+        fields.decision(1),
+    )
+    fields.allocate(steps, segments=1)
+    step = (
+        Stage(decide, h, 1, differentiable=False),
+        Stage(enter, h, 1),
+        Passes((Stage(cut, h, 1), Stage(take, h, 1)), 3, upto=h.acting),
+        Stage(leave, h, 1),
+    )
+    final = [Stage(whole, (h, fields.loss), 1)]
+    run, finish = make(executor, [Stage(start_whole, h, 1)], step, final, fields, serial=True)
+    values = np.tile([2.0, 0.3, 0.0], (envs, 1)) + 0.01 * np.arange(envs)[:, None]
+    out = np.zeros_like(values)
+    losses = Trajectory(fields, run, finish, steps).gradient(values, out, 1.0)
+    launched = h.launched.to_numpy()[:, :steps, 0]
+    fields.close()
+    return losses, out[:, :2], launched
+
+
+@pytest.mark.parametrize("envs", [1, 3])
+@pytest.mark.parametrize("executor", ["staged", "fused", "wide"])
+def test_so_many_passes_act_in_each_row_of_each_copy(executor, envs, monkeypatch):
+    monkeypatch.setattr(staged, "_HEAVY", 0)  # else the kernel of both stages would run all passes
+    runtime.attach(owner := Owner(), "cpu")
+    with runtime.precision("f64"):
+        losses, gradients, launched = halving(executor, envs)
+    runtime.detach(owner)
+    acting = (3 * np.arange(envs)[:, None] + 2 * np.arange(5)) % 4
+    for env in range(envs):
+        start, share = 2.0 + 0.01 * env, 0.3 + 0.01 * env
+        value, by_start, by_share = start, 1.0, 0.0
+        for passes in acting[env]:  # value (1 - share)^passes + 1, and its derivative
+            left = (1.0 - share) ** passes
+            by_share = by_share * left - value * passes * (1.0 - share) ** (passes - 1.0)
+            value, by_start = value * left + 1.0, by_start * left
+        assert losses[env] == pytest.approx(value, rel=1e-12)
+        assert gradients[env] == pytest.approx([by_start, by_share], rel=1e-12)
+    left_out = executor == "staged" and native.available()
+    assert np.array_equal(launched, acting if left_out else np.full((envs, 5), 3))

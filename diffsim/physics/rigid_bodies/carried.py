@@ -19,12 +19,19 @@ def recall_contact(touch: ti.template(), hits: ti.template(), env, row, step, m)
         if k >= 0:
             given = hits.given[env, row, k]
             time = given[2] / (given[0] + LIGHTEST)
-            touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time, given[3], given[4]])
+            if ti.static(touch.bouncy):
+                touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time, given[3], given[4]])
+            else:
+                touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time])
         elif old >= 0:
             carried = touch.carried[env, row, old]
-            touch.impulse[env, row, m] = ti.Vector([carried[0], carried[1], 0.0, 0.0, 0.0])
+            for c in ti.static(range(2)):
+                touch.impulse[env, row, m][c] = carried[c]
+            for c in ti.static(range(2, touch.parts)):
+                touch.impulse[env, row, m][c] = 0.0
         else:
-            touch.impulse[env, row, m] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
+            for c in ti.static(range(touch.parts)):
+                touch.impulse[env, row, m][c] = 0.0
 
 
 @ti.func
@@ -35,7 +42,7 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
     in it, all: what they lack of it after their passes is made up for there.
     """
     if m < touch.count[env, row, 0]:
-        found = touch.impulse[env, row, ti.static((touch.passes + 1) * touch.contacts) + m]
+        found = touch.impulse[env, row, ti.static(touch.passes * touch.contacts) + m]
         first = touch.impulse[env, row, m]
         k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
         pressed = hits.given[env, row, ti.max(k, 0)]
@@ -51,8 +58,11 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
         out = touch.out[env, row, m]
         touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0)])
         touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
-        if found[0] + found[3] > 0.0:
-            touch.force[env, row, m] = ti.Vector([found[0] + found[3], found[1] + found[4]]) / bodies.dt
+        whole = ti.Vector([found[0], found[1]])
+        if ti.static(touch.bouncy):
+            whole = ti.Vector([found[0] + found[3], found[1] + found[4]])
+        if whole[0] > 0.0:
+            touch.force[env, row, m] = whole / bodies.dt
             touch.where[env, row, m] = touch.point[env, row, m]
             touch.normal[env, row, m] = ti.Vector([out[0], out[1]])
             touch.which[env, row, m] = ti.cast(key // 2, bodies.real)

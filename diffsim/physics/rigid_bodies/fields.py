@@ -189,6 +189,7 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
     pins, welds, sliders, ropes = (joints_of_kind(scene, kind) for kind in range(4))
     held = np.setdiff1d(np.arange(j), ropes)
     kinds = np.array([KINDS.index(type(joint)) for joint in scene.joints])
+    parts = 3 if len(welds) or len(ropes) else 2
     actuators = np.full(j, -1)
     actuators[scene.driven_joints] = len(scene.driven_springs) + np.arange(len(scene.driven_joints))
     rows = fields.trajectory
@@ -209,8 +210,8 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
         error=rows("joint_error", j, 3, **hidden),
         aim=rows("joint_aim", j, 3, **hidden),
         inverse=rows("joint_inverse", 3 * j, 3, **hidden),
-        impulse=rows("joint_impulse", (passes + 2) * j, 3, **hidden),
-        carried=rows("joint_carried", j, 3, state=True, recorded=False),
+        impulse=rows("joint_impulse", (passes + 1) * j, parts, **hidden),
+        carried=rows("joint_carried", j, parts, state=True, recorded=False),
         held=fields.integers(held),
         roped=fields.integers(ropes),
         pins=fields.integers(pins),
@@ -221,6 +222,7 @@ def joints_of(scene: RigidBodies, fields: Fields) -> Joints:
         holds=len(held),
         ropes=len(ropes),
         rows=3 if len(welds) else 2,
+        parts=parts,
         joints=j,
         passes=passes,
     )
@@ -299,6 +301,8 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
     )
     known = scene.numbers()
     positive = [np.any(known[name] > 0.0) for name in known if name.endswith("restitution")]
+    bouncy = bool(restitution or any(positive))
+    parts = 5 if bouncy else 3
     return Touch(
         count=decide(1),
         first=decide(contacts + ropes),
@@ -315,7 +319,7 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         side=rows("contact_side", contacts + ropes, 4, **hidden),
         law=rows("contact_law", contacts + ropes, 10, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
-        impulse=rows("contact_impulse", (passes + 2) * contacts, 5, **hidden),
+        impulse=rows("contact_impulse", (passes + 1) * contacts, parts, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),
         where=rows("contact_point", contacts, 2, per_step=True),
         normal=rows("contact_normal", contacts, 2, per_step=True),
@@ -340,7 +344,8 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         pairs=pairs,
         contacts=contacts,
         passes=passes,
-        bouncy=bool(restitution or any(positive)),
+        bouncy=bouncy,
+        parts=parts,
         gridded=gridded,
         buckets=buckets,
     )

@@ -23,8 +23,12 @@ __all__ = [
     "DEPTH",
     "PUSH",
     "SOLVED",
+    "begin_contact",
     "bend_both",
+    "end_of",
+    "give_both",
     "last_slot",
+    "move_both",
     "row_speed",
     "slot",
     "solve_contact",
@@ -82,27 +86,64 @@ def row_speed(row: ti.template(), first: ti.template(), second: ti.template()):
 
 
 @ti.func
-def bend(
+def change_of(bodies: ti.template(), env: ti.template(), place, sign: ti.template(), lever: ti.template(), along):
+    """How an impulse along a row changes the speeds (x, y, angular) of one of its bodies."""
+    light = sign * bodies.inverse_mass[env, place]
+    loose = sign * bodies.inverse_inertia[env, place]
+    return ti.Vector([light * along[0], light * along[1], loose * along[lever]])
+
+
+@ti.func
+def end_of(courses: ti.template(), constraint: ti.template(), turn: ti.template()):
+    """The slot of the course that a constraint leaves its first body with in a pass; the second one's comes next."""
+    return courses.places + 2 * (courses.constraints * turn + constraint)
+
+
+@ti.func
+def give_both(
     bodies: ti.template(),
     courses: ti.template(),
     env: ti.template(),
     row: ti.template(),
-    place: ti.template(),
-    sign: ti.template(),
-    lever: ti.template(),
-    start: ti.template(),
     end: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    start_a: ti.template(),
+    start_b: ti.template(),
     impulse: ti.template(),
-    time: ti.template(),
+):
+    """Write the courses of both bodies of a constraint after an impulse at the start of the step."""
+    change_a = change_of(bodies, env, a, -1.0, 2, impulse)
+    change_b = change_of(bodies, env, b, 1.0, 3, impulse)
+    courses.speed[env, row, end] = courses.speed[env, row, start_a] + change_a
+    courses.speed[env, row, end + 1] = courses.speed[env, row, start_b] + change_b
+    courses.shift[env, row, end] = courses.shift[env, row, start_a]
+    courses.shift[env, row, end + 1] = courses.shift[env, row, start_b]
+
+
+@ti.func
+def move_both(
+    bodies: ti.template(),
+    courses: ti.template(),
+    env: ti.template(),
+    row: ti.template(),
+    end: ti.template(),
+    a: ti.template(),
+    b: ti.template(),
+    start_a: ti.template(),
+    start_b: ti.template(),
+    impulse: ti.template(),
     push: ti.template(),
 ):
-    """Write the course of one body after an impulse at ``time``, and a push that moves it only; both along rows."""
-    light = sign * bodies.inverse_mass[env, place]
-    loose = sign * bodies.inverse_inertia[env, place]
-    change = ti.Vector([light * impulse[0], light * impulse[1], loose * impulse[lever]])
-    move = ti.Vector([light * push[0], light * push[1], loose * push[lever]])
-    courses.speed[env, row, end] = courses.speed[env, row, start] + change
-    courses.shift[env, row, end] = courses.shift[env, row, start] + move - time * change
+    """The same, with a push that moves bodies only."""
+    change_a = change_of(bodies, env, a, -1.0, 2, impulse)
+    change_b = change_of(bodies, env, b, 1.0, 3, impulse)
+    move_a = change_of(bodies, env, a, -1.0, 2, push)
+    move_b = change_of(bodies, env, b, 1.0, 3, push)
+    courses.speed[env, row, end] = courses.speed[env, row, start_a] + change_a
+    courses.speed[env, row, end + 1] = courses.speed[env, row, start_b] + change_b
+    courses.shift[env, row, end] = courses.shift[env, row, start_a] + move_a
+    courses.shift[env, row, end + 1] = courses.shift[env, row, start_b] + move_b
 
 
 @ti.func
@@ -111,8 +152,7 @@ def bend_both(
     courses: ti.template(),
     env: ti.template(),
     row: ti.template(),
-    constraint: ti.template(),
-    turn: ti.template(),
+    end: ti.template(),
     a: ti.template(),
     b: ti.template(),
     start_a: ti.template(),
@@ -121,11 +161,15 @@ def bend_both(
     time: ti.template(),
     push: ti.template(),
 ):
-    """The same for both bodies of a constraint, in opposite directions; into slots of its own."""
-    end = courses.places + 2 * (courses.constraints * turn + constraint)
-    after = end + 1
-    bend(bodies, courses, env, row, a, -1.0, 2, start_a, end, impulse, time, push)
-    bend(bodies, courses, env, row, b, 1.0, 3, start_b, after, impulse, time, push)
+    """The same, with an impulse at ``time``."""
+    change_a = change_of(bodies, env, a, -1.0, 2, impulse)
+    change_b = change_of(bodies, env, b, 1.0, 3, impulse)
+    move_a = change_of(bodies, env, a, -1.0, 2, push)
+    move_b = change_of(bodies, env, b, 1.0, 3, push)
+    courses.speed[env, row, end] = courses.speed[env, row, start_a] + change_a
+    courses.speed[env, row, end + 1] = courses.speed[env, row, start_b] + change_b
+    courses.shift[env, row, end] = courses.shift[env, row, start_a] + move_a - time * change_a
+    courses.shift[env, row, end + 1] = courses.shift[env, row, start_b] + move_b - time * change_b
 
 
 # Contacts
@@ -142,20 +186,37 @@ def within(wanted, most):
 
 
 @ti.func
+def begin_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m):
+    """Pass 0 gives the impulse of the last step, if there is one; impacts that were solved together gave theirs."""
+    if m < touch.count[env, row, 0]:
+        a = touch.first[env, row, m]
+        b = touch.second[env, row, m]
+        constraint = courses.joints + m
+        start_a = slot(courses, env, row, constraint, 0, 0, a)
+        start_b = slot(courses, env, row, constraint, 1, 0, b)
+        end = end_of(courses, constraint, 0)
+        before = touch.impulse[env, row, m]
+        remembered = ti.cast(touch.warm[env, row, m] >= 0, bodies.real)
+        along, across = remembered * before[0], remembered * before[1]
+        impulse = along * touch.out[env, row, m] + across * touch.side[env, row, m]
+        give_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse)
+
+
+@ti.func
 def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, element):
     """Make the speeds of one contact right: it bounces, or it does not go deeper; and friction.
 
-    Pass 0 gives the impulse of the last step instead, if there is one. Straight-line code: every case is computed and
-    one is selected, since each branch would have to write all results.
+    Straight-line code: every case is computed and one is selected, since each branch would have to write all results.
     """
-    turn = element // touch.contacts
-    m = element - turn * touch.contacts
+    turn = element // touch.contacts + 1
+    m = element - (turn - 1) * touch.contacts
     if m < touch.count[env, row, 0]:
         a = touch.first[env, row, m]
         b = touch.second[env, row, m]
         constraint = courses.joints + m
         start_a = slot(courses, env, row, constraint, 0, turn, a)
         start_b = slot(courses, env, row, constraint, 1, turn, b)
+        end = end_of(courses, constraint, turn)
         speed_a = courses.speed[env, row, start_a]
         speed_b = courses.speed[env, row, start_b]
         shift_a = courses.shift[env, row, start_a]
@@ -170,37 +231,33 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         gap = law[0] + row_speed(out, shift_a, shift_b)
         mass = law[3]
         couple = law[5]
-        recalls = turn == 0
-        remembered = touch.warm[env, row, m] >= 0
-        first_along = ti.select(remembered, before[0], 0.0)
-        first_across = ti.select(remembered, before[1], 0.0)
         held = before[0] > 0.0
         meets = contact.meets(gap, speed, dt)
         closing = ti.min(speed, -contact.SLOWEST)
         # If it stays: what it gave before is counted, and when it landed. Where it hovers, it may still come down.
         landed = ti.min(dt, contact.time_of_impact(gap, closing, law[2], dt))
         hovers = held and touch.warm[env, row, m] > SOLVED
-        fall = ti.select(hovers, ti.max(0.0, gap - law[9]) / dt, 0.0)
+        fall = ti.select(hovers, ti.max(0.0, gap - law[9]) * ti.static(1.0 / bodies.dt), 0.0)
         stays = meets or held
         rests = ti.select(stays, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
         when = ti.select(held, before[2], ti.select(meets, landed, 0.0))
         if ti.static(touch.bouncy):
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
-            up = contact.rebound(speed, law[1], impact / dt, law[7])
+            up = contact.rebound(speed, law[1], impact * ti.static(1.0 / bodies.dt), law[7])
             hits = ti.max(-law[2], ti.static(1.0 / PASSED_ON) * -speed) > law[8]
             # Where it gave what lets it just come down, rounding would say whether it meets.
             lacks = not held or speed + fall < -contact.STILL
-            bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7]) and not recalls
-            along = ti.select(recalls, first_along, ti.select(bounces, (up - speed) * mass, rests - before[0]))
+            bounces = meets and lacks and hits and contact.leaves(up, law[1], law[7])
+            along = ti.select(bounces, (up - speed) * mass, rests - before[0])
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])
             most = law[6] * ti.select(bounces, along, rests)
             wanted = base - (slide + couple * along) * law[4]
-            across = ti.select(recalls, first_across, within(wanted, most) - base)
+            across = within(wanted, most) - base
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
                 [
-                    ti.select(recalls or bounces, before[0], rests),
-                    ti.select(recalls or bounces, before[1], base + across),
+                    ti.select(bounces, before[0], rests),
+                    ti.select(bounces, before[1], base + across),
                     ti.select(bounces, before[2], time),
                     before[3] + ti.select(bounces, along, 0.0),
                     before[4] + ti.select(bounces, across, 0.0),
@@ -213,7 +270,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                 touch,
                 env,
                 row,
-                constraint,
+                end,
                 turn,
                 a,
                 b,
@@ -230,19 +287,11 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                 couple,
             )
         else:
-            along = ti.select(recalls, first_along, rests - before[0])
+            along = rests - before[0]
             most = law[6] * rests
             wanted = before[1] - (slide + couple * along) * law[4]
-            across = ti.select(recalls, first_across, within(wanted, most) - before[1])
-            touch.impulse[env, row, element + touch.contacts] = ti.Vector(
-                [
-                    ti.select(recalls, before[0], rests),
-                    ti.select(recalls, before[1], before[1] + across),
-                    when,
-                    before[3],
-                    before[4],
-                ]
-            )
+            across = within(wanted, most) - before[1]
+            touch.impulse[env, row, element + touch.contacts] = ti.Vector([rests, before[1] + across, when])
             note(touch, env, row, m, turn, False, stays, rests, wanted, most, before, gap, closing, dt)
             finish(
                 bodies,
@@ -250,7 +299,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                 touch,
                 env,
                 row,
-                constraint,
+                end,
                 turn,
                 a,
                 b,
@@ -275,7 +324,7 @@ def finish(
     touch: ti.template(),
     env: ti.template(),
     row: ti.template(),
-    constraint: ti.template(),
+    end: ti.template(),
     turn: ti.template(),
     a: ti.template(),
     b: ti.template(),
@@ -292,11 +341,11 @@ def finish(
     couple: ti.template(),
 ):
     """Give the impulses; in the last pass also push bodies apart that are still too deep at the end of the step."""
-    end = gap + bodies.dt * speed + (bodies.dt - time) * (along / mass + couple * across)
-    deep = ti.max(0.0, -end - DEPTH)
+    left = gap + bodies.dt * speed + (bodies.dt - time) * (along / mass + couple * across)
+    deep = ti.max(0.0, -left - DEPTH)
     push = ti.select(turn == ti.static(touch.passes), PUSH * deep * mass, 0.0) * out
     impulse = along * out + across * side
-    bend_both(bodies, courses, env, row, constraint, turn, a, b, start_a, start_b, impulse, time, push)
+    bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, time, push)
 
 
 @ti.func
@@ -318,41 +367,43 @@ def note(
 ):
     """Record which way the contact law went, if anybody wants to know."""
     if ti.static(contact.recorded(touch.branch)):
-        if turn > 0:
-            key = touch.key[env, row, m]
-            lies = contact.rests(gap, touch.law[env, row, m][2])
-            sunken = contact.sunken(gap, closing, dt)
-            # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
-            gives = bounces or rests > 0.0
-            faster = ti.abs(wanted) > most
-            slides = gives and faster
-            code = (
-                1
-                + ti.select(bounces, 1, 0)
-                + ti.select(stays, 2, 0)
-                + ti.select(rests > 0.0, 4, 0)
-                + ti.select(slides, ti.select(wanted > 0.0, 8, 16), 0)
-                + ti.select(before[0] > 0.0, 32, 0)
-                + ti.select(lies, 64, 0)
-                + ti.select(sunken, 128, 0)
-            )
-            touch.branch[env, row, (turn - 1) * 2 * touch.pairs + key] += ti.cast(code, ti.f32)
-            if turn == 1:
-                vertices = touch.face[env, row, m] + 64 * touch.corner[env, row, m]
-                feature = 256 * (1 + touch.points[env, row, m] + 2 * vertices)
-                touch.branch[env, row, key] += ti.cast(feature, ti.f32)
-            if turn == ti.static(touch.passes):
-                hit = before[3] > 0.0 or bounces
-                if hit or rests > 0.0:
-                    contact.mark(touch.contact, env, row, key, contact.MEETS)
-                    # What bounced in an earlier pass slid if it got all that friction could give.
-                    friction = touch.law[env, row, m][6]
-                    slid = ti.abs(before[4]) >= (1.0 - ROUNDED) * friction * before[3]
-                    if ti.select(gives or friction == 0.0, faster, slid):
-                        contact.mark(touch.contact, env, row, key, contact.SLIDES)
-                    if hit:
-                        contact.mark(touch.contact, env, row, key, contact.BOUNCES)
-                    elif lies:
-                        contact.mark(touch.contact, env, row, key, contact.RESTS)
-                    elif sunken:
-                        contact.mark(touch.contact, env, row, key, contact.DEEP)
+        key = touch.key[env, row, m]
+        lies = contact.rests(gap, touch.law[env, row, m][2])
+        sunken = contact.sunken(gap, closing, dt)
+        # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
+        gives = bounces or rests > 0.0
+        faster = ti.abs(wanted) > most
+        slides = gives and faster
+        code = (
+            1
+            + ti.select(bounces, 1, 0)
+            + ti.select(stays, 2, 0)
+            + ti.select(rests > 0.0, 4, 0)
+            + ti.select(slides, ti.select(wanted > 0.0, 8, 16), 0)
+            + ti.select(before[0] > 0.0, 32, 0)
+            + ti.select(lies, 64, 0)
+            + ti.select(sunken, 128, 0)
+        )
+        touch.branch[env, row, (turn - 1) * 2 * touch.pairs + key] += ti.cast(code, ti.f32)
+        if turn == 1:
+            vertices = touch.face[env, row, m] + 64 * touch.corner[env, row, m]
+            feature = 256 * (1 + touch.points[env, row, m] + 2 * vertices)
+            touch.branch[env, row, key] += ti.cast(feature, ti.f32)
+        if turn == ti.static(touch.passes):
+            bounced = ti.Vector([0.0, 0.0])
+            if ti.static(touch.bouncy):
+                bounced = ti.Vector([before[3], before[4]])
+            hit = bounced[0] > 0.0 or bounces
+            if hit or rests > 0.0:
+                contact.mark(touch.contact, env, row, key, contact.MEETS)
+                # What bounced in an earlier pass slid if it got all that friction could give.
+                friction = touch.law[env, row, m][6]
+                slid = ti.abs(bounced[1]) >= (1.0 - ROUNDED) * friction * bounced[0]
+                if ti.select(gives or friction == 0.0, faster, slid):
+                    contact.mark(touch.contact, env, row, key, contact.SLIDES)
+                if hit:
+                    contact.mark(touch.contact, env, row, key, contact.BOUNCES)
+                elif lies:
+                    contact.mark(touch.contact, env, row, key, contact.RESTS)
+                elif sunken:
+                    contact.mark(touch.contact, env, row, key, contact.DEEP)

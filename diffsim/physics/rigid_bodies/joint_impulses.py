@@ -4,9 +4,26 @@ import taichi as ti
 
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.carried import LIGHTEST
-from diffsim.physics.rigid_bodies.impulses import DEPTH, PUSH, bend_both, row_speed, slot
+from diffsim.physics.rigid_bodies.impulses import (
+    DEPTH,
+    PUSH,
+    bend_both,
+    end_of,
+    give_both,
+    move_both,
+    row_speed,
+    slot,
+)
 
-__all__ = ["carry_joint", "recall_joint", "recall_rope", "solve_joint", "solve_rope"]
+__all__ = [
+    "begin_joint",
+    "begin_rope",
+    "carry_joint",
+    "recall_joint",
+    "recall_rope",
+    "solve_joint",
+    "solve_rope",
+]
 
 
 @ti.func
@@ -32,55 +49,87 @@ def recall_rope(joints: ti.template(), touch: ti.template(), hits: ti.template()
 @ti.func
 def carry_joint(joints: ti.template(), env, row, step, joint):
     """Hand the impulses on to the next step; of a rope, not what it gave at once."""
-    last = ti.static((joints.passes + 1) * joints.joints)
+    last = ti.static(joints.passes * joints.joints)
     found = joints.impulse[env, row, last + joint]
-    if joints.kind[joint] == 3:
-        first = joints.impulse[env, row, joint]
-        found = ti.Vector([ti.max(0.0, found[0] - first[0] * first[2]), 0.0, 0.0])
+    if ti.static(joints.parts == 3):
+        if joints.kind[joint] == 3:
+            first = joints.impulse[env, row, joint]
+            found = ti.Vector([ti.max(0.0, found[0] - first[0] * first[2]), 0.0, 0.0])
     joints.carried[env, row + 1, joint] = found
 
 
 @ti.func
-def solve_joint(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, element):
-    """Make a joint stay closed: displacement + dt * speed is what the joint aims at, along each of its rows.
+def along_rows(joints: ti.template(), env, row, joint, impulses):
+    """The row that a joint's impulses add up to."""
+    found = impulses[0] * joints.row[env, row, 3 * joint] + impulses[1] * joints.row[env, row, 3 * joint + 1]
+    if ti.static(joints.rows == 3):
+        found += impulses[2] * joints.row[env, row, 3 * joint + 2]
+    return found
 
-    Pass 0 gives the impulses of the last step instead, and the displacement that closes the joint.
-    """
-    turn = element // joints.holds
-    joint = joints.held[element - turn * joints.holds]
+
+@ti.func
+def answer_of(joints: ti.template(), env, row, joint, lacks):
+    """The impulses along a joint's rows that make up for what it lacks along them."""
+    found = ti.Vector([0.0 for _ in ti.static(range(joints.rows))])
+    for k in ti.static(range(joints.rows)):
+        weights = joints.inverse[env, row, 3 * joint + k]
+        found[k] = -ti.Vector([weights[c] * lacks[c] for c in ti.static(range(joints.rows))]).sum()
+    return found
+
+
+@ti.func
+def begin_joint(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, k):
+    """Pass 0 gives the impulses of the last step, and the displacement that closes the joint."""
+    joint = joints.held[k]
+    a = joints.first[joint]
+    b = joints.second[joint]
+    start_a = slot(courses, env, row, joint, 0, 0, a)
+    start_b = slot(courses, env, row, joint, 1, 0, b)
+    end = end_of(courses, joint, 0)
+    impulse = along_rows(joints, env, row, joint, joints.impulse[env, row, joint])
+    closes = answer_of(joints, env, row, joint, PUSH * joints.error[env, row, joint])
+    push = along_rows(joints, env, row, joint, closes)
+    move_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, push)
+
+
+@ti.func
+def solve_joint(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, element):
+    """Make a joint stay closed: displacement + dt * speed is what the joint aims at, along each of its rows."""
+    turn = element // joints.holds + 1
+    joint = joints.held[element - (turn - 1) * joints.holds]
     a = joints.first[joint]
     b = joints.second[joint]
     start_a = slot(courses, env, row, joint, 0, turn, a)
     start_b = slot(courses, env, row, joint, 1, turn, b)
-    end_a = courses.speed[env, row, start_a] + courses.shift[env, row, start_a] / bodies.dt
-    end_b = courses.speed[env, row, start_b] + courses.shift[env, row, start_b] / bodies.dt
-    before = joints.impulse[env, row, turn * joints.joints + joint]
-    one = joints.row[env, row, 3 * joint]
-    two = joints.row[env, row, 3 * joint + 1]
-    recalls = turn == 0
-    # What the rows lack; in pass 0, by how much the joint is open.
-    target = ti.select(recalls, PUSH * joints.error[env, row, joint], -joints.aim[env, row, joint])
-    first = target[0] + ti.select(recalls, 0.0, row_speed(one, end_a, end_b))
-    second = target[1] + ti.select(recalls, 0.0, row_speed(two, end_a, end_b))
-    if ti.static(joints.rows == 3):
-        three = joints.row[env, row, 3 * joint + 2]
-        lacks = ti.Vector([first, second, target[2] + ti.select(recalls, 0.0, row_speed(three, end_a, end_b))])
-        change = ti.Vector([-joints.inverse[env, row, 3 * joint + k].dot(lacks) for k in ti.static(range(3))])
-        gives = ti.select(recalls, before, change)
-        moves = ti.select(recalls, change, 0.0)
-        joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.select(recalls, before, before + change)
-        impulse = gives[0] * one + gives[1] * two + gives[2] * three
-        push = moves[0] * one + moves[1] * two + moves[2] * three
-        bend_both(bodies, courses, env, row, joint, turn, a, b, start_a, start_b, impulse, 0.0, push)
-    else:
-        lacks = ti.Vector([first, second, 0.0])
-        change = ti.Vector([-joints.inverse[env, row, 3 * joint + k].dot(lacks) for k in ti.static(range(2))] + [0.0])
-        gives = ti.select(recalls, before, change)
-        moves = ti.select(recalls, change, 0.0)
-        joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.select(recalls, before, before + change)
-        impulse = gives[0] * one + gives[1] * two
-        push = moves[0] * one + moves[1] * two
-        bend_both(bodies, courses, env, row, joint, turn, a, b, start_a, start_b, impulse, 0.0, push)
+    end = end_of(courses, joint, turn)
+    rate = ti.static(1.0 / bodies.dt)
+    end_a = courses.speed[env, row, start_a] + rate * courses.shift[env, row, start_a]
+    end_b = courses.speed[env, row, start_b] + rate * courses.shift[env, row, start_b]
+    before = joints.impulse[env, row, (turn - 1) * joints.joints + joint]
+    aim = joints.aim[env, row, joint]
+    lacks = ti.Vector([0.0 for _ in ti.static(range(joints.rows))])
+    for k in ti.static(range(joints.rows)):
+        lacks[k] = row_speed(joints.row[env, row, 3 * joint + k], end_a, end_b) - aim[k]
+    change = answer_of(joints, env, row, joint, lacks)
+    for k in ti.static(range(joints.rows)):
+        joints.impulse[env, row, turn * joints.joints + joint][k] = before[k] + change[k]
+    for k in ti.static(range(joints.rows, joints.parts)):
+        joints.impulse[env, row, turn * joints.joints + joint][k] = 0.0
+    impulse = along_rows(joints, env, row, joint, change)
+    give_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse)
+
+
+@ti.func
+def begin_rope(bodies: ti.template(), courses: ti.template(), joints: ti.template(), env, row, step, k):
+    """Pass 0 gives the impulse of the last step; a jerk gave its own together with impacts."""
+    joint = joints.roped[k]
+    a = joints.first[joint]
+    b = joints.second[joint]
+    start_a = slot(courses, env, row, joint, 0, 0, a)
+    start_b = slot(courses, env, row, joint, 1, 0, b)
+    before = joints.impulse[env, row, joint]
+    impulse = (1.0 - before[2]) * before[0] * joints.row[env, row, 3 * joint]
+    give_both(bodies, courses, env, row, end_of(courses, joint, 0), a, b, start_a, start_b, impulse)
 
 
 @ti.func
@@ -89,8 +138,8 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
 
     A contact from inside, without friction and without bounce.
     """
-    turn = element // joints.ropes
-    joint = joints.roped[element - turn * joints.ropes]
+    turn = element // joints.ropes + 1
+    joint = joints.roped[element - (turn - 1) * joints.ropes]
     a = joints.first[joint]
     b = joints.second[joint]
     start_a = slot(courses, env, row, joint, 0, turn, a)
@@ -102,9 +151,8 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     one = joints.row[env, row, 3 * joint]
     error = joints.error[env, row, joint]
     mass = joints.inverse[env, row, 3 * joint][0]
-    before = joints.impulse[env, row, turn * joints.joints + joint]
+    before = joints.impulse[env, row, (turn - 1) * joints.joints + joint]
     dt = ti.static(bodies.dt)
-    recalls = turn == 0
     held = before[0] > 0.0
     speed = row_speed(one, speed_a, speed_b)
     gap = error[0] + row_speed(one, shift_a, shift_b)
@@ -115,10 +163,10 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     # where bodies turn it has to go in for staying as long as it is.
     fall = ti.select(held and before[2] == 0.0, ti.max(0.0, gap) / dt, 0.0) - joints.aim[env, row, joint][0]
     taut = ti.select(meets or held, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
-    along = ti.select(recalls, (1.0 - before[2]) * before[0], taut - before[0])
-    kept = ti.select(recalls, before[0], taut)
-    joints.impulse[env, row, (turn + 1) * joints.joints + joint] = ti.Vector([kept, time, before[2]])
-    end = gap + dt * speed + (dt - time) * along / mass
+    along = taut - before[0]
+    joints.impulse[env, row, turn * joints.joints + joint] = ti.Vector([taut, time, before[2]])
+    left = gap + dt * speed + (dt - time) * along / mass
     impulse = along * one
-    push = ti.select(turn == ti.static(joints.passes), PUSH * ti.max(0.0, -end - DEPTH) * mass, 0.0) * one
-    bend_both(bodies, courses, env, row, joint, turn, a, b, start_a, start_b, impulse, time, push)
+    push = ti.select(turn == ti.static(joints.passes), PUSH * ti.max(0.0, -left - DEPTH) * mass, 0.0) * one
+    end = end_of(courses, joint, turn)
+    bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, time, push)

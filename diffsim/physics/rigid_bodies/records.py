@@ -132,7 +132,7 @@ class Touch:
     # speed of either body along the normal in this step, whichever is more [m/s], how far apart it may stay [m]
     point: Any  # where [m]
     impulse: Any  # (env, row, pass * contacts + contact) before each pass and after the last: normal and tangential
-    # [N s], time of impact [s], normal and tangential of bounces [N s]
+    # [N s], time of impact [s], and where there is restitution normal and tangential of bounces [N s]
     force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 where nothing touches
     where: Any  # recorded: the point; 0 where nothing touches [m]
     normal: Any  # recorded: from first to second; 0 where nothing touches
@@ -158,6 +158,7 @@ class Touch:
     contacts: int  # room for so many
     passes: int
     bouncy: bool  # whether there is restitution
+    parts: int  # of an impulse
     gridded: bool  # whether bodies look for each other in a grid
     buckets: int  # of the grid, a power of two
 
@@ -198,6 +199,7 @@ class Joints:
     holds: int  # joints that are no ropes
     ropes: int
     rows: int  # of the joint that has most
+    parts: int  # of an impulse: of a rope what it gives, when, and whether that was a jerk
     joints: int
     passes: int
 

@@ -189,7 +189,8 @@ def start_contacts(touch: ti.template(), env, row, step, element):
 
 @ti.func
 def start_joint(joints: ti.template(), env, row, step, joint):
-    joints.carried[env, 0, joint] = ti.Vector([0.0, 0.0, 0.0])
+    for k in ti.static(range(joints.parts)):
+        joints.carried[env, 0, joint][k] = 0.0
 
 
 # What controllers and objectives read
@@ -351,13 +352,16 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(joint_impulses.recall_joint, (joints,), joints.holds),
         Stage(joint_impulses.recall_rope, (joints, touch, hits), ropes),
         Stage(carried.recall_contact, (touch, hits), contacts, upto=touch.count),
+        Stage(joint_impulses.begin_joint, solver, joints.holds, ordered=True),
+        Stage(joint_impulses.begin_rope, solver, joints.ropes, ordered=True),
+        Stage(impulses.begin_contact, (bodies, courses, touch), contacts, ordered=True, upto=touch.count),
         Passes(
             (
                 Stage(joint_impulses.solve_joint, solver, joints.holds),
                 Stage(joint_impulses.solve_rope, solver, joints.ropes),
                 Stage(impulses.solve_contact, (bodies, courses, touch), contacts, upto=touch.count),
             ),
-            passes + 1,
+            passes,
         ),
         Stage(advance, (bodies, motion, courses, passes), n),
         Stage(joint_impulses.carry_joint, (joints,), len(scene.joints)),
