@@ -24,7 +24,7 @@ pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install
 ROOT = Path(__file__).parents[2]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
-# Of an episode, here and in MuJoCo. Measured with seed 0: 5,371 (2,595 with seed 1), 2,255, 606, 2,498 (docs/benchmarks.md).
+# Of an episode, here and in MuJoCo. Measured: 5,371 (seed 1: 2,595), 2,255, 606, 2,498 (docs/benchmarks.md).
 ENOUGH = {
     "half_cheetah_policy": 2500.0,
     "hopper_policy": 1500.0,
