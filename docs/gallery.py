@@ -37,10 +37,10 @@ KINDS = {
 }
 
 POLICY = 2.0  # s: of one that goes on and on
-LARGEST = 400_000  # bytes of a picture: a page of all of them loads in a few seconds
+LARGEST = 240_000  # bytes of a picture: a page of all of them loads in a few seconds
 TRIES = [
     (640, 300, 12.0),
-    (640, 300, 10.0),
+    (640, 300, 6.0),
     (560, 264, 8.0),
     (480, 240, 6.0),
     (360, 180, 4.0),
