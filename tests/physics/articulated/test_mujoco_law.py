@@ -13,8 +13,11 @@ from ... import gymnasium_robots as gym
 
 mujoco = pytest.importorskip("mujoco")
 
-STEPS = {"half_cheetah": 100, "hopper": 250, "ant": 60}
-"""Of one second, or so many that the robot has landed."""
+STEPS = {"half_cheetah": 100, "ant": 100, "hopper": 500, "walker2d": 500}
+"""Of one second."""
+
+LATE = ("hopper", "walker2d")
+"""Robots on request, as others show the same."""
 
 EXACT = 1e-9
 """MuJoCo's Newton stops where a step gains nothing to rounding; what forces of hundreds leave of that."""
@@ -57,7 +60,7 @@ class Landing:
         }
 
 
-@pytest.fixture(scope="module", params=STEPS)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.bench if n in LATE else ()) for n in STEPS])
 def landing(request):
     made = Landing(request.param)
     yield made
@@ -132,8 +135,10 @@ def test_a_world_of_contacts_is_mujocos(cone, impratio):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"cone": "elliptic", "impratio": 2.0, "integrator": "implicitfast", "substeps": 2}, {"integrator": "rk4"}],
-    ids=["elliptic, implicit, substeps", "rk4"],
+    [
+        pytest.param({"cone": "elliptic", "impratio": 2.0, "integrator": "implicitfast", "substeps": 2}, id="elliptic"),
+        pytest.param({"integrator": "rk4"}, id="rk4", marks=pytest.mark.bench),
+    ],
 )
 def test_gradients_of_other_cones_and_integrators(changes):
     with gym.quiet():
