@@ -89,8 +89,8 @@ def load_urdf(
     """The robot of a URDF file, under the names that it has there.
 
     Meshes are looked for from the file's folder upwards, whether they are named by a path or by their package
-    (``package://``). Those that are only seen are not read, and collision meshes that cannot be had are left out, which
-    an `OmissionWarning` lists.
+    (``package://``). Links are seen as their visuals (box, cylinder, sphere; stl, obj, dae) in the colours of their
+    materials. Collision meshes and visuals that cannot be had are left out, which an `OmissionWarning` lists.
 
     Args:
         source: path of the file, or its XML as text or bytes; "package:path" as in `load_mjcf`.
@@ -111,8 +111,11 @@ def load_urdf(
     options = {"base": choices(f"{owner}: base", base, BASES), "floor": flag(f"{owner}: floor", floor)}
     with _caller():
         most = _most(owner, triangles)
-        model, omitted = compiled_urdf(mujoco, owner, source, assets, mend="inertia" in ignore, **options)
-        return _load(owner, File(mujoco, model, ignore, most), ignore, changes, motors=motors, omitted=omitted)
+        options |= {"mend": "inertia" in ignore, "seen": most > 0}
+        model, clothes, omitted = compiled_urdf(mujoco, owner, source, assets, **options)
+        file = File(mujoco, model, ignore, most)
+        file.clothes = clothes
+        return _load(owner, file, ignore, changes, motors=motors, omitted=omitted)
 
 
 def _most(owner: str, triangles: Any) -> int:

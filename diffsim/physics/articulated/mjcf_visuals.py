@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.meshes.decimation import coarser, decimated, welded_mesh
-from diffsim.meshes.outside import outer
-from diffsim.physics.articulated.mjcf_reading import MESH, Reading
+from diffsim.meshes.sharing import shared
+from diffsim.physics.articulated.mjcf_reading import MESH, SHAPES, Reading
+from diffsim.physics.articulated.urdf_visuals import NOTHING, Clothes
 from diffsim.physics.articulated.visuals import Mesh, Visual
 
 __all__ = ["Visuals"]
@@ -21,29 +21,35 @@ HIDDEN = 3
 UNCOLOURED = (0.5, 0.5, 0.5, 1.0)
 """Colour of a geom that has been given none."""
 
-COARSE = 8_000
-"""Triangles of a mesh before it is looked at what of it is seen."""
-
-FEWEST = 12
-"""Triangles of a mesh at least: those of a box."""
-
 RGB = 1
 """Role of a material's texture that is its colour (mjTEXROLE_RGB)."""
 
 
 class Visuals(Reading):
-    """What is seen."""
+    """What is seen.
+
+    Attributes:
+        clothes: what the links of a URDF are seen as; MuJoCo's model of it knows nothing of that.
+    """
+
+    clothes: Clothes = NOTHING
 
     @cached_property
     def seen_meshes(self) -> list[int]:
         """Geoms that are meshes and seen."""
         if not self.triangles or "mesh" in self.ignore:
             return []
-        meshes = np.flatnonzero(np.array(self.model.geom_type) == MESH).tolist()
+        meshes = [g for g in np.flatnonzero(np.array(self.model.geom_type) == MESH).tolist() if not self._clothed(g)]
         bare = [g for g in meshes if not self._collides(g)]
         dressed = {int(self.model.geom_bodyid[g]) for g in bare if self._drawn(g)}
         own = [g for g in meshes if self._collides(g) and int(self.model.geom_bodyid[g]) not in dressed]
         return sorted(g for g in (*bare, *own) if self._drawn(g))
+
+    def _clothed(self, geom: int) -> bool:
+        """Whether a URDF has its links seen as something else than the shapes that they touch with, or not at all."""
+        if not self.clothes.worn or SHAPES.get(int(self.model.geom_type[geom])) == "plane":
+            return False
+        return self.name("body", int(self.model.geom_bodyid[geom])) not in self.clothes.bare
 
     def _drawn(self, geom: int) -> bool:
         """Whether MuJoCo's viewer draws a geom, and not seen through."""
@@ -52,6 +58,8 @@ class Visuals(Reading):
     def visible(self, geom: int) -> bool:
         """Whether a geom is drawn as the shape that it touches with: not where meshes are seen in its place."""
         meshes = self.seen_meshes
+        if self._clothed(geom):
+            return False
         if not meshes:
             return True
         body = int(self.model.geom_bodyid[geom])
@@ -68,15 +76,16 @@ class Visuals(Reading):
     def visuals(self, body: int) -> list[Visual]:
         """Meshes that a body, or the world, is seen as."""
         model = self.model
+        own = [geom for geom in self.seen_meshes if int(model.geom_bodyid[geom]) == body]
+        made: list[tuple[int | str, Any, Any, Any]] = [
+            (int(model.geom_dataid[geom]), model.geom_pos[geom], model.geom_quat[geom], self.colour(geom))
+            for geom in own
+        ]
+        made += self.clothes.worn.get(self.name("body", body), [])
         return [
-            Visual(
-                self.mesh_name(int(model.geom_dataid[geom])),
-                position=model.geom_pos[geom],
-                orientation=model.geom_quat[geom],
-                colour=self.colour(geom),
-            )
-            for geom in self.seen_meshes
-            if int(model.geom_bodyid[geom]) == body and int(model.geom_dataid[geom]) in self._kept
+            Visual(self._kept[mesh].name, position=position, orientation=orientation, colour=colour)
+            for mesh, position, orientation, colour in made
+            if mesh in self._kept
         ]
 
     def meshes_seen(self) -> list[Mesh]:
@@ -84,20 +93,17 @@ class Visuals(Reading):
         return list(self._kept.values())
 
     @cached_property
-    def _kept(self) -> dict[int, Mesh]:
-        """Of each mesh that is seen what is left of it: large ones have more triangles than small ones."""
-        used = Counter(int(self.model.geom_dataid[geom]) for geom in self.seen_meshes)
-        whole = {mesh: outer(*coarser(*welded_mesh(*self._triangles_of(mesh)), COARSE)) for mesh in sorted(used)}
-        whole = {mesh: found for mesh, found in whole.items() if len(found[1])}
-        size = {mesh: float(np.linalg.norm(np.ptp(vertices, axis=0))) for mesh, (vertices, _) in whole.items()}
-        found, left = {}, self.triangles
-        # First those that have fewer than their share: the others get what those leave.
-        for mesh in sorted(whole, key=lambda mesh: len(whole[mesh][1]) / size[mesh]):
-            rest = sum(size[other] * used[other] for other in whole if other not in found)
-            vertices, faces = decimated(*whole[mesh], max(int(left * size[mesh] / rest), FEWEST))
-            found[mesh] = Mesh(self.mesh_name(mesh), vertices, faces)
-            left = max(left - used[mesh] * len(faces), 0)
-        return found
+    def _kept(self) -> dict[int | str, Mesh]:
+        """What is left of each mesh that is seen: the model's by their numbers, a URDF's by their names."""
+        used: Counter[int | str] = Counter(int(self.model.geom_dataid[geom]) for geom in self.seen_meshes)
+        whole: dict[int | str, Any] = {mesh: self._triangles_of(int(mesh)) for mesh in sorted(used)}
+        used.update(worn.mesh for each in self.clothes.worn.values() for worn in each)
+        whole.update({name: mesh for name, mesh in self.clothes.meshes.items() if name in used})
+        left = shared(whole, used, self.triangles)
+        return {
+            mesh: Mesh(mesh if isinstance(mesh, str) else self.mesh_name(mesh), vertices, faces)
+            for mesh, (vertices, faces) in left.items()
+        }
 
     def _triangles_of(self, mesh: int) -> tuple[np.ndarray, np.ndarray]:
         model = self.model

@@ -12,6 +12,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.physics.articulated.sources import compile_spec, text_of
+from diffsim.physics.articulated.urdf_visuals import NOTHING, Clothes, clothes_of
 
 __all__ = ["BASES", "compiled_urdf"]
 
@@ -35,8 +36,9 @@ def compiled_urdf(
     base: str = "fixed",
     floor: bool = False,
     mend: bool = False,
-) -> tuple[Any, list[str]]:
-    """MuJoCo's model of a URDF, and what was left out of it, in words.
+    seen: bool = True,
+) -> tuple[Any, Clothes, list[str]]:
+    """MuJoCo's model of a URDF, what its links are seen as, and what was left out of both, in words.
 
     Args:
         mujoco: the package.
@@ -46,6 +48,7 @@ def compiled_urdf(
         base: "fixed" holds the first link to the world; "free" lets it move.
         floor: a plane of the world at a height of 0; the robot stands on it.
         mend: whether inertias that no body can have are replaced by the nearest that MuJoCo takes.
+        seen: whether it is looked at what links are seen as.
 
     Raises:
         InputError: it cannot be read, is xacro, or MuJoCo refuses it.
@@ -53,6 +56,7 @@ def compiled_urdf(
     text, folder = text_of(owner, source)
     root = _parsed(owner, source, text)
     meshes = _Meshes(folder, assets or {})
+    clothes, unseen = clothes_of(root, meshes.find) if seen else (NOTHING, [])
     for link in root.iter("link"):
         for visual in link.findall("visual"):
             link.remove(visual)
@@ -60,7 +64,8 @@ def compiled_urdf(
     _check_names(owner, source, root)
     _reader(root)
     meshes.take(root)
-    return _compiled(mujoco, owner, source, root, meshes, base, floor, mend)
+    model, omitted = _compiled(mujoco, owner, source, root, meshes, base, floor, mend)
+    return model, clothes, [*unseen, *omitted]
 
 
 def _compiled(
@@ -162,7 +167,7 @@ def _explained(owner: str, error: InputError) -> InputError:
 
 
 class _Meshes:
-    """Collision meshes of a URDF: where they are, and those that are left out."""
+    """Meshes of a URDF: where they are, and those to collide with that are left out."""
 
     def __init__(self, folder: Path | None, assets: Mapping[str, Any]):
         self.folder, self.assets = folder, assets
@@ -200,25 +205,28 @@ class _Meshes:
         link.remove(collision)
         self.omitted.append(f"a collision mesh of link {link.get('name')!r}, {what}")
 
-    def find(self, given: str) -> tuple[bytes | None, str]:
+    def find(self, given: str, readable: tuple[str, ...] = READABLE) -> tuple[bytes | None, str]:
         """Content of a mesh and its kind, or None and why there is none.
 
-        A mesh of a kind that MuJoCo does not read is looked for under the same name with another ending.
+        A mesh of a kind that is not readable is looked for under the same name with another ending.
         """
         path = re.sub(r"^(package|file|model)://", "", given)
+        if not Path(path).name:
+            return None, "has no name"
         own = Path(path).suffix.lower()
-        endings = [own] if own in READABLE else list(READABLE)
+        endings = [own] if own in readable else list(readable)
         for ending in endings:
             other = path if ending == own else str(Path(path).with_suffix(ending))
             for name in (given, other, Path(other).name):
-                if name in self.assets and ending in READABLE:
+                if name in self.assets and ending in readable:
                     content = self.assets[name]
                     return (content.encode() if isinstance(content, str) else content), ending
             for place in self._places(other):
                 if place.is_file():
                     return place.read_bytes(), ending
-        if own not in READABLE and any(place.is_file() for place in self._places(path)):
-            return None, f"MuJoCo does not read ({', '.join(READABLE)} it does)"
+        if own not in readable and any(place.is_file() for place in self._places(path)):
+            who = "MuJoCo does" if readable is READABLE else "diffsim does"
+            return None, f"{who} not read ({', '.join(readable)} it does)"
         return None, "is not there"
 
     def _places(self, path: str) -> list[Path]:

@@ -17,7 +17,6 @@ ROBOT = """
 <robot name="walker">
   <link name="base">
     <inertial><mass value="3"/>{inertia}</inertial>
-    <visual><geometry><mesh filename="package://nowhere/looks.dae"/></geometry></visual>
     <collision><origin xyz="0 0 0.1"/><geometry>{shape}</geometry></collision>{more}
   </link>
   <link name="leg">
