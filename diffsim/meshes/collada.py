@@ -152,7 +152,10 @@ def _translation(way: np.ndarray) -> np.ndarray:
 
 def _turn(numbers: np.ndarray) -> np.ndarray:
     """About an axis by an angle in degrees (Rodrigues' formula)."""
-    x, y, z = numbers[:3] / np.linalg.norm(numbers[:3])
+    length = np.linalg.norm(numbers[:3])
+    if not length:
+        return np.eye(4)
+    x, y, z = numbers[:3] / length
     angle = np.radians(numbers[3])
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     found = np.eye(4)

@@ -7,7 +7,10 @@ import numpy as np
 from diffsim.meshes.collada import read_collada
 from diffsim.meshes.pieces import Piece, fans
 
-__all__ = ["KINDS", "read_mesh"]
+__all__ = ["FARTHEST", "KINDS", "read_mesh"]
+
+FARTHEST = 1.0e6
+"""Corners are less far from the middle than that."""
 
 HEADER = 84
 """Bytes of a binary STL before its triangles."""
@@ -27,16 +30,25 @@ def read_mesh(content: bytes, kind: str) -> list[Piece]:
         ValueError: it cannot be read, or has no triangles; says why.
     """
     try:
-        pieces = KINDS[kind](content)
+        with np.errstate(all="ignore"):  # what is no number is found below
+            pieces = KINDS[kind](content)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"cannot be read as {kind[1:]}: {error}") from None
-    pieces = [piece for piece in pieces if len(piece.faces)]
+    for vertices, faces, _ in pieces:
+        if faces.size and (faces.min() < 0 or faces.max() >= len(vertices)):
+            raise ValueError("has triangles without corners")
+        if not (np.abs(vertices) < FARTHEST).all():
+            raise ValueError(f"has corners farther than {FARTHEST:g} m away")
+    pieces = [piece for piece in pieces if _areas(piece).any()]
     if not pieces:
         raise ValueError("has no triangles")
-    for piece in pieces:
-        if piece.faces.min() < 0 or piece.faces.max() >= len(piece.vertices) or not np.isfinite(piece.vertices).all():
-            raise ValueError("has triangles without corners")
     return pieces
+
+
+def _areas(piece: Piece) -> np.ndarray:
+    """(f, 3) normals of the triangles, as long as twice their areas."""
+    a, b, c = np.moveaxis(piece.vertices[piece.faces], 1, 0)
+    return np.cross(b - a, c - a)
 
 
 def _read_stl(content: bytes) -> list[Piece]:

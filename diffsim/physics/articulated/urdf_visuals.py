@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffsim.meshes.files import KINDS, read_mesh
+from diffsim.meshes.files import FARTHEST, KINDS, read_mesh
 from diffsim.meshes.pieces import Piece
 from diffsim.meshes.solids import box, cylinder, sphere
 from diffsim.physics.articulated.quaternions import quaternion_of
@@ -131,6 +131,8 @@ class _Reader:
         if content is None:
             raise ValueError(f"{given!r}, which {kind}")
         scale = _numbers(shape, "scale", 3, "1 1 1")
+        if not scale.all():
+            raise ValueError(f"{given!r}, whose scale is {shape.get('scale')!r}")
         try:
             pieces = read_mesh(content, kind)
         except ValueError as error:
@@ -154,7 +156,7 @@ def _numbers(element: Any, name: str, count: int, default: str = "") -> np.ndarr
         found = np.array(words, dtype=float)
     except ValueError:
         found = np.zeros(0)
-    if found.shape != (count,) or not np.isfinite(found).all():
+    if found.shape != (count,) or not (np.abs(found) < FARTHEST).all():
         raise ValueError(f"whose {element.tag} has {name}={' '.join(words)!r}")
     return found
 

@@ -301,6 +301,8 @@ BAD = {
     "an empty stl": ("m.stl", b"", "'m.stl', which has no triangles"),
     "an stl that ends": ("m.stl", b"\0" * 80 + b"\7\0\0\0" + b"\0" * 90, "'m.stl', which has no triangles"),
     "an stl without numbers": ("m.stl", "vertex a b c\n", "'m.stl', which cannot be read as stl: could not convert"),
+    "a flat obj": ("m.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "'m.obj', which has no triangles"),
+    "an obj far away": ("m.obj", "v 0 0 0\nv 1e9 0 0\nv 0 1 0\nf 1 2 3\n", "has corners farther than 1e+06 m away"),
     "an obj": ("m.obj", "v 0 0 0\nf 1 2 3\n", "'m.obj', which has triangles without corners"),
 }
 
@@ -326,6 +328,10 @@ def test_meshes_that_cannot_be_read(case):
         ('<visual><geometry><box size="1 1"/></geometry></visual>', "whose box has size='1 1'"),
         ('<visual><geometry><sphere radius="-1"/></geometry></visual>', "whose sphere has radius='-1'"),
         ('<visual><geometry><cylinder radius="1"/></geometry></visual>', "whose cylinder has length=''"),
+        (
+            '<visual><geometry><mesh filename="m.stl" scale="1 0 1"/></geometry></visual>',
+            "'m.stl', whose scale is '1 0 1'",
+        ),
         ("<visual><geometry><mesh/></geometry></visual>", "'', which has no name"),
         ('<visual><origin rpy="a b c"/><geometry><sphere radius="1"/></geometry></visual>', "whose origin has rpy="),
         (
@@ -335,7 +341,7 @@ def test_meshes_that_cannot_be_read(case):
     ],
 )
 def test_visuals_that_cannot_be_read(visual, why):
-    scene, words = load(urdf({"base": visual}))
+    scene, words = load(urdf({"base": visual}), assets={"m.stl": ascii_stl()})
     assert len(words) == 1
     assert why in words[0]
     assert scene.links[0].visuals == ()
