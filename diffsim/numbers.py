@@ -152,6 +152,10 @@ class Declared(Spec):
         """Lengths of letters that something else than a declared number tells."""
         return {}
 
+    def _shape_of(self, declared: Number) -> tuple[str | int, ...]:
+        """The shape of a number, where it is not the same in every specification of the class."""
+        return declared.shape
+
 
 def declared_of(spec: Spec) -> dict[str, Number]:
     """What is declared, by the field's name, in order.
@@ -165,7 +169,12 @@ def declared_of(spec: Spec) -> dict[str, Number]:
     implied = getattr(kind, "_implied", {})
     fields = dataclasses.fields(spec)  # type: ignore[arg-type]
     found = {field.name: field.metadata.get("number", implied.get(field.name)) for field in fields}
-    return {name: declared for name, declared in found.items() if declared is not None}
+    known = {name: declared for name, declared in found.items() if declared is not None}
+    if isinstance(spec, Declared):
+        for name, declared in known.items():
+            if (shape := spec._shape_of(declared)) != declared.shape:
+                known[name] = dataclasses.replace(declared, shape=shape)
+    return known
 
 
 def numbers_of(spec: Spec) -> dict[str, np.ndarray]:

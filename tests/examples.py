@@ -717,7 +717,7 @@ def _ring() -> ds.Charges:
 
 
 GRID = (6, 5)
-"""Cells along each axis, of all scenes on a grid."""
+"""Cells along each axis, of all scenes on a grid in the plane."""
 
 
 def _cells(seed: int, *more: int) -> np.ndarray:
@@ -743,6 +743,18 @@ def _draught(**changes: Any) -> ds.Smoke:
 def _chamber() -> ds.Smoke:
     """Smoke between walls: one force and one source for all cells, and a pressure of a single iteration."""
     return _draught(source=0.3, force=(0.2, 0.5), initial_velocity=(0.3, 0.1), edges="walls", iterations=1)
+
+
+def _plume() -> ds.Smoke:
+    """Smoke in space, with all that drives it."""
+    grid, rng = (4, 5, 4), np.random.default_rng(11)
+    return _draught(
+        initial_density=0.5 + 0.2 * rng.normal(size=grid),
+        initial_velocity=0.2 * rng.normal(size=(*grid, 3)) + np.array([0.9, -0.4, 0.5]),
+        source=0.1 * rng.normal(size=grid),
+        force=0.3 * rng.normal(size=(*grid, 3)),
+        iterations=3,
+    )
 
 
 def _matter() -> ds.MaterialPoints:
@@ -901,7 +913,7 @@ SCENES: dict[type, dict[str, Callable[[], Any]]] = {
     },
     ds.Charges: {"ring": _ring},
     ds.Volume: {"ghost": _ghost},
-    ds.Smoke: {"draught": _draught, "chamber": _chamber},
+    ds.Smoke: {"draught": _draught, "chamber": _chamber, "plume": _plume},
     ds.MaterialPoints: {"matter": _matter, "lumps": _lumps, "grains": _grains},
     ds.Water: {"pond": _pond, "tank": _tank},
 }
@@ -967,11 +979,11 @@ def _follow(scene: Any) -> ds.Follow:
 
 
 def _picture(scene: Any) -> ds.MatchPicture:
-    """Of a density in the plane, or of what cameras see of a volume."""
+    """Of a density, or of what cameras see of a volume."""
     if isinstance(scene, ds.Volume):
         seen = np.random.default_rng(9).uniform(size=(2 * scene.pixels, scene.pixels))
         return ds.MatchPicture(seen, "transmittance", weight=1.7)
-    return ds.MatchPicture(_cells(9), weight=1.7)
+    return ds.MatchPicture(np.random.default_rng(9).normal(size=scene.initial_density.shape), weight=1.7)
 
 
 def _run(scene: Any) -> ds.Objective:

@@ -39,6 +39,7 @@ ROUNDING = 1e-10
 SPARED = {
     "lump": {"agree", "own", "shared"},
     "chamber": {"wide", "agree", "own", "shared"},
+    "plume": {"agree", "own", "shared"},
     "lumps": {"agree", "own", "shared"},
     "grains": {"agree", "own", "shared"},
     "tank": {"wide", "agree", "own", "shared"},
@@ -54,7 +55,7 @@ SPARED = {
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover", "limb")
+ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover", "limb", "plume")
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
@@ -313,6 +314,7 @@ SEEN = {
     "jointed": {"bounces and slides", "bounces without sliding"},
     "draught": set(),
     "chamber": set(),
+    "plume": set(),
     "matter": {"rests", "slides"},
     "lumps": {"rests", "slides"},
     "grains": {"rests", "slides"},

@@ -10,9 +10,10 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Part, Stage
 from diffsim.errors import InputError
-from diffsim.numbers import tunable
+from diffsim.numbers import Number, tunable
 from diffsim.objectives.base import Objective
 from diffsim.physics import interpolation
+from diffsim.physics.grids import in_space
 from diffsim.physics.refraction import landing
 
 __all__ = ["MatchPicture", "MatchRefraction"]
@@ -30,6 +31,7 @@ class MatchPicture(Objective):
 
     Attributes:
         picture: (n, m) what the array should be in each cell; entry [i, j] is the i-th along x, the j-th along y, up.
+            (n, m, l) for a grid in space.
         array: name of an array of the model that has one number in each cell, such as "density" or "height".
         weight: factor of this term.
     """
@@ -37,6 +39,10 @@ class MatchPicture(Objective):
     picture: Any = tunable("n", "m")
     array: str = "density"
     weight: float = 1.0
+
+    def _shape_of(self, declared: Number) -> tuple[str | int, ...]:
+        """With a third axis for a picture that has one."""
+        return in_space(declared.shape) if np.ndim(self.picture) == 3 else declared.shape
 
     @property
     def reads(self) -> str:

@@ -38,6 +38,21 @@ def test_smoke_is_a_picture_of_its_density(keep):
     assert field.high.tolist() == [3.0, 2.5]
 
 
+def test_smoke_in_space_is_seen_from_the_front(keep):
+    """What there is of it along y, and curves of all of it."""
+    scene = ds.Smoke(RNG.uniform(size=(4, 5, 6)), (0.1, 0.2, 0.3), spacing=0.5)
+    look, rollout = seen(keep, ds.Problem(scene, steps=2, tune=("scene.*",)))
+    (field,) = look.elements
+    assert field.values == pytest.approx(0.5 * rollout.density.sum(axis=2))
+    assert field.high.tolist() == [2.0, 3.0]
+    assert field.scale.high == field.values.max()
+    amount, energy = look.series
+    assert amount.values[:, 0] == pytest.approx(0.125 * rollout.density.sum(axis=(1, 2, 3)))
+    assert amount.unit == "m³"
+    assert energy.values[:, 0] == pytest.approx(0.07)
+    assert ds.snapshot(rollout, size=(64, 64)).std() > 10.0
+
+
 def test_water_shows_its_height_and_what_is_seen_through_it(keep):
     look, rollout = water(keep)
     height, through = look.of(Field)

@@ -1,1 +1,1 @@
-"""Smoke that an incompressible flow carries, on a grid in the plane."""
+"""Smoke that an incompressible flow carries, on a grid in the plane or in space."""

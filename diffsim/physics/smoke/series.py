@@ -12,8 +12,10 @@ __all__ = ["series_of"]
 
 def series_of(rollout: Rollout) -> list[Series]:
     """All the smoke there is, and the kinetic energy of the flow per mass."""
-    area = rollout.problem.scene.spacing**2
+    scene, d = rollout.problem.scene, rollout.problem.scene.dimension
+    cells = tuple(range(1, 1 + d))
     with np.errstate(invalid="ignore", over="ignore"):
-        smoke = area * rollout["density"].sum(axis=(1, 2))
-        energy = 0.5 * np.square(rollout["velocity"]).sum(axis=3).mean(axis=(1, 2))
-    return [Series("smoke", "m²", smoke, ["all"]), Series("kinetic energy", "J/kg", energy, ["mean"])]
+        smoke = scene.spacing**d * rollout["density"].sum(axis=cells)
+        energy = 0.5 * np.square(rollout["velocity"]).sum(axis=1 + d).mean(axis=cells)
+    unit = "m²" if d == 2 else "m³"
+    return [Series("smoke", unit, smoke, ["all"]), Series("kinetic energy", "J/kg", energy, ["mean"])]
