@@ -32,6 +32,15 @@ def smoke(n: int = 110, steps: int = 100) -> ds.Problem:
     return ds.Problem(ds.Smoke(blob, flow), None, ds.MatchPicture(ring), steps, tune=("scene.initial_velocity",))
 
 
+def plume(n: int = 32, steps: int = 40) -> ds.Problem:
+    """The same in space: a ball that shall become a hollow one."""
+    place = np.indices((n, n, n)) - n / 2.0
+    radius = np.linalg.norm(place, axis=0) / n
+    blob, shell = np.exp(-((radius / 0.15) ** 2)), np.exp(-(((radius - 0.25) / 0.06) ** 2))
+    flow = np.random.default_rng(0).normal(0.0, 0.2, (n, n, n, 3))
+    return ds.Problem(ds.Smoke(blob, flow), None, ds.MatchPicture(shell), steps, tune=("scene.initial_velocity",))
+
+
 def water(n: int = 256, steps: int = 256) -> ds.Problem:
     """A floor of stripes that shall look shifted through the waves of a drop."""
     x, y = np.meshgrid(*[(np.arange(n) + 0.5) / n] * 2, indexing="ij")
@@ -42,7 +51,11 @@ def water(n: int = 256, steps: int = 256) -> ds.Problem:
     return ds.Problem(pool, None, goal, steps, tune=("scene.initial_height", "scene.wave_speed"))
 
 
-CASES = {"smoke, 110 x 110, 100 steps": smoke, "water, 256 x 256, 256 steps": water}
+CASES = {
+    "smoke, 110 x 110, 100 steps": smoke,
+    "smoke in space, 32 x 32 x 32, 40 steps": plume,
+    "water, 256 x 256, 256 steps": water,
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -59,7 +72,7 @@ def test_a_loss_and_its_gradient(case: str) -> None:
     assert laps["auto"].cpu < 1.5 * laps["fused"].cpu  # it chose a good one
 
 
-@pytest.mark.parametrize("name", ["smoke", "water"])
+@pytest.mark.parametrize("name", ["smoke", "plume", "water"])
 def test_the_first_gradient_with_nothing_in_the_cache(name: str, tmp_path: Path) -> None:
     """From before the imports; a process of its own."""
     code = f"""
