@@ -13,20 +13,16 @@ before. ``DIFFSIM_NATIVE=0`` in the environment asks for that. The bits are the 
 """
 
 import contextlib
-import ctypes
-import functools
 import hashlib
 import math
 import os
 import pathlib
-import platform
 import re
 import struct
-import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,105 +33,20 @@ from taichi.lang import impl
 from diffsim.engine.aliases import tagged, with_numbers
 from diffsim.engine.fingerprint import Unknown, fingerprint
 from diffsim.engine.kernel_files import HEAD, Odd, store, stored
+from diffsim.engine.machine_code import llvm
 from diffsim.engine.reading import Compiled, Pool
 from diffsim.waiting import Work
 
 __all__ = ["Loop", "Native", "Unreadable", "available", "kernel", "name_of"]
 
-_MUCH = 2500  # lines of LLVM's text: of more, to find the same load twice takes as long as all the rest
 _WIDE = 16  # components: of shorter vectors, putting them together and taking them apart took longer than was gained
+_PIECE = 64  # steps between two looks for Ctrl-C
 _PASS = 2  # place among the whole numbers of what differs between launches of one kernel
 _SHARPENING = (
     1e-4  # s that a loop runs for each byte of its machine code before it is made again: ten times what that takes
 )
-_CALLED = {
-    *("sinf", "cosf", "tanf", "asinf", "acosf", "atanf", "atan2f", "sinhf", "coshf", "tanhf", "expf", "exp2f", "logf"),
-    *("log2f", "log10f", "powf", "fmodf", "floorf", "ceilf", "roundf", "truncf", "rintf", "fminf", "fmaxf", "sqrtf"),
-    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "exp", "exp2", "log", "log2"),
-    *("log10", "pow", "fmod", "floor", "ceil", "round", "trunc", "rint", "fmin", "fmax", "sqrt", "fma", "fmaf"),
-    *("memset", "memcpy", "memmove", "nearbyint", "nearbyintf"),
-}
-"""Functions of the C library that machine code may call; all that it may call."""
-
-_DRIVER = """
-define void @diffsim_drive(i64* %launches, i64 %count, i32* %clock, i32 %row, i32 %step, i64 %rows, i32 %by,
-                           i64 %envs, i64 %together) {
-entry:
-  %steps = getelementptr i32, i32* %clock, i64 1
-  %first = getelementptr i32, i32* %clock, i64 2
-  br label %copies
-copies:
-  %env = phi i64 [ 0, %entry ], [ %env.next, %ended ]
-  %env.next = add i64 %env, %together
-  %env.short = trunc i64 %env to i32
-  store i32 %env.short, i32* %first
-  br label %turn
-turn:
-  %r = phi i64 [ 0, %copies ], [ %r.next, %after ]
-  %row.now = phi i32 [ %row, %copies ], [ %row.next, %after ]
-  %step.now = phi i32 [ %step, %copies ], [ %step.next, %after ]
-  %row.wide = sext i32 %row.now to i64
-  store i32 %row.now, i32* %clock
-  store i32 %step.now, i32* %steps
-  br label %launch
-launch:
-  %k = phi i64 [ 0, %turn ], [ %k.after, %act ], [ %k.skipped, %skip ]
-  %at = mul i64 %k, 6
-  %place = getelementptr i64, i64* %launches, i64 %at
-  %place.passes = getelementptr i64, i64* %place, i64 2
-  %passes = load i64, i64* %place.passes
-  %always = icmp eq i64 %passes, 0
-  br i1 %always, label %act, label %look
-look:
-  %place.turn = getelementptr i64, i64* %place, i64 3
-  %own = load i64, i64* %place.turn
-  %place.stride = getelementptr i64, i64* %place, i64 4
-  %stride = load i64, i64* %place.stride
-  %counts = inttoptr i64 %passes to i32*
-  br label %ask
-ask:
-  %e = phi i64 [ %env, %look ], [ %e.next, %other ]
-  %before = mul i64 %e, %stride
-  %where = add i64 %before, %row.wide
-  %place.count = getelementptr i32, i32* %counts, i64 %where
-  %acting = load i32, i32* %place.count
-  %acting.wide = sext i32 %acting to i64
-  %acts = icmp slt i64 %own, %acting.wide
-  br i1 %acts, label %act, label %other
-other:
-  %e.next = add i64 %e, 1
-  %others = icmp slt i64 %e.next, %env.next
-  br i1 %others, label %ask, label %skip
-skip:
-  %place.skips = getelementptr i64, i64* %place, i64 5
-  %skips = load i64, i64* %place.skips
-  %k.skipped = add i64 %k, %skips
-  %goes.on = icmp slt i64 %k.skipped, %count
-  br i1 %goes.on, label %launch, label %after
-act:
-  %place.context = getelementptr i64, i64* %place, i64 1
-  %address = load i64, i64* %place
-  %context = load i64, i64* %place.context
-  %kernel = inttoptr i64 %address to void (i64)*
-  call void %kernel(i64 %context)
-  %k.after = add i64 %k, 1
-  %more = icmp slt i64 %k.after, %count
-  br i1 %more, label %launch, label %after
-after:
-  %r.next = add i64 %r, 1
-  %row.next = add i32 %row.now, %by
-  %step.next = add i32 %step.now, %by
-  %again = icmp slt i64 %r.next, %rows
-  br i1 %again, label %turn, label %ended
-ended:
-  %left = icmp slt i64 %env.next, %envs
-  br i1 %left, label %copies, label %done
-done:
-  ret void
-}
-"""
-"""Copies in groups, in each of them steps, in each of them launches: six words each. One that is a pass acts if so many
-act in a copy of the group, else it and those behind it that do not act either are left out."""
+_SHARP: dict[tuple[str, tuple[int, ...]], int] = {}
+"""Where kernels begin that were made again with numbers as constants: by symbol and numbers."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +82,14 @@ class Native:
     def sharp(self, integers: tuple[int, ...]) -> int:
         """Where the same kernel begins that has these numbers as constants."""
         numbers = {k: value for k, value in enumerate(integers) if k != _PASS}
-        return _llvm().sharp(self, numbers, len(integers))
+        key = self.symbol, tuple(numbers.values())
+        if key not in _SHARP:
+            text, symbol = zlib.decompress(self.text).decode(), f"{self.symbol}_{len(_SHARP)}"
+            arguments, memory = _arguments(self.pools, len(integers)), [pool.memory for pool in self.pools]
+            text = with_numbers(text.replace(f"@{self.symbol}(", f"@{symbol}("), arguments, len(memory), numbers)
+            code = llvm().compiled(tagged(text, arguments, memory), folded=True, wide=_wide(self.pools))
+            _SHARP[key] = llvm().load(symbol, code)
+        return _SHARP[key]
 
 
 @dataclass(frozen=True)
@@ -212,7 +130,7 @@ class Loop:
     def __init__(self, calls: Sequence[Call], envs: int, together: int):
         self._calls = list(calls)  # keeps their memory
         self._envs, self._together = envs, together
-        self._drive = _llvm().drive
+        self._drive = llvm().drive
         self._begin_at([call.kernel.address for call in calls])
         self._left = _SHARPENING * sum({call.kernel.symbol: call.kernel.size for call in calls}.values())
 
@@ -260,124 +178,15 @@ class Loop:
             self._begin_at([call.kernel.sharp(call.integers) for call in self._calls])
 
 
-_PIECE = 64  # steps
-
-
-class _Llvm:
-    """llvmlite, started, with the machine code that was loaded."""
-
-    def __init__(self) -> None:
-        import llvmlite.binding as llvm
-
-        if llvm.llvm_version_info[0] != 15:  # Taichi's: another one may not read its text, or make other bits of it
-            raise RuntimeError("llvmlite 0.44 has LLVM 15")
-        self._binding = llvm
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        self.processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.llvm_version_info
-        target = llvm.Target.from_default_triple()
-        self._machine = target.create_target_machine(
-            cpu=self.processor[0],
-            features=self.processor[1],
-            opt=2,
-            reloc="static" if platform.machine() == "x86_64" else "default",
-            codemodel="jitdefault",
-        )
-        self._symbols()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_DRIVER), self._machine)
-        self._engine.finalize_object()
-        kinds = (
-            ctypes.c_void_p,
-            ctypes.c_int64,
-            ctypes.c_void_p,
-            *(ctypes.c_int32,) * 2,
-            ctypes.c_int64,
-            ctypes.c_int32,
-            *(ctypes.c_int64,) * 2,
-        )
-        self.drive = ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address("diffsim_drive"))
-        self._loaded: dict[str, int] = {}
-        self._sharp: dict[tuple[str, tuple[int, ...]], int] = {}
-
-    def _symbols(self) -> None:
-        """Tell LLVM where the C library's functions are: the process would end at one that it does not find."""
-        library = ctypes.CDLL("libm.so.6")
-        for name in _CALLED:
-            with contextlib.suppress(AttributeError):
-                self._binding.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
-
-    def known(self, symbol: str) -> bool:
-        """Whether machine code may call this."""
-        return symbol in _CALLED and self._binding.address_of_symbol(symbol) is not None
-
-    def sharp(self, kernel: Native, numbers: Mapping[int, int], integers: int) -> int:
-        """Where the kernel with these of its whole numbers as constants begins, made if it is not known."""
-        key = kernel.symbol, tuple(numbers.values())
-        if key not in self._sharp:
-            text, symbol = zlib.decompress(kernel.text).decode(), f"{kernel.symbol}_{len(self._sharp)}"
-            arguments, memory = _arguments(kernel.pools, integers), [pool.memory for pool in kernel.pools]
-            text = with_numbers(text.replace(f"@{kernel.symbol}(", f"@{symbol}("), arguments, len(memory), numbers)
-            code = self.compiled(tagged(text, arguments, memory), folded=True, wide=_wide(kernel.pools))
-            self._sharp[key] = self.load(symbol, code)
-        return self._sharp[key]
-
-    def compiled(self, text: str, *, folded: bool = False, wide: bool = False) -> bytes:
-        """Machine code of LLVM's text, after what its tags allow: Taichi's LLVM did the rest.
-
-        With ``folded``, what follows from its constants is done as well; with ``wide``, neighbours are computed
-        together, for which Taichi's LLVM did not know enough.
-        """
-        module = self._binding.parse_assembly(text)
-        passes = self._binding.create_module_pass_manager()
-        self._machine.add_analysis_passes(passes)
-        passes.add_type_based_alias_analysis_pass()
-        passes.add_basic_alias_analysis_pass()
-        if folded:
-            passes.add_sccp_pass()
-            passes.add_instruction_combining_pass()
-            passes.add_cfg_simplification_pass()
-        passes.add_licm_pass()
-        if folded or text.count("\n") < _MUCH:
-            passes.add_gvn_pass()
-            passes.add_licm_pass()  # what is computed from what is loaded once
-        if wide:
-            builder = self._binding.create_pass_manager_builder()
-            builder.opt_level, builder.slp_vectorize = 3, True
-            builder.populate(passes)
-        passes.run(module)
-        return bytes(self._machine.emit_object(module))
-
-    def load(self, symbol: str, code: bytes) -> int:
-        """Where the function begins."""
-        if symbol not in self._loaded:
-            self._engine.add_object_file(self._binding.ObjectFileRef.from_data(code))
-            self._engine.finalize_object()
-            self._loaded[symbol] = self._engine.get_function_address(symbol)
-            if not self._loaded[symbol]:
-                raise Odd
-        return self._loaded[symbol]
-
-
-@functools.cache
-def _llvm() -> Any:
-    """llvmlite; None if it is not there or does not start."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return None
-    try:
-        return _Llvm()
-    except Exception:
-        return None
-
-
 def available() -> bool:
     """Whether kernels can be machine code of our own."""
-    return os.environ.get("DIFFSIM_NATIVE", "1") != "0" and ti.cfg.arch in (ti.x64, ti.arm64) and _llvm() is not None
+    return os.environ.get("DIFFSIM_NATIVE", "1") != "0" and ti.cfg.arch in (ti.x64, ti.arm64) and llvm() is not None
 
 
 def name_of(*values: Any) -> str | None:
     """The name of a kernel that is made of these; None if it cannot be told, and so cannot be kept on disk."""
     try:
-        return fingerprint(HEAD, *_llvm().processor, *values)
+        return fingerprint(HEAD, *llvm().processor, *values)
     except Unknown:
         return None
 
@@ -393,14 +202,14 @@ def kernel(name: str | None, pools: tuple[Pool, ...], integers: int, read: Calla
             text, code = stored(name)
             if not code:
                 raise Unreadable
-            return Native(_symbol(name), _llvm().load(_symbol(name), code), pools, text, len(code))
+            return Native(_symbol(name), llvm().load(_symbol(name), code), pools, text, len(code))
     compiled = read()
     with contextlib.suppress(Odd, OSError, RuntimeError):
         symbol = _symbol(name or hashlib.sha256(os.urandom(16)).hexdigest())
         text, code = _made(compiled, symbol, pools, integers)
         if name is not None:
             store(name, text, code)
-        return Native(symbol, _llvm().load(symbol, code), pools, text, len(code))
+        return Native(symbol, llvm().load(symbol, code), pools, text, len(code))
     return compiled
 
 
@@ -426,8 +235,8 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     if text.count("%context") != 2 or uses != [_arguments(pools, integers)]:
         raise Odd("other arguments")
     text = text.replace(f"@{heads[0]}(", f"@{symbol}(")
-    code = _llvm().compiled(tagged(text, uses[0], [pool.memory for pool in pools]))
-    if not all(name == "_GLOBAL_OFFSET_TABLE_" or _llvm().known(name) for name in _missing(code)):
+    code = llvm().compiled(tagged(text, uses[0], [pool.memory for pool in pools]))
+    if not all(name == "_GLOBAL_OFFSET_TABLE_" or llvm().known(name) for name in _missing(code)):
         raise Odd("calls of Taichi's own functions")
     return zlib.compress(text.encode(), 1), code
 

@@ -24,12 +24,12 @@ pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install
 ROOT = Path(__file__).parents[2]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
-# Of an episode, here and in MuJoCo. Measured: 5,371 (seed 1: 2,595), 2,255, 606, 2,498 (docs/benchmarks.md).
+# Of an episode, here and in MuJoCo, as the targets of docs/benchmarks.md ask, less a tenth. Not all are met by all seeds.
 ENOUGH = {
-    "half_cheetah_policy": 2500.0,
-    "hopper_policy": 1500.0,
+    "half_cheetah_policy": 4000.0,
+    "hopper_policy": 2250.0,
     "quadruped_trot": 400.0,
-    "walker2d_policy": 1500.0,
+    "walker2d_policy": 2700.0,
 }
 
 ONE = """

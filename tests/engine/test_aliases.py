@@ -133,7 +133,7 @@ def test_views_of_one_array_are_the_same_memory(monkeypatch):
     found = []
     with runtime.precision("f64"):
         for executor, native_code in [("fused", False), ("staged", True), ("staged", False)]:
-            monkeypatch.setattr(native, "available", lambda here=native_code: here and native._llvm() is not None)
+            monkeypatch.setattr(native, "available", lambda here=native_code: here and native.llvm() is not None)
             monkeypatch.setattr(staged, "_known", staged._Known())
             found.append(gradient_of_views(executor))
     runtime.detach(owner)
