@@ -24,7 +24,7 @@ pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install
 ROOT = Path(__file__).parents[2]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
-# Of an episode, here and in MuJoCo, as the targets of docs/benchmarks.md ask, less a tenth. Not all are met by all seeds.
+# Of an episode, here and in MuJoCo, less a tenth of what docs/benchmarks.md aims at. Not met by every seed.
 ENOUGH = {
     "half_cheetah_policy": 4000.0,
     "hopper_policy": 2250.0,
