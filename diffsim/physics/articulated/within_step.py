@@ -95,8 +95,10 @@ def along(depth, rate, dt, stiffness, damping, width):
     one = hat(depth, dt * rate, begins)
     other = hat(depth, dt * rate, linear)
     scale = 0.5 / width
-    force = scale * (stiffness * (one[2] - other[2]) + 2.0 * (ti.abs(shift) * one[1] + shift * other[1]))
-    path = scale * (stiffness * (one[4] - other[4]) + 2.0 * (ti.abs(shift) * one[3] + shift * other[3]))
+    # At no rate ``out`` has the slope of the way in, and so has the size of the shift: of a tie the second counts.
+    size = ti.max(shift, -shift)
+    force = scale * (stiffness * (one[2] - other[2]) + 2.0 * (size * one[1] + shift * other[1]))
+    path = scale * (stiffness * (one[4] - other[4]) + 2.0 * (size * one[3] + shift * other[3]))
     damped = (one[1] + ti.min(begins, width) * one[0] - other[1]) / width
     return ti.Vector([force, damping * damped, ti.abs(dt) * path])
 

@@ -109,3 +109,26 @@ def test_a_ball_that_is_not_bent_has_a_gradient(sim):
     params["scene.initial_velocity"][-3:] = 0.0
     _, gradients = sim.value_and_grad(params)
     assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+
+
+AT_REST = {
+    "a contact": ("slide", {"geoms": [ds.Geom("ball", "sphere", 0.1)]}, 0.0999),
+    "a limit": ("hinge", {}, 0.1001),
+}
+
+
+@pytest.mark.parametrize("case", AT_REST)
+def test_what_presses_and_does_not_move_has_the_gradient_of_both_ways(case):
+    """At a rate of exactly zero the law's ways in and out meet without a kink, though each is written by itself."""
+    motion, parts, start = AT_REST[case]
+    limits = (-1.0, 0.1) if motion == "hinge" else None
+    joint = ds.Joint("joint", motion, axis=(0.0, 0.0, 1.0), limits=limits)
+    tip = ds.Site("tip", (0.0, 0.3, 0.1))
+    link = ds.Link("body", joints=joint, mass=1.0, inertia=(0.1, 0.1, 0.1), sites=tip, **parts)
+    scene = ds.Articulated([link], geoms=ds.Geom("floor", "plane"), initial_position=(start,), dt=0.002)
+    goal = ds.ReachTarget((0.2, 0.1, 0.4), point="tip")
+    problem = ds.Problem(scene, objective=goal, steps=3, tune=("scene.initial_velocity",))
+    with ds.Simulation(problem, precision="f64", executor="staged") as simulation:
+        _, grad = simulation.value_and_grad({"scene.initial_velocity": np.zeros(1)})
+        ends = [simulation.value({"scene.initial_velocity": np.full(1, v)}) for v in (1e-6, -1e-6)]
+    assert grad["scene.initial_velocity"] == pytest.approx([(ends[0] - ends[1]) / 2e-6], rel=1e-6)
