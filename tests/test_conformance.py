@@ -55,7 +55,10 @@ SPARED = {
 
 # Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
 # the quadruped.
-ON_REQUEST = ("monoped", "quadruped", "gripper", "sledge", "crowd", "jointed", "lumps", "rover", "limb", "plume")
+ON_REQUEST = (
+    *("monoped", "quadruped", "gripper", "sledge", "rover", "limb"),
+    *("crowd", "jointed", "lumps", "grains", "plume", "dunes"),
+)
 WHOLLY = ("quadruped",)
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
