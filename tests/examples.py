@@ -983,7 +983,8 @@ def _picture(scene: Any) -> ds.MatchPicture:
     if isinstance(scene, ds.Volume):
         seen = np.random.default_rng(9).uniform(size=(2 * scene.pixels, scene.pixels))
         return ds.MatchPicture(seen, "transmittance", weight=1.7)
-    return ds.MatchPicture(np.random.default_rng(9).normal(size=scene.initial_density.shape), weight=1.7)
+    shape = scene.initial_density.shape if isinstance(scene, ds.Smoke) else GRID
+    return ds.MatchPicture(np.random.default_rng(9).normal(size=shape), weight=1.7)
 
 
 def _run(scene: Any) -> ds.Objective:

@@ -415,6 +415,7 @@ WITHOUT_EFFECT = {
     "sledge": {"scene.rest", "scene.site_position", "scene.touch_depth"},
     "limb": {"scene.tendon_armature", "scene.restitution", "objective.height.least", "objective.height.weight"},
     "crowd": {"scene.obstacle_friction"},
+    "jointed": {"scene.joint_angle", "scene.mass"},  # of bodies that are not joined to the one that follows the path
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},
     "dunes": {"scene.restitution"},
@@ -558,9 +559,14 @@ def test_pullbacks_are_the_same_by_segments_and_add_up(bench):
     together = full(cotangents)
     assert_identical(together, segments(cotangents))
     apart = [full({name: value}) for name, value in cotangents.items()]
-    # Rounding of a sum. Of a foot that holds, adjoints cancel that are 1 / slip_speed, a thousand times, as large.
+    # Rounding of a sum. Of a foot that holds, adjoints cancel that are 1 / slip_speed, a thousand times, as large. And
+    # what a number gets comes of adjoints that pass others: their rounding is as large as the largest of all.
     tolerance = ROUNDING if isinstance(bench.problem.scene, ds.Articulated) else 1e-12
-    assert_close(together, {name: sum(part[name] for part in apart) for name in together}, tolerance)
+    largest = max(float(np.abs(value).max(initial=0.0)) for value in together.values())
+    for name, value in together.items():
+        scale = max(1.0, float(np.abs(value).max(initial=0.0)))
+        apart_of = sum(part[name] for part in apart)
+        assert np.abs(value - apart_of).max(initial=0.0) <= tolerance * scale + 1e-13 * largest, name
 
 
 EFFORT_AND_TRAVEL = [

@@ -80,6 +80,9 @@ POLICY_FLAGS = ["--iterations", "--envs", "--seed", "--precision", "--output", "
 each_policy = pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 
+HUGE = ("soft_crawler",)
+"""Scenes whose rollouts have no place in a run's folder: one alone is over the 16 MB of `rollouts.npz`."""
+
 # These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
 # `pytest -m bench tests/test_scenes.py`.
 ON_REQUEST = (
@@ -243,7 +246,10 @@ def test_a_run_leaves_its_files(path, done):
     problem = load(path).problem()
     assert kept.problem == problem
     assert tuple(kept.params) == tuple(kept.last_params) == problem.tuned
-    assert {min(kept.rollouts), kept.best_iteration} <= set(kept.rollouts)
+    if path.stem in HUGE:
+        assert not kept.rollouts
+    else:
+        assert {min(kept.rollouts), kept.best_iteration} <= set(kept.rollouts)
     assert 50_000 < (left / "report.html").stat().st_size < 2_000_000
     records = ds.load_history(left)
     assert [record["iteration"] for record in records] == list(range(LEARNS.get(path.stem, ANY_OTHER)[0]))
