@@ -234,8 +234,8 @@ class _Contacts:
         arrays = self._recorder.rollout(params).arrays
         if "contact" not in arrays:
             return None
-        # `branch` tells what decides within the contact law where `contact` says what comes of it.
-        found = np.concatenate([arrays[name] for name in ("contact", "branch") if name in arrays], axis=-1)
+        # `bonds` tells what sticks, `branch` what decides within the contact law; `contact` says what comes of it.
+        found = np.concatenate([arrays[name] for name in ("contact", "bonds", "branch") if name in arrays], axis=-1)
         envs = self._recorder.envs
         found = found.reshape(envs, *found.shape[-2:])
         return found[None] if self._recorder.shared else found[:, None]

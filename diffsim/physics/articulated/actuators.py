@@ -18,14 +18,15 @@ DYNAMICS = ("integrator", "filter", "filterexact", "muscle")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Actuator(Spec):
-    """A motor or servo at a hinge or slide, along a tendon, or at a site.
+    """A motor or servo at a hinge or slide, along a tendon, at a site, or adhesion of a link.
 
     Its force is ``gain * u + bias . (1, gear * q, gear * q')``, and the joint gets ``gear * force``; q is the position
     of the joint or the length of the tendon, which gets it likewise. At a site it is ``force * wrench``, q is 0 and q'
-    how fast the site goes along the wrench. The control u is what the controller asks for: of an actuator with a
-    control range, actuations from -1 to 1 span the range; of one without, the actuation is the control. With a
-    ``neutral`` control n an actuation a asks for ``n + a r`` within the range, r the way from n to the farther end of
-    it, or 1 without a range.
+    how fast the site goes along the wrench. A link sticks with ``gear * force`` in all to what it touches, shared
+    equally among its contacts, along their normals; its q and q' are 0. The control u is what the controller asks for:
+    of an actuator with a control range, actuations from -1 to 1 span the range; of one without, the actuation is the
+    control. With a ``neutral`` control n an actuation a asks for ``n + a r`` within the range, r the way from n to the
+    farther end of it, or 1 without a range.
 
     With dynamics the force is of the activation w instead of u: ``w' = u`` ("integrator"), or ``w' = (u - w) / T``
     ("filter", by Euler's steps; "filterexact"), or ``w' = (u - w) / T(u, w)``, with u from 0 to 1, T going over from
@@ -35,8 +36,9 @@ class Actuator(Spec):
     Attributes:
         name: unique among the actuators.
         joint: name of a hinge or slide.
-        tendon: name of a tendon; of joint, tendon and site one is given.
+        tendon: name of a tendon; of joint, tendon, site and link one is given.
         site: name of a site of a link.
+        link: name of a link that sticks to what its own geoms touch.
         wrench: (6,) force [N] and torque [N m] on the site's link at the site per force, in the link's frame.
         gear: force or torque at the joint per force of the actuator; 1 at a site.
         gain: force per control.
@@ -59,6 +61,7 @@ class Actuator(Spec):
     _: KW_ONLY
     tendon: str | None = None
     site: str | None = None
+    link: str | None = None
     wrench: Any = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
     gear: float = 1.0
     gain: float = 1.0
@@ -78,10 +81,11 @@ class Actuator(Spec):
     def __post_init__(self) -> None:
         """Check every number."""
         owner = f"actuator {named('Actuator.name', self.name)!r}: "
-        given = {what: name for what in ("joint", "tendon", "site") if (name := getattr(self, what)) is not None}
+        drives = ("joint", "tendon", "site", "link")
+        given = {what: name for what in drives if (name := getattr(self, what)) is not None}
         if len(given) != 1:
             raise InputError(
-                f"{owner}{' and '.join(given) or 'nothing'} is given, but it drives one joint, tendon or site"
+                f"{owner}{' and '.join(given) or 'nothing'} is given, but it drives one joint, tendon, site or link"
             )
         for what, name in given.items():
             named(f"{owner}{what}", name)
@@ -105,6 +109,8 @@ class Actuator(Spec):
             initial_activation=number(f"{owner}initial_activation", self.initial_activation),
         )
 
+        if self.link is not None and (self.bias[1:].any() or self.gain_slope.any()):
+            raise InputError(f"{owner}bias or gain_slope is given, but link {self.link!r} has no position to stick by")
         self._check_muscle(owner)
 
     def _check_muscle(self, owner: str) -> None:
@@ -113,8 +119,9 @@ class Actuator(Spec):
             return
         if not isinstance(self.muscle, Muscle):
             raise InputError(f"{owner}muscle is {self.muscle!r}, but a Muscle is needed")
-        if self.site is not None:
-            raise InputError(f"{owner}a muscle drives site {self.site!r}, but it needs a tendon or joint: a length")
+        for what, name in (("site", self.site), ("link", self.link)):
+            if name is not None:
+                raise InputError(f"{owner}a muscle drives {what} {name!r}, but it needs a tendon or joint: a length")
         if self.gain != 1.0 or self.bias.any() or self.gain_slope.any():
             raise InputError(f"{owner}gain, bias or gain_slope is given, but a muscle has its own")
 
@@ -132,3 +139,8 @@ class Actuator(Spec):
     def velocity(cls, joint: str, kv: float, *, name: str | None = None, **options: Any) -> Actuator:
         """Servo of a velocity: ``kv * (u - q')``."""
         return cls(name or joint, joint, gain=kv, bias=(0.0, 0.0, -kv), **options)
+
+    @classmethod
+    def adhesion(cls, link: str, gain: float, *, name: str | None = None, **options: Any) -> Actuator:
+        """Force ``gain * u`` with which a link sticks to what it touches; controls from 0 to 1 if not told."""
+        return cls(name or link, link=link, gain=gain, **{"control_range": (0.0, 1.0), **options})

@@ -29,6 +29,7 @@ class Muscles:
     jointed: Any  # (k,) those that drive a joint
     tied: Any  # (k,) those along a tendon
     thrusting: Any  # (k,) those at a site
+    resting: Any  # (k,) those that have no position: at a site, or of a link that sticks
     lagging: Any  # (k,) those with dynamics
     kind: Any  # (k,) of these, which
     memory: Any  # (actuator,) which of these it is, or -1
@@ -70,7 +71,7 @@ class Muscles:
     bounded: bool  # whether all of a joint together are limited
     real: Any  # the type of numbers
     count: int
-    counts: tuple[int, ...]  # of the first four
+    counts: tuple[int, ...]  # of those at joints, at tendons, at sites, with dynamics, without a position
 
 
 def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
@@ -82,9 +83,10 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
     tendons = [each.name for each in scene.tendons]
     groups = [
         [k for k, each in enumerate(actuators) if getattr(each, what) is not None]
-        for what in ("joint", "tendon", "site", "dynamics")
+        for what in ("joint", "tendon", "site", "dynamics", "link")
     ]
-    jointed, tied, thrusting, lagging = (np.array(group, dtype=int) for group in groups)
+    jointed, tied, thrusting, lagging, sticking = (np.array(group, dtype=int) for group in groups)
+    resting = np.sort(np.concatenate([thrusting, sticking]))
 
     def which(name: str) -> np.ndarray:
         return np.array([getattr(each, name) is not None for each in actuators], dtype=bool)
@@ -99,6 +101,7 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         jointed=fields.integers(jointed),
         tied=fields.integers(tied),
         thrusting=fields.integers(thrusting),
+        resting=fields.integers(resting),
         lagging=fields.integers(lagging),
         kind=fields.integers(np.array([DYNAMICS.index(actuators[k].dynamics) for k in lagging], dtype=int)),
         memory=fields.integers(np.array([groups[3].index(k) if k in groups[3] else -1 for k in range(len(actuators))])),
@@ -140,7 +143,7 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         bounded=any(joint.effort_range is not None for joint in scene.joints),
         real=fields.real,
         count=len(actuators),
-        counts=tuple(map(len, groups)),
+        counts=tuple(map(len, (jointed, tied, thrusting, lagging, resting))),
     )
 
 
@@ -359,7 +362,7 @@ def start(muscles: Muscles, motion: Any, *, several: bool) -> tuple[Stage, ...]:
 
 def stages(muscles: Muscles, rows: Any, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
     """What drives joints, tendons and sites in a substep."""
-    jointed, tied, thrusting, _ = muscles.counts
+    jointed, tied, thrusting, *_ = muscles.counts
     return (
         Stage(drive, (muscles, tree, motion, work), jointed),
         Stage(draw, (muscles, rows, tree, motion), tied),

@@ -44,6 +44,8 @@ class Geom(Spec):
             by that much less. 0 leaves the damping as it is, and as critical damping has e^-2 = 0.135 by itself, less
             changes nothing. At a contact the larger one counts.
         margin: distance at which it touches already [m].
+        gap: distance beyond the margin at which it sticks already, if its link does (`Actuator.adhesion`); of two
+            geoms the sum counts, which is to be small beside them [m].
         contype: bits of what it is.
         conaffinity: bits of what it touches.
         frictionless: contacts between two such geoms have no friction (MuJoCo's condim 1).
@@ -76,6 +78,7 @@ class Geom(Spec):
     damping: float | None = None
     restitution: float = 0.0
     margin: float = 0.0
+    gap: float = 0.0
     contype: int = 1
     conaffinity: int = 1
     frictionless: bool = False
@@ -115,6 +118,7 @@ class Geom(Spec):
             damping=optional(f"{owner}damping", self.damping, least=0.0),
             restitution=number(f"{owner}restitution", self.restitution, least=0.0, most=1.0),
             margin=number(f"{owner}margin", self.margin, least=0.0),
+            gap=number(f"{owner}gap", self.gap, least=0.0),
             contype=whole(f"{owner}contype", self.contype, least=0),
             conaffinity=whole(f"{owner}conaffinity", self.conaffinity, least=0),
             frictionless=flag(f"{owner}frictionless", self.frictionless),
@@ -174,6 +178,7 @@ class Pair(Spec):
         torsion: coefficient of friction against turning about the normal [m].
         rolling: the same of rolling [m].
         margin: distance at which they touch already [m].
+        gap: distance beyond the margin at which they stick already, as of a `Geom` [m].
         solref, solimp: with the law "mujoco", as of a `Geom`; None follows from both geoms.
     """
 
@@ -186,6 +191,7 @@ class Pair(Spec):
     torsion: float = 0.005
     rolling: float = 0.0001
     margin: float = 0.0
+    gap: float = 0.0
     solref: Any = None
     solimp: Any = None
 
@@ -202,6 +208,7 @@ class Pair(Spec):
             torsion=number(f"{owner}torsion", self.torsion, least=0.0),
             rolling=number(f"{owner}rolling", self.rolling, least=0.0),
             margin=number(f"{owner}margin", self.margin, least=0.0),
+            gap=number(f"{owner}gap", self.gap, least=0.0),
             solref=None if self.solref is None else reference(f"{owner}solref", self.solref),
             solimp=None if self.solimp is None else array(f"{owner}solimp", self.solimp, (5,), least=0.0),
         )

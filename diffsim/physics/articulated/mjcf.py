@@ -57,7 +57,7 @@ def load_mjcf(
             "package:path" is a file that an installed package ships, like "gymnasium:envs/mujoco/assets/ant.xml".
         ignore: of "tendon", "equality", "actuator", "mesh", "pair", "pairs" (of geoms whose shapes cannot touch),
             "fluid", "frictionloss", "gravcomp", "flex", "plugin", "polynomial", "condim", "contact" (of cylinders and
-            ellipsoids), "actuatorfrcrange", "flag" (of the option), "geom" (gap, priority, adhesion, surface velocity).
+            ellipsoids), "actuatorfrcrange", "flag" (of the option), "geom" (priority, own adhesion, surface velocity).
         assets: contents of the files that the XML names, by name.
         pose: the keyframe to start from; see `Articulated.posed`.
         hold: whether an action of 0 holds the pose: it stands for the keyframe's controls.

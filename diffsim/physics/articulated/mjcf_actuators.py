@@ -72,20 +72,21 @@ class Actuators(Tendons):
         """Its name, and what it drives with which gear."""
         model, kind = self.model, self.transmission(k)
         target = int(model.actuator_trnid[k, 0])
-        name = self.name(kind, target)
+        name = self.name("body" if kind == "link" else kind, target)
         same = (model.actuator_trnid[:, 0] == target) & (model.actuator_trntype == model.actuator_trntype[k])
         own = self.given("actuator", k) or self.free(
             "actuator", name if np.count_nonzero(same) == 1 else f"actuator_{k}"
         )
         if kind != "site":
-            return {"name": own, kind: name, "gear": float(model.actuator_gear[k, 0])}
+            # What sticks has no gear in MuJoCo, whatever the file says.
+            return {"name": own, kind: name, "gear": 1.0 if kind == "link" else float(model.actuator_gear[k, 0])}
         turn = rotation_of(model.site_quat[target])
         wrench = np.concatenate([turn @ model.actuator_gear[k, :3], turn @ model.actuator_gear[k, 3:]])
         return {"name": own, "site": self.site_name(target), "wrench": wrench}
 
     def transmission(self, k: int) -> str:
-        """What an actuator drives: a "joint", a "tendon", a "site"; empty for anything else."""
-        kinds = {"JOINT": "joint", "JOINTINPARENT": "joint", "TENDON": "tendon", "SITE": "site"}
+        """What an actuator drives: a "joint", a "tendon", a "site", a "link"; empty for anything else."""
+        kinds = {"JOINT": "joint", "JOINTINPARENT": "joint", "TENDON": "tendon", "SITE": "site", "BODY": "link"}
         found = int(self.model.actuator_trntype[k])
         named = {int(getattr(self.mujoco.mjtTrn, f"mjTRN_{name}")): kind for name, kind in kinds.items()}
         return named.get(found, "")
@@ -138,17 +139,36 @@ class Actuators(Tendons):
         """Why what an actuator drives is none that is simulated."""
         model, kind, target = self.model, self.transmission(k), int(self.model.actuator_trnid[k, 0])
         if not kind:
-            return "does not act on a joint, tendon or site"
+            return "does not act on a joint, tendon, site or body"
         if kind == "joint" and JOINTS[int(model.jnt_type[target])] not in ("hinge", "slide"):
             return "acts on a joint that is neither a hinge nor a slide"
         if kind == "tendon" and ("tendon" in self.ignore or self.odd_tendon(target)):
             return "acts on a tendon that is not simulated"
         if kind == "tendon" and self._limited_efforts(target):
             return "acts on a tendon along joints with an actuatorfrcrange, which is not simulated"
+        if kind == "link":
+            return self._odd_adhesion(k, target)
         if kind == "site" and int(model.actuator_trnid[k, 1]) >= 0:
             return "acts on a site against another"
         return (
             "acts on a site that does not move" if kind == "site" and not self.moves(model.site_bodyid[target]) else ""
+        )
+
+    def _odd_adhesion(self, k: int, body: int) -> str:
+        """Why a body does not stick as an actuator asks."""
+        model, affine = self.model, int(self.mujoco.mjtBias.mjBIAS_AFFINE)
+        biased = int(model.actuator_biastype[k]) == affine and np.any(model.actuator_biasprm[k, 1:3])
+        if biased or int(model.actuator_gaintype[k]) != int(self.mujoco.mjtGain.mjGAIN_FIXED):
+            return "acts on a body with a force that depends on a position or velocity, which is not simulated"
+        if body == 0:
+            return "acts on the world, which is not simulated; let the body stick that touches it"
+        kinds = {int(self.mujoco.mjtGeom.mjGEOM_PLANE), int(self.mujoco.mjtGeom.mjGEOM_HFIELD)}
+        if kinds & set(np.asarray(model.geom_type)[np.asarray(model.geom_bodyid) == body].tolist()):
+            return "acts on a body with a plane or height field; let the body stick that touches it"
+        return (
+            "acts on a body while joints have an actuatorfrcrange, which is not simulated"
+            if np.any(model.jnt_actfrclimited)
+            else ""
         )
 
     def _limited_efforts(self, tendon: int) -> bool:

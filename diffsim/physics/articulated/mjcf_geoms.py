@@ -68,6 +68,7 @@ class Geoms(Visuals):
             orientation=model.geom_quat[geom],
             friction=float(model.geom_friction[geom, 0]),
             margin=float(model.geom_margin[geom]),
+            gap=max(0.0, float(model.geom_gap[geom])),
             contype=0 if apart else int(model.geom_contype[geom]),
             conaffinity=0 if apart else int(model.geom_conaffinity[geom]),
             frictionless=int(model.geom_condim[geom]) == 1,
@@ -143,6 +144,7 @@ class Geoms(Visuals):
                 torsion=float(model.pair_friction[k, 2]),
                 rolling=float(model.pair_friction[k, 3]),
                 margin=float(model.pair_margin[k]),
+                gap=max(0.0, float(model.pair_gap[k])),
                 solref=model.pair_solref[k],
                 solimp=model.pair_solimp[k],
             )

@@ -333,13 +333,15 @@ class _Writer:
     def _drive(self, element: Element, name: str, k: int) -> None:
         """Change a number of an actuator, in the words of its kind."""
         value = self.changed[name][k]
-        if name == "gear":
+        if name == "gear" and element.tag != "adhesion":
             rest = self.model.actuator(self.before.actuators[k].name).gear[1:] if element.given.get("name") else []
             element.change["gear"] = words(np.concatenate([[float(value)], rest]))
         elif name in ("control_range", "force_range"):
             element.change["ctrlrange" if name == "control_range" else "forcerange"] = words(value)
         elif element.tag == "position":
             element.change.update({"kp": words(value)} if name == "gain" else {"kv": words(-value[2])})
+        elif element.tag == "adhesion":
+            element.change.update({"gain": words(value)} if name == "gain" else {})
         elif element.tag == "velocity":
             element.change.update({"kv": words(value)} if name == "gain" else {})
         else:

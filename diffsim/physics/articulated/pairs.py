@@ -268,6 +268,12 @@ def prior(scene: Tree, spot: Spot) -> int:
     return int(one > other) + 2 * int(other > one)
 
 
+def has_gaps(scene: Tree) -> bool:
+    """Whether a link sticks to what it does not touch yet."""
+    sticks = any(each.link is not None for each in scene.actuators)
+    return sticks and any(each.gap for each in (*(geom for _, geom in scene.all_geoms), *scene.pairs))
+
+
 def _heights(geoms: Any) -> dict[str, np.ndarray]:
     fields = [geom.heights.ravel() for _, geom in geoms if geom.shape == "hfield"]
     return {"heights": np.concatenate(fields)} if fields else {}
@@ -278,7 +284,8 @@ def _twists(geoms: Any) -> dict[str, np.ndarray]:
 
 
 def _of_pairs(scene: Tree) -> dict[str, np.ndarray]:
-    names = ("friction", "margin", *(("torsion", "rolling") if twisting(scene) else ()))
+    gap, twist = ("gap",) * has_gaps(scene), ("torsion", "rolling") * twisting(scene)
+    names = ("friction", "margin", *gap, *twist)
     found = {f"pair_{name}": np.array([getattr(each, name) for each in scene.pairs]) for name in names if scene.pairs}
     if scene.contact_law == "mujoco" and scene.pairs:
         geoms = {geom.name: geom for _, geom in scene.all_geoms}
@@ -291,7 +298,7 @@ def _of_pairs(scene: Tree) -> dict[str, np.ndarray]:
 
 def renewed_pairs(scene: Tree, values: dict[str, np.ndarray]) -> list[Pair]:
     """The pairs with other numbers."""
-    known = ("friction", "margin", "torsion", "rolling", "solref", "solimp")
+    known = ("friction", "margin", "gap", "torsion", "rolling", "solref", "solimp")
     names = [name for name in known if f"pair_{name}" in values]
     return [replace(each, **{n: values[f"pair_{n}"][k] for n in names}) for k, each in enumerate(scene.pairs)]
 
@@ -340,6 +347,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
         **_of_pairs(scene),
         **geometry(scene),
         "geom_margin": np.array([geom.margin for _, geom in geoms]),
+        **({"geom_gap": np.array([geom.gap for _, geom in geoms])} if has_gaps(scene) else {}),
         "friction": np.array([geom.friction for _, geom in geoms]),
         **(_twists(geoms) if twisting(scene) else {}),
         **law,
@@ -352,6 +360,7 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> list[Geom]:
         "geom_position": "position",
         "geom_orientation": "orientation",
         "geom_margin": "margin",
+        "geom_gap": "gap",
         "friction": "friction",
         "torsion": "torsion",
         "rolling": "rolling",

@@ -278,7 +278,7 @@ class Articulated(Tree, Spec):
         found = []
         lengths = {tendon.name: float(length(self, tendon, position)) for tendon in self.tendons}
         for each in self.actuators:
-            if each.site is not None:
+            if each.site is not None or each.link is not None:
                 found.append(0.0)
                 continue
             asked = each.gear * (lengths[each.tendon] if each.tendon else self._at(each.joint, position))

@@ -67,7 +67,12 @@ def _check_actuators(scene: Any, scalar: list[str]) -> None:
     """What they drive is there, and their dynamics can be integrated."""
     tendons = [tendon.name for tendon in scene.tendons]
     sites = [site.name for owner, site in scene.all_sites if owner >= 0]
-    known = {"joint": ("hinges and slides", scalar), "tendon": ("tendons", tendons), "site": ("links' sites", sites)}
+    known = {
+        "joint": ("hinges and slides", scalar),
+        "tendon": ("tendons", tendons),
+        "site": ("links' sites", sites),
+        "link": ("links", [link.name for link in scene.links]),
+    }
     for actuator in scene.actuators:
         for what, (kind, names) in known.items():
             name = getattr(actuator, what)

@@ -118,9 +118,9 @@ def see_tied(muscles: ti.template(), rows: ti.template(), motion: ti.template(),
 
 
 @ti.func
-def see_thrusting(muscles: ti.template(), motion: ti.template(), env, row, step, element):
-    """Nothing: a thruster has no position."""
-    k = muscles.thrusting[element]
+def see_resting(muscles: ti.template(), motion: ti.template(), env, row, step, element):
+    """Nothing: a thruster has no position, nor has what sticks."""
+    k = muscles.resting[element]
     motion.actuator_position[env, row, k] = 0.0
     motion.actuator_velocity[env, row, k] = 0.0
 
@@ -168,10 +168,10 @@ def stages(
             Stage(see_touch, (seen, motion), touch.felt),
         ]
     if "actuator_state" in reads:
-        jointed, tied, thrusting, _ = muscles.counts
+        jointed, tied, _, _, resting = muscles.counts
         found += [
             Stage(see_jointed if muscles.mixed else see_actuator, (muscles, motion), jointed),
             Stage(see_tied, (muscles, rows, motion), tied),
-            Stage(see_thrusting, (muscles, motion), thrusting),
+            Stage(see_resting, (muscles, motion), resting),
         ]
     return tuple(found)

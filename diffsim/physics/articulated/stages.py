@@ -19,6 +19,7 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.physics.articulated import (
+    adhesion,
     compliance,
     constraints,
     driving,
@@ -304,7 +305,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
     tied = rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
-    con = constraints_of(scene, fields, touch, tree)
+    con, bonds = constraints_of(scene, fields, touch, tree), adhesion.bonds_of(scene, fields)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.evaluations > 1
     prepare = (
@@ -351,6 +352,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(weigh, (tree, motion, work), tree.bodies),
         *fluid.stages(medium, tree, motion, work),
         *touching,
+        *adhesion.stages(bonds, muscles, touch, tree, motion, work),
         *holds.stages(held, tree, motion, work),
         *solving,
         Stage(turn_on, (tree, motion, work), tree.quaternions),
