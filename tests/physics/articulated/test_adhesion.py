@@ -151,14 +151,15 @@ def test_what_is_in_the_gap_is_drawn_by_its_law():
     assert loss == pytest.approx(-(control * gain / 2.0 - GRAVITY) * half, rel=1e-10)
 
 
+@pytest.mark.parametrize("executor", ["staged", *(pytest.param(e, marks=pytest.mark.bench) for e in ("fused", "wide"))])
 @pytest.mark.parametrize("law", ["compliant", "mujoco"])
-def test_gradients_are_central_differences(law):
+def test_gradients_are_central_differences(law, executor):
     with gym.quiet():
         scene = ds.load_mjcf(HANGING, contact_law=law)
     goal = ds.ReachTarget((0.3, 0.2, 0.6), point="claw") + ds.ReachTarget((0.1, 0.3, 0.4), point="prey")
     tune = ("scene.gain", "scene.mass", "scene.geom_position", "controller.values")
     problem = ds.Problem(scene, ds.OpenLoop(), goal, steps=8, tune=tune)
-    with ds.Simulation(problem, precision="f64", executor="staged", adjoint=ds.Checkpointed(every=3)) as simulation:
+    with ds.Simulation(problem, precision="f64", executor=executor, adjoint=ds.Checkpointed(every=3)) as simulation:
         report = ds.check_gradients(simulation, simulation.params(seed=1), tolerance=1e-6)
     assert report.passed, report
 
