@@ -56,9 +56,12 @@ LATE = (
     ("test_conformance.py", "linked", "test_environments_with_parameters_of_their_own_are_single_runs_bit_for_bit"),
     ("test_conformance.py", "linked", "test_shared_environments_average_over_their_initial_states"),
     ("articulated/test_motion.py", "humanoid", ""),
+    ("articulated/test_twisting.py", "staged-rk4", "test_gradients_agree_with_differences"),
+    ("articulated/test_joint_losses.py", "RK4", "test_gradients_agree_with_differences"),
+    ("articulated/test_strings.py", "RK4", "test_gradients_agree_with_differences"),
     ("test_discs_without_friction.py", "0.8", "test_the_gradient_of_a_head_on_impact"),
 )
-"""On request: file, how the parameters begin, and the test, or all. Each compiles for half a minute or more."""
+"""On request: file, how the parameters begin, and the test, or all. Each compiles for long; others show the same."""
 
 
 def is_late(item):

@@ -53,13 +53,14 @@ SPARED = {
     "limb": {"agree", "own", "shared"},
 }
 
-# Whose large kernels take minutes to compile: those are for `pytest -m bench tests/test_conformance.py`. So is all of
-# the quadruped.
+# Whose large kernels take long to compile: those are for `pytest -m bench tests/test_conformance.py`. In each run other
+# examples of the model have some, or what is run on Vulkan (`engine/test_vulkan_rigid_bodies.py`). On request is all of
+# the quadruped, too, and of the limb, whose shapes have gradients of their own in `articulated/test_convex.py`.
 ON_REQUEST = (
     *("monoped", "quadruped", "gripper", "sledge", "rover", "limb"),
-    *("crowd", "jointed", "lumps", "grains", "plume", "dunes"),
+    *("crowd", "jointed", "linked", "slope", "block", "lump", "lumps", "grains", "plume", "dunes"),
 )
-WHOLLY = ("quadruped",)
+WHOLLY = ("quadruped", "limb")
 
 ADJOINTS = {"full": ds.FullTape(), "segments": ds.Checkpointed(every=SEGMENT)}
 EXECUTORS = ("fused", "wide", "staged")

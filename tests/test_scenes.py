@@ -83,17 +83,20 @@ each_scene = pytest.mark.parametrize("path", SCENES, ids=lambda path: path.stem)
 HUGE = ("soft_crawler",)
 """Scenes whose rollouts have no place in a run's folder: one alone is over the 16 MB of `rollouts.npz`."""
 
-# These take two minutes of CPU time, most of it compiling, and others show the same: they are run on request,
+# These take minutes of CPU time, most of it compiling, and others show the same: they are run on request,
 # `pytest -m bench tests/test_scenes.py`.
 ON_REQUEST = (
+    "bank_shot",
     "catapult",
     "identify_friction",
+    "identify_masses",
     "rigid_walker",
     "ant",
     "cartpole_swingup",
     "hopper",
     "fountain",
     "soft_crawler_3d",
+    "water_lens",
 )
 
 each_run = pytest.mark.parametrize(

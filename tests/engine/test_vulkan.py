@@ -33,7 +33,7 @@ reference = functools.cache(on_a_cpu)
         ("body", "fused", "segments", 4),
         ("body", "wide", "segments", 64),
         ("cart", "fused", "full", 64),
-        ("cart", "wide", "segments", 4),
+        pytest.param("cart", "wide", "segments", 4, marks=pytest.mark.bench),
     ],
 )
 def test_loss_and_gradient_are_those_of_a_cpu(name, executor, adjoint, envs):
@@ -42,7 +42,12 @@ def test_loss_and_gradient_are_those_of_a_cpu(name, executor, adjoint, envs):
 
 @pytest.mark.parametrize(
     ("executor", "adjoint", "envs"),
-    [("fused", "full", 1), ("fused", "full", 64), ("wide", "full", 1), ("wide", "segments", 64)],
+    [
+        pytest.param("fused", "full", 1, marks=pytest.mark.bench),
+        ("fused", "full", 64),
+        ("wide", "full", 1),
+        ("wide", "segments", 64),
+    ],
 )
 def test_a_walker_of_200_steps_is_that_of_a_cpu(executor, adjoint, envs):
     """Its feet stick and come off: where rounding makes it a step later, a gradient is another by some hundredths.

@@ -15,9 +15,9 @@ reference = functools.cache(on_a_cpu)
 @pytest.mark.parametrize(
     ("name", "executor", "adjoint", "envs"),
     [
-        ("discs", "fused", "segments", 4),
         ("discs", "wide", "full", 1),
-        # Mesa compiles this one's reverse kernel for minutes.
+        # Mesa compiles the reverse kernels of these for minutes.
+        pytest.param("discs", "fused", "segments", 4, marks=pytest.mark.bench),
         pytest.param("billiards", "fused", "full", 64, marks=pytest.mark.bench),
         ("billiards", "wide", "segments", 1),
     ],
