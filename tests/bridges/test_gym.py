@@ -204,7 +204,10 @@ def test_actions_span_the_range_that_is_said():
 def test_what_is_wrong_is_said():
     scene = body_scene()
     for call, words in (
-        (lambda: ds.gym.task("Swimmer"), "there is no task 'Swimmer'; there are HalfCheetah, Hopper"),
+        (
+            lambda: ds.gym.task("Swimmer"),
+            "no task 'Swimmer' with the reward of gymnasium; there are HalfCheetah, Hopper",
+        ),
         (lambda: ds.gym.Env(scene), "an environment takes a Task, but"),
         (lambda: own_task(steps=0), "Task.steps is 0"),
         (lambda: own_task(low=1.0), "Task.low must be below Task.high"),
