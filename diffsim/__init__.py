@@ -25,6 +25,7 @@ os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")  # Taichi greets on sta
 # `__init__.pyi` says the same to editors and type checkers.
 _NAMES = {
     "adjoint": ("Checkpointed", "FullTape", "Truncated"),
+    "bridges.falls": ("first_fall",),
     "bridges.mujoco": ("replay_in_mujoco",),
     "bridges.tasks": ("Task",),
     "controllers": ("MLP", "PD", "LinearFeedback", "OpenLoop", "Sine"),
@@ -110,6 +111,7 @@ _NAMES = {
     "viewing": (
         "plot_health",
         "plot_loss",
+        "render_beside",
         "render_optimisation",
         "render_video",
         "save_png",

@@ -7,6 +7,7 @@ from diffsim.bridges import gym as gym
 from diffsim.bridges import jax as jax
 from diffsim.bridges import tensorflow as tensorflow
 from diffsim.bridges import torch as torch
+from diffsim.bridges.falls import first_fall as first_fall
 from diffsim.bridges.mujoco import replay_in_mujoco as replay_in_mujoco
 from diffsim.bridges.tasks import Task as Task
 from diffsim.controllers import MLP as MLP
@@ -129,6 +130,7 @@ from diffsim.tuning import save_rollouts as save_rollouts
 from diffsim.tuning import tune as tune
 from diffsim.viewing import plot_health as plot_health
 from diffsim.viewing import plot_loss as plot_loss
+from diffsim.viewing import render_beside as render_beside
 from diffsim.viewing import render_optimisation as render_optimisation
 from diffsim.viewing import render_video as render_video
 from diffsim.viewing import save_png as save_png

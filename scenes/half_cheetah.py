@@ -16,4 +16,4 @@ def problem(seconds: float = 2.0) -> ds.Problem:
 
 
 if __name__ == "__main__":
-    scene_main(problem, **SETTINGS)
+    scene_main(problem, **SETTINGS, source=FILE)

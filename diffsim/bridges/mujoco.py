@@ -28,6 +28,7 @@ def replay_in_mujoco(
     seconds: float | None = None,
     timestep: float | None = None,
     assets: Mapping[str, Any] | None = None,
+    initial_states: Mapping[str, Any] | None = None,
 ) -> Rollout:
     """The rollout of a controller in MuJoCo, from where the scene starts, on MuJoCo's own states.
 
@@ -42,10 +43,13 @@ def replay_in_mujoco(
         seconds: how long; None is as long as the problem.
         timestep: of MuJoCo [s]; None is the file's. A whole number of them makes a step of the scene.
         assets: contents of the files that the XML names, by name.
+        initial_states: other starts, each of which is run: "initial_position" (envs, nq), "initial_velocity" (envs, nv)
+            or both, as of `Simulation`.
 
     Returns:
         ``joint_position`` (rows, nq), ``joint_velocity`` (rows, nv), ``position`` (rows, places, 3) [m], ``rotation``
-        (rows, links, 9), ``observation`` (rows, observations) and ``actuation`` (steps, actuators).
+        (rows, links, 9), ``observation`` (rows, observations) and ``actuation`` (steps, actuators). Of several starts
+        each has a leading axis of them.
 
     Raises:
         MissingExtraError: there is no ``mujoco``; the extra ``robots`` has it.
@@ -56,26 +60,45 @@ def replay_in_mujoco(
         raise InputError(f"{owner} is for robots, but the scene is a {type(scene).__name__}")
     peer = Peer(owner, scene, source, timestep=timestep, assets=assets)
     steps = problem.steps if seconds is None else round(number(f"{owner}: seconds", seconds, above=0.0) / scene.dt)
-    q, v = np.empty((steps + 1, scene.coordinates)), np.empty((steps + 1, scene.freedoms))
-    actuation = np.empty((steps, len(scene.actuators)))
-    q[0], v[0] = scene.initial_position, scene.initial_velocity
-    copy = peer.begin(q[0], v[0])
+    own = _starts(owner, problem, initial_states or {})
+    envs = len(next(iter(own.values()))) if own else 1
+    q, v = np.empty((envs, steps + 1, scene.coordinates)), np.empty((envs, steps + 1, scene.freedoms))
+    actuation = np.empty((envs, steps, len(scene.actuators)))
+    q[:, 0] = own.get("scene.initial_position", scene.initial_position)
+    v[:, 0] = own.get("scene.initial_velocity", scene.initial_velocity)
+    copies = [peer.begin(*start) for start in zip(q[:, 0], v[:, 0], strict=True)]
     for k in range(steps):
-        actuation[k] = problem.act(params, scene.sense(q[k], v[k]), k * scene.dt)
-        q[k + 1], v[k + 1] = copy.step(actuation[k])
+        actuation[:, k] = problem.act(params, scene.sense(q[:, k], v[:, k]), k * scene.dt)
+        for env, copy in enumerate(copies):
+            q[env, k + 1], v[env, k + 1] = copy.step(actuation[env, k])
+    arrays = {
+        "joint_position": q,
+        "joint_velocity": v,
+        **_places(scene, q),
+        "observation": scene.observe(q, v),
+        "actuation": actuation,
+    }
     return Rollout(
         problem=problem,
         params={name: np.array(value, np.float64) for name, value in params.items()},
         time=np.arange(steps + 1) * scene.dt,
-        arrays={
-            "joint_position": q,
-            "joint_velocity": v,
-            **_places(scene, q),
-            "observation": scene.observe(q, v),
-            "actuation": actuation,
-        },
+        arrays=arrays if envs > 1 else {name: value[0] for name, value in arrays.items()},
+        envs=envs,
         complete=False,
+        own=own if envs > 1 else {name: value[0] for name, value in own.items()},
     )
+
+
+def _starts(owner: str, problem: Problem, states: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Of several copies, by their full names; nothing if none are given."""
+    counts = {}
+    for name, value in states.items():
+        if name.removeprefix("scene.") not in ("initial_position", "initial_velocity"):
+            raise InputError(f"{owner}: initial_states names {name!r}, but it takes initial_position, initial_velocity")
+        counts[name] = len(value) if np.ndim(value) else 0
+    if not counts:
+        return {}
+    return problem.initial_states(states, max(next(iter(counts.values())), 1))
 
 
 class Peer:
@@ -173,15 +196,16 @@ def control_of(actuator: Actuator, actuation: float) -> float:
 
 
 def _places(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
-    """Where links and sites are."""
-    pose = forward_kinematics(scene, position)
+    """Where links and sites are, at positions (envs, rows, nq)."""
+    pose = forward_kinematics(scene, position.reshape(-1, scene.coordinates))
     origin, rotation = pose.origin, pose.rotation
     sites = [
         site.position if link < 0 else origin[:, link] + rotation[:, link] @ site.position
         for link, site in scene.all_sites
     ]
-    sites = [np.broadcast_to(site, (len(position), 3)) for site in sites]
+    sites = [np.broadcast_to(site, (len(origin), 3)) for site in sites]
+    lead = position.shape[:2]
     return {
-        "position": np.concatenate([origin, *(site[:, None] for site in sites)], axis=1),
-        "rotation": rotation.reshape(len(position), -1, 9),
+        "position": np.concatenate([origin, *(site[:, None] for site in sites)], axis=1).reshape(*lead, -1, 3),
+        "rotation": rotation.reshape(*lead, -1, 9),
     }

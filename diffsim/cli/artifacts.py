@@ -19,7 +19,9 @@ BYTES = 2**28  # of all of them together in memory: fewer are kept of a large sc
 ON_DISK = 2**24  # bytes of those that are saved; what is not can be simulated again from its parameters
 
 
-def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *, video: bool) -> Iterator[Path]:
+def leave_pictures(
+    simulation: ds.Simulation, result: ds.Result, run: ds.Run, *, video: bool, in_mujoco: str | None = None
+) -> Iterator[Path]:
     """Write them one after the other; the paths.
 
     Args:
@@ -27,6 +29,7 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
         result: of the run.
         run: its folder.
         video: whether to draw one.
+        in_mujoco: what became of it there, in words, for the report.
 
     Raises:
         OSError: if one of them cannot be written, or the folder holds another run, because this one's files could not
@@ -40,7 +43,7 @@ def leave_pictures(simulation: ds.Simulation, result: ds.Result, run: ds.Run, *,
     yield ds.plot_loss(result.history, folder / "loss.png")
     rollouts = _rollouts(simulation, result)
     yield ds.save_rollouts(folder, _saved(rollouts, result.best_iteration).items())
-    found = {"changes": result.changes, "findings": result.findings}
+    found = {"changes": result.changes, "findings": result.findings, "in_mujoco": in_mujoco}
     yield ds.write_report(
         folder / "report.html",
         rollouts=list(rollouts.items()),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import diffsim as ds
+from diffsim.bridges.falls import course
 from diffsim.cli.flags import Commands
 from diffsim.cli.lookup import find_run
 from diffsim.cli.runs import add_scene, simulated
@@ -17,7 +16,8 @@ __all__ = ["add_commands"]
 
 MORE = """\
 The controller drives the robot of FILE in MuJoCo, on the states that come about there. Says how far the centre of mass
-comes in the plane of the ground, here and there, and writes a video into the folder of the run."""
+comes in the plane of the ground, here and there, and when the robot falls, and writes a video of both beside each other
+into the folder of the run."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -43,15 +43,9 @@ def replay(given: argparse.Namespace) -> int:
     run = find_run(given.run, given.scene)
     there = ds.replay_in_mujoco(run.problem, run.params, given.file, seconds=given.seconds, timestep=given.timestep)
     best = run.rollouts.get(run.best_iteration)
-    here = simulated(run) if best is None else best
-    print_facts([("in diffsim", _distance(here)), ("in MuJoCo", _distance(there))])
+    here = simulated(run, len(there.time) - 1) if best is None or len(best.time) != len(there.time) else best
+    print_facts([("in diffsim", course(here)), ("in MuJoCo", course(there))])
     if not given.no_video:
-        print(ds.render_video(there, given.output or given.run / "mujoco.mp4", title="in MuJoCo"))
+        path = given.output or given.run / "mujoco.mp4"
+        print(ds.render_beside({"in diffsim": here, "in MuJoCo": there}, path))
     return 0
-
-
-def _distance(rollout: ds.Rollout) -> str:
-    """How far it came, in words."""
-    joints = rollout["joint_position"], rollout["joint_velocity"]
-    centre = rollout.problem.scene.sense(*joints)["centre"]
-    return f"{np.linalg.norm(centre[-1, :2] - centre[0, :2]):.2f} m in {rollout.time[-1]:.2f} s"

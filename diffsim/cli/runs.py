@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,11 @@ def _row(rollout: ds.Rollout, time: float | None) -> int:
     return int(np.argmin(np.abs(rollout.time - time)))
 
 
-def simulated(run: ds.SavedRun) -> ds.Rollout:
-    """Of the best parameters, where no trajectory was saved."""
+def simulated(run: ds.SavedRun, steps: int | None = None) -> ds.Rollout:
+    """Of the best parameters, where no trajectory was saved; for other steps than the problem's, if they are given."""
     options = {name: value for name, value in run.options.items() if name in ("device", "precision")}
-    with Simulation(run.problem, **options) as simulation:
+    problem = run.problem if steps is None else replace(run.problem, steps=steps)
+    with Simulation(problem, **options) as simulation:
         return simulation.rollout(run.params)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from diffsim.adjoint import Adjoint, FullTape
+from diffsim.bridges.falls import course
+from diffsim.bridges.mujoco import replay_in_mujoco
 from diffsim.cli.artifacts import leave_pictures
 from diffsim.cli.flags import (
     INCOMPLETE,
@@ -48,6 +50,7 @@ def scene_main(
     scale: Mapping[str, float] | None = None,
     window: int | None = None,
     numbers: Mapping[str, Any] | None = None,
+    source: Any = None,
     adjoint: Adjoint = FullTape(),  # noqa: B008
     report: Callable[[Simulation, Result], None] | None = None,
     arguments: Sequence[str] | None = None,
@@ -77,6 +80,8 @@ def scene_main(
         window: steps that are backpropagated through at a time, as in `tune`.
         numbers: of several copies that all have the parameters that are sought, as of `Simulation`: one controller for
             several goals. Without it there is one copy, or one for each start.
+        source: the MJCF file of a robot's scene, as `load_mjcf` takes it: what was found is tried in MuJoCo, which the
+            summary and the report tell of.
         adjoint: `Checkpointed` for a rollout that is too long, or of too much, to be kept whole.
         report: called at the end with a simulation of one environment and the result, to print more.
         arguments: the command line; None is ``sys.argv``.
@@ -95,7 +100,7 @@ def scene_main(
         if given.check:
             return _check(made, given, adjoint)
         sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
-        return _tune(made, given, path, report, numbers, adjoint, **sought)
+        return _tune(made, given, path, report, numbers, source, adjoint, **sought)
 
     end_with(run)
 
@@ -147,6 +152,7 @@ def _tune(
     path: Path,
     report: Callable[[Simulation, Result], None] | None,
     numbers: Mapping[str, Any] | None,
+    source: Any,
     adjoint: Adjoint,
     **sought: Any,
 ) -> int:
@@ -174,12 +180,13 @@ def _tune(
         )
     unsaved = [result.unsaved] if result.unsaved else []
     files = [path for name in NUMBERS if (path := run.folder / name).exists()] if not unsaved else []
+    there = None if source is None else course(replay_in_mujoco(problem, result.best_params, source))
     with Simulation(problem, **options) as simulation:
         try:
-            files += leave_pictures(simulation, result, run, video=not given.no_video)
+            files += leave_pictures(simulation, result, run, video=not given.no_video, in_mujoco=there)
         except Exception as error:  # whatever it is, the search took longer than a picture: say what it found
             unsaved.append(f"a picture: {error}")
-        _summary(result, _words(simulation, result))
+        _summary(result, _words(simulation, result), there)
         try:
             if report is not None:
                 report(simulation, result)
@@ -214,11 +221,13 @@ def _words(simulation: Simulation, result: Result) -> list[str]:
     return [shown[0], f"{shown[1]} at the start"] if all(shown) else []
 
 
-def _summary(result: Result, words: Sequence[str]) -> None:
+def _summary(result: Result, words: Sequence[str], there: str | None) -> None:
     first = next((record["loss"] for record in result.history if record["loss"] == record["loss"]), float("nan"))
     print(f"loss     {first:.6g} at the start, {result.best_loss:.6g} at iteration {result.best_iteration}")
     if words:
         print(f"found    {words[0]}; {words[1]}")
+    if there is not None:
+        print(f"mujoco   {there}")
     seconds = result.history[-1]["seconds"]
     times = compiling(result.history)
     apart = "" if times is None else f": {times.compiling:.1f} s compiling, {times.tuning:.1f} s tuning"

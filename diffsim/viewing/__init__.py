@@ -4,7 +4,7 @@ from diffsim.viewing.curves import plot_comparison, plot_loss
 from diffsim.viewing.frames import View, frames, save_png, snapshot
 from diffsim.viewing.health import plot_health
 from diffsim.viewing.report import write_report
-from diffsim.viewing.video import VideoError, find_encoder, render_optimisation, render_video
+from diffsim.viewing.video import VideoError, find_encoder, render_beside, render_optimisation, render_video
 
 __all__ = [
     "VideoError",
@@ -14,6 +14,7 @@ __all__ = [
     "plot_comparison",
     "plot_health",
     "plot_loss",
+    "render_beside",
     "render_optimisation",
     "render_video",
     "save_png",

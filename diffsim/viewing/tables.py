@@ -113,6 +113,8 @@ def facts(
         words = rollout.words.replace("-", "−") if rollout is not None else ""
         found.append(("best loss", short(lowest), f"at iteration {at}{words and ': '}{words}"))
         found += _judged(history, at)
+    if about.get("in_mujoco"):
+        found.append(("in MuJoCo", str(about["in_mujoco"]), ""))
     if history:
         rejected = len(history) - len(fine)
         found.append(("iterations", str(len(history)), f"{rejected} rejected" if rejected else ""))

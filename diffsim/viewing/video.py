@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -26,7 +26,7 @@ from diffsim.viewing.sight import Sight
 from diffsim.viewing.style import STYLE, rgba
 from diffsim.viewing.view import Content, View
 
-__all__ = ["VideoError", "find_encoder", "render_optimisation", "render_video"]
+__all__ = ["VideoError", "find_encoder", "render_beside", "render_optimisation", "render_video"]
 
 # A GIF counts in hundredths of a second, and browsers slow down what has less than two of them per frame.
 GIF_FPS = 50.0
@@ -93,6 +93,38 @@ def render_video(
     return _write(film, path, program)
 
 
+def render_beside(
+    rollouts: Mapping[str, Rollout],
+    path: str | Path,
+    *,
+    fps: float = 30.0,
+    size: tuple[int, int] | None = None,
+    speed: float | None = None,
+    env: int = 0,
+    view: View | None = None,
+    encoder: str | Path | None = None,
+) -> Path:
+    """Write a video of rollouts beside each other: a controller here and in MuJoCo, before and after.
+
+    Args:
+        rollouts: one to four, by the words above each; one that is shorter than the others stops at its end.
+        path: ends in .mp4 or .gif; folders are made as needed.
+        fps: frames per second; a GIF has at most 50.
+        size: (width, height) [pixels]; None gives each rollout 400 pixels of width.
+        speed: seconds of the rollouts per second of the video; None as of `render_video`, by the longest of them.
+        env: the environment to show.
+        view: where the eye is.
+        encoder: path of an ffmpeg program; by default see `find_encoder`.
+
+    Returns:
+        The path that was written, as of `render_video`.
+    """
+    given = list(rollouts.values())
+    path, program = _destination(path, encoder)
+    canvas, times, fps = _beside(path, given, fps, size or (400 * max(len(given), 2), 400), speed)
+    return _write(Film(canvas, _panels(canvas, given, list(rollouts), env, view), times, fps), path, program)
+
+
 def render_optimisation(
     rollouts: Sequence[tuple[int, Rollout]],
     history: History,
@@ -124,20 +156,28 @@ def render_optimisation(
     Returns:
         The path that was written, as of `render_video`.
     """
-    rollouts, count = list(rollouts), len(rollouts)
-    if not 1 <= count <= 4:
-        raise InputError(f"rollouts holds {count} pairs (iteration, rollout), but one to four fit side by side")
+    count, best = len(rollouts), best_iteration(history)
+    given, titles = [rollout for _, rollout in rollouts], []
+    for k, _ in rollouts:
+        titles.append(f"iteration {k}" + (" (best)" if k == best else ""))
     path, program = _destination(path, encoder)
-    fps, size = _fitting(path, fps, size or (400 * max(count, 2), 540))
-    longest = max((rollout for _, rollout in rollouts), key=lambda rollout: np.ptp(rollout.time))
-    times = frame_times(longest.time, fps, _pace(longest, speed))
+    canvas, times, fps = _beside(path, given, fps, size or (400 * max(count, 2), 540), speed)
     times = np.concatenate([times, np.full(round(hold * fps), times[-1])])
-    canvas = Canvas(size)
-    panels = _panels(canvas, rollouts, history, env, view)
+    panels = _panels(canvas, given, titles, env, view, CURVE)
     curve = Viewport(0.0, 0.0, canvas.size[0], CURVE * canvas.size[1])
     paint_curve(canvas, curve, history, [iteration for iteration, _ in rollouts])
-    film = Film(canvas, panels, times, fps)
-    return _write(film, path, program)
+    return _write(Film(canvas, panels, times, fps), path, program)
+
+
+def _beside(
+    path: Path, rollouts: Sequence[Rollout], fps: float, size: tuple[int, int], speed: float | None
+) -> tuple[Canvas, np.ndarray, float]:
+    """A canvas, the times of its frames, and how many a second the format can hold."""
+    if not 1 <= len(rollouts) <= 4:
+        raise InputError(f"{len(rollouts)} rollouts were given, but one to four fit side by side")
+    fps, size = _fitting(path, fps, size)
+    longest = max(rollouts, key=lambda rollout: np.ptp(rollout.time))
+    return Canvas(size), frame_times(longest.time, fps, _pace(longest, speed)), fps
 
 
 def _pace(rollout: Rollout, speed: float | None) -> float:
@@ -150,21 +190,20 @@ def _pace(rollout: Rollout, speed: float | None) -> float:
 
 def _panels(
     canvas: Canvas,
-    rollouts: Sequence[tuple[int, Rollout]],
-    history: History,
+    rollouts: Sequence[Rollout],
+    titles: Sequence[str],
     env: int,
     view: View | None,
+    below: float = 0.0,
 ) -> list[Panel]:
-    """The rollouts side by side, seen by one camera, or each followed by its own of the same kind."""
+    """The rollouts side by side, seen by one camera or each by its own; a share of the picture stays free below."""
     gap = 8.0 * canvas.unit
     width, height = canvas.size
     wide = (width - gap * (len(rollouts) - 1)) / len(rollouts)
-    places = [Viewport(k * (wide + gap), CURVE * height, wide, (1.0 - CURVE) * height) for k in range(len(rollouts))]
-    best = best_iteration(history)
-    alone = [rollout.env(env) for _, rollout in rollouts]
+    places = [Viewport(k * (wide + gap), below * height, wide, (1.0 - below) * height) for k in range(len(rollouts))]
+    alone = [rollout.env(env) for rollout in rollouts]
     sights = [Sight(rollout) for rollout in alone]
     content = Content.of(sights, alone, view or View())
-    titles = [f"iteration {k}" + (" (best)" if k == best else "") for k, _ in rollouts]
     return [
         Panel(rollout, place, title=title, view=view, content=content, sight=sight)
         for rollout, place, title, sight in zip(alone, places, titles, sights, strict=True)

@@ -67,6 +67,57 @@ def test_it_is_a_rollout_that_can_be_drawn(problem, tmp_path):
     assert (tmp_path / "there.png").stat().st_size > 1000
 
 
+def test_several_starts_are_run_each_as_alone(problem):
+    """Those that a `Simulation` takes, by the same names; what is not given is the scene's."""
+    params = {n: v for n, v in problem.numbers(1).items() if n in problem.tuned}
+    starts = {"scene.initial_position": np.array([[0.1, 0.2], [-0.3, 0.0], [0.4, -0.1]])}
+    there = ds.replay_in_mujoco(problem, params, ARM, initial_states=starts, seconds=0.2)
+    assert (there.envs, there.joint_position.shape, there.actuation.shape) == (3, (3, 21, 2), (3, 20, 2))
+    assert there.position.shape[:2] == there.rotation.shape[:2] == (3, 21)
+    scene = problem.scene.with_numbers({"initial_position": starts["scene.initial_position"][1]})
+    alone = ds.replay_in_mujoco(replace(problem, scene=scene), params, ARM, seconds=0.2)
+    for name in ("joint_position", "position", "rotation", "observation", "actuation"):
+        # But for how NumPy rounds products of several: 2e-16 of 1.4.
+        np.testing.assert_allclose(there.env(1)[name], alone[name], rtol=0.0, atol=1e-12, err_msg=name)
+    one = {"initial_position": starts["scene.initial_position"][1:2], "initial_velocity": np.zeros((1, 2))}
+    same = ds.replay_in_mujoco(problem, params, ARM, initial_states=one, seconds=0.2)
+    np.testing.assert_array_equal(same.joint_position, alone.joint_position)
+
+
+PLANK = """
+<mujoco>
+  <option timestep="0.002" gravity="0 0 0"/>
+  <worldbody>
+    <body name="plank" pos="0 0 0.5">
+      <joint name="along" type="slide" axis="1 0 0"/>
+      <joint name="up" type="slide" axis="0 0 1"/>
+      <joint name="tilt" type="hinge" axis="0 1 0"/>
+      <geom type="box" size="0.05 0.05 0.5"/>
+    </body>
+  </worldbody>
+  <actuator><motor joint="along"/></actuator>
+</mujoco>
+"""
+
+
+def test_the_first_fall_is_when_it_leans_by_60_degrees_or_sinks():
+    """A plank that stands, one that tilts over, one that rises and comes back, one that sinks by its start's rate."""
+    problem = ds.Problem(ds.load_mjcf(PLANK, dt=0.01), ds.Sine(), steps=100)
+    still = {name: np.zeros_like(value) for name, value in problem.numbers().items() if name in problem.tuned}
+    speed = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, np.pi / 2], [0.0, 0.4, -1.0], [0.0, -0.5, 0.0]])
+    there = ds.replay_in_mujoco(problem, still, PLANK, initial_states={"initial_velocity": speed})
+    expected = [np.inf, (np.pi / 3) / (np.pi / 2), np.inf, 0.5]
+    np.testing.assert_allclose(ds.first_fall(there), expected, atol=0.02)  # two rows
+    assert ds.first_fall(there.env(1)) == ds.first_fall(there)[1]
+
+
+def test_what_cannot_fall_is_refused(problem):
+    params = {n: v for n, v in problem.numbers().items() if n in problem.tuned}
+    arm = ds.replay_in_mujoco(problem, params, ARM, seconds=0.02)
+    with pytest.raises(InputError, match="no joint lets 'upper' rise or sink"):
+        ds.first_fall(arm)
+
+
 def test_what_does_not_fit_is_said(problem):
     params = {n: v for n, v in problem.numbers().items() if n in problem.tuned}
     other = ARM.replace('<joint name="elbow" type="hinge"', '<joint name="elbow" type="ball"').replace(
@@ -76,6 +127,8 @@ def test_what_does_not_fit_is_said(problem):
         (lambda: ds.replay_in_mujoco(problem, params, other), "joints have 5 positions and 4 velocities"),
         (lambda: ds.replay_in_mujoco(problem, params, ARM, timestep=0.003), "no whole number of time steps of 0.003 s"),
         (lambda: ds.replay_in_mujoco(replace(problem, controller=None), {}, ARM), "this problem has no controller"),
+        (lambda: ds.replay_in_mujoco(problem, params, ARM, initial_states={"mass": [1.0]}), "names 'mass', but it"),
+        (lambda: ds.replay_in_mujoco(problem, params, ARM, initial_states={"initial_position": np.zeros(2)}), "shape"),
     ):
         with pytest.raises(InputError, match=words):
             call()

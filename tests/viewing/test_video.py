@@ -14,13 +14,14 @@ from diffsim.viewing import (
     View,
     find_encoder,
     plot_loss,
+    render_beside,
     render_optimisation,
     render_video,
     snapshot,
     video,
 )
 from diffsim.viewing.curves import _draw_losses, best_iteration
-from diffsim.viewing.frames import Panel
+from diffsim.viewing.frames import Panel, frame_times
 from diffsim.viewing.style import STYLE, rgba
 
 SIZE = (128, 96)
@@ -247,6 +248,25 @@ def test_optimisation_refuses_none_and_five(make, tmp_path):
         rollouts = [(k, make.travelling(make.box())) for k in range(count)]
         with pytest.raises(InputError, match="one to four"):
             render_optimisation(rollouts, history(), tmp_path / "o.mp4")
+
+
+def test_rollouts_beside_each_other(make, tmp_path):
+    """Each under its words, the shorter one standing still from its end on; as many frames as the longer one needs."""
+    rollouts = {"here": make.travelling(make.box(), steps=50), "there": make.travelling(make.box(), steps=25)}
+    path = render_beside(rollouts, tmp_path / "b.gif", size=(320, 160), fps=10.0, speed=0.1)
+    with Image.open(path) as image:
+        assert (image.size, image.n_frames) == ((320, 160), len(frame_times(rollouts["here"].time, 10.0, 0.1)))
+        seen = []
+        for k in (0, image.n_frames // 2 + 1, image.n_frames - 1):
+            image.seek(k)
+            seen.append(np.asarray(image.convert("RGB"), float))
+    first, middle, last = seen
+    left, right = slice(0, 156), slice(164, 320)
+    assert all(np.abs(one[:, left] - other[:, left]).max() > 50.0 for one, other in ((first, middle), (middle, last)))
+    assert np.abs(first[:, right] - middle[:, right]).max() > 50.0
+    np.testing.assert_array_equal(middle[:, right], last[:, right])
+    with pytest.raises(InputError, match="one to four"):
+        render_beside({}, tmp_path / "b.gif")
 
 
 def test_the_best_iteration_has_the_lowest_loss():
