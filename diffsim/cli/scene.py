@@ -50,6 +50,7 @@ def scene_main(
     scale: Mapping[str, float] | None = None,
     window: int | None = None,
     numbers: Mapping[str, Any] | None = None,
+    start: Callable[[int], Mapping[str, Any]] | None = None,
     source: Any = None,
     adjoint: Adjoint = FullTape(),  # noqa: B008
     report: Callable[[Simulation, Result], None] | None = None,
@@ -80,6 +81,7 @@ def scene_main(
         window: steps that are backpropagated through at a time, as in `tune`.
         numbers: of several copies that all have the parameters that are sought, as of `Simulation`: one controller for
             several goals. Without it there is one copy, or one for each start.
+        start: start(seed) -> parameters to begin with, such as what was found in an easier scene; None draws them.
         source: the MJCF file of a robot's scene, as `load_mjcf` takes it: what was found is tried in MuJoCo, which the
             summary and the report tell of.
         adjoint: `Checkpointed` for a rollout that is too long, or of too much, to be kept whole.
@@ -89,6 +91,8 @@ def scene_main(
     path = Path(inspect.getfile(problem))
     started.append(path)
     if asked:
+        if start is not None:
+            raise InputError(f"{path.name} begins with parameters that it finds itself, which a sweep does not do")
         settings = {"optimizer": optimizer, "iterations": iterations, "clip": clip, "scale": scale, "window": window}
         asked[-1](problem, settings if adjoint == FullTape() else {**settings, "adjoint": adjoint})
         return
@@ -100,7 +104,7 @@ def scene_main(
         if given.check:
             return _check(made, given, adjoint)
         sought = {"optimizer": optimizer, "clip": clip, "scale": scale, "window": window}
-        return _tune(made, given, path, report, numbers, source, adjoint, **sought)
+        return _tune(made, given, path, report, numbers, start, source, adjoint, **sought)
 
     end_with(run)
 
@@ -152,6 +156,7 @@ def _tune(
     path: Path,
     report: Callable[[Simulation, Result], None] | None,
     numbers: Mapping[str, Any] | None,
+    start: Callable[[int], Mapping[str, Any]] | None,
     source: Any,
     adjoint: Adjoint,
     **sought: Any,
@@ -161,11 +166,9 @@ def _tune(
     run = Run(folder, overwrite=given.overwrite or (given.resume and named))
     options: dict[str, Any] = {"device": given.device, "precision": given.precision, "adjoint": adjoint}
     copies = {"envs": given.starts, "shared": given.starts == 1}
+    if given.starts > 1 and (numbers or start):
+        raise InputError(f"--starts is {given.starts}, but the copies of this scene share one start; --seed draws it")
     if numbers:
-        if given.starts > 1:
-            raise InputError(
-                f"--starts is {given.starts}, but the copies of this scene share one start; --seed draws it"
-            )
         copies = {"envs": len(next(iter(numbers.values()))), "numbers": numbers}
     progress = progress_for(None, given.iterations, told=True)  # the summary says why it stopped, and what was found
     with Simulation(problem, **copies, **options) as simulation:
@@ -173,6 +176,7 @@ def _tune(
             simulation,
             iterations=given.iterations,
             seed=given.seed,
+            params=None if start is None else start(given.seed),
             progress=progress,
             run=run,
             resume=given.resume,

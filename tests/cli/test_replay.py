@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 
 import diffsim as ds
+import diffsim.cli
 
-from ..bridges.test_replay import ARM
+from ..bridges.test_replay import ARM, PLANK
 from .calls import call
 
 pytest.importorskip("mujoco", reason='MuJoCo is not installed: pip install "diffsim[robots]"')
@@ -53,3 +55,29 @@ def test_a_file_that_does_not_fit_is_refused(arm, capsys):
     assert "cannot read" in capsys.readouterr().err
     assert call("replay", arm / "run", "--in", arm / "arm.xml", "--timestep", "0.003") == 2
     assert "no whole number of time steps" in capsys.readouterr().err
+
+
+def sliding() -> ds.Problem:
+    """A plank that is to get along."""
+    return ds.Problem(ds.load_mjcf(PLANK, dt=0.01), ds.OpenLoop(), ds.Travel(point="plank"), steps=20)
+
+
+def test_a_script_tells_what_became_of_it_in_mujoco(tmp_path, monkeypatch, capsys):
+    """In its summary and in its report; and it begins with what it is told to."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(seed):
+        return {"controller.values": np.full((20, 1), 0.5 + seed)}
+
+    flags = ["--iterations", "2", "--no-video", "--seed", "1"]
+    ds.cli.scene_main(sliding, optimizer=ds.SGD(1e-9), source=PLANK, start=start, arguments=flags)
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mujoco"))
+    run = ds.load_run(tmp_path / "outputs" / "test_replay")
+    np.testing.assert_allclose(run.rollouts[0].actuation, 1.5, atol=1e-6)
+    gone = run.rollouts[0].joint_position[-1, 0]
+    assert told == f"mujoco   {gone:.2f} m in 0.20 s"
+    assert "in MuJoCo" in (run.folder / "report.html").read_text()
+    assert f"{gone:.2f} m in 0.20 s" in (run.folder / "report.html").read_text()
+    with pytest.raises(SystemExit):
+        ds.cli.scene_main(sliding, start=start, arguments=["--starts", "2"])
+    assert "share one start" in capsys.readouterr().err
