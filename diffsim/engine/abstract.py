@@ -88,6 +88,7 @@ class Structure:
         pools: of each argument that is memory: number of the bed, the array if it is given by itself, and the rows and
             columns of its elements if they are matrices.
         integers: values of its whole numbers, likewise.
+        arrays: that lie in these pools.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Structure:
     ):
         self.pools: list[tuple[int, Array | None, tuple[int, ...]]] = []
         self.integers: list[int] = []
+        self.arrays: list[Array] = []
         self._records, self._names, self._place_of = records, names, place_of
         self._fixed, self._stored = fixed, stored
         self._alone = {id(array) for array in self._arrays_in(records, "")}
@@ -218,6 +220,7 @@ class Structure:
             pool = (bed, array if alone else None, matrix)
             if pool not in self.pools:
                 self.pools.append(pool)
+            self.arrays.append(array)
             lengths = [self._slot(length) for length in array.shape[1:]]
             self._arrays[key] = self.pools.index(pool), None if alone else self._slot(begin), lengths
         return self._arrays[key]

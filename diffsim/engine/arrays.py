@@ -41,13 +41,24 @@ class Array:
         shape: of the array; `ROWS` stands for a length that `place` is told.
         grad: the array of its gradient, None without one.
         counts: whether it holds whole numbers.
+        rowed: whether it has a row for each step.
+        seldom: whether most steps do not use their row of it.
         view: its memory as a NumPy array, (*shape[, width]), once it was placed on a CPU; None after it was freed.
     """
 
     view: Any = None
 
-    def __init__(self, field: Any, shape: tuple[int, ...], *, gradient: bool = False, counts: bool = False):
+    def __init__(
+        self,
+        field: Any,
+        shape: tuple[int, ...],
+        *,
+        gradient: bool = False,
+        counts: bool = False,
+        seldom: bool = False,
+    ):
         self.field, self.shape, self.counts, self._env_last = field, shape, counts, False
+        self.rowed, self.seldom = ROWS in shape, seldom
         # Taichi makes a gradient for every field of real numbers; only if it is placed does it count.
         self.grad: Array | None = Array(field.grad, shape) if gradient else None
 

@@ -106,15 +106,18 @@ class Fields:
         self.constants.append((found, values))
         return found
 
-    def decision(self, elements: int) -> Any:
-        """What a stage that is not differentiable decides in a step, kept with it: (env, row, element) int32."""
-        self._decided += max(elements, 1)
-        return self._whole((self.envs, ROWS, max(elements, 1)))
+    def decision(self, elements: int, *, seldom: bool = False) -> Any:
+        """What a stage that is not differentiable decides in a step, kept with it: (env, row, element) int32.
 
-    def decision_numbers(self, elements: int) -> Any:
+        ``seldom``: as of `trajectory`.
+        """
+        self._decided += max(elements, 1)
+        return self._whole((self.envs, ROWS, max(elements, 1)), seldom=seldom)
+
+    def decision_numbers(self, elements: int, *, seldom: bool = False) -> Any:
         """The same for numbers, in the simulation's precision; docs/how_stages_work.md, "Decisions"."""
         self._decided += max(elements, 1) * (2 if self.real == ti.f64 else 1)
-        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False)
+        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False, seldom=seldom)
 
     def scratch(self, elements: int) -> Any:
         """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""
@@ -154,8 +157,8 @@ class Fields:
             message = self._explain(env, int(found[env, 0]) - 1, int(found[env, 1]))
             raise CapacityError(message, self._limited, int(found[:, 1].max()))
 
-    def _whole(self, shape: tuple[int, ...]) -> Array:
-        return self._keep(Array(ti.field(ti.i32), shape, counts=True), ti.i32)
+    def _whole(self, shape: tuple[int, ...], *, seldom: bool = False) -> Array:
+        return self._keep(Array(ti.field(ti.i32), shape, counts=True, seldom=seldom), ti.i32)
 
     def _keep(self, array: Array, real: Any, width: int = 0) -> Array:
         self._arrays.append(array)
@@ -212,6 +215,7 @@ class Fields:
         accumulates: bool = False,
         recorded: bool | int = True,
         per_step: bool = False,
+        seldom: bool = False,
     ) -> Any:
         """A field (env, row, element); a rollout holds it as (row, *elements, *width).
 
@@ -227,9 +231,10 @@ class Fields:
             accumulates: stages add to it, so it is cleared before they run.
             recorded: whether a rollout reports it; a number: that many elements of it.
             per_step: nothing writes it at the last row, where no step starts.
+            seldom: most steps do not use their row of it, so it is not fetched before they begin (`native.Loop`).
         """
         size = max(count(elements), 1)
-        field = self._place((self.envs, ROWS, size), count(width), gradient=True)
+        field = self._place((self.envs, ROWS, size), count(width), gradient=True, seldom=seldom)
         kept = count(elements)
         if recorded is not True:
             kept = recorded or (kept if self.record_all else 0)
@@ -253,12 +258,12 @@ class Fields:
     def _room(self, elements: Lengths, width: Lengths, *, gradient: bool) -> Array:
         return self._place((self.envs, max(count(elements), 1)), count(width), gradient=gradient)
 
-    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool) -> Array:
+    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool, seldom: bool = False) -> Array:
         if width:
             field = ti.Vector.field(width, self.real, needs_grad=gradient)
         else:
             field = ti.field(self.real, needs_grad=gradient)
-        return self._keep(Array(field, shape, gradient=gradient), self.real, width)
+        return self._keep(Array(field, shape, gradient=gradient, seldom=seldom), self.real, width)
 
     @property
     def row_bytes(self) -> int:

@@ -24,9 +24,13 @@ _CALLED = {
 }
 """Functions of the C library that machine code may call; all that it may call."""
 
+_AHEAD = 4
+"""So many steps before its use a row is fetched."""
+
 _DRIVER = """
+declare void @llvm.prefetch.p0i8(i8*, i32, i32, i32)
 define void @diffsim_drive(i64* %launches, i64 %count, i32* %clock, i32 %row, i32 %step, i64 %rows, i32 %by,
-                           i64 %envs, i64 %together) {
+                           i64 %envs, i64 %together, i64* %stretches, i64 %ahead) {
 entry:
   %steps = getelementptr i32, i32* %clock, i64 1
   %first = getelementptr i32, i32* %clock, i64 2
@@ -44,9 +48,45 @@ turn:
   %row.wide = sext i32 %row.now to i64
   store i32 %row.now, i32* %clock
   store i32 %step.now, i32* %steps
+  %way = mul i32 %by, AHEAD
+  %row.ahead = add i32 %row.now, %way
+  %row.far = sext i32 %row.ahead to i64
+  br label %fetch
+fetch:
+  %f = phi i64 [ 0, %turn ], [ %f.next, %fetched ]
+  %fetches = icmp slt i64 %f, %ahead
+  br i1 %fetches, label %stretch, label %launches.begin
+stretch:
+  %f.words = mul i64 %f, 4
+  %place.base = getelementptr i64, i64* %stretches, i64 %f.words
+  %place.copies = getelementptr i64, i64* %place.base, i64 1
+  %place.rows = getelementptr i64, i64* %place.base, i64 2
+  %place.size = getelementptr i64, i64* %place.base, i64 3
+  %base = load i64, i64* %place.base
+  %copies.apart = load i64, i64* %place.copies
+  %rows.apart = load i64, i64* %place.rows
+  %size = load i64, i64* %place.size
+  %to.copy = mul i64 %env, %copies.apart
+  %to.row = mul i64 %row.far, %rows.apart
+  %copy.begin = add i64 %base, %to.copy
+  %row.begin = add i64 %copy.begin, %to.row
+  %row.end = add i64 %row.begin, %size
+  %line.first = and i64 %row.begin, -64
+  br label %line
+line:
+  %line.now = phi i64 [ %line.first, %stretch ], [ %line.next, %line ]
+  %line.place = inttoptr i64 %line.now to i8*
+  call void @llvm.prefetch.p0i8(i8* %line.place, i32 0, i32 2, i32 1)
+  %line.next = add i64 %line.now, 64
+  %lines = icmp ult i64 %line.next, %row.end
+  br i1 %lines, label %line, label %fetched
+fetched:
+  %f.next = add i64 %f, 1
+  br label %fetch
+launches.begin:
   br label %launch
 launch:
-  %k = phi i64 [ 0, %turn ], [ %k.after, %act ], [ %k.skipped, %skip ]
+  %k = phi i64 [ 0, %launches.begin ], [ %k.after, %act ], [ %k.skipped, %skip ]
   %at = mul i64 %k, 6
   %place = getelementptr i64, i64* %launches, i64 %at
   %place.passes = getelementptr i64, i64* %place, i64 2
@@ -102,7 +142,9 @@ done:
 }
 """
 """Copies in groups, in each of them steps, in each of them launches: six words each. One that is a pass acts if so many
-act in a copy of the group, else it and those behind it that do not act either are left out."""
+act in a copy of the group, else it and those behind it that do not act either are left out. Before a step, the row of
+one to come is fetched into the second cache, as `native.fetched` has it. What lies behind the last row may be fetched
+as well: that is no access, and never fails."""
 
 
 class Llvm:
@@ -126,7 +168,8 @@ class Llvm:
             codemodel="jitdefault",
         )
         self._symbols()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_DRIVER), self._machine)
+        driver = llvm.parse_assembly(_DRIVER.replace("AHEAD", str(_AHEAD)))
+        self._engine = llvm.create_mcjit_compiler(driver, self._machine)
         self._engine.finalize_object()
         kinds = (
             ctypes.c_void_p,
@@ -136,6 +179,8 @@ class Llvm:
             ctypes.c_int64,
             ctypes.c_int32,
             *(ctypes.c_int64,) * 2,
+            ctypes.c_void_p,
+            ctypes.c_int64,
         )
         self.drive = ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address("diffsim_drive"))
         self._loaded: dict[str, int] = {}

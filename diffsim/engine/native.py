@@ -37,7 +37,7 @@ from diffsim.engine.machine_code import llvm
 from diffsim.engine.reading import Compiled, Pool
 from diffsim.waiting import Work
 
-__all__ = ["Loop", "Native", "Unreadable", "available", "kernel", "name_of"]
+__all__ = ["Loop", "Native", "Unreadable", "available", "fetched", "kernel", "name_of"]
 
 _WIDE = 16  # components: of shorter vectors, putting them together and taking them apart took longer than was gained
 _PIECE = 64  # steps between two looks for Ctrl-C
@@ -45,6 +45,12 @@ _PASS = 2  # place among the whole numbers of what differs between launches of o
 _SHARPENING = (
     1e-4  # s that a loop runs for each byte of its machine code before it is made again: ten times what that takes
 )
+_NEAR = 2**18
+"""Memory of one copy that stays in the second cache from one use to the next [bytes]."""
+_FEW = 24
+"""So many arrays, values and gradients, a processor fetches ahead by itself: it sees that they are read in order."""
+_SHORT = 2**11
+"""A row that is longer it fetches as well, or most of it is not used [bytes]."""
 _SHARP: dict[tuple[str, tuple[int, ...]], int] = {}
 """Where kernels begin that were made again with numbers as constants: by symbol and numbers."""
 
@@ -125,10 +131,13 @@ class Loop:
         calls: each of a kernel that is told of ``together`` copies, and finds the first of them in the clock.
         envs: how many copies there are in all.
         together: how many go through the launches together, a divisor of them.
+        used: memory (envs, rows, ...) of which most steps use their row; the rows of steps to come are fetched, see
+            `fetched`.
     """
 
-    def __init__(self, calls: Sequence[Call], envs: int, together: int):
+    def __init__(self, calls: Sequence[Call], envs: int, together: int, used: Sequence[np.ndarray] = ()):
         self._calls = list(calls)  # keeps their memory
+        self._ahead = np.array(fetched(used), np.int64).reshape(-1, 4)
         self._envs, self._together = envs, together
         self._drive = llvm().drive
         self._begin_at([call.kernel.address for call in calls])
@@ -140,9 +149,10 @@ class Loop:
         The clock is memory of three whole numbers, from which kernels read both, and the first copy.
         """
         began, copies = time.perf_counter(), (self._envs, self._together)
+        ahead = self._ahead.ctypes.data, len(self._ahead)
         while rows > 0 and self._calls:  # in pieces: between two of them Python notices Ctrl-C
             now = min(rows, _PIECE)
-            self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by, *copies)
+            self._drive(self._place, len(self._calls), clock.ctypes.data, row, step, now, by, *copies, *ahead)
             row, step, rows = row + by * now, step + by * now, rows - now
         self._left -= time.perf_counter() - began
         if self._left < 0.0:
@@ -176,6 +186,20 @@ class Loop:
         work.total = 1
         with contextlib.suppress(Odd, RuntimeError), work.one():
             self._begin_at([call.kernel.sharp(call.integers) for call in self._calls])
+
+
+def fetched(used: Sequence[np.ndarray]) -> list[tuple[int, int, int, int]]:
+    """Of which of these (envs, rows, ...) the row of a step to come is fetched into the second cache.
+
+    Returns:
+        Of each where it begins, and bytes from copy to copy, from row to row, and of a row. None if a processor fetches
+        them well enough by itself, or all of a copy stays near.
+    """
+    views = {view.ctypes.data: view for view in used}.values()
+    if len(views) <= _FEW or sum(view[0].nbytes for view in views) <= _NEAR:
+        return []
+    rows = [(view.ctypes.data, *view.strides[:2], view[0, 0].nbytes) for view in views]
+    return [row for row in rows if row[3] <= _SHORT]
 
 
 def available() -> bool:

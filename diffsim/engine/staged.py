@@ -130,6 +130,11 @@ class _Kernel:
         """Whether there is anything to differentiate."""
         return self._group.differentiable and any(pool.gradient for pool in self._pools)
 
+    def views(self, *, reverse: bool) -> list[np.ndarray]:
+        """Memory (envs, rows, ...) of which most steps use their row."""
+        arrays = [array for array in self._structure.arrays if array.rowed and not array.seldom]
+        return [part.view for a in arrays for part in ((a, a.grad) if reverse else (a,)) if part is not None]
+
     def launch(self, turn: int, *, reverse: bool) -> Launch | native.Call:
         """A launch, in pass ``turn``."""
         compiled = self._compiled(reverse) or self._with_constants(reverse)
@@ -273,7 +278,8 @@ class Launches:
         apart: bool = False,
     ):
         self._work, self._begin = work, begin
-        self._envs, self._together = fields.envs, 1 if apart and native.available() else fields.envs
+        self._apart = apart and native.available()
+        self._envs, self._together = fields.envs, 1 if self._apart else fields.envs
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
         for group, turn in _grouped(steps):
@@ -292,7 +298,8 @@ class Launches:
             for own, turn in self.chosen(reverse=reverse):
                 with self._work.one():
                     found.append(own.launch(turn, reverse=reverse))
-            self._ready[reverse] = _loop(found, self._envs, self._together)
+            used = [v for own, _ in self.chosen(reverse=reverse) if self._apart for v in own.views(reverse=reverse)]
+            self._ready[reverse] = _loop(found, self._envs, self._together, used)
         return self._ready[reverse]
 
     def chosen(self, *, reverse: bool) -> list[tuple[_Kernel, int]]:
@@ -304,10 +311,10 @@ _Run = Callable[[np.ndarray, int, int, int, int], None]
 """``run(clock, row, step, rows, by)``: launches in so many steps; the next one is at ``row + by``, ``step + by``."""
 
 
-def _loop(launches: list[Launch | native.Call], envs: int, together: int) -> _Run:
+def _loop(launches: list[Launch | native.Call], envs: int, together: int, used: Sequence[np.ndarray]) -> _Run:
     calls = [one for one in launches if isinstance(one, native.Call)]
     if len(calls) == len(launches):
-        return native.Loop(calls, envs, together)
+        return native.Loop(calls, envs, together, used)
     program = impl.get_runtime().prog
     single = [native.Loop([one], envs, together) if isinstance(one, native.Call) else None for one in launches]
 

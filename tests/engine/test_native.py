@@ -254,3 +254,20 @@ def test_classes_of_the_script_that_is_run_are_served_as_well(tmp_path):
     changed, other = run("2.0 * off * off")  # what was changed in the script is noticed, and nothing else is read
     assert 0 < changed < first
     assert other == pytest.approx(2.0 * slope, rel=1e-6)
+
+
+def test_what_is_fetched_ahead_of_its_step(monkeypatch):
+    short, long = np.zeros((2, 3000, 8), np.float32), np.zeros((2, 3000, 600), np.float32)
+    many = [short.copy() for _ in range(native._FEW + 1)]
+    assert native.fetched(many[1:] * 2) == []  # few arrays, each counted once
+    assert native.fetched([rows[:, :9] for rows in many]) == []  # all of a copy stays near
+    assert native.fetched([*many, long]) == [(rows.ctypes.data, 3000 * 32, 32, 32) for rows in many]
+    problem, found = chain(6), []
+    for few in (native._FEW, 0):
+        monkeypatch.setattr(native, "_FEW", few)
+        monkeypatch.setattr(native, "_NEAR", 0)
+        with ds.Simulation(problem, envs=3) as simulation:
+            found.append(simulation.value_and_grad(simulation.params(0)))
+    (loss, grad), (same, gradient) = found
+    assert loss == same
+    assert all(np.array_equal(grad[name], gradient[name]) for name in grad)

@@ -1,5 +1,6 @@
 """Fields of the joints as one system, and of impacts that are solved together."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["impacts_of", "room_of", "system_of"]
 
 HIDDEN = {"recorded": False, "per_step": True}
 ADDED = {**HIDDEN, "accumulates": True}
+SELDOM = {**HIDDEN, "seldom": True}
 
 FEW, MOST = 8, 24
 """So many impacts are solved together at least and at most, if there may be as many; four for each body."""
@@ -57,9 +59,9 @@ def system_of(
     )
     then = replace(
         now,
-        row=fields.trajectory("impact_row", many if room else 0, 4, **HIDDEN),
-        matrix=fields.trajectory("impact_matrix", len(found.left) if room else 0, **ADDED),
-        total=fields.trajectory("impact_total", 4 * (rounds + 2) * many, 2, **HIDDEN),
+        row=fields.trajectory("impact_row", many if room else 0, 4, **SELDOM),
+        matrix=fields.trajectory("impact_matrix", len(found.left) if room else 0, **ADDED, seldom=True),
+        total=fields.trajectory("impact_total", 4 * (rounds + 2) * many, 2, **SELDOM),
         place=whole(np.arange(many)),
     )
     return now, then
@@ -99,42 +101,43 @@ def impacts_of(
     places, n = len(scene.shapes) + 1, len(scene.bodies)
     begin = contacts + sum(isinstance(joint, Rope) for joint in scene.joints)
     rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
+    seldom = functools.partial(decide, seldom=True)
     exact = fields.real == REAL["f64"]
     rounds = rounds_of(room, bouncy)
     space, more = SPACE * 4 * room * room, rounds + 2
     courses = (2 * more + 1) * places if room else 0
-    struck = rows("impact_struck", courses, 6, **HIDDEN)
+    struck = rows("impact_struck", courses, 6, **SELDOM)
     return Impacts(
         count=decide(1),
         twice=decide(1),
-        contact=decide(room),
+        contact=seldom(room),
         slot=decide(begin),
         passes=decide(1),
         rest=decide(1),
-        kind=decide(more * room),
-        way=decide(room),
-        leader=decide(more * room),
-        slides=decide(more * room),
-        unknowns=decide(more),
-        unknown=decide(2 * more * room),
-        guess=fields.decision_numbers(2 * more * room),
-        offset=decide(more),
-        inverse=fields.decision_numbers(space),
+        kind=seldom(more * room),
+        way=seldom(room),
+        leader=seldom(more * room),
+        slides=seldom(more * room),
+        unknowns=seldom(more),
+        unknown=seldom(2 * more * room),
+        guess=fields.decision_numbers(2 * more * room, seldom=True),
+        offset=seldom(more),
+        inverse=fields.decision_numbers(space, seldom=True),
         pairs=decide(1),
         present=decide(1),
         moved=decide(1),
         joined=decide(1),
         entries=decide(1),
         changes=decide(1),
-        asked=decide(system.rows),
+        asked=seldom(system.rows),
         solves=decide(1),
-        goal=rows("impact_goal", more * room, 2, **HIDDEN),
-        impulse=rows("impact_impulse", 4 * more * room, **HIDDEN),
-        lack=rows("impact_lack", 2 * more * room, **HIDDEN),
-        given=rows("impact_given", room, 7, **HIDDEN),
-        pressed=rows("impact_pressed", places if room else 0, 6, **HIDDEN),
+        goal=rows("impact_goal", more * room, 2, **SELDOM),
+        impulse=rows("impact_impulse", 4 * more * room, **SELDOM),
+        lack=rows("impact_lack", 2 * more * room, **SELDOM),
+        given=rows("impact_given", room, 7, **SELDOM),
+        pressed=rows("impact_pressed", places if room else 0, 6, **SELDOM),
         struck=struck,
-        course=rows("impact_course", courses, 6, **HIDDEN) if system.rows else struck,
+        course=rows("impact_course", courses, 6, **SELDOM) if system.rows else struck,
         assembly=fields.integers(assemblies_of(scene)),
         role=fields.scratch(begin),
         speed=think(begin),
