@@ -171,7 +171,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         second=fields.integers(seconds),
         second_link=fields.integers(owners[seconds] if count else seconds),
         body=fields.integers(np.array([_heavy(scene, owner) for owner in owners.tolist()], dtype=int)),
-        frame=fields.integers(np.where(still, world[0], owners)),
+        frame=fields.integers(np.where(owners < 0, world[0], owners)),
         carrier=fields.integers(np.where(still, world[1], np.array(carriers)[owners])),
         root=fields.integers(np.where(still, world[0], np.array(roots)[owners])),
         slippery=fields.integers(slippery.astype(int)),
