@@ -62,6 +62,7 @@ _NAMES = {
     "physics.articulated.equalities": ("Equality", "Hold"),
     "physics.articulated.geoms": ("Geom", "Pair"),
     "physics.articulated.links": ("Joint", "Link", "Site"),
+    "physics.articulated.mocap": ("Mocap",),
     "physics.articulated.mjcf": ("load_mjcf", "load_urdf"),
     "physics.articulated.mjcf_writing": ("save_mjcf",),
     "physics.articulated.scene": ("Articulated",),

@@ -64,6 +64,7 @@ from diffsim.physics.articulated.links import Site as Site
 from diffsim.physics.articulated.mjcf import load_mjcf as load_mjcf
 from diffsim.physics.articulated.mjcf import load_urdf as load_urdf
 from diffsim.physics.articulated.mjcf_writing import save_mjcf as save_mjcf
+from diffsim.physics.articulated.mocap import Mocap as Mocap
 from diffsim.physics.articulated.muscle import Muscle as Muscle
 from diffsim.physics.articulated.scene import Articulated as Articulated
 from diffsim.physics.articulated.tendons import Pulley as Pulley

@@ -108,6 +108,11 @@ class Stepper:
         given = dict(numbers or {})
         self._problem = Problem(scene, steps=self.repeat, tune=tuple(dict.fromkeys((*_names("tune", tune), *given))))
         self.scene, self.tuned = scene, self._problem.tuned
+        if timed := getattr(scene, "timed", ""):
+            raise InputError(
+                f"a Stepper's calls know no time, but {timed} goes by it; give it one place, and load another before a "
+                "call, or use a Simulation"
+            )
         for name in self.tuned:
             if name.startswith("scene.initial_"):
                 raise InputError(f"a Stepper is given its states, so nothing depends on {name}; leave it out of tune")

@@ -409,7 +409,10 @@ def _quadruped() -> ds.Articulated:
 
 
 def _gripper() -> ds.Articulated:
-    """Fingers that follow each other, on an arm with a tendon beyond its limit; actuators at joint, tendon and site."""
+    """Fingers that follow each other, on an arm with a tendon beyond its limit; actuators at joint, tendon and site.
+
+    A hand that is moved from outside, with a wrist that it carries, holds one link as a whole and another at a point.
+    """
     arm = ds.Joint("hip", axis=(0.1, 1.0, 0.2), anchor=(0.05, 0.0, -0.3), damping=0.05, armature=0.01, stiffness=2.0)
     fingers = [
         ds.Link(
@@ -436,8 +439,16 @@ def _gripper() -> ds.Articulated:
     base = ds.Link(
         "base", joints=[arm], position=(0.0, 0.0, 0.4), mass=1.0, centre=(0.0, 0.0, 0.1), inertia=(0.01, 0.012, 0.008)
     )
+    # Its kinks lie between the steps.
+    path = ds.Mocap(
+        [(0.2, 0.1, 0.7), (0.3, 0.0, 0.8), (0.2, -0.1, 0.9)],
+        [(0.9, 0.2, 0.1, -0.3), (-0.8, 0.1, -0.2, 0.3), (0.7, 0.3, 0.1, 0.2)],
+        times=(-0.013, 0.047, 0.151),
+    )
+    hand = ds.Link("hand", mass=0.2, centre=(0.1, 0.2, 0.1), mocap=path)
+    palm = ds.Link("palm", "hand", position=(0.05, 0.02, -0.1), orientation=(0.9, 0.1, 0.3, 0.0))
     return ds.Articulated(
-        [base, *fingers, wrist],
+        [base, *fingers, wrist, hand, palm],
         [
             ds.Actuator.motor("hip", gear=0.7),
             ds.Actuator("draw", tendon="bow", gear=0.8, gain=2.0, gain_slope=(0.2, -0.1), bias=(0.1, -1.5, -0.05)),
@@ -455,6 +466,10 @@ def _gripper() -> ds.Articulated:
                 "mimic", "right_slide", "left_slide", polynomial=(0.002, 0.9, 0.3, 0.0, 0.0), reference=(0.05, 0.9)
             ),
             ds.Equality("length", "line", of="tendons", polynomial=(0.15, 0.0, 0.0, 0.0, 0.0), reference=(0.06, 1.1)),
+        ],
+        holds=[
+            ds.Hold("grip", "leg", (0.01, 0.03, 0.02), (0.9, 0.1, 0.0, 0.2), other="palm", reference=(0.2, 0.9)),
+            ds.Hold("string", "left", (0.0, 0.1, 0.0), other="hand", anchor=(0.01, 0.0, 0.02), reference=(0.3, 1.1)),
         ],
         initial_position=(0.3, 0.02, 0.015, 0.2),
         initial_velocity=(0.5, 0.1, -0.1, -0.7),

@@ -11,6 +11,7 @@ from diffsim.bridges.packages import needed
 from diffsim.errors import InputError
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.mocap import given, place_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
 from diffsim.problem import Problem
@@ -68,13 +69,13 @@ def replay_in_mujoco(
     v[:, 0] = own.get("scene.initial_velocity", scene.initial_velocity)
     copies = [peer.begin(*start) for start in zip(q[:, 0], v[:, 0], strict=True)]
     for k in range(steps):
-        actuation[:, k] = problem.act(params, scene.sense(q[:, k], v[:, k]), k * scene.dt)
+        actuation[:, k] = problem.act(params, scene.sense(q[:, k], v[:, k], k * scene.dt), k * scene.dt)
         for env, copy in enumerate(copies):
             q[env, k + 1], v[env, k + 1] = copy.step(actuation[env, k])
     arrays = {
         "joint_position": q,
         "joint_velocity": v,
-        **_places(scene, q),
+        **_places(scene, q, np.arange(steps + 1) * scene.dt),
         "observation": scene.observe(q, v),
         "actuation": actuation,
     }
@@ -131,6 +132,7 @@ class Peer:
             self.model.opt.timestep = number(f"{owner}: timestep", timestep, above=0.0)
         self.driven = _driven(self.mujoco, owner, self.model, scene)
         self.every = _every(owner, scene.dt, self.model.opt.timestep)
+        self.guided = _guided(self.mujoco, owner, self.model, scene)
 
     def begin(self, position: np.ndarray, velocity: np.ndarray) -> PeerCopy:
         """A copy in that state, (nq,) and (nv,)."""
@@ -143,12 +145,20 @@ class PeerCopy:
     def __init__(self, peer: Peer, position: np.ndarray, velocity: np.ndarray):
         self._peer, self._data = peer, peer.mujoco.MjData(peer.model)
         self._data.qpos[:], self._data.qvel[:] = position, velocity
+        self._steps = 0
 
     def step(self, actuation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where an actuation (k,), held for a step of the scene, leads: (nq,) and (nv,)."""
         peer, data = self._peer, self._data
         data.ctrl[peer.driven] = [control_of(a, u) for a, u in zip(peer.scene.actuators, actuation, strict=True)]
-        peer.mujoco.mj_step(peer.model, data, peer.every)
+        if not peer.guided:
+            peer.mujoco.mj_step(peer.model, data, peer.every)
+        for _ in range(peer.every if peer.guided else 0):
+            time = self._steps * peer.scene.dt / peer.every
+            for link, there in peer.guided.items():
+                data.mocap_pos[there], data.mocap_quat[there] = place_of(peer.scene, link, time)
+            peer.mujoco.mj_step(peer.model, data)
+            self._steps += 1
         return data.qpos.copy(), data.qvel.copy()
 
     @property
@@ -175,6 +185,18 @@ def _driven(mujoco: Any, owner: str, model: Any, scene: Articulated) -> list[int
     raise InputError(f"{owner}: the file has {model.nu} actuators, but the scene {', '.join(names) or 'none'}")
 
 
+def _guided(mujoco: Any, owner: str, model: Any, scene: Articulated) -> dict[int, int]:
+    """Of each link that a `Mocap` moves, where MuJoCo has it."""
+    found = {}
+    for link in given(scene):
+        name = scene.links[link].name
+        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
+        found[link] = -1 if body < 0 else int(model.body_mocapid[body])
+        if found[link] < 0:
+            raise InputError(f'{owner}: link {name!r} has a mocap, but the file has no body {name!r} with mocap="true"')
+    return found
+
+
 def _every(owner: str, dt: float, timestep: float) -> int:
     every = round(dt / timestep)
     if every < 1 or abs(every * timestep - dt) > 1e-9 * dt:
@@ -195,9 +217,9 @@ def control_of(actuator: Actuator, actuation: float) -> float:
     return float(np.clip(middle + max(high - middle, middle - low) * actuation, low, high))
 
 
-def _places(scene: Articulated, position: np.ndarray) -> dict[str, np.ndarray]:
-    """Where links and sites are, at positions (envs, rows, nq)."""
-    pose = forward_kinematics(scene, position.reshape(-1, scene.coordinates))
+def _places(scene: Articulated, position: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
+    """Where links and sites are, at positions (envs, rows, nq) and times (rows,)."""
+    pose = forward_kinematics(scene, position.reshape(-1, scene.coordinates), np.tile(time, len(position)))
     origin, rotation = pose.origin, pose.rotation
     sites = [
         site.position if link < 0 else origin[:, link] + rotation[:, link] @ site.position

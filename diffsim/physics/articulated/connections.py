@@ -65,8 +65,7 @@ def carried_by(parents: np.ndarray, carrier: int) -> list[int]:
 
 def connected(scene: Articulated) -> list[int]:
     """Holds of two links: first those that may not turn."""
-    chosen = [k for k, hold in enumerate(scene.holds) if hold.other is not None]
-    return sorted(chosen, key=lambda k: scene.holds[k].orientation is None)
+    return sorted(scene.mutual_holds, key=lambda k: scene.holds[k].orientation is None)
 
 
 def connections_of(

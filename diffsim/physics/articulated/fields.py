@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 
 from diffsim.engine.fields import Fields
+from diffsim.physics.articulated import mocap
+from diffsim.physics.articulated.mocap_motion import guides_of
 from diffsim.physics.articulated.scene import Articulated
 
 __all__ = ["Motion", "Tree", "Working", "motion_of", "tree_of", "working_of"]
 
-WELD, HINGE, SLIDE, BALL, FREE = range(5)
-"""What is between a frame and the one before it."""
+WELD, HINGE, SLIDE, BALL, FREE, GIVEN = range(6)
+"""What is between a frame and the one before it; of GIVEN ones it is said from outside where they are."""
 
-MOTIONS = ("weld", "hinge", "slide", "ball", "free")
+MOTIONS = ("weld", "hinge", "slide", "ball", "free", "given")
 
 TURN, SHIFT = range(2)
 """What a velocity does: turn about an axis of its frame, or shift along one."""
@@ -33,7 +35,7 @@ class Tree:
     before: Any  # (k,) where the frame before it is stored
     link: Any  # (k,) its link if it is the first frame of it, else -1
     joint: Any  # (k,) its joint; 0 for a weld
-    coordinate: Any  # (k,) where the joint's position begins
+    coordinate: Any  # (k,) where the joint's position begins; of GIVEN ones which of them it is
     site_link: Any  # (site,) its link, -1 is the world
     place_carrier: Any  # (place,) the velocity that moves it last, or the world behind the velocities
     place_root: Any  # (place,) first link of its tree, or the world behind the frames
@@ -75,6 +77,7 @@ class Tree:
     added: Any  # (env, velocity) armature, and what implicit damping adds to the inertia
     share: Any  # (env, link) of the whole mass
     total: Any  # (env, 0) whole mass [kg]
+    guides: Any  # links that are moved from outside: `mocap_motion.Guides`; None without any
     dt: float  # of a substep [s]
     real: Any  # the type of numbers
     carriers: tuple[int, ...]  # the same as `carrier`
@@ -95,6 +98,7 @@ class Tree:
     scalars: bool  # whether there are hinges, slides or welds
     balls: bool
     frees: bool
+    guided: bool  # whether links are moved from outside
     rough: bool  # whether there is dry friction
     buoyant: bool
     soft: bool  # whether constraints are MuJoCo's
@@ -151,12 +155,15 @@ def _frames(scene: Articulated) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in names}
     room, joint, coordinate = len(scene.places), 0, 0
     world = room + sum(max(len(link.joints) - 1, 0) for link in scene.links)
+    guided = mocap.given(scene)
     for k, link in enumerate(scene.links):
         before = scene.parents[k] if scene.parents[k] >= 0 else world
         for i, each in enumerate(link.joints or (None,)):
             last = i + 1 >= len(link.joints)
-            values = (k if last else room, MOTIONS.index(each.motion) if each else WELD, before, -1 if i else k)
-            for name, value in zip(names, (*values, joint if each else 0, coordinate), strict=True):
+            kind = MOTIONS.index(each.motion) if each else GIVEN if k in guided else WELD
+            values = (k if last else room, kind, before, -1 if i else k)
+            where = guided.index(k) if k in guided else coordinate
+            for name, value in zip(names, (*values, joint if each else 0, where), strict=True):
                 found[name].append(value)
             before = values[0]
             room += not last
@@ -251,6 +258,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         added=fields.derived(nv, of=["scene.armature", "scene.damping"]),
         share=fields.derived(links, of=["scene.mass"]),
         total=fields.derived(1, of=["scene.mass"]),
+        guides=guides_of(scene, fields),
         dt=scene.dt / scene.substeps,
         real=fields.real,
         carriers=tuple(freedoms["carrier"]),
@@ -268,9 +276,11 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         servos=scene.integrator == "implicitfast",
         bodies=len(heavy),
         quaternions=len(freedoms["turning"]),
-        scalars=bool(present & {"hinge", "slide"}) or any(not link.joints for link in scene.links),
+        scalars=bool(present & {"hinge", "slide"})
+        or any(not link.joints and link.mocap is None for link in scene.links),
         balls="ball" in present,
         frees="free" in present,
+        guided=bool(mocap.given(scene)),
         rough=scene.rough and not soft,
         buoyant=scene.buoyant,
         soft=soft,

@@ -1,4 +1,4 @@
-"""What holds a link to a place of the world: MuJoCo's equalities connect and weld, where the other side does not move.
+"""What holds a link to a place of the world, or of a link that no joint moves: MuJoCo's equalities connect and weld.
 
 With J the Jacobian of what is held (the rows r: how far the point is from its place, and the sine of half the angle by
 which the link is turned), MuJoCo's soft constraint (its documentation, "Computation", section "Constraint model") gives
@@ -42,10 +42,11 @@ class Held:
 
     which: Any  # (k,) holds to the world
     link: Any  # (hold,)
+    other: Any  # (hold,) frame of the link that it is held to, or the world behind the frames
     turns: Any  # (hold,) 1 if the orientation is held, too
     anchor: Any  # (env, k) in the link's frame [m]
-    place: Any  # (env, k) in the world [m]
-    orientation: Any  # (env, k) of the link
+    place: Any  # (env, k) in that frame [m]
+    orientation: Any  # (env, k) of the link in that frame
     weight: Any  # (env, k) inertia against shifts and turns [kg], [kg m^2]
     reference: Any  # (env, k) time constant [s] and damping ratio
     impedance: Any  # (env, k) MuJoCo's solimp
@@ -54,12 +55,13 @@ class Held:
     real: Any
     count: int  # to the world
     holds: int
+    placed: bool  # whether there are any to such links
 
 
-def held_of(scene: Articulated, fields: Fields) -> Held | None:
-    """Declare the fields of holds; None without any."""
+def held_of(scene: Articulated, fields: Fields, world: int) -> Held | None:
+    """Declare the fields of holds; None without any. ``world`` is its frame."""
     holds = scene.holds
-    alone = [k for k, hold in enumerate(holds) if hold.other is None]
+    alone = [k for k in range(len(holds)) if k not in scene.mutual_holds]
     if not alone:
         return None
     names = [link.name for link in scene.links]
@@ -70,6 +72,7 @@ def held_of(scene: Articulated, fields: Fields) -> Held | None:
     return Held(
         which=fields.integers(np.array(alone)),
         link=fields.integers(np.array([names.index(hold.link) for hold in holds])),
+        other=fields.integers(np.array([world if hold.other is None else names.index(hold.other) for hold in holds])),
         turns=fields.integers(np.array([hold.orientation is not None for hold in holds])),
         anchor=number("anchor", 3),
         place=number("place", 3),
@@ -82,6 +85,7 @@ def held_of(scene: Articulated, fields: Fields) -> Held | None:
         real=fields.real,
         count=len(alone),
         holds=len(holds),
+        placed=any(holds[k].other is not None for k in alone),
     )
 
 
@@ -105,12 +109,19 @@ def hold_link(
     rotation = unpacked(motion.rotation[env, row, frame])
     point = motion.position[env, row, frame] + rotation @ held.anchor[env, k]
     arm = point - motion.position[env, row, part * tree.frames + tree.root[last]]
-    off = point - held.place[env, k]
+    place = held.place[env, k]
+    wanted = unpacked(held.turn[env, k])
+    if ti.static(held.placed):
+        other = part * tree.frames + held.other[k]
+        stands = unpacked(motion.rotation[env, row, other])
+        place = motion.position[env, row, other] + stands @ place
+        wanted = stands @ wanted
+    off = point - place
     speed = work.speed[env, row, at]
     velocity = linear(speed) + angular(speed).cross(arm)
     # By what the link would have to turn, as a quaternion in its frame.
     back = rotation.transpose()
-    apart = half_turned(back @ unpacked(held.turn[env, k]))
+    apart = half_turned(back @ wanted)
     turning = ti.cast(held.turns[k] == 1, held.real) * held.lever[env, k]
     rows = (-0.5 * turning) * (half_turns(apart) @ back)
     turned = turning * vector_of(apart)

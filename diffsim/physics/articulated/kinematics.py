@@ -6,10 +6,11 @@ All functions take any number of leading axes, e.g. of environments and rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffsim.physics.articulated.mocap import place_of
 from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
 
@@ -50,8 +51,11 @@ def _about(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return turned
 
 
-def forward_kinematics(scene: Tree, position: np.ndarray) -> Pose:
-    """The pose of a robot whose joints have the positions (..., nq)."""
+def forward_kinematics(scene: Tree, position: np.ndarray, time: Any = None) -> Pose:
+    """The pose of a robot whose joints have the positions (..., nq).
+
+    Links that are moved from outside are where they are at times (...) [s]; without one, where their ``position`` is.
+    """
     lead = position.shape[:-1]
     n, nv = len(scene.links), scene.freedoms
     pose = Pose(np.zeros((*lead, n, 3)), np.zeros((*lead, n, 3, 3)), *(np.zeros((*lead, nv, 3)) for _ in range(3)))
@@ -61,6 +65,9 @@ def forward_kinematics(scene: Tree, position: np.ndarray) -> Pose:
         frame = pose.rotation[..., parent, :, :] if parent >= 0 else np.broadcast_to(np.eye(3), (*lead, 3, 3))
         origin = pose.origin[..., parent, :] if parent >= 0 else np.zeros((*lead, 3))
         origin, frame = origin + frame @ link.position, frame @ rotation_of(link.orientation)
+        if link.mocap is not None and time is not None:
+            origin, turn = place_of(scene, k, time)
+            frame = rotation_of(turn)
         for joint in link.joints:
             value = position[..., at : at + joint.coordinates]
             at += joint.coordinates

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.articulated import mocap
 from diffsim.physics.articulated.geoms import Geom
+from diffsim.physics.articulated.mocap import Mocap
 from diffsim.physics.articulated.quaternions import quaternion_of
 from diffsim.physics.articulated.values import SOLIMP, SOLREF, UPRIGHT, interval, members, named, quaternion, reference
 from diffsim.physics.articulated.visuals import Visual
@@ -173,6 +175,8 @@ class Link(Spec):
             made for if the scene's ``contact_law`` is "mujoco"; None is what they are where joints are at their
             reference (MuJoCo's ``body_invweight0``).
         visuals: meshes that it is seen as.
+        mocap: where it is put from outside, a `Mocap`; of a link of the world without joints. Nothing that it carries
+            has joints. None leaves it where ``position`` and ``orientation`` say.
     """
 
     name: str
@@ -190,6 +194,7 @@ class Link(Spec):
     sites: Any = ()
     mobility: Any = None
     visuals: Any = ()
+    mocap: Mocap | None = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -216,6 +221,8 @@ class Link(Spec):
             mobility=None if self.mobility is None else array(f"{owner}mobility", self.mobility, (2,), least=0.0),
             visuals=members(f"{owner}visuals", self.visuals, Visual),
         )
+        if self.mocap is not None:
+            mocap.check(owner, self)
 
 
 def _principal(owner: str, inertia: Any, orientation: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -265,7 +265,7 @@ def _strings(rollout: Rollout) -> list[Segments]:
     tuned = {n.removeprefix("scene."): v for n, v in rollout.numbers.items() if n.removeprefix("scene.") in known}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StartWarning)
-        points, ends, names = string_places(scene.with_numbers(tuned), tame(rollout["joint_position"]))
+        points, ends, names = string_places(scene.with_numbers(tuned), tame(rollout["joint_position"]), rollout.time)
     drawing = {actuator.tendon: k for k, actuator in enumerate(scene.actuators)}
     driven = [(line, drawing[name]) for line, name in enumerate(names) if name in drawing]
     if not driven:

@@ -18,11 +18,12 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
 
     Args:
         scene: the robot.
-        position: (rows, nq) of its joints.
+        position: (rows, nq) of its joints, from the start on.
         velocity: (rows, nv) of its joints.
     """
-    pose = forward_kinematics(scene, position)
     rows = len(position)
+    time = scene.dt * np.arange(rows)
+    pose = forward_kinematics(scene, position, time)
     energy, momentum, around = np.zeros(rows), np.zeros((rows, 3)), np.zeros((rows, 3))
     owners = np.array([owner for owner, _ in scene.freedom_owners])
     for k, link in enumerate(scene.links):
@@ -54,7 +55,7 @@ def mechanics(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> dict[s
             energy += 0.5 * joint.stiffness * (((place - link.position) ** 2).sum(axis=1) + angle**2)
     rest = tendon_numbers.numbers(scene).get("tendon_rest", ())
     for tendon, (shortest, longest) in zip(scene.tendons, rest, strict=True):
-        long = length(scene, tendon, position)
+        long = length(scene, tendon, position, time)
         stretched = np.maximum(long - longest, 0.0) + np.minimum(long - shortest, 0.0)
         energy += 0.5 * tendon.stiffness * stretched**2
     return {"energy": energy, "momentum": momentum, "angular_momentum": around, "orientation": pose.rotation}

@@ -11,6 +11,7 @@ from typing import Any
 
 from diffsim.errors import InputError, MissingExtraError, OmissionWarning
 from diffsim.physics.articulated.mjcf_file import KINDS, OF_CONTACTS, File
+from diffsim.physics.articulated.mocap import Mocap
 from diffsim.physics.articulated.pairs import Draft, touching, unsimulated
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
@@ -39,6 +40,7 @@ def load_mjcf(
     assets: Mapping[str, Any] | None = None,
     pose: str | None = None,
     hold: bool = False,
+    mocap: Mapping[str, Mocap] | None = None,
     triangles: int = TRIANGLES,
     **changes: Any,
 ) -> Articulated:
@@ -46,9 +48,9 @@ def load_mjcf(
 
     What the file holds and this package does not simulate is an error that names the first element of each kind, and
     the words for ``ignore`` that leave them all out; an `OmissionWarning` then lists what was. Without being asked for,
-    pairs of shapes of one robot that are not simulated are left out, a body that is moved from outside (mocap) stays
-    where it is, and the integrator "implicit" is replaced by "implicitfast": the warning says so, too. RK4 takes four
-    times as long as ``integrator="euler"``.
+    pairs of shapes of one robot that are not simulated are left out, a body that is moved from outside stays where it
+    is if ``mocap`` does not say where it goes, and the integrator "implicit" is replaced by "implicitfast": the warning
+    says so, too. RK4 takes four times as long as ``integrator="euler"``.
 
     A `StartWarning` tells of joints that start beyond their limits: those will throw them back.
 
@@ -61,6 +63,7 @@ def load_mjcf(
         assets: contents of the files that the XML names, by name.
         pose: the keyframe to start from; see `Articulated.posed`.
         hold: whether an action of 0 holds the pose: it stands for the keyframe's controls.
+        mocap: where bodies with ``mocap="true"`` are put over time, by name; see `Mocap`.
         triangles: that meshes which are seen may have in all; those that show least are left out. 0 has none.
         **changes: of the scene: ``dt=0.002, substeps=4``; ``contacts="world"`` keeps links from each other.
 
@@ -72,6 +75,7 @@ def load_mjcf(
     mujoco, ignore = _package(owner), _words(owner, ignore)
     with _caller():
         file = File(mujoco, compiled(mujoco, owner, source, assets), ignore, _most(owner, triangles))
+        file.mocap = _guided(owner, file, mocap)
         return _load(owner, file, ignore, changes, pose=pose, hold=hold)
 
 
@@ -116,6 +120,19 @@ def load_urdf(
         file = File(mujoco, model, ignore, most)
         file.clothes = clothes
         return _load(owner, file, ignore, changes, motors=motors, omitted=omitted)
+
+
+def _guided(owner: str, file: File, mocap: Mapping[str, Mocap] | None) -> dict[str, Mocap]:
+    """Where bodies are put from outside, if the file has them."""
+    if not isinstance(mocap or {}, Mapping):
+        raise InputError(f"{owner}: mocap is {mocap!r}, but a Mocap for each body is needed, by its name")
+    known = file.mocap_bodies()
+    for name in mocap or {}:
+        if name not in known:
+            raise InputError(
+                f'{owner}: mocap names {name!r}, but bodies with mocap="true" are {", ".join(known) or "none"}'
+            )
+    return dict(mocap or {})
 
 
 def _most(owner: str, triangles: Any) -> int:

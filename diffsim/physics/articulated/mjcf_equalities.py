@@ -65,8 +65,9 @@ class Equalities(Tendons):
         points = (numbers[3:6], numbers[:3]) if weld else (numbers[:3], numbers[3:6])
         second = self.moves(bodies[1])
         moves, stays = (1, 0) if second else (0, 1)
-        still = data.xmat[bodies[stays]].reshape(3, 3)
-        place = data.xpos[bodies[stays]] + still @ points[stays]
+        guided = self.guided(bodies[stays])
+        still = np.eye(3) if guided else data.xmat[bodies[stays]].reshape(3, 3)
+        place = points[stays] if guided else data.xpos[bodies[stays]] + still @ points[stays]
         relative = rotation_of(numbers[6:10]) if weld else np.eye(3)
         turned = still @ (relative if second else relative.T)
         return Hold(
@@ -74,6 +75,7 @@ class Equalities(Tendons):
             self.name("body", bodies[moves]),
             place,
             quaternion_of(turned) if weld else None,
+            other=self.name("body", bodies[stays]) if guided else None,
             anchor=points[moves],
             weight=1.0 / np.maximum(model.body_invweight0[bodies[moves]], 1e-15),
             reference=reference(*model.eq_solref[k]),

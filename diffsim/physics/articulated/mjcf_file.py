@@ -93,6 +93,7 @@ class File(Geoms, Actuators, Equalities):
             geoms=self._geoms(body),
             sites=self._sites(body),
             visuals=self.visuals(body),
+            mocap=self.mocap.get(self.name("body", body)),
         )
 
     def _joint(self, joint: int) -> Joint:

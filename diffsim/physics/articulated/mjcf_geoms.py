@@ -21,10 +21,10 @@ class Geoms(Visuals):
     """What touches and is seen."""
 
     def _still_plane(self, geom: int) -> bool:
-        """Whether a geom is a plane or a height field of a body that is welded to the world: one of the world."""
+        """Whether a geom is a plane or a height field of a body that stays where it is: one of the world."""
         body = int(self.model.geom_bodyid[geom])
         plane = SHAPES.get(int(self.model.geom_type[geom])) in ("plane", "hfield")
-        return plane and body > 0 and int(self.model.body_weldid[body]) == 0
+        return plane and body > 0 and not self.moves(body) and not self.guided(body)
 
     def _still_planes(self) -> list[Geom]:
         """Planes of bodies that do not move, where they are in the world."""

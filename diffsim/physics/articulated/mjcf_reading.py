@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.physics.articulated.hulls import CORNERS, Hull, hull_of
+from diffsim.physics.articulated.mocap import Mocap
 
 __all__ = ["JOINTS", "MESH", "SHAPES", "Reading"]
 
@@ -52,6 +53,7 @@ class Reading:
     def __init__(self, mujoco: Any, model: Any, ignore: tuple[str, ...] = (), triangles: int = 0):
         self.mujoco, self.model, self.ignore, self.triangles = mujoco, model, ignore, triangles
         self.law = "compliant"  # of contact, that the scene will have
+        self.mocap: dict[str, Mocap] = {}  # where bodies are put from outside, by name
         self.dropped = [g for g in range(model.ngeom) if self._is_dropped(g)]
         self._hulls: dict[int, Hull] = {}
         self._taken: dict[str, set[str]] = {}
@@ -117,9 +119,9 @@ class Reading:
         off = [self.name("actuator", k) for k in range(self.model.nu) if self.switched_off(k)]
         if off:
             found.append(f"the actuators {', '.join(off)}, which the file switches off")
-        mocap = [self.name("body", body) for body in np.flatnonzero(self.model.body_mocapid >= 0).tolist()]
-        if mocap:
-            found.append(f"what moves {', '.join(mocap)} from outside (mocap): they stay where they are")
+        still = [name for name in self.mocap_bodies() if name not in self.mocap]
+        if still:
+            found.append(f"what moves {', '.join(still)} from outside (give mocap=): they stay where they are")
         return found
 
     def _is_kind(self, geom: int, shape: str) -> bool:
@@ -132,6 +134,14 @@ class Reading:
         """Whether a geom is one that could touch and is to be ignored."""
         odd = SHAPES.get(int(self.model.geom_type[geom])) in ("cylinder", "ellipsoid")
         return odd and "contact" in self.ignore and self._collides(geom)
+
+    def mocap_bodies(self) -> list[str]:
+        """Names of the bodies that are moved from outside."""
+        return [self.name("body", body) for body in np.flatnonzero(self.model.body_mocapid >= 0).tolist()]
+
+    def guided(self, body: int) -> bool:
+        """Whether it is said where a body is put from outside, or the one that carries it."""
+        return self.name("body", int(self.model.body_rootid[body])) in self.mocap
 
     def switched_off(self, k: int) -> bool:
         """Whether the file switches an actuator off, by a flag or by its group."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.physics.articulated import pairs, tendon_numbers
+from diffsim.physics.articulated import mocap, pairs, tendon_numbers
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Hold
 from diffsim.physics.articulated.kinematics import inverse_inertias, joint_inertias, joint_mobilities, mass_matrix
@@ -89,6 +89,7 @@ def numbers(scene: Tree) -> dict[str, np.ndarray]:
             found["neutral"] = np.array([_or(actuator.neutral, 0.0) for actuator in scene.actuators])
     if scene.holds:
         found.update(_of_holds(scene))
+    found.update(mocap.numbers(scene))
     found.update(tendon_numbers.numbers(scene))
     if scene.all_sites:
         found["site_position"] = np.array([site.position for _, site in scene.all_sites])
@@ -186,6 +187,7 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
     links = []
     geoms = pairs.renewed(scene, values)
     sites = values.get("site_position")
+    guided = mocap.renewed(scene, values)
     joint = site = 0
     for k, link in enumerate(scene.links):
         change: dict[str, Any] = {a: values[name][k] for name, a in _OF_LINKS.items() if name in values}
@@ -193,6 +195,8 @@ def renewed(scene: Any, values: dict[str, np.ndarray]) -> Any:
             change["buoyancy"] = values["buoyancy"][k]
         if "link_mobility" in values:
             change["mobility"] = values["link_mobility"][k]
+        if k in guided:
+            change["mocap"] = guided[k]
         change["joints"] = [_renewed_joint(old, joint + i, values) for i, old in enumerate(link.joints)]
         joint += len(link.joints)
         change["geoms"] = [new for (owner, _), new in zip(scene.all_geoms, geoms, strict=True) if owner == k]

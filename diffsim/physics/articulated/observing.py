@@ -90,16 +90,18 @@ def touch(scene: Tree, pose: Pose) -> np.ndarray:
     return found
 
 
-def centre(scene: Tree, position: np.ndarray) -> np.ndarray:
-    """(..., 3) of mass [m]."""
-    pose = forward_kinematics(scene, position)
+def centre(scene: Tree, position: np.ndarray, time: Any = None) -> np.ndarray:
+    """(..., 3) of mass [m]; ``time`` as in `forward_kinematics`."""
+    pose = forward_kinematics(scene, position, time)
     masses = np.array([link.mass for link in scene.links])
     places = [pose.origin[..., k, :] + pose.rotation[..., k, :, :] @ link.centre for k, link in enumerate(scene.links)]
     found: np.ndarray = np.moveaxis(np.stack(places), 0, -1) @ (masses / masses.sum())
     return found
 
 
-def actuator_state(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def actuator_state(
+    scene: Tree, position: np.ndarray, velocity: np.ndarray, time: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(..., k) position and velocity of each actuator's joint or tendon; 0 at a site."""
     names = [joint.name for joint in scene.joints]
     coordinates = np.cumsum([0, *(joint.coordinates for joint in scene.joints)])
@@ -112,6 +114,6 @@ def actuator_state(scene: Tree, position: np.ndarray, velocity: np.ndarray) -> t
             place[..., k], speed[..., k] = position[..., coordinates[driven]], velocity[..., freedoms[driven]]
         elif actuator.tendon:
             tendon = tendons[actuator.tendon]
-            place[..., k] = length(scene, tendon, position)
-            speed[..., k] = (gradient(scene, tendon, position) * velocity).sum(axis=-1)
+            place[..., k] = length(scene, tendon, position, time)
+            speed[..., k] = (gradient(scene, tendon, position, time) * velocity).sum(axis=-1)
     return place, speed

@@ -73,7 +73,7 @@ class Rows:
 def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) -> Rows | None:
     """Declare the fields of tendons and equalities; None without any."""
     tendons, equalities = scene.tendons, scene.equalities
-    if not tendons and not equalities and not any(hold.other for hold in scene.holds):
+    if not tendons and not equalities and not scene.mutual_holds:
         return None
     names, names_of = [each.name for each in tendons], [link.name for link in scene.links]
     entries = [(k, joint) for k, each in enumerate(tendons) for joint in each.joints]

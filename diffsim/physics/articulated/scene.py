@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError, StartWarning
+from diffsim.physics.articulated import mocap, observing, pairs, scene_checks
 from diffsim.physics.articulated import numbers as robot_numbers
-from diffsim.physics.articulated import observing, pairs, scene_checks
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Equality, Hold
 from diffsim.physics.articulated.geoms import Geom, Pair
@@ -173,6 +173,7 @@ class Articulated(Tree, Spec):
                     f"{', '.join(earlier) or 'none'}; parents stand before their children"
                 )
             earlier.append(link.name)
+        mocap.check_carried(self)
         for owner, geom in self.all_geoms:
             if geom.shape in ("plane", "hfield") and owner >= 0:
                 what = "plane" if geom.shape == "plane" else "height field"
@@ -281,13 +282,11 @@ class Articulated(Tree, Spec):
             if each.site is not None or each.link is not None:
                 found.append(0.0)
                 continue
-            asked = each.gear * (lengths[each.tendon] if each.tendon else self._at(each.joint, position))
+            place = lengths[each.tendon] if each.tendon else position[self.coordinate("actuator", each.joint)]
+            asked = each.gear * float(place)
             servo = each.bias[1] != 0.0 and each.gain != 0.0
             found.append(-(each.bias[0] + each.bias[1] * asked) / each.gain if servo else 0.0)
         return found
-
-    def _at(self, joint: str, position: np.ndarray) -> float:
-        return float(position[self.coordinate("actuator", joint)])
 
     def contact_name(self, element: int) -> str:
         """What entry ``element`` of a rollout's ``contact`` is about, in words."""
@@ -316,7 +315,7 @@ class Articulated(Tree, Spec):
         """
         return observing.observation(self, *self._state(position, velocity))
 
-    def sense(self, position: Any, velocity: Any) -> dict[str, np.ndarray]:
+    def sense(self, position: Any, velocity: Any, time: Any = 0.0) -> dict[str, np.ndarray]:
         """All that controllers may read of a state, in NumPy, by name.
 
         ``observation`` (..., observations), ``centre`` (..., 3) of mass [m], ``actuator_position`` and
@@ -326,13 +325,14 @@ class Articulated(Tree, Spec):
         Args:
             position: (..., nq) of the joints.
             velocity: (..., nv).
+            time: (...) of it [s]: where a `Mocap` has its link then counts.
         """
         q, v = self._state(position, velocity)
         names = ("actuator_position", "actuator_velocity")
         return {
             "observation": observing.observation(self, q, v),
-            "centre": observing.centre(self, q),
-            **dict(zip(names, observing.actuator_state(self, q, v), strict=True)),
+            "centre": observing.centre(self, q, time),
+            **dict(zip(names, observing.actuator_state(self, q, v, time), strict=True)),
             "joint_position": q,
             "joint_velocity": v,
         }

@@ -168,7 +168,7 @@ def check_law(scene: Any) -> None:
     """What MuJoCo's law of contact does not know is not there."""
     if scene.contact_law != "mujoco":
         return
-    joined = [hold.name for hold in scene.holds if hold.other is not None]
+    joined = [scene.holds[k].name for k in scene.mutual_holds]
     for what, names in {
         "tendons": [tendon.name for tendon in scene.tendons],
         "equalities": [equality.name for equality in scene.equalities],

@@ -27,6 +27,7 @@ from diffsim.physics.articulated import (
     fluid,
     forces,
     holds,
+    mocap_motion,
     pairs,
     rows,
     senses,
@@ -36,6 +37,7 @@ from diffsim.physics.articulated.constraint_fields import constraints_of
 from diffsim.physics.articulated.fields import (
     BALL,
     FREE,
+    GIVEN,
     HINGE,
     SLIDE,
     TURN,
@@ -154,6 +156,11 @@ def place_frame(tree: ti.template(), motion: ti.template(), env, row, part, k):
             motion.position[env, row, at] = (
                 motion.position[env, row, before] + parent @ tree.offset[env, k] + frame @ anchor - moved @ anchor
             )
+    if ti.static(tree.guided):
+        if kind == GIVEN:
+            own = part * tree.guides.count + tree.coordinate[k]
+            motion.rotation[env, row, at] = tree.guides.put_rotation[env, row, own]
+            motion.position[env, row, at] = tree.guides.put_position[env, row, own]
     if ti.static(tree.scalars):
         if kind <= SLIDE:
             # A weld is a hinge that does not turn; so there is one way for most of what a robot has.
@@ -301,7 +308,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     tree = tree_of(scene, fields)
     motion = motion_of(scene, fields, tree, reads, len(pairs.touch_geoms(scene)))
     work = working_of(scene, fields)
-    held, medium = holds.held_of(scene, fields), fluid.medium_of(scene, fields)
+    held, medium = holds.held_of(scene, fields, tree.frames - 1), fluid.medium_of(scene, fields)
     joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
     tied = rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
@@ -327,6 +334,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         Stage(enter_velocity, (tree, motion), nv * several),
         *driving.start(muscles, motion, several=several),
         Stage(stand, (tree, motion, work), scene.evaluations),
+        *mocap_motion.stages(tree.guides),
         Stage(place_first, (tree, motion), frames, ordered=True),
         Stage(carry_first, (tree, motion, work), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),

@@ -13,14 +13,17 @@ from diffsim.physics.articulated.tree import Tree
 __all__ = ["string_places"]
 
 
-def string_places(scene: Tree, position: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]], list[str]]:
+def string_places(
+    scene: Tree, position: np.ndarray, time: Any = None
+) -> tuple[np.ndarray, list[tuple[int, int]], list[str]]:
     """Points (..., k, 3) of all strings [m], the pairs of them that lines join, and of each line its tendon.
 
     Args:
         scene: with a spatial tendon at least.
         position: (..., nq) of the joints.
+        time: as in `forward_kinematics`.
     """
-    pose = forward_kinematics(scene, position)
+    pose = forward_kinematics(scene, position, time)
     points: list[Any] = []
     ends: list[tuple[int, int]] = []
     names: list[str] = []

@@ -30,15 +30,15 @@ class Strand(NamedTuple):
     share: float
 
 
-def length(scene: Tree, tendon: Any, position: np.ndarray) -> np.ndarray:
-    """(...) length of a tendon where joints are at (..., nq) [m]."""
+def length(scene: Tree, tendon: Any, position: np.ndarray, time: Any = None) -> np.ndarray:
+    """(...) length of a tendon where joints are at (..., nq) [m]; ``time`` as in `forward_kinematics`."""
     if tendon.joints:
         found: Any = sum(
             value * position[..., scene.coordinate("tendon", joint)] for joint, value in tendon.joints.items()
         )
         return np.asarray(found)
     whole = np.zeros(position.shape[:-1])
-    for strand in strands(scene, tendon, forward_kinematics(scene, position)):
+    for strand in strands(scene, tendon, forward_kinematics(scene, position, time)):
         for one, other in zip(strand.places[::2], strand.places[1::2], strict=True):
             whole = whole + strand.share * np.linalg.norm(other - one, axis=-1)
         if strand.bend:
@@ -46,14 +46,14 @@ def length(scene: Tree, tendon: Any, position: np.ndarray) -> np.ndarray:
     return whole
 
 
-def gradient(scene: Tree, tendon: Any, position: np.ndarray) -> np.ndarray:
-    """(..., nv) rate of its length per velocity."""
+def gradient(scene: Tree, tendon: Any, position: np.ndarray, time: Any = None) -> np.ndarray:
+    """(..., nv) rate of its length per velocity; ``time`` as in `forward_kinematics`."""
     found = np.zeros((*position.shape[:-1], scene.freedoms))
     if tendon.joints:
         for joint, value in tendon.joints.items():
             found[..., scene.freedom(joint)] = value
         return found
-    pose = forward_kinematics(scene, position)
+    pose = forward_kinematics(scene, position, time)
     owners = np.array([owner for owner, _ in scene.freedom_owners])
 
     def moved(place: np.ndarray, owner: int) -> np.ndarray:

@@ -65,6 +65,24 @@ class Tree:
         return tuple(found)
 
     @cached_property
+    def moved(self) -> tuple[bool, ...]:
+        """Whether joints move a link."""
+        return tuple(any(self.links[k].joints for k in lineage) for lineage in self.lineages)
+
+    @cached_property
+    def mutual_holds(self) -> tuple[int, ...]:
+        """Holds of two links that joints move; those to what stands, or is moved from outside, are not."""
+        index = {link.name: k for k, link in enumerate(self.links)}
+        others = [hold.other for hold in self.holds]
+        return tuple(k for k, name in enumerate(others) if name is not None and self.moved[index[name]])
+
+    @property
+    def timed(self) -> str:
+        """What goes by the time, in words; nothing if all follows from the state."""
+        names = [link.name for link in self.links if link.mocap is not None and len(link.mocap.positions) > 1]
+        return f"the mocap of link {names[0]!r}" if names else ""
+
+    @cached_property
     def freedom_owners(self) -> tuple[tuple[int, Joint], ...]:
         """Link and joint of every number of the velocity."""
         return tuple(
@@ -141,9 +159,8 @@ class Tree:
         """Whether what acts at several joints is implicit: it couples their accelerations beyond the tree."""
         implicit = self.integrator == "implicitfast"
         servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1] or each.muscle}
-        joined = any(hold.other is not None for hold in self.holds)
         return (
-            joined
+            bool(self.mutual_holds)
             or bool(self.equalities)
             or any(
                 (self.limits and each.limits is not None)

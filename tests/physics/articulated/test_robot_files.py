@@ -152,7 +152,9 @@ def test_explicit_damping_is_mujocos():
 
 def test_a_body_that_is_moved_from_outside_stays_where_it_is():
     target = '<body name="target" mocap="true" pos="1 2 3"><geom size="0.1"/></body>'
-    with pytest.warns(OmissionWarning, match=r"what moves target from outside \(mocap\): they stay where they are"):
+    with pytest.warns(
+        OmissionWarning, match=r"what moves target from outside \(give mocap=\): they stay where they are"
+    ):
         scene = load_mjcf(arm(world=target))
     assert forward_kinematics(scene, scene.initial_position).origin[0].tolist() == [1, 2, 3]
 
