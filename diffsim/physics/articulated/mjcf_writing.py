@@ -27,6 +27,12 @@ CLOSE = 1e-9
 STARTS = ("initial_position", "initial_velocity", "initial_activation")
 """Where a rollout starts is not what a robot is."""
 
+PATHS = ("mocap_position", "mocap_orientation", "mocap_time")
+"""Nor is where it is put from outside, which no file says."""
+
+FOLLOWING = ("friction_width", "limit_stiffness", "limit_damping", "hold_weight", "equality_weight")
+"""What a file gets from its masses and softness when MuJoCo compiles it: where others change, it is what follows."""
+
 TURNS = ("quat", "axisangle", "euler", "xyaxes", "zaxis")
 """Ways in which MJCF says an orientation."""
 
@@ -49,7 +55,7 @@ def save_mjcf(
     Masses, centres and inertias of links; springs, dampers, armatures, friction losses, limits, axes and anchors of
     joints; friction, sizes and places of geoms; gears, gains, biases and ranges of actuators, curves and times of
     muscles; tendons, contact pairs, and what equalities hold how softly; places of links and sites; gravity. Where a
-    scene starts (``initial_position``) is not written: a file has keyframes for that.
+    scene starts (``initial_position``) is not written: a file has keyframes for that. Nor is where a `Mocap` goes.
 
     What was written is read again and compared with the scene, so a file that is left says what was meant.
 
@@ -71,15 +77,17 @@ def save_mjcf(
     """
     text, folder = text_of("save_mjcf", like)
     left = (leave,) if isinstance(leave, str) else tuple(leave)
-    law = getattr(scene, "contact_law", "compliant")
-    before, ignore = _read_as(scene, like, assets, law)
+    if not isinstance(scene, Articulated):
+        raise InputError(f"save_mjcf writes robots, but {scene!r} was given")
+    before, ignore = _read_as(scene, like, assets)
     _check_same(scene, before, left)
-    wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *left)}
+    wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *PATHS, *left)}
     changed = {name: value for name, value in wanted.items() if not _close(value, before.numbers().get(name))}
     written = _Writer(text, before, changed, compiled(_package(), "save_mjcf", like, assets)).written()
-    found = _read(_placed(written, folder, assets), None, ignore, law).numbers()
+    found = _read(_placed(written, folder, assets), None, ignore, scene).numbers()
     for name, value in wanted.items():
-        if not _close(value, found.get(name)):
+        follows = name not in changed and name.removeprefix("tendon_") in FOLLOWING
+        if not follows and not _close(value, found.get(name)):
             raise InputError(
                 f"save_mjcf cannot write scene.{name} into this file: it would be read as something else; "
                 f"leave=({name!r},) writes the others"
@@ -97,25 +105,24 @@ def _package() -> Any:
     return mujoco
 
 
-def _read(source: Any, assets: Mapping[str, Any] | None, ignore: tuple[str, ...], law: str) -> Articulated:
-    """The robot of a file, with a law of contact."""
+def _read(source: Any, assets: Mapping[str, Any] | None, ignore: tuple[str, ...], scene: Articulated) -> Articulated:
+    """The robot of a file, with the law of contact and the paths of a scene."""
+    paths = {link.name: link.mocap for link in scene.links if link.mocap is not None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmissionWarning)
         warnings.simplefilter("ignore", StartWarning)
-        return load_mjcf(source, ignore=ignore, assets=assets, contact_law=law)
+        return load_mjcf(source, ignore=ignore, assets=assets, mocap=paths, triangles=0, contact_law=scene.contact_law)
 
 
-def _read_as(
-    scene: Articulated, source: Any, assets: Mapping[str, Any] | None, law: str
-) -> tuple[Articulated, tuple[str, ...]]:
+def _read_as(scene: Articulated, source: Any, assets: Mapping[str, Any] | None) -> tuple[Articulated, tuple[str, ...]]:
     """The robot of a file, and what of it was ignored: nothing, or if it is not that robot all that can be."""
     try:
-        found = _read(source, assets, (), law)
-        if isinstance(scene, Articulated) and _parts(found) == _parts(scene):
+        found = _read(source, assets, (), scene)
+        if _parts(found) == _parts(scene):
             return found, ()
     except InputError:
         pass
-    return _read(source, assets, tuple(KINDS), law), tuple(KINDS)
+    return _read(source, assets, tuple(KINDS), scene), tuple(KINDS)
 
 
 def _parts(scene: Articulated) -> dict[str, list[str]]:
@@ -142,8 +149,6 @@ def _close(value: np.ndarray, other: np.ndarray | None) -> bool:
 
 
 def _check_same(scene: Articulated, before: Articulated, left: tuple[str, ...]) -> None:
-    if not isinstance(scene, Articulated):
-        raise InputError(f"save_mjcf writes robots, but {scene!r} was given")
     for what, names in _parts(before).items():
         own = _parts(scene)[what]
         if own != names:
@@ -276,7 +281,7 @@ class _Writer:
 
     def _geoms(self) -> None:
         names = [geom.name for _, geom in self.before.all_geoms]
-        for name in ("friction", "geom_size", "geom_position", "geom_orientation", "margin"):
+        for name in ("friction", "geom_size", "geom_position", "geom_orientation", "geom_margin"):
             for k, geom in enumerate(names):
                 if not self._differs(name, k):
                     continue
@@ -291,7 +296,7 @@ class _Writer:
                 elif name == "geom_orientation":
                     _turned(element, value)
                 else:
-                    element.change["margin" if name == "margin" else "pos"] = words(value)
+                    element.change["margin" if name == "geom_margin" else "pos"] = words(value)
 
     def _sites(self) -> None:
         for k, (_, site) in enumerate(self.before.all_sites):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
+from diffsim.errors import InputError
 
 ARM = """<mujoco model="arm">
   <!-- a comment that must stay -->
@@ -62,6 +63,7 @@ CHANGES = {
     "friction": lambda v: v * 0.5,
     "geom_position": lambda v: v + np.array([[0, 0, 0], [0, 0, 0], [0.01, 0, 0]]),
     "geom_size": lambda v: v * np.array([[1.0], [1.0], [1.2]]),
+    "geom_margin": lambda v: np.add(v, [0.0, 0.0, 0.004]),
     "gear": lambda v: v * [1.0, 2.0],
     "control_range": lambda v: v * 0.8,
     "link_position": lambda v: v + np.array([0.0, 0.0, 0.05]),
@@ -84,6 +86,32 @@ def test_a_number_comes_back_and_nothing_else_of_the_file_changes(name, tmp_path
     words = {line[1:] for line in lines_changed(ARM, text)}
     assert 1 <= len(words) <= 4, words
     mujoco.MjModel.from_xml_string(text)
+
+
+@pytest.mark.parametrize("name", ["friction_loss", "armature", "mass"])
+def test_what_follows_from_others_is_left_to_the_file(name, tmp_path):
+    """The width of dry friction follows from what a joint moves and loses when MuJoCo compiles the file."""
+    text = ARM.replace('name="elbow" axis="0 1 0"', 'name="elbow" axis="0 1 0" frictionloss="0.2" armature="0.01"')
+    scene = robot(text)
+    value = np.array(scene.numbers()[name])
+    value[1] *= 1.3
+    path = ds.save_mjcf(scene.with_numbers({name: value}), tmp_path / "found.xml", like=text)
+    assert robot(path).numbers()[name] == pytest.approx(value)
+    assert robot(path).numbers()["friction_width"][1] != pytest.approx(scene.numbers()["friction_width"][1], rel=1e-3)
+    width = np.array(scene.numbers()["friction_width"])
+    width[1] *= 2.0
+    with pytest.raises(InputError, match=r"cannot write scene\.friction_width"):
+        ds.save_mjcf(scene.with_numbers({"friction_width": width}), tmp_path / "other.xml", like=text)
+
+
+def test_a_robot_with_a_path_of_its_own_goes_back_into_its_file(tmp_path):
+    text = """<mujoco><worldbody><body name="hand" mocap="true" pos="0 0 1"/>
+      <body name="arm"><joint name="a" damping="0.3"/><geom size="0.1" pos="0.2 0 0"/></body></worldbody>
+      <equality><weld name="grip" body1="hand" body2="arm"/></equality></mujoco>"""
+    scene = robot(text, mocap={"hand": ds.Mocap([(0, 0, 1), (0, 0, 2)])})
+    changed = scene.with_numbers({"damping": [0.5], "mocap_position": [(0, 0, 1), (0, 1, 1)]})
+    path = ds.save_mjcf(changed, tmp_path / "found.xml", like=text)
+    assert lines_changed(text, path.read_text()) == [f"+{text.splitlines()[1].replace('0.3', '0.5')}"]
 
 
 def test_the_gains_of_a_servo_are_written_in_its_own_words(tmp_path):
