@@ -211,7 +211,7 @@ def step(path: Path) -> dict[str, Any]:
     from .. import gymnasium_robots as gym
 
     model, _ = compiled(path)
-    scene, _ = loaded(path, contacts=False, limits=False, holds=(), equalities=())
+    scene, _ = loaded(path, contacts=False, limits=False, holds=(), equalities=(), triangles=0)
     gym.without_contacts(model)
     model.dof_frictionloss[:], model.tendon_frictionloss[:] = 0.0, 0.0
     model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)  # which joint damping changes
@@ -260,7 +260,7 @@ def stand(path: Path) -> dict[str, Any]:
     model, home = on_its_feet(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        scene = ds.load_mjcf(model, initial_position=home, poses={"home": home}, pose_controls={}).posed(
+        scene = ds.load_mjcf(model, triangles=0, initial_position=home, poses={"home": home}, pose_controls={}).posed(
             "home", hold=True
         )
     steps = round(1.0 / scene.dt)
