@@ -5,11 +5,9 @@ from diffsim.cli import policy_main
 
 SETTINGS = {
     "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
-    "algorithm": ds.SHAC(window=32, learning_rate=1e-3),
-    "iterations": 500,
-    "judge_every": 50,
-    "easier": {"contact_law": "compliant"},
-    "easier_iterations": 300,
+    "algorithm": ds.SHAC(window=32, last_noise=0.1, average=0.1),
+    "iterations": 400,
+    "judge_every": 40,
 }
 
 

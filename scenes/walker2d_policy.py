@@ -5,14 +5,14 @@ from diffsim.cli import policy_main
 
 SETTINGS = {
     "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
-    "algorithm": ds.SHAC(window=32, learning_rate=1e-3),
+    "algorithm": ds.SHAC(window=32, last_noise=0.1, average=0.1),
     "iterations": 400,
     "judge_every": 40,
 }
 
 
 def task() -> ds.Task:
-    return ds.gym.task("Walker2d", dt=0.008, substeps=4, integrator="euler", feels=False)
+    return ds.gym.task("Walker2d", integrator="euler", contact_law="mujoco", feels=False)
 
 
 if __name__ == "__main__":

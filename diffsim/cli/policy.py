@@ -41,6 +41,8 @@ def policy_main(
     pushes: Mapping[str, Any] | None = None,
     easier: Mapping[str, Any] | None = None,
     easier_iterations: int = 0,
+    easier_pushes: Mapping[str, Any] | None = None,
+    restart_after: int | None = None,
     judge_every: int | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
@@ -59,6 +61,8 @@ def policy_main(
         pushes: as in `learn`.
         easier: as in `learn`.
         easier_iterations: as in `learn`; with other ``--iterations`` the same share of them.
+        easier_pushes: as in `learn`.
+        restart_after: as in `learn`.
         judge_every: as in `learn`.
         arguments: the command line; None is ``sys.argv``.
     """
@@ -84,6 +88,8 @@ def policy_main(
             pushes=pushes,
             easier=easier if first else None,
             easier_iterations=first,
+            easier_pushes=easier_pushes if first else None,
+            restart_after=restart_after,
             judge_every=judge_every,
             progress=progress_for(None, given.iterations, told=True),
             run=run,

@@ -58,7 +58,9 @@ class Actor:
         k = len(setting.task.scene.actuators)
         self._log_noise = self._leaf(np.full(k, np.log(algorithm.noise)))
         self._low, self._high = (torch.tensor(each, dtype=self.real) for each in (setting.task.low, setting.task.high))
-        self.parameters = [*self._weights.values(), self._log_noise]
+        self._mean = {name: weight.detach().clone() for name, weight in self._weights.items()}
+        learned = [] if algorithm.last_noise is not None else [self._log_noise]
+        self.parameters = [*self._weights.values(), *learned]
         self.optimizer = torch.optim.Adam(self.parameters, algorithm.learning_rate, betas=BETAS)
 
     def _leaf(self, value: np.ndarray) -> Any:
@@ -76,7 +78,7 @@ class Actor:
         )
         named = self.episodes.stepper.named(self.episodes.state)
         self._layout = {n: (part, named[n].shape[1:]) for n, part in self.episodes.stepper.layout.items()}
-        self._pushes = self.episodes.pushes(own.pushes)
+        self._pushes = self.episodes.pushes(own.easier_pushes if easier else own.pushes)
         rng = np.random.default_rng((self.setting.seed, self.setting.iterations, 1))
         self.episodes.begin(rng, np.ones(self.setting.envs, bool))
         self.episodes.age = rng.integers(0, self.setting.task.steps, self.setting.envs)
@@ -106,7 +108,7 @@ class Actor:
         state, sensed = self._tensors()
         for k in range(count):
             action = self._act(self.normalised(sensed["observation"]), torch.tensor(noise[k], dtype=self.real))
-            pushed = state if not self.setting.pushes else state + self._push(rng)
+            pushed = state + self._push(rng) if self._pushes.any() else state
             following, after = steps.step(stepper, pushed, action)
             if following.requires_grad:
                 following.register_hook(_tempered)
@@ -138,6 +140,7 @@ class Actor:
         if self.easier and iteration >= self.setting.easier_iterations:
             self._end_easier()
         rng, rate = self.setting.rng(iteration), self._rate(iteration)
+        self._calm(iteration)
         window = self.play(rng)
         reward, shaping = self._rewards(window)
         total = self.gained(window, reward + shaping)
@@ -148,6 +151,8 @@ class Actor:
         rejected = None if torch.isfinite(norm) else "its gradient is not finite"
         if rejected is None:
             self.optimizer.step()
+            for name, weight in self._weights.items():
+                self._mean[name].lerp_(weight.detach(), self.algorithm.average)
         self.fit(window, (reward + shaping).detach(), rate, rng)
         self.normaliser.see(window.observations.detach().flatten(0, 1).numpy())
         return Update(
@@ -159,6 +164,14 @@ class Actor:
 
     def _rate(self, iteration: int) -> float:
         return max(1.0 - iteration / self.setting.iterations, LAST)
+
+    def _calm(self, iteration: int) -> None:
+        """Noise that is not learned, as it is in this iteration."""
+        first, last = self.algorithm.noise, self.algorithm.last_noise
+        if last is not None:
+            share = iteration / max(self.setting.iterations - 1, 1)
+            with torch.no_grad():
+                self._log_noise.fill_((1.0 - share) * np.log(first) + share * np.log(last))
 
     def _rewards(self, window: Window) -> tuple[Any, Any]:
         try:
@@ -178,12 +191,13 @@ class Actor:
         """Learn more than the policy; here nothing."""
 
     def weights(self) -> Arrays:
-        """Of the policy as it is now, for observations as they are."""
-        return self.normaliser.folded({n: w.detach().numpy().astype(np.float64) for n, w in self._weights.items()})
+        """Of the policy as it is on average, for observations as they are."""
+        return self.normaliser.folded({n: w.numpy().astype(np.float64) for n, w in self._mean.items()})
 
     def saved(self) -> Arrays:
         """All that it takes to go on."""
         held = {f"weights/{name}": value.detach().numpy() for name, value in self._weights.items()}
+        held |= {f"mean/{name}": value.numpy() for name, value in self._mean.items()}
         held |= {f"normaliser/{name}": value for name, value in self.normaliser.saved().items()}
         held |= {f"optimizer/{name}": value for name, value in optimizer_state(self.optimizer).items()}
         return {
@@ -200,6 +214,7 @@ class Actor:
         with torch.no_grad():
             for name, value in self._weights.items():
                 value.copy_(torch.from_numpy(held[f"weights/{name}"]))
+                self._mean[name].copy_(torch.from_numpy(held[f"mean/{name}"]))
             self._log_noise.copy_(torch.from_numpy(held["noise"]))
         self.normaliser.restore(under("normaliser", held))
         restore_optimizer(self.optimizer, under("optimizer", held))

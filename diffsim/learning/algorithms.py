@@ -40,7 +40,11 @@ class APG(Algorithm):
         learning_rate: of Adam; it falls linearly over the run, to a twentieth.
         discount: of rewards, for each step.
         clip: largest norm of the gradient; longer ones are scaled down to it.
-        noise: standard deviation of the exploration, before tanh, at the start; it is learned with the policy.
+        noise: standard deviation of the exploration, before tanh, at the start.
+        last_noise: the same at the end, to which it falls by the same factor in each iteration; None learns it with the
+            policy. A policy is judged without noise, and the best one with much of it is another.
+        average: share of the policy that its average takes over in each iteration. The average is judged, and is what
+            is found (Polyak & Juditsky 1992): gradients through contacts are noisy, and so are policies of a moment.
     """
 
     learner: ClassVar[str] = "diffsim.learning.actor:Actor"
@@ -50,6 +54,8 @@ class APG(Algorithm):
     discount: float = 0.99
     clip: float = 1.0
     noise: float = 0.4
+    last_noise: float | None = None
+    average: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -60,6 +66,8 @@ class APG(Algorithm):
             discount=number(f"{owner}.discount", self.discount, least=0.0, most=1.0),
             clip=number(f"{owner}.clip", self.clip, above=0.0),
             noise=number(f"{owner}.noise", self.noise, above=0.0),
+            last_noise=None if self.last_noise is None else number(f"{owner}.last_noise", self.last_noise, above=0.0),
+            average=number(f"{owner}.average", self.average, above=0.0, most=1.0),
         )
 
 
@@ -72,7 +80,7 @@ class SHAC(APG):
     makes. Short windows keep the gradient through contacts from exploding, and the critic sees what comes after.
 
     Attributes:
-        window, learning_rate, discount, clip, noise: as of `APG`.
+        window, learning_rate, discount, clip, noise, last_noise, average: as of `APG`.
         critic_rate: learning rate of the critic, which falls with the other.
         trace: lambda of the targets: 0 looks one step ahead, 1 to the end of the window.
         follow: share of the critic that its copy takes over in each iteration.

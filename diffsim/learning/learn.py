@@ -46,6 +46,8 @@ def learn(
     pushes: Mapping[str, Any] | None = None,
     easier: Mapping[str, Any] | None = None,
     easier_iterations: int = 0,
+    easier_pushes: Mapping[str, Any] | None = None,
+    restart_after: int | None = None,
     judge_every: int | None = None,
     episodes: int = 16,
     mujoco_episodes: int = 4,
@@ -79,6 +81,11 @@ def learn(
             them: ``{"contact_law": "compliant"}`` learns to walk where gradients are smooth, and then goes on where
             contact is MuJoCo's. It is judged in the scene as it is throughout. Not of `CMAES`.
         easier_iterations: how many of the iterations these are.
+        easier_pushes: like ``pushes``, in these iterations instead of them: a policy that relies less on the easier
+            scene has less to lose when they end.
+        restart_after: steps after which a copy that learns begins anew, as if its episode were cut off there; None is
+            as long as the task's episodes. A robot that fell, and whose episodes do not end by that, would lie there
+            for the rest of it, and policies would be learned for lying.
         judge_every: iterations between two judgements; None is a tenth of the run.
         episodes: of a judgement here.
         mujoco_episodes: likewise in MuJoCo; 0 for none.
@@ -104,8 +111,10 @@ def learn(
     if resume and run is None:
         raise InputError("learn(resume) is True, but without a run there is no folder to go on from")
     problem = _problem(played, policy)
+    restart = played.steps if restart_after is None else whole("learn(restart_after)", restart_after)
+    learned = replace(played, steps=min(restart, played.steps))
     setting = Setting(
-        task=played,
+        task=learned,
         policy=policy,
         weights=_start(problem, seed),
         envs=whole("learn(envs)", envs, least=4),
@@ -114,7 +123,9 @@ def learn(
         precision=choices("learn(precision)", precision, ("f32", "f64")),
         numbers=_drawn(played.scene, randomise or {}, envs, seed),
         pushes=pushes or {},
-        **_easier(played, easier or {}, easier_iterations, iterations, randomise or {}, envs, seed),
+        **_easier(
+            learned, easier or {}, easier_iterations, easier_pushes or {}, iterations, randomise or {}, envs, seed
+        ),
     )
     counts = whole("learn(episodes)", episodes), whole("learn(mujoco_episodes)", mujoco_episodes, least=0)
     if counts[1] > counts[0]:
@@ -127,7 +138,7 @@ def learn(
         "envs": setting.envs,
         "episode": played.steps,
         "randomise": {name: [float(end) for end in ends] for name, ends in (randomise or {}).items()},
-        "pushes": {name: np.asarray(size, np.float64).tolist() for name, size in (pushes or {}).items()},
+        "pushes": _sizes(pushes or {}),
         "judge_every": every,
         "episodes": counts[0],
         "mujoco_episodes": counts[1],
@@ -135,6 +146,9 @@ def learn(
     }
     if setting.easier is not None:
         settings |= {"easier": dict(easier or {}), "easier_iterations": setting.easier_iterations}
+        settings |= {"easier_pushes": _sizes(easier_pushes)} if easier_pushes else {}
+    if restart_after is not None:
+        settings |= {"restart_after": restart}
     about = {"problem": problem, "seed": seed, "settings": settings, "options": {"precision": precision}}
     if run is not None:
         run.check(about, resume=resume)
@@ -164,7 +178,13 @@ def _held(given: Task) -> Task:
 
 
 def _easier(
-    played: Task, changes: Mapping[str, Any], count: int, iterations: int, randomise: Mapping[str, Any], *drawn: int
+    played: Task,
+    changes: Mapping[str, Any],
+    count: int,
+    pushes: Mapping[str, Any],
+    iterations: int,
+    randomise: Mapping[str, Any],
+    *drawn: int,
 ) -> dict[str, Any]:
     """What `Setting` holds of an easier task."""
     count = whole("learn(easier_iterations)", count, least=0)
@@ -176,6 +196,8 @@ def _easier(
         raise InputError(
             f"learn(easier_iterations) is {count}, but of {iterations} iterations the last are to be others"
         )
+    if pushes and not changes:
+        raise InputError(f"learn(easier_pushes) is {dict(pushes)!r}, but without easier there is nothing to push")
     if not changes:
         return {}
     known = {field.name for field in fields(played.scene)}
@@ -187,6 +209,7 @@ def _easier(
     return {
         "easier": replace(played, scene=scene),
         "easier_numbers": _drawn(scene, shared, *drawn),
+        "easier_pushes": pushes,
         "easier_iterations": count,
     }
 
@@ -211,6 +234,11 @@ def _start(problem: Problem, seed: int) -> Arrays:
     found = {name.removeprefix("controller."): numbers[name] for name in problem.tuned}
     last = f"w{len(found) // 2}"
     return {**found, last: LAST_LAYER * found[last]}
+
+
+def _sizes(pushes: Mapping[str, Any]) -> dict[str, Any]:
+    """As they are written into a file."""
+    return {name: np.asarray(size, np.float64).tolist() for name, size in pushes.items()}
 
 
 def _drawn(scene: Any, randomise: Mapping[str, Any], envs: int, seed: int) -> Arrays:

@@ -31,6 +31,7 @@ class Setting:
         pushes: standard deviation of what is added to arrays of the state before each step, by name.
         easier: what is played in the first iterations instead, if anything is; the same but for its scene.
         easier_numbers: like ``numbers``, of its scene.
+        easier_pushes: like ``pushes``, while it is played.
         easier_iterations: how many these are.
     """
 
@@ -45,6 +46,7 @@ class Setting:
     pushes: Mapping[str, Any] = field(default_factory=dict)
     easier: Task | None = None
     easier_numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    easier_pushes: Mapping[str, Any] = field(default_factory=dict)
     easier_iterations: int = 0
 
     def rng(self, iteration: int) -> np.random.Generator:

@@ -82,7 +82,8 @@ def test_a_run_is_read_and_reported(learned, tmp_path):
 
 @pytest.mark.parametrize("name", LEARNS)
 def test_a_run_that_goes_on_ends_with_the_same_numbers(name, tmp_path):
-    algorithm = replace(LEARNS[name][0], **({"steps": 20} if name == "CMAES" else {"window": 5}))
+    more = {"APG": {"last_noise": 0.1, "average": 0.3}, "CMAES": {"steps": 20}, "SHAC": {"average": 0.5}}[name]
+    algorithm = replace(LEARNS[name][0], **({} if name == "CMAES" else {"window": 5}), **more)
     task = cart(steps=12)  # episodes end and begin in between
 
     def run(folder, **more):
@@ -114,8 +115,9 @@ def test_the_first_iterations_are_of_an_easier_scene(tmp_path):
         more = {**SHORT, "iterations": 6, "run": ds.Run(tmp_path / name, every=0.0), **more}
         return ds.learn(task, POLICY, algorithm=algorithm, seed=3, **more)
 
-    staged = {"easier": light, "easier_iterations": 3}
-    both, alone = run("both", **staged), run("alone", replace(task, scene=replace(task.scene, **light)))
+    staged = {"easier": light, "easier_iterations": 3, "easier_pushes": {"joint_velocity": 0.1}}
+    lighter = replace(task, scene=replace(task.scene, **light))
+    both, alone = run("both", **staged), run("alone", lighter, pushes=staged["easier_pushes"])
     losses = [[record["loss"] for record in each.history] for each in (both, alone)]
     assert losses[0][:3] == losses[1][:3]
     assert all(mine != theirs for mine, theirs in zip(losses[0][3:], losses[1][3:], strict=True))
@@ -125,6 +127,69 @@ def test_the_first_iterations_are_of_an_easier_scene(tmp_path):
         assert [record["loss"] for record in again.history] == losses[0]
         for parameter, value in both.last_params.items():
             np.testing.assert_array_equal(again.last_params[parameter], value)
+
+
+def test_the_average_of_the_policy_is_what_is_found():
+    """Each iteration takes over its share of the policy, which itself learns as without."""
+    found = {}
+    for share in (1.0, 0.25):
+        seen = found[share] = []
+        algorithm = ds.APG(window=2, average=share, noise=0.1, last_noise=0.1)
+        ds.learn(
+            cart(),
+            POLICY,
+            algorithm=algorithm,
+            iterations=3,
+            callback=lambda record, params, seen=seen: seen.append(params["controller.b2"]),
+            **SHORT,
+        )
+    mean = np.zeros_like(found[1.0][0])  # as biases start
+    for own, averaged in zip(found[1.0], found[0.25], strict=True):
+        mean += 0.25 * (own - mean)
+        np.testing.assert_allclose(averaged, mean, rtol=1e-5)
+        assert np.abs(own - averaged).max() > 1e-4
+
+
+def test_noise_falls_to_its_last():
+    """Of 400 copies in one state: as wide as it is said, and a third of that in the last of the iterations."""
+    actions = []
+
+    def reward(before, action, after):
+        if torch.is_tensor(action):
+            actions.append(np.arctanh(action.detach().numpy()))
+        return -(after["joint_position"][:, 1] ** 2)
+
+    task = cart(reward=reward, start=lambda arrays, rng: arrays)
+    algorithm = ds.APG(window=1, noise=0.3, last_noise=0.1, learning_rate=1e-9)
+    ds.learn(task, POLICY, algorithm=algorithm, iterations=3, **{**SHORT, "envs": 400})
+    for found, wanted in zip(actions, (0.3, 0.3 / np.sqrt(3.0), 0.1), strict=True):
+        assert np.std(found) == pytest.approx(wanted, rel=0.15)
+
+
+def test_copies_that_learn_begin_anew_and_are_judged_in_whole_episodes():
+    """Nothing ends, and the pole falls: after 5 steps it stands again, and the value of where it was cut off counts."""
+    angles = []
+
+    def reward(before, action, after):
+        if torch.is_tensor(before["joint_position"]):
+            angles.append(before["joint_position"][:, 1].detach().numpy().reshape(-1, 4))
+        return 1.0 - after["joint_position"][:, 1] ** 2
+
+    def lean(arrays, rng):
+        return {**arrays, "joint_position": arrays["joint_position"] + [0.0, 0.3]}
+
+    task = cart(reward=reward, start=lean, ended=lambda seen: np.zeros(len(seen["joint_position"]), bool))
+    algorithm = ds.SHAC(window=10, noise=1e-9)
+    more = {**SHORT, "iterations": 2}
+    found = ds.learn(task, POLICY, algorithm=algorithm, restart_after=5, **more)
+    seen = np.concatenate(angles)
+    assert np.all((seen == np.float32(0.3)).sum(axis=0) >= 3)  # within 20 steps
+    assert found.here.steps == 100
+    assert found.here.total < 0.0  # it falls there, by more than these copies do
+    assert seen.max() < 0.5
+    angles.clear()
+    ds.learn(task, POLICY, algorithm=algorithm, **more)
+    assert (np.concatenate(angles) == np.float32(0.3)).sum() <= 8
 
 
 def test_it_is_judged_alike_here_and_in_mujoco():
@@ -240,8 +305,18 @@ REFUSED = {
         lambda: ds.learn(cart(), POLICY, algorithm=ds.CMAES(), easier={"substeps": 1}, easier_iterations=5, **SHORT),
         "of which CMAES takes none",
     ),
+    "no steps before it begins anew": (
+        lambda: ds.learn(cart(), POLICY, restart_after=0, **SHORT),
+        "learn(restart_after) is 0, but it must be a whole number of at least 1",
+    ),
+    "pushes of nothing": (
+        lambda: ds.learn(cart(), POLICY, easier_pushes={"joint_velocity": 1.0}, **SHORT),
+        "learn(easier_pushes) is {'joint_velocity': 1.0}, but without easier",
+    ),
     "no window": (lambda: ds.SHAC(window=0), "SHAC.window is 0"),
     "no rate": (lambda: ds.APG(learning_rate=0.0), "APG.learning_rate is 0"),
+    "no noise in the end": (lambda: ds.SHAC(last_noise=0.0), "SHAC.last_noise is 0"),
+    "more than the policy": (lambda: ds.APG(average=1.5), "APG.average is 1.5"),
     "no share": (lambda: ds.SHAC(follow=0.0), "SHAC.follow is 0"),
     "no spread": (lambda: ds.CMAES(sigma=0.0), "CMAES.sigma is 0"),
 }
