@@ -6,8 +6,8 @@ from diffsim.cli import policy_main
 SETTINGS = {
     "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
     "algorithm": ds.SHAC(window=32, last_noise=0.1, average=0.1),
-    "iterations": 400,
-    "judge_every": 40,
+    "iterations": 300,
+    "judge_every": 25,
 }
 
 
