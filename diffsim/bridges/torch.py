@@ -32,13 +32,13 @@ def value(sim: Simulation, params: Tensors) -> Any:
 
     Args:
         sim: with an objective.
-        params: tensors by name, shaped as the simulation takes them.
+        params: tensors by name, shaped as the simulation takes them; what is no tensor is a constant.
 
     Returns:
         A tensor (), or (envs,) if the copies have parameters of their own.
     """
     names = tuple(params)
-    return _Value.apply(sim, names, *(params[name] for name in names))
+    return _Value.apply(sim, names, *_tensors(params.values()))
 
 
 def rollout(sim: Simulation, params: Tensors, arrays: str | Iterable[str] = "position") -> dict[str, Any]:
@@ -46,12 +46,12 @@ def rollout(sim: Simulation, params: Tensors, arrays: str | Iterable[str] = "pos
 
     Args:
         sim: with or without an objective.
-        params: tensors by name, shaped as the simulation takes them.
+        params: tensors by name, shaped as the simulation takes them; what is no tensor is a constant.
         arrays: which, as `Simulation.rollout` names and shapes them: (rows, elements[, width]), with an axis of copies
             before them if there are several.
     """
     names, wanted = tuple(params), (arrays,) if isinstance(arrays, str) else tuple(arrays)
-    found = _Rollout.apply(sim, names, wanted, *(params[name] for name in names))
+    found = _Rollout.apply(sim, names, wanted, *_tensors(params.values()))
     return dict(zip(wanted, found, strict=True))
 
 
@@ -64,7 +64,7 @@ def step(
 
     Args:
         stepper: what to step.
-        state: (envs, state_size).
+        state: (envs, state_size), a tensor, or an array as `Stepper.start` gives it.
         action: (envs, action_size).
         numbers: values of tuned numbers by name, ``(*shape)`` or of each copy ``(envs, *shape)``. The stepper loads
             them when they have changed, and keeps them.
@@ -74,9 +74,9 @@ def step(
         (envs, state_size), and a dictionary of ``(envs, *shape)`` by name.
     """
     numbers = numbers or {}
-    names, values = tuple(numbers), tuple(numbers.values())
+    names, values = tuple(numbers), _tensors(numbers.values())
     _load(stepper, _named(names, values))
-    following, *sensed = _Step.apply(stepper, names, at, state, action, *values)
+    following, *sensed = _Step.apply(stepper, names, at, *_tensors((state, action)), *values)
     return following, dict(zip(stepper.sensed, sensed, strict=True))
 
 
@@ -140,6 +140,17 @@ class _Kind(NamedTuple):
     def of(cls, tensors: Iterable[Any]) -> list[_Kind]:
         """Of the gradients of tensors."""
         return [cls(tensor.dtype, tensor.device, tensor.ndim) for tensor in tensors]
+
+
+def _tensors(values: Iterable[Any]) -> list[Any]:
+    """As they are, but for what is no tensor: an array keeps its precision, other numbers have float64."""
+    arrays = (value if isinstance(value, torch.Tensor) else np.asarray(value) for value in values)
+    return [
+        value
+        if isinstance(value, torch.Tensor)
+        else torch.tensor(value if value.dtype.kind == "f" else value.astype(np.float64))
+        for value in arrays
+    ]
 
 
 def _numbers(tensor: Any, dtype: Any = None) -> np.ndarray:

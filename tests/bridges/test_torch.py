@@ -124,6 +124,30 @@ def test_a_module_learns_and_takes_what_a_network_says(one):
 # Steps
 
 
+def test_what_is_no_tensor_is_a_constant(one, stepper):
+    """Arrays as a simulation and a stepper give them, and whole numbers; the gradient of the others is as it was."""
+    params = one.params(seed=1)
+    names = list(params)
+    usual = {name: torch.tensor(value, requires_grad=True) for name, value in params.items()}
+    ds.torch.value(one, usual).backward()
+    mixed = {**params, names[-1]: torch.tensor(params[names[-1]], requires_grad=True)}
+    loss = ds.torch.value(one, mixed)
+    loss.backward()
+    assert torch.equal(mixed[names[-1]].grad, usual[names[-1]].grad)
+    assert not ds.torch.value(one, params).requires_grad
+    assert ds.torch.rollout(one, params)["position"].dtype == torch.float64
+    whole = {name: np.round(value).astype(int) for name, value in params.items()}
+    assert ds.torch.value(one, whole).dtype == torch.float64
+
+    state, action, stiffness = given_to(stepper)
+    following, _ = ds.torch.step(stepper, state.detach().numpy(), action, {"scene.stiffness": stiffness})
+    following.sum().backward()
+    found = action.grad.clone()
+    action.grad = None
+    ds.torch.step(stepper, state, action, {"scene.stiffness": stiffness})[0].sum().backward()
+    assert torch.equal(found, action.grad)
+
+
 def given_to(stepper, seed=0):
     """State, action and numbers, each a tensor."""
     rng = np.random.default_rng(seed)
