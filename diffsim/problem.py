@@ -134,7 +134,10 @@ class Problem(Spec):
 
         A parameter with an axis more than it has (of environments) gives its number a leading axis, too.
         """
-        numbers = self.numbers()
+        return self._filled(self.numbers(), params)
+
+    def _filled(self, numbers: Mapping[str, np.ndarray], params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Some of the numbers, likewise, with values of parameters that are among them."""
         found = {name: np.asarray(value, np.float64) for name, value in numbers.items()}
         for name, given in params.items():
             value = np.asarray(given, np.float64)
@@ -173,8 +176,22 @@ class Problem(Spec):
             raise InputError(
                 f"the controller reads {', '.join(missing)}, but {', '.join(known) or 'nothing'} was given"
             )
-        numbers = {name[11:]: v for name, v in self.filled(params).items() if name.startswith("controller.")}
-        found: np.ndarray = self.controller.act(numbers, known, time, self)
+        if "observation" in wanted and self._observed:
+            size, given = getattr(self.scene, "observations", None), np.shape(known["observation"])
+            if size is not None and given[-1:] != (size,):
+                raise InputError(f"the observation has shape {given}, but (..., {size}) is needed")
+        own = self.controller.numbers(self.scene, self.steps, 0)  # not all of a robot: this is asked in every step
+        numbers = {f"controller.{name}": value for name, value in own.items()}
+        if unknown := [
+            name for name in params if not name.startswith(("scene.", "objective.")) and _base(name) not in numbers
+        ]:
+            raise InputError(
+                f"params names {unknown[0]!r}, but the controller has {', '.join(numbers) or 'no numbers'}"
+            )
+        mine = {name: value for name, value in params.items() if _base(name) in numbers}
+        found: np.ndarray = self.controller.act(
+            {name[11:]: value for name, value in self._filled(numbers, mine).items()}, known, time, self
+        )
         return found
 
     @property

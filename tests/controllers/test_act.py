@@ -78,6 +78,13 @@ def test_what_is_missing_is_said():
     params = {n: v for n, v in problem.numbers().items() if n in problem.tuned}
     with pytest.raises(InputError, match="the controller reads actuator_position, actuator_velocity, but observation"):
         problem.act(params, np.zeros(scene.observations))
+    network = ds.Problem(scene, ds.MLP(hidden=3, sines=1), steps=3)
+    weights, seen = {n: v for n, v in network.numbers().items() if n in network.tuned}, np.zeros(scene.observations)
+    assert network.act({**weights, "scene.mass": scene.numbers()["mass"]}, seen).shape == (len(scene.actuators),)
+    with pytest.raises(InputError, match=rf"the observation has shape \(4,\), but \(..., {len(seen)}\) is needed"):
+        network.act(weights, {"observation": np.zeros(4)})
+    with pytest.raises(InputError, match="params names 'weight', but the controller has controller"):
+        network.act({**weights, "weight": 1.0}, seen)
     with pytest.raises(InputError, match="but this problem has no controller"):
         ds.Problem(scene, steps=3).act({}, {})
     with pytest.raises(InputError, match=r"position and velocity have shapes \(3,\) and \(7,\), but"):
