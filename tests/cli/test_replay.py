@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-import diffsim.cli
+import diffsim.cli.scene
+from diffsim.errors import InputError
 
 from ..bridges.test_replay import ARM, PLANK
 from .calls import call
@@ -81,3 +82,6 @@ def test_a_script_tells_what_became_of_it_in_mujoco(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit):
         ds.cli.scene_main(sliding, start=start, arguments=["--starts", "2"])
     assert "share one start" in capsys.readouterr().err
+    monkeypatch.setattr(ds.cli.scene, "asked", [lambda problem, settings: None])  # as a sweep does
+    with pytest.raises(InputError, match="begins with parameters that it finds itself"):
+        ds.cli.scene_main(sliding, start=start)
