@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -79,6 +79,7 @@ class Task:
     low: Any = -1.0
     high: Any = 1.0
     shaping: Callable[[Arrays, np.ndarray, Arrays], Any] = _nothing
+    hopeless: Callable[[Arrays], np.ndarray] = _never
     source: Any = None
 
     def __post_init__(self) -> None:
@@ -98,6 +99,12 @@ class Task:
             raise InputError("Task.low must be below Task.high for each actuator")
         for name, value in found.items():
             object.__setattr__(self, name, value)
+
+    def while_learning(self) -> Task:
+        """The task of one who learns: an episode ends in hopeless states, too."""
+        if self.hopeless is _never:
+            return self
+        return replace(self, ended=lambda seen: np.asarray(self.ended(seen)) | np.asarray(self.hopeless(seen)))
 
     @property
     def seconds(self) -> float:
@@ -248,9 +255,13 @@ def _ant(**changes: Any) -> Task:
     def shaping(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
         return -10.0 * _below(after["joint_position"][:, 2], 0.35) - 3.0 * _below(_up(after), 0.8)
 
+    def hopeless(seen: Arrays) -> Any:  # on its back it is as healthy as on its feet, and stays there
+        return _up(seen) < 0.2
+
     return Task(
         reward=reward,
         shaping=shaping,
+        hopeless=hopeless,
         observe=partial(_joints, skipped=2),
         ended=lambda seen: ~fine(seen),
         start=partial(_noisy, size=0.1, normal=True),

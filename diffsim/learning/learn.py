@@ -112,7 +112,7 @@ def learn(
         raise InputError("learn(resume) is True, but without a run there is no folder to go on from")
     problem = _problem(played, policy)
     restart = played.steps if restart_after is None else whole("learn(restart_after)", restart_after)
-    learned = replace(played, steps=min(restart, played.steps))
+    learned = replace(played.while_learning(), steps=min(restart, played.steps))
     setting = Setting(
         task=learned,
         policy=policy,

@@ -192,6 +192,22 @@ def test_copies_that_learn_begin_anew_and_are_judged_in_whole_episodes():
     assert (np.concatenate(angles) == np.float32(0.3)).sum() <= 8
 
 
+def test_hopeless_states_end_episodes_that_it_learns_from_and_no_others():
+    """It learns to the bit as if they ended, and is judged as if they did not."""
+
+    def far(seen):
+        return abs(seen["joint_position"][:, 1]) > 0.1
+
+    def run(**changes):
+        more = {**SHORT, "iterations": 3, "mujoco_episodes": 0}
+        return ds.learn(cart(steps=12, **changes), POLICY, algorithm=ds.SHAC(window=5), seed=3, **more)
+
+    given_up, ended, neither = run(hopeless=far), run(ended=far), run()
+    losses = [[record["loss"] for record in each.history] for each in (given_up, ended, neither)]
+    assert losses[0] == losses[1] != losses[2]
+    assert given_up.here.steps == 12.0 > ended.here.steps
+
+
 def test_it_is_judged_alike_here_and_in_mujoco():
     """Without contact both physics are the same, and so is what an episode earns, from the same starts."""
     weights = {n: v for n, v in ds.Problem(cart().scene, POLICY, steps=1).numbers(5).items() if "controller" in n}
