@@ -12,8 +12,8 @@ from diffsim.rollout import Rollout
 
 __all__ = ["can_fall", "course", "first_fall"]
 
-LEAN = 60.0
-"""Degrees from how it started, from which on it lies rather than stands."""
+LEAN = 90.0
+"""Degrees from how it started, from which on it lies rather than stands: a gallop leans by more than 60."""
 
 SUNK = 0.5
 """Share of the height at which it started, below which it lies."""
@@ -22,7 +22,7 @@ SUNK = 0.5
 def first_fall(rollout: Rollout) -> Any:
     """When a robot falls for the first time [s]; inf if it does not: a float, or (envs,) of several copies.
 
-    It has fallen once its first link leans by more than 60 degrees from how it started, however it is turned about the
+    It has fallen once its first link leans by more than 90 degrees from how it started, however it is turned about the
     vertical, or is at less than half the height over the world's origin, or nobody knows where, as numbers are not
     finite any more. On land that is not level that is a convention and no more.
 
