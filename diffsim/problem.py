@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Problem(Spec):
             found.update({f"objective.{name}": value for name, value in self.objective.numbers(self.scene).items()})
         return found
 
-    @property
+    @cached_property
     def tuned(self) -> tuple[str, ...]:
         """Names of the parameters, in the order of `numbers`: what matches a pattern of `tune`, and parts."""
         found = []

@@ -202,26 +202,36 @@ class Simulation:
                     raise DivergenceError(message, array=name, env=0, step=-1)
         return loss, grad
 
-    def rollout(self, params: Params, *, arrays: str | Iterable[str] | None = None, finite: bool = True) -> Rollout:
-        """Run and record the whole trajectory.
+    def rollout(
+        self,
+        params: Params,
+        *,
+        arrays: str | Iterable[str] | None = None,
+        finite: bool = True,
+        steps: int | None = None,
+    ) -> Rollout:
+        """Run and record the trajectory.
 
         Args:
             params: parameters.
             arrays: names of those that are wanted; None takes all that are recorded. The others are not copied, and
                 nothing is worked out from them, such as ``energy``.
             finite: whether to look for numbers that are not.
+            steps: end after so many, and then there is no loss; None goes through all of them.
 
         Raises:
             DivergenceError: naming the first array that is not finite, its environment, step and element. Not with
                 ``finite=False``: then it is returned as it is.
         """
-        recorded = self._record(params, arrays)
+        if steps is not None and whole("steps", steps) > self.problem.steps:
+            raise InputError(f"steps is {steps}, but this problem has {self.problem.steps}")
+        recorded = self._record(params, arrays, steps)
         if finite:
             recorded.check_finite()
         return recorded
 
-    def _record(self, params: Params, wanted: str | Iterable[str] | None = None) -> Rollout:
-        steps, arrays, shapes = self.problem.steps, {}, self._fields.recorded()
+    def _record(self, params: Params, wanted: str | Iterable[str] | None = None, end: int | None = None) -> Rollout:
+        steps, arrays, shapes = end or self.problem.steps, {}, self._fields.recorded()
         names = tuple(shapes) if wanted is None else self._known("record", wanted)
         for name in names:
             arrays[name] = np.zeros((self.envs, steps + 1, *shapes[name]))
@@ -231,11 +241,11 @@ class Simulation:
                 arrays[name][:, first : first + count + 1] = value[:, : count + 1]
 
         some = None if wanted is None else names
-        losses = self._with_room(lambda: self._trajectory.forward(self._load(params), keep, some))
+        losses = self._with_room(lambda: self._trajectory.forward(self._load(params), keep, some, end))
         for name in self._fields.per_step() & arrays.keys():
             arrays[name] = arrays[name][:, :-1]
         loss: Any = None
-        if self.problem.objective is not None:
+        if self.problem.objective is not None and end is None:
             loss = float(losses.mean()) if self.shared else losses
         if self.envs == 1:
             arrays = {name: value[0] for name, value in arrays.items()}

@@ -600,3 +600,22 @@ def test_repr_says_what_runs_and_how(own):
     assert repr(own) == (
         "Simulation(MassSpring, steps=6, device='cpu', precision='f64', envs=4, shared=False, adjoint=FullTape())"
     )
+
+
+def test_a_rollout_of_some_steps_is_the_beginning_of_the_whole():
+    scene = ds.MassSpring([[0.0, 1.0], [0.3, 1.0]], [[0, 1]], stiffness=50.0, fixed=[0], dt=0.01)
+    problem = ds.Problem(scene, None, ds.Travel(), steps=20, tune=("scene.stiffness",))
+    for adjoint in (ds.FullTape(), ds.Checkpointed(every=6)):
+        with ds.Simulation(problem, adjoint=adjoint) as simulation:
+            params = simulation.params()
+            whole = simulation.rollout(params)
+            for steps in (1, 6, 13, 20):
+                part = simulation.rollout(params, steps=steps)
+                assert part.loss is None
+                assert len(part.time) == steps + 1
+                for name in ("position", "velocity"):
+                    np.testing.assert_array_equal(part[name], whole[name][: steps + 1])
+            assert simulation.rollout(params).loss == whole.loss
+            for steps, message in ((21, "steps is 21, but this problem has 20"), (0, "at least 1")):
+                with pytest.raises(ds.InputError, match=message):
+                    simulation.rollout(params, steps=steps)

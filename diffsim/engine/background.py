@@ -100,11 +100,11 @@ class Assisted:
         """See `Trajectory`."""
         return self._own.norms() if self._norms is None else self._norms
 
-    def forward(self, table: np.ndarray, record: Any = None, names: Any = None) -> np.ndarray:
+    def forward(self, table: np.ndarray, record: Any = None, names: Any = None, steps: Any = None) -> np.ndarray:
         """See `Trajectory`."""
         if record is None and self.helped and (found := self._ask(b"v", table, 0.0)) is not None:
             return found[0]
-        return self._alone(lambda: self._own.forward(table, record, names))
+        return self._alone(lambda: self._own.forward(table, record, names, steps))
 
     def gradient(
         self,

@@ -39,19 +39,25 @@ class Trajectory:
         table: np.ndarray,
         record: Callable[[int, int, dict[str, np.ndarray]], None] | None = None,
         names: Collection[str] | None = None,
+        steps: int | None = None,
     ) -> np.ndarray:
         """Losses (envs,) of a rollout with the numbers of ``table``.
 
         ``record`` is called for each segment with its first step, its number of steps and the rows in memory, of all
-        recorded arrays or those with these names.
+        recorded arrays or those with these names. With ``steps`` the rollout ends after so many, and losses mean
+        nothing.
         """
         kernels = self._fields.kernels
         kernels.start(table, 0, 0)
-        for segment, (first, count) in enumerate(self._segments):
+        end = sum(self._segments[-1]) if steps is None else steps
+        for segment, (first, whole) in enumerate(self._segments):
+            count = min(whole, end - first)
             self._enter(segment, save=False)
-            self._forward(first, count, segment == 0, segment == len(self._segments) - 1)
+            self._forward(first, count, segment == 0, first + count == end)
             if record is not None:
                 record(first, count, self._fields.read(names))
+            if first + count == end:
+                break
         losses = np.empty(self._fields.envs)
         kernels.losses(losses)
         self._fields.check_limit()
