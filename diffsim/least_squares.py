@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Region", "box_step", "promise", "region_step"]
+__all__ = ["SHRINK", "Region", "box_step", "promise", "region_step", "secant"]
 
 NEWTON = 100  # steps of the box problem at most
 HAZE = 1e-6
@@ -23,10 +23,12 @@ class Region(NamedTuple):
     Attributes:
         taken: whether the step is.
         radius: of the next region.
+        held: whether the model did: it is worth another step.
     """
 
     taken: bool
     radius: float
+    held: bool
 
     @classmethod
     def after(cls, radius: float, step: np.ndarray, promised: float, fallen: float) -> Region:
@@ -37,10 +39,17 @@ class Region(NamedTuple):
         share = fallen / promised if promised > 0.0 else np.nan
         length = float(np.abs(step).max(initial=0.0))
         if not share >= POOR:  # also where it is nan
-            return cls(bool(share >= ACCEPT), SHRINK * min(radius, length) if length > 0.0 else SHRINK * radius)
+            radius = SHRINK * min(radius, length) if length > 0.0 else SHRINK * radius
+            return cls(bool(share >= ACCEPT), radius, False)
         if share > GOOD and length >= 0.99 * radius:
             radius = min(GROW * radius, FARTHEST)
-        return cls(True, radius)
+        return cls(True, radius, True)
+
+    @classmethod
+    def after_secant(cls, radius: float, step: np.ndarray, promised: float, fallen: float) -> Region:
+        """The same for a model that is none of this point: where it fails the region only shrinks to the step."""
+        found = cls.after(radius, step, promised, fallen)
+        return found if found.held else found._replace(radius=found.radius / SHRINK)
 
 
 def region_step(
@@ -65,9 +74,21 @@ def region_step(
     most = float(squares[-1])
     told = squares > HAZE**2 * most
     along = np.where(told, axes.T @ slope, 0.0)
+    low, high = np.maximum(low, -radius), np.minimum(high, radius)
+    whole = axes @ (-along / np.where(told, squares, 1.0))
+    if (whole >= low).all() and (whole <= high).all():
+        return whole
     stiff = (axes * np.where(told, squares, HAZE * most)) @ axes.T
-    found = box_step(stiff, axes @ along, np.maximum(low, -radius), np.minimum(high, radius), np.zeros_like(slope))
+    found = box_step(stiff, axes @ along, low, high, np.zeros_like(slope))
     return np.zeros_like(slope) if found is None else found[0]
+
+
+def secant(jacobian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """A Jacobian (m, n) that says what residuals did, ``change`` (m,), along a step (n,), and else what it said before.
+
+    Broyden, "A class of methods for solving nonlinear simultaneous equations", 1965, equation 4.5.
+    """
+    return jacobian + np.outer((change - jacobian @ step) / (step @ step), step)
 
 
 def promise(curvature: np.ndarray, slope: np.ndarray, step: np.ndarray) -> float:

@@ -12,6 +12,9 @@ __all__ = ["Direction", "Precision", "precision_of"]
 BLIND = 1e-7
 """Of the largest singular value: below it there is only the rounding of central differences."""
 
+BLOCK = 8
+"""Rows for each column in a block, of those whose factors are found apart."""
+
 HOPELESS = 1.0
 """Standard error of a direction, in sizes of its numbers, from which on it counts as not seen: a factor of e."""
 
@@ -97,7 +100,12 @@ def precision_of(
 def _singular(jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Singular values, falling, and the right vectors as rows, of as many as there are columns."""
     n = jacobian.shape[1]
-    small = np.linalg.qr(jacobian, mode="r") if len(jacobian) > n else jacobian
+    small = jacobian
+    while len(small) > BLOCK * n:  # threads of LAPACK wait for each other longer than so few columns take
+        count = -(-len(small) // (BLOCK * n))
+        padded = np.zeros((count * BLOCK * n, n))
+        padded[: len(small)] = small
+        small = np.asarray(np.linalg.qr(padded.reshape(count, BLOCK * n, n), mode="r")).reshape(-1, n)
     _, values, rows = np.linalg.svd(small, full_matrices=True)
     return np.concatenate([values, np.zeros(n - len(values))]), rows
 

@@ -41,9 +41,11 @@ def identify(
     """Find the numbers of a scene from what was measured of it, with standard errors and 95 % intervals.
 
     Least squares by Gauss and Newton's steps within a trust region and bounds, those of `GaussNewton`. The Jacobian of
-    the residuals comes from copies of the scene that run side by side in one launch, one for each number, and in the
-    end two; or, where there are fewer samples than that, from the reverse pass. Covariance is that of the linearised
-    model at the solution.
+    the residuals comes from differences, one rollout for each number; or, where there are fewer samples than that, from
+    the reverse pass. Steps carry it along (Broyden 1965), one rollout each, until it does not hold any more. Where
+    there are 20 samples for each number in the first quarter of the log, or half, the fit begins with these. Where even
+    a small step from a new Jacobian fails, as by dry friction and contact, differences become as wide as each number
+    alone is sure. Covariance is that of the linearised model at the solution, whose Jacobian is made there.
 
     Masses, inertias, stiffnesses, dampings and frictions are kept to what a body can have, inertias by the second
     moments of mass. A number that starts at a bound starts just inside of it.
@@ -193,7 +195,7 @@ def _beside(fit: LeastSquares, vector: Vector) -> tuple[Fit, ...]:
     """Every log beside the model, as it was evaluated last."""
     found, unknowns = [], fit.unknowns
     numbers = unknowns.meaning @ vector
-    for experiment, (left, _) in zip(fit.experiments, fit.evaluate(vector), strict=True):
+    for experiment, left in zip(fit.experiments, fit.residuals(vector), strict=True):
         names = [signal.name for signal in experiment.signals]
         own = {name: np.zeros(unknowns.shapes[name]) for name in unknowns.each}
         for k in unknowns.of_log(experiment.number):

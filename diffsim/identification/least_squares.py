@@ -12,18 +12,26 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.identification.experiment import Experiment
 from diffsim.identification.unknowns import Unknowns
-from diffsim.least_squares import Region, promise, region_step
+from diffsim.least_squares import SHRINK, Region, promise, region_step, secant
 
 __all__ = ["CORRELATED", "LOSSES", "LeastSquares", "Vector"]
 
 REWEIGHTED = 4  # times at most that noise is estimated anew and the fit repeated
 SETTLED = 0.02  # relative change of the estimated noise at which that ends
 HORIZONS = (0.06, 0.12, 0.25, 0.5)  # of the longest log
+BEGIN = (0.25, 0.5)  # the same: where a fit begins, at the first that holds enough
+PLENTY = 20  # samples for each number are enough: they do not follow the noise as long as a step must lower the
+WORTH = 0.05  # squares by more than this share
 CORRELATED = 0.5  # of neighbouring residuals: from there on they are no noise
 FALLS = 1e-8  # of the squares: less is not worth a step
+NEAR = 1e-4  # of the squares: a step that promised less has changed no derivative
 ROUGH = 1e-6  # of the squares: a refused step that promised less was led by rounding, or by kinks of contact
 MOVES = 1e-10  # in units of the numbers: the same
 FIRST = 1.0  # radius of the trust region in them
+STEP = 6e-6  # of central differences in float64, in units of the numbers: the cube root of the rounding
+WRINKLED = 0.1  # of the squares: a step from a Jacobian of its own that promises less and fails has met what is small
+WIDE, WIDEST = 1.0, 0.1  # differences then: in errors of each number alone, and in its units at most
+TENTH = 0.01  # of the squares of one sample: a tenth of a standard error
 
 LOSSES: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
     "linear": lambda z: (z, np.ones_like(z)),
@@ -63,8 +71,9 @@ class LeastSquares:
         self.horizon = np.inf  # only samples up to this time count [s]
         self.history: list[float] = []
         self.stopped = ""
-        self._at: tuple[bytes, list[Any]] | None = None
-        self._central = False  # whether differences at that point are
+        self._left: tuple[bytes, float, list[Any]] | None = None  # of the last point and horizon
+        self._slopes: tuple[Any, list[Any]] | None = None  # likewise, and of their differences
+        self.wide: np.ndarray | None = None  # (n,) of differences, where residuals are wrinkled
 
     @property
     def signals(self) -> list[str]:
@@ -88,25 +97,40 @@ class LeastSquares:
                 f"{len(self.unknowns)} numbers are looked for; measure longer, or look for fewer"
             )
 
-    def evaluate(self, vector: Vector, *, central: bool = False) -> list[Any]:
-        """Residuals and Jacobian of every experiment at a point; those of the last point are kept."""
-        key = vector.tobytes()
-        if central and not self._central:
-            self._at = None
-        self._central = central or (self._central and self._at is not None and self._at[0] == key)
-        if self._at is None or self._at[0] != key:
-            self._at = key, [experiment.residuals(vector, central=central) for experiment in self.experiments]
-        return self._at[1]
+    def residuals(self, vector: Vector) -> list[list[np.ndarray]]:
+        """(k,) modelled less measured, of every signal of every experiment; those of the last point are kept."""
+        key = vector.tobytes(), self.horizon
+        if self._left is None or self._left[:2] != key:
+            self._left = *key, [experiment.residuals(vector, self.horizon) for experiment in self.experiments]
+        return self._left[2]
 
-    def weighted(self, vector: Vector, *, central: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """(m,) residuals in units of their noise, and their derivative (m, n) by the vector."""
-        residuals, jacobians = [], []
-        for experiment, (own, derivative) in zip(self.experiments, self.evaluate(vector, central=central), strict=True):
-            for signal, times, r, j in zip(experiment.signals, experiment.times, own, derivative, strict=True):
-                early = times <= self.horizon
-                residuals.append(r[early] / self.noise[signal.name])
-                jacobians.append(j[early] / self.noise[signal.name])
-        return np.concatenate(residuals), np.concatenate(jacobians)
+    def jacobian(self, vector: Vector, *, central: bool = False) -> list[list[np.ndarray]]:
+        """(k, n) their derivatives, likewise; with ``central`` good to ten digits, if they are not wrinkled."""
+        sides = self.wide if self.wide is not None else STEP * self.unknowns.units if central else None
+        key = vector.tobytes(), self.horizon, None if sides is None else sides.tobytes()
+        if self._slopes is None or self._slopes[0] != key:
+            self._slopes = key, [each.jacobian(vector, self.horizon, sides) for each in self.experiments]
+        return self._slopes[1]
+
+    def left(self, vector: Vector) -> np.ndarray:
+        """(m,) residuals in units of their noise, up to the horizon."""
+        return self._weighted(self.residuals(vector))
+
+    def slopes(self, vector: Vector, *, central: bool = False) -> np.ndarray:
+        """(m, n) their derivative by the vector."""
+        return self._weighted(self.jacobian(vector, central=central))
+
+    def _weighted(self, values: list[list[np.ndarray]]) -> np.ndarray:
+        found = []
+        for experiment, own in zip(self.experiments, values, strict=True):
+            for signal, times, value in zip(experiment.signals, experiment.times, own, strict=True):
+                found.append(value[times <= self.horizon] / self.noise[signal.name])
+        return np.concatenate(found)
+
+    @property
+    def rollouts(self) -> float:
+        """How many there were, as of `Experiment`."""
+        return sum(experiment.rollouts for experiment in self.experiments)
 
     def settle(self, noise: Any) -> Vector:
         """Solve; where the noise is not known, estimate it of each kind of signal and solve again until it stays."""
@@ -126,17 +150,18 @@ class LeastSquares:
     def search(self, free: np.ndarray) -> Vector:
         """Solve from the start; where what is left is no noise, once more by horizons that grow, and the better counts.
 
-        Over a short horizon motions cannot be out of step by a whole swing, which is what makes most false minima.
+        Over a short horizon motions cannot be out of step by a whole swing, which is what makes most false minima, and
+        a rollout costs as much less: a fit begins there if enough was measured, until steps are not worth it.
         """
-        found = self.solve(self.unknowns.start, free)
+        longest = max(float(experiment.log.time[-1]) for experiment in self.experiments)
+        found = self.solve(self._begin(longest, free), free)
         if not any(alike > CORRELATED for alike in self.likeness(found).values()):
             return found
         loss, stopped = self.loss(found), self.stopped
-        longest = max(float(experiment.log.time[-1]) for experiment in self.experiments)
         vector = self.unknowns.start
         for share in HORIZONS:
             self.horizon = share * longest
-            if self.weighted(vector)[0].size >= 2 * len(vector):
+            if self._early >= 2 * len(vector):
                 vector = self.solve(vector, free)
         self.horizon = np.inf
         vector = self.solve(vector, free)
@@ -145,15 +170,34 @@ class LeastSquares:
         self.stopped = stopped
         return found
 
+    def _begin(self, longest: float, free: np.ndarray) -> Vector:
+        """Where the fit of all samples begins: what a part of them says, if that leads anywhere."""
+        start = self.unknowns.start
+        try:
+            for share in BEGIN:
+                self.horizon = share * longest
+                if self._early >= PLENTY * len(start):
+                    found = self.solve(start, free, WORTH)
+                    self.horizon = np.inf
+                    return found if np.isfinite(self.left(found)).all() else start
+        finally:
+            self.horizon = np.inf
+        return start
+
+    @property
+    def _early(self) -> int:
+        """How many samples there are up to the horizon."""
+        return sum(int((times <= self.horizon).sum()) for e in self.experiments for times in e.times)
+
     def loss(self, vector: Vector) -> float:
         """Mean square of the residuals in units of their noise; inf if they are not finite."""
-        found = float(np.mean(self.weighted(vector)[0] ** 2))
+        found = float(np.mean(self.left(vector) ** 2))
         return found if np.isfinite(found) else np.inf
 
     def likeness(self, vector: Vector) -> dict[str, float]:
         """Correlation of neighbouring residuals of each signal, the largest of all logs (Durbin & Watson, 1950)."""
         found: dict[str, float] = {}
-        for experiment, (own, _) in zip(self.experiments, self.evaluate(vector), strict=True):
+        for experiment, own in zip(self.experiments, self.residuals(vector), strict=True):
             for signal, left in zip(experiment.signals, own, strict=True):
                 squares = float(left @ left)
                 if len(left) > 20 and squares > len(left) * self.floor[signal.name] ** 2:
@@ -163,59 +207,102 @@ class LeastSquares:
     def estimated(self, vector: Vector) -> dict[str, float]:
         """Root mean square of what is left of each kind of signal, corrected for the numbers that were fitted."""
         left: dict[tuple[str, str], list[np.ndarray]] = {kind: [] for kind in self.kinds.values()}
-        for experiment, (own, _) in zip(self.experiments, self.evaluate(vector), strict=True):
+        for experiment, own in zip(self.experiments, self.residuals(vector), strict=True):
             for signal, r in zip(experiment.signals, own, strict=True):
                 left[self.kinds[signal.name]].append(r)
         share = max(1.0 - len(self.unknowns) / self.samples, 1.0 / self.samples)
         found = {kind: float(np.sqrt(np.mean(np.concatenate(each) ** 2) / share)) for kind, each in left.items()}
         return {name: max(found[kind], self.floor[name]) for name, kind in self.kinds.items()}
 
-    def solve(self, vector: Vector, free: np.ndarray) -> Vector:
+    def solve(self, vector: Vector, free: np.ndarray, enough: float = FALLS) -> Vector:
         """The least squares from a start, of the free unknowns: Gauss and Newton's steps within a trust region.
+
+        Between Jacobians by copies, one for each number, they are carried along by secants, which cost nothing: as long
+        as the model holds, an iteration is one rollout. Where it does not, and in the end, the Jacobian is made anew.
+
+        Args:
+            vector: the start.
+            free: (n,) which unknowns may change.
+            enough: share of the squares that a step must promise. Where that is more than rounding, it ends without a
+                look at the Jacobian there.
 
         Raises:
             InputError: the rollout of the start is not finite.
         """
         columns = np.flatnonzero(free)
         units, (low, high) = self.unknowns.units[columns], self.unknowns.bounds
-        loss, slope, curvature = self._model(vector, columns, units)
+        left, radius = self.left(vector), FIRST
+        jacobian, age = self._scaled(vector, columns, units), 0  # steps since it was made
+        loss, slope, curvature = self._model(left, jacobian)
         if not np.isfinite(loss):
             raise InputError(
                 "identify: the rollout of the start is not finite; begin with other values (start=), or a smaller dt"
             )
-        self._tell(vector)
-        radius, self.stopped = FIRST, "the squares do not fall any more"
+        self._tell(left)
+        self.stopped, near = "the squares do not fall any more", False
         for _ in range(self.iterations):
             room = ((each[columns] - vector[columns]) / units for each in (low, high))
             step = region_step(curvature, slope, radius, *room)
             promised = promise(curvature, slope, step)
-            if promised <= FALLS * loss or np.abs(step).max(initial=0.0) <= MOVES:
+            small = promised <= enough * loss or np.abs(step).max(initial=0.0) <= MOVES
+            if small and (age == 0 or near or enough > FALLS):
                 return vector
-            there = np.array(vector)
-            there[columns] = np.clip(vector[columns] + step * units, low[columns], high[columns])
-            found = self._model(there, columns, units)
-            taken, radius = Region.after(radius, step, promised, loss - found[0])
-            if not taken and promised <= ROUGH * loss:
+            if not small:
+                there = np.array(vector)
+                there[columns] = np.clip(vector[columns] + step * units, low[columns], high[columns])
+                new = self.left(there)
+                judge = Region.after_secant if age else Region.after
+                taken, radius, held = judge(radius, step, promised, loss - self._counted(new))
+                if not (taken or age) and promised <= (ROUGH if self.wide is None else TENTH / len(left)) * loss:
+                    return vector
+                if not (taken or age) and self.wide is None and promised <= WRINKLED * loss:
+                    self._widen(jacobian, loss, columns)
+                    jacobian, radius = self._scaled(vector, columns, units), radius / SHRINK
+                if taken:
+                    near = (near or age == 0) and promised <= NEAR * loss
+                    jacobian, age = secant(jacobian, (there - vector)[columns] / units, new - left), age + 1
+                    vector, left = there, new
+                    self._tell(left)
+            if age and (small or not held):
+                jacobian, age, near = self._scaled(vector, columns, units), 0, False
+            loss, slope, curvature = self._model(left, jacobian)
+            if not np.isfinite(loss):
+                self.stopped = "the derivative of the rollout is not finite there"
                 return vector
-            if taken:
-                vector, (loss, slope, curvature) = there, found
-                self._tell(vector)
         self.stopped = "the most iterations were made"
         return vector
 
-    def _model(self, vector: Vector, columns: np.ndarray, units: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Half the squares as they count, with slope and Gauss and Newton's curvature by the columns in their units."""
-        left, jacobian = self.weighted(vector)
-        with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged, or is about to
-            counted, share = LOSSES[self.robust](left**2)
-            scaled = jacobian[:, columns] * units
-            pulled = share[:, None] * scaled
-            slope, curvature = pulled.T @ left, pulled.T @ scaled
-        finite = np.isfinite(slope).all() and np.isfinite(curvature).all()
-        return (0.5 * float(counted.sum()) if finite else np.nan), slope, curvature
+    def _widen(self, jacobian: np.ndarray, loss: float, columns: np.ndarray) -> None:
+        """From here on take differences as wide as numbers are sure.
 
-    def _tell(self, vector: Vector) -> None:
-        self.history.append(float(np.mean(self.weighted(vector)[0] ** 2)))
+        Dry friction and contact make wrinkles in the residuals that are smaller than what noise lets one tell. Their
+        slope at a point says nothing of the next standard error, neither where to go nor how sure a number is.
+        """
+        with np.errstate(divide="ignore"):
+            alone = np.sqrt(2.0 * loss / len(jacobian)) / np.linalg.norm(jacobian, axis=0)
+        self.wide = STEP * self.unknowns.units
+        self.wide[columns] *= np.clip(WIDE * alone, STEP, WIDEST) / STEP
+
+    def _scaled(self, vector: Vector, columns: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """(m, k) the Jacobian by the columns in their units."""
+        return self.slopes(vector)[:, columns] * units
+
+    def _counted(self, left: np.ndarray) -> float:
+        """Half the squares as they count; nan where they are not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of a rollout that diverged, or is about to
+            found = 0.5 * float(LOSSES[self.robust](left**2)[0].sum())
+        return found if np.isfinite(found) else np.nan
+
+    def _model(self, left: np.ndarray, jacobian: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Half the squares as they count, with slope and Gauss and Newton's curvature; nan if any is not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            pulled = LOSSES[self.robust](left**2)[1][:, None] * jacobian
+            slope, curvature = pulled.T @ left, pulled.T @ jacobian
+        finite = np.isfinite(slope).all() and np.isfinite(curvature).all()
+        return self._counted(left) if finite else np.nan, slope, curvature
+
+    def _tell(self, left: np.ndarray) -> None:
+        self.history.append(float(np.mean(left**2)))
         if self.progress:
             print(f"identify: iteration {len(self.history) - 1}, loss {self.history[-1]:.6g}", file=sys.stderr)
 

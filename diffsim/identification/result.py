@@ -73,7 +73,7 @@ class Identification:
         loss: mean of the squared residuals in units of their noise.
         history: the loss after each iteration, the first before it.
         launches: of a simulation.
-        rollouts: in all of them: copies count each.
+        rollouts: in all of them: copies count each, a part of the log as its share, a reverse pass as four.
         stopped: why, in words.
         findings: what should be known, a sentence each.
     """
@@ -95,7 +95,7 @@ class Identification:
     loss: float
     history: tuple[float, ...]
     launches: int
-    rollouts: int
+    rollouts: float
     stopped: str
     findings: tuple[str, ...]
 

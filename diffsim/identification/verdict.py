@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def told(
         held: likewise, of logs that were not used.
         known: whether the noise was given.
     """
-    residuals, jacobian = fit.weighted(vector, central=_hazy(fit, vector))
+    residuals, jacobian = fit.left(vector), fit.slopes(vector, central=_hazy(fit, vector))
     freedom = max(fit.samples - len(unknowns), 1)
     variance = 1.0 if known else float(residuals @ residuals) / freedom
     free, values = _inside(unknowns, vector), unknowns.meaning @ vector
@@ -76,7 +77,7 @@ def told(
         loss=float(np.mean(residuals**2)),
         history=tuple(fit.history),
         launches=sum(e.launches for e in fit.experiments),
-        rollouts=sum(e.rollouts for e in fit.experiments),
+        rollouts=fit.rollouts,
         stopped=fit.stopped,
         findings=_findings(fit, labels, vector, free, precision.untold, fits, known),
     )
@@ -84,7 +85,7 @@ def told(
 
 def _hazy(fit: LeastSquares, vector: Vector) -> bool:
     """Whether numbers are so hard to tell apart that forward differences do not tell how hard."""
-    jacobian = fit.weighted(vector)[1] * fit.unknowns.units
+    jacobian = fit.slopes(vector) * fit.unknowns.units
     squares = np.linalg.eigvalsh(jacobian.T @ jacobian)
     return not squares[0] > HAZY**2 * squares[-1]
 
@@ -95,7 +96,7 @@ def student(freedom: int, level: float) -> float:
     With t = sqrt(freedom) tan(a) the density is a power of a cosine, which Gauss and Legendre's rule integrates to ten
     digits; the end of the integral is found by halving.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(80)
+    nodes, weights = _rule()
     half = 0.5 * (freedom + 1)
     factor = math.exp(math.lgamma(half) - math.lgamma(0.5 * freedom)) / math.sqrt(math.pi)
 
@@ -107,6 +108,11 @@ def student(freedom: int, level: float) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if above_half(middle) < level - 0.5 else (low, middle)
     return math.sqrt(freedom) * math.tan(low)
+
+
+@cache
+def _rule() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(80)
 
 
 def _inside(unknowns: Unknowns, vector: Vector) -> np.ndarray:

@@ -257,7 +257,7 @@ class Search:
             step = (self.x - self.kept_x)[copy] / self._units[0]
             promised = promise(self.kept_curvature[copy], self.kept_gradient[copy], step)
             fallen = self.kept_losses[copy] - found.losses[copy] if good[copy] else np.nan
-            low[copy], radius = Region.after(self.scale[copy] * self.radius, step, promised, fallen)
+            low[copy], radius, _ = Region.after(self.scale[copy] * self.radius, step, promised, fallen)
             self.scale[copy] = radius / self.radius
             last[copy] = not low[copy] and promised <= SETTLED * abs(self.kept_losses[copy])
         self._keep(low, found, found.gradient)

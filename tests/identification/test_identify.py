@@ -6,14 +6,18 @@ import importlib.util
 import json
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import diffsim as ds
 from diffsim.identification.experiment import Experiment
+from diffsim.identification.least_squares import LeastSquares
+from diffsim.identification.signals import Signal
 from diffsim.identification.unknowns import Unknowns
 from diffsim.identification.verdict import student
+from diffsim.least_squares import secant
 
 from .arm_with_friction import FILE, written
 
@@ -258,7 +262,7 @@ def jacobian_of(problem, log, vector=None):
     experiment = Experiment(problem, log, 0, unknowns, "cpu")
     try:
         backward = experiment._backward
-        return backward, experiment.residuals(unknowns.start if vector is None else vector, central=True)[1]
+        return backward, experiment.jacobian(unknowns.start if vector is None else vector, sides=6e-6 * unknowns.units)
     finally:
         experiment.close()
 
@@ -415,3 +419,87 @@ def test_dry_friction_of_an_arm_is_found_within_its_interval():
         at = [k for k, label in enumerate(found.labels) if label == name or label.startswith(f"{name}[")]
         assert (found.low[at] < true).all(), name
         assert (true < found.high[at]).all(), name
+
+
+def counted(problem, log, monkeypatch):
+    """What is found, and the points at which a Jacobian was made."""
+    made, before = [], LeastSquares.jacobian
+
+    def noted(self, vector, **how):
+        made.append(np.array(vector))
+        return before(self, vector, **how)
+
+    monkeypatch.setattr(LeastSquares, "jacobian", noted)
+    return find(log, problem), made
+
+
+def test_most_steps_take_one_rollout_and_the_end_has_a_jacobian_of_its_own(monkeypatch):
+    log = measured(times=np.arange(0.0, 1.5, 0.01), noise=1e-3)
+    found, made = counted(swing(), log, monkeypatch)
+    assert found.rollouts < 0.7 * 3 * len(found.history)  # three would be a Jacobian at each
+    np.testing.assert_array_equal(made[-1], found.values)
+    # Intervals are those of central differences made anew there.
+    problem = ds.Problem(swing(**{k.removeprefix("scene."): float(v) for k, v in found.params.items()}), tune=TUNE)
+    jacobian = np.concatenate(jacobian_of(problem, log)[1]) / found.noise[SIGNAL]
+    wanted = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
+    np.testing.assert_allclose(found.errors, wanted, rtol=1e-4)
+
+
+def test_a_secant_that_fails_is_replaced_and_the_answer_is_the_same(monkeypatch):
+    log = measured(times=np.arange(0.0, 1.5, 0.01), noise=1e-3)
+    wanted = find(log)
+    wrong = lambda jacobian, step, change: -jacobian  # noqa: E731
+    monkeypatch.setattr("diffsim.identification.least_squares.secant", wrong)
+    found = find(log)
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-5)
+    np.testing.assert_allclose(found.errors, wanted.errors, rtol=1e-4)
+    assert found.rollouts > wanted.rollouts
+
+
+def test_a_secant_says_what_residuals_did_and_else_what_it_said_before():
+    rng = np.random.default_rng(0)
+    jacobian, step, change = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=5)
+    found = secant(jacobian, step, change)
+    np.testing.assert_allclose(found @ step, change)
+    across = np.linalg.svd(step[None])[2][1:]
+    np.testing.assert_allclose(found @ across.T, jacobian @ across.T)
+
+
+def test_where_residuals_are_wrinkled_differences_are_as_wide_as_the_numbers_are_sure():
+    # A line with wrinkles far smaller than its noise, whose slope at a point is a hundred times the line's.
+    t, true = np.arange(0.0, 1.0, 0.005), np.array([0.4, -0.3])
+    rng = np.random.default_rng(0)
+    seen = true[0] + true[1] * t + 0.01 * rng.normal(size=len(t))
+    fit = wrinkled(t, seen)
+    found = fit.solve(np.zeros(2), np.ones(2, bool))
+    design = np.stack([np.ones_like(t), t], axis=1)
+    errors = 0.01 * np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
+    assert fit.wide is not None
+    assert (np.abs(found - np.linalg.lstsq(design, seen, rcond=None)[0]) < errors).all()
+    assert np.abs(fit.slopes(found) * fit.noise["line"] - design).max() < 0.1
+
+
+class Line:
+    """An experiment on a + b t, with wrinkles of the size of 1e-5 in both."""
+
+    launches, rollouts = 0, 0.0
+
+    def __init__(self, t, seen):
+        self.log, self.times, self.measured = ds.Log(t, {"line": seen}), [t], [seen]
+        self.signals = (Signal("line", "position", 0, "m"),)
+
+    def residuals(self, vector, until=np.inf):
+        a, b = vector
+        wrinkles = 1e-5 * np.sin(1e7 * (a + 0.7 * b) + np.arange(len(self.times[0])))
+        return [a + b * self.times[0] + wrinkles - self.measured[0]]
+
+    def jacobian(self, vector, until=np.inf, sides=None):
+        sides = np.full(2, 1.5e-8) if sides is None else sides
+        ends = [[self.residuals(vector + way * side)[0] for way in (1.0, -1.0)] for side in np.diag(sides)]
+        return [np.stack([(up - down) / (2.0 * side) for (up, down), side in zip(ends, sides, strict=True)], axis=1)]
+
+
+def wrinkled(t, seen):
+    """The least squares of such a line."""
+    unknowns = SimpleNamespace(units=np.ones(2), bounds=(np.full(2, -np.inf), np.full(2, np.inf)))
+    return LeastSquares([Line(t, seen)], unknowns, "linear", 100, progress=False)
