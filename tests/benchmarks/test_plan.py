@@ -48,7 +48,7 @@ def test_cart_pole():
 
 
 FAR = 1e3  # m: to be there is wanted with a weight of 1 / FAR, so that a metre counts nearly one, as in `Travel`
-QUADRUPED = Path(__file__).parent / "cases" / "quadruped.xml"
+QUADRUPED = Path(__file__).parents[2] / "scenes" / "quadruped.xml"
 
 
 def half_cheetah():
