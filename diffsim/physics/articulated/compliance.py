@@ -79,11 +79,8 @@ def corner_of(touch: ti.template(), spot):
 
 @ti.func
 def margin_of(touch: ti.template(), env, spot):
-    """Distance at which a spot touches already: the larger of both geoms, with MuJoCo's law their sum, or that of their
-    pair [m]."""
-    margin = ti.max(touch.geom_margin[env, touch.first[spot]], touch.geom_margin[env, touch.second[spot]])
-    if ti.static(touch.soft):
-        margin = touch.geom_margin[env, touch.first[spot]] + touch.geom_margin[env, touch.second[spot]]
+    """Distance at which a spot touches already: those of both geoms together, or that of their pair [m]."""
+    margin = touch.geom_margin[env, touch.first[spot]] + touch.geom_margin[env, touch.second[spot]]
     if ti.static(touch.paired):
         own = ti.cast(touch.pair[spot] >= 0, touch.real)
         margin = (1.0 - own) * margin + own * touch.pair_margin[env, ti.max(touch.pair[spot], 0)]

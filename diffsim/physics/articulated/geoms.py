@@ -43,7 +43,7 @@ class Geom(Spec):
         restitution: how fast what lands on its middle leaves, over how fast it came, from 0 to 1: the contact is damped
             by that much less. 0 leaves the damping as it is, and as critical damping has e^-2 = 0.135 by itself, less
             changes nothing. At a contact the larger one counts.
-        margin: distance at which it touches already [m].
+        margin: distance at which it touches already; those of two geoms add up [m].
         gap: distance beyond the margin at which it sticks already, if its link does (`Actuator.adhesion`); of two
             geoms the sum counts, which is to be small beside them [m].
         contype: bits of what it is.

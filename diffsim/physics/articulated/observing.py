@@ -84,7 +84,7 @@ def touch(scene: Tree, pose: Pose) -> np.ndarray:
             geom.position + along @ (corner * extent)
         )
         pair = chosen.get(frozenset(spot.geoms))
-        margin = max(geom.margin, plane.margin) if pair is None else scene.pairs[pair].margin
+        margin = geom.margin + plane.margin if pair is None else scene.pairs[pair].margin
         depth = reach + margin - (place - plane.position) @ normal
         found[..., felt.index(spot.geoms[1])] += np.clip(depth / scene.touch_depth, 0.0, 1.0)
     return found

@@ -15,7 +15,7 @@ def free(name, geom, position, **changes):
 
 
 # Two capsules, one lying across the other on a floor, a box that leans on both, and a hanging ball with a spring. Of no
-# two geoms friction, margin, stiffness or damping are the same: the larger one counts, and at a tie that is a kink.
+# two geoms friction, stiffness or damping are the same: the larger one counts, and at a tie that is a kink.
 SCENE = ds.Articulated(
     links=[
         free("log", ds.Geom("log", "capsule", (0.1, 0.2), orientation=(0.8, 0.6, 0.1, 0), friction=0.7, margin=0.003),
