@@ -66,24 +66,41 @@ class Geoms(Visuals):
             sizes,
             position=position,
             orientation=model.geom_quat[geom],
-            friction=float(model.geom_friction[geom, 0]),
-            margin=float(model.geom_margin[geom]),
             gap=max(0.0, float(model.geom_gap[geom])),
             contype=0 if apart else int(model.geom_contype[geom]),
             conaffinity=0 if apart else int(model.geom_conaffinity[geom]),
             frictionless=int(model.geom_condim[geom]) == 1,
             condim=3 if "condim" in self.ignore else max(3, int(model.geom_condim[geom])),
-            torsion=float(model.geom_friction[geom, 1]),
-            rolling=float(model.geom_friction[geom, 2]),
             priority=0 if "geom" in self.ignore else int(model.geom_priority[geom]),
             colour=self.colour(geom),
             visible=self.visible(geom),
             vertices=vertices,
             heights=heights,
-            solref=model.geom_solref[geom],
-            solimp=model.geom_solimp[geom],
             solmix=float(model.geom_solmix[geom]),
+            **{
+                "friction": float(model.geom_friction[geom, 0]),
+                "torsion": float(model.geom_friction[geom, 1]),
+                "rolling": float(model.geom_friction[geom, 2]),
+                "margin": float(model.geom_margin[geom]),
+                "solref": model.geom_solref[geom],
+                "solimp": model.geom_solimp[geom],
+                **self._overridden(0.5),
+            },
         )
+
+    def _overridden(self, share: float) -> dict[str, Any]:
+        """What the option has in place of all contacts' numbers, if it does; of the margin a share."""
+        option = self.model.opt
+        if not self._enabled("OVERRIDE"):
+            return {}
+        return {
+            "friction": float(option.o_friction[0]),
+            "torsion": float(option.o_friction[2]),
+            "rolling": float(option.o_friction[3]),
+            "margin": share * float(option.o_margin),
+            "solref": option.o_solref,
+            "solimp": option.o_solimp,
+        }
 
     def _field(self, field: int) -> tuple[np.ndarray, np.ndarray]:
         """Half sizes of a height field, and its heights."""
@@ -123,10 +140,15 @@ class Geoms(Visuals):
         ends = (int(model.pair_geom1[k]), int(model.pair_geom2[k]))
         if any(geom in self.dropped for geom in ends):
             return "is of a geom that is not simulated"
+        sliding, other, _, rolling, across = model.pair_friction[k]
+        if sliding != other or rolling != across:
+            return "has other friction along its second axis, which is not simulated"
         if self.law == "mujoco":
-            return ""
+            apart = np.any(model.pair_solreffriction[k]) and model.opt.cone == self.mujoco.mjtCone.mjCONE_ELLIPTIC
+            return "has a solreffriction, which is not simulated" if apart else ""
         solref, solimp = mixed(*(self._geom(geom, int(model.geom_bodyid[geom])) for geom in ends))
-        if not (np.allclose(model.pair_solref[k], solref) and np.allclose(model.pair_solimp[k], solimp)):
+        own = {"solref": model.pair_solref[k], "solimp": model.pair_solimp[k], **self._overridden(1.0)}
+        if not (np.allclose(own["solref"], solref) and np.allclose(own["solimp"], solimp)):
             return "has another solref or solimp than its geoms, which is not simulated"
         return ""
 
@@ -139,14 +161,17 @@ class Geoms(Visuals):
                 self.name("pair", k),
                 self.name("geom", model.pair_geom1[k]),
                 self.name("geom", model.pair_geom2[k]),
-                friction=float(model.pair_friction[k, 0]),
                 condim=int(model.pair_dim[k]),
-                torsion=float(model.pair_friction[k, 2]),
-                rolling=float(model.pair_friction[k, 3]),
-                margin=float(model.pair_margin[k]),
                 gap=max(0.0, float(model.pair_gap[k])),
-                solref=model.pair_solref[k],
-                solimp=model.pair_solimp[k],
+                **{
+                    "friction": float(model.pair_friction[k, 0]),
+                    "torsion": float(model.pair_friction[k, 2]),
+                    "rolling": float(model.pair_friction[k, 3]),
+                    "margin": float(model.pair_margin[k]),
+                    "solref": model.pair_solref[k],
+                    "solimp": model.pair_solimp[k],
+                    **self._overridden(1.0),
+                },
             )
             for k in range(int(model.npair))
             if not self._odd_pair(k)

@@ -24,7 +24,7 @@ SHAPES = {
     7: "mesh",
 }  # mjtGeom
 MESH = 7
-INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
+INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast", "discrete")
 
 COUNTS = {
     "actuator": "nu",
@@ -102,7 +102,11 @@ class Reading:
         found = []
         if self.integrator == "implicit":
             found.append("the integrator implicit, replaced by implicitfast: Coriolis' forces are not implicit")
-        if self.immersed() and self.integrator.startswith("implicit"):
+        if self.integrator == "discrete":
+            found.append("the integrator discrete, replaced by implicitfast: springs are not implicit")
+        if self.law == "mujoco" and self.model.opt.noslip_iterations > 0:
+            found.append(f"noslip_iterations={self.model.opt.noslip_iterations}: friction is as soft as without them")
+        if self.immersed() and self.integrator in ("implicit", "implicitfast", "discrete"):
             found.append(f"the drag of the fluid as part of {self.integrator}: it is not implicit")
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g) and not self._is_kind(g, "mesh")]
         if seen:
@@ -164,6 +168,9 @@ class Reading:
     def _disabled(self, flag: str) -> bool:
         return bool(self.model.opt.disableflags & getattr(self.mujoco.mjtDisableBit, f"mjDSBL_{flag}"))
 
+    def _enabled(self, flag: str) -> bool:
+        return bool(self.model.opt.enableflags & getattr(self.mujoco.mjtEnableBit, f"mjENBL_{flag}", 0))
+
     # What is not simulated: pairs of a name and why.
 
     def counted(self, kind: str, count: str, why: str) -> Iterator[tuple[str, str]]:
@@ -186,8 +193,14 @@ class Reading:
         for name in ("clampctrl", "filterparent"):
             if self._disabled(name.upper()):
                 yield f"option flag {name}='disable'", "is not simulated"
-        if self.model.opt.enableflags & int(self.mujoco.mjtEnableBit.mjENBL_OVERRIDE):
-            yield "option flag override='enable'", "is not simulated"
+        if self.law == "mujoco" and self._disabled("REFSAFE"):
+            yield "option flag refsafe='disable'", "is not simulated"
+        across = self.model.opt.o_friction[[1, 4]] != self.model.opt.o_friction[[0, 3]]
+        if self._enabled("OVERRIDE") and across.any():
+            yield "option o_friction", "is another along the second axis, which is not simulated"
+        for name in ("ipc", "speculative", *(("diagexact",) if self.law == "mujoco" else ())):
+            if self._enabled(name.upper()):
+                yield f"option flag {name}='enable'", "is not simulated"
 
     def _no_friction(self) -> bool:
         """Whether joints have no friction loss."""
