@@ -1,4 +1,4 @@
-"""Actuators: from actuation to control, to activation where there are dynamics, to force."""
+"""Actuators: from actuation to control, to force; where there are dynamics by an activation (see `activation`)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +8,15 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.activation import activate, activate_in_turns, asked_of, enter_activation, remember
 from diffsim.physics.articulated.actuators import DYNAMICS
-from diffsim.physics.articulated.contraction import Flesh, contract, flesh_of, twitched
+from diffsim.physics.articulated.contraction import Flesh, contract, flesh_of
 from diffsim.physics.articulated.forces import UNLIMITED, starts_of
-from diffsim.physics.articulated.integration import set_next
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, spatial
 
 __all__ = ["Muscles", "following", "muscles_of", "prepare", "stages", "start"]
-
-INTEGRATOR, FILTER, EXACT, TWITCH = range(4)
-"""As in `DYNAMICS`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ class Muscles:
     activation_width: Any
     activation_range: Any  # None without any
     initial_activation: Any
+    pace: Any  # (env, row, substep k) rate of an activation; None but with Runge and Kutta's
     centred: Any  # 1 for an actuator whose control of no actuation is the middle of its range
     control: Any  # (env, actuator) of no actuation, and per actuation
     reach: Any  # (env, actuator) lowest and highest control; None without neutral controls
@@ -127,6 +125,9 @@ def muscles_of(scene: Articulated, fields: Fields) -> Muscles:
         activation_width=number("activation_width") if twitching else None,
         activation_range=number("activation_range", 2) if ranges["activation_range"] else None,
         initial_activation=number("initial_activation") if groups[3] else None,
+        pace=fields.trajectory("activation_rate", scene.evaluations * len(lagging), recorded=False)
+        if groups[3] and scene.integrator == "rk4"
+        else None,
         centred=fields.integers(~which("neutral")),
         control=fields.derived(len(actuators), 2, of=["scene.control_range", "scene.neutral"]),
         reach=fields.derived(len(actuators), 2, of=["scene.control_range"]) if neutral else None,
@@ -187,31 +188,6 @@ def span_from_neutral(muscles: ti.template(), env, row, step, k):
             centred * half + (1.0 - centred) * far,
         ]
     )
-
-
-@ti.func
-def remember(muscles: ti.template(), motion: ti.template(), env, row, step, element):
-    """Activation at the start."""
-    motion.activation[env, 0, element] = muscles.initial_activation[env, muscles.lagging[element]]
-
-
-@ti.func
-def enter_activation(motion: ti.template(), env, row, step, element):
-    """The activation of a row is that of its first substep."""
-    motion.now_activation[env, row, element] = motion.activation[env, row, element]
-
-
-@ti.func
-def asked_of(muscles: ti.template(), motion: ti.template(), env, row, k):
-    """The control that an actuation means, within its range."""
-    control = muscles.control[env, k]
-    most = 1.0 + UNLIMITED * (1.0 - ti.cast(muscles.controlled[k], muscles.real))
-    # At a tie Taichi takes the second argument: what is just at its limit still has a gradient, and can leave it.
-    share = ti.min(most, ti.max(-most, motion.actuation[env, row, k]))
-    asked = control[0] + share * control[1]
-    if ti.static(muscles.neutrals):
-        asked = ti.min(muscles.reach[env, k][1], ti.max(muscles.reach[env, k][0], asked))
-    return asked
 
 
 @ti.func
@@ -318,34 +294,6 @@ def thrust(
         work.inertia[env, row, at] += less_outer(none, way, tree.dt * found[1])
 
 
-@ti.func
-def activate(muscles: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
-    """The next activation."""
-    part = element // muscles.counts[3]
-    which = element - part * muscles.counts[3]
-    k = muscles.lagging[which]
-    kind = muscles.kind[which]
-    asked = asked_of(muscles, motion, env, row, k)
-    before = motion.now_activation[env, row, element]
-    pace = tree.dt / muscles.time_constant[env, k]
-    filtered = ti.cast(kind == FILTER, muscles.real)
-    exact = ti.cast(kind == EXACT, muscles.real)
-    share = filtered * pace + exact * (1.0 - ti.exp(-pace))
-    plain = 1.0 - filtered - exact
-    if ti.static(muscles.twitching):
-        plain -= ti.cast(kind == TWITCH, muscles.real)
-    after = before + share * (asked - before) + plain * tree.dt * asked
-    if ti.static(muscles.twitching):
-        down = muscles.deactivation_time[env, k]
-        rate = twitched(asked, before, muscles.time_constant[env, k], down, muscles.activation_width[env, k])
-        after += ti.cast(kind == TWITCH, muscles.real) * tree.dt * rate
-    if ti.static(muscles.activation_ranges):
-        far = UNLIMITED * (1.0 - ti.cast(muscles.kept[k], muscles.real))
-        ends = muscles.activation_range[env, k]
-        after = ti.min(ends[1] + far, ti.max(ends[0] - far, after))
-    set_next(tree, motion.activation, motion.now_activation, muscles.counts[3], env, row, part, which, after)
-
-
 def prepare(muscles: Muscles, motion: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
     return (
@@ -372,4 +320,4 @@ def stages(muscles: Muscles, rows: Any, tree: Any, motion: Any, work: Any) -> tu
 
 def following(muscles: Muscles, tree: Any, motion: Any) -> tuple[Stage, ...]:
     """What goes on by the end of a substep."""
-    return (Stage(activate, (muscles, tree, motion), muscles.counts[3]),)
+    return (Stage(activate_in_turns if tree.turns > 1 else activate, (muscles, tree, motion), muscles.counts[3]),)

@@ -116,8 +116,6 @@ class Actuators(Tendons):
             return why
         if DYNAMICS.get(int(model.actuator_dyntype[k]), "") == "" or np.any(model.actuator_actearly[k]):
             return "has dynamics of its own"
-        if DYNAMICS[int(model.actuator_dyntype[k])] and self.integrator == "RK4":
-            return "has dynamics, which are not simulated with RK4 (integrator='euler' takes them)"
         if self._is_muscle(k):
             return "acts on a site, where a muscle has no length" if self.transmission(k) == "site" else self._odd(k)
         muscles = int(mj.mjtGain.mjGAIN_MUSCLE), int(mj.mjtBias.mjBIAS_MUSCLE)

@@ -70,8 +70,9 @@ def test_an_implicit_servo_at_a_site_is_mujocos_to_second_order():
 
 
 def test_a_step_of_runge_and_kuttas_is_mujocos():
-    parts = "".join(ACTUATORS[case] for case in ("motor along a tendon", "at sites", "damper"))
-    assert step_errors(xml(parts, "RK4"))[0] < ROUNDING
+    """With activations, which go on from evaluation to evaluation; one of them ends at the end of its range."""
+    for seed in range(3):
+        assert step_errors(xml("".join(ACTUATORS.values()), "RK4"), seed=seed)[0] < ROUNDING
 
 
 def test_many_steps_with_dynamics_are_mujocos():
@@ -93,7 +94,7 @@ def test_many_steps_with_dynamics_are_mujocos():
 # Gradients
 
 
-@pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast", pytest.param("RK4", marks=pytest.mark.bench)])
 def test_gradients_agree_with_differences(integrator):
     """Of all numbers of actuators; in other executors in test_conformance.py."""
     with gym.quiet():
@@ -150,10 +151,6 @@ BAD = {
     "dynamics": (lambda: ds.Actuator("a", "elbow", dynamics="spring"), "actuator 'a': dynamics is 'spring'"),
     "no time": (lambda: ds.Actuator("a", "elbow", time_constant=0.0), "actuator 'a': time_constant is 0"),
     "no activation": (lambda: ds.Actuator("a", "elbow", activation_range=(0, 1)), "activation_range is given, but"),
-    "Runge and Kutta": (
-        lambda: robot(ds.Actuator("a", "elbow", dynamics="filter"), integrator="rk4"),
-        "actuator 'a' has dynamics, which the integrator 'rk4' does not take",
-    ),
 }
 
 
