@@ -303,7 +303,7 @@ def _quadruped() -> ds.Articulated:
 
     Joints have dry friction, and efforts that are limited; what falls beside them hangs on a spring and is buoyant.
 
-    No two geoms share a friction or a margin: a pair takes the larger, which has a kink where they are equal.
+    No two geoms share a friction: a pair takes the larger, which has a kink where they are equal.
     """
     shoulder = ds.Joint(
         "shoulder", "ball", anchor=(0.01, 0.0, 0.0), damping=0.05, stiffness=1.5, armature=0.01, limits=(0.0, 0.5)
@@ -480,7 +480,9 @@ def _gripper() -> ds.Articulated:
 def _sledge() -> ds.Articulated:
     """MuJoCo's law: a capsule slides on a slope and turns, a hand beyond the limit of its arm is pressed onto it.
 
-    All touch from the first step on: a landing is a switch. Joints have dry friction; one holds and one slips.
+    All touch from the first step on: a landing is a switch. Joints have dry friction; one holds and one slips. A cord
+    along both and a string are beyond their limits, the cord rubs, one joint follows the other, and the hand is held to
+    the world and to the base.
     """
     soft = (0.3, 0.8, 0.02, 0.4, 2.2)
     hip = ds.Joint(
@@ -528,6 +530,7 @@ def _sledge() -> ds.Articulated:
                 centre=(0.01, 0.02, -0.01),
                 inertia=(0.02, 0.03, 0.025),
                 geoms=[runner],
+                sites=[ds.Site("hook", (0.05, 0.02, 0.1))],
             ),
             ds.Link(
                 "leg",
@@ -564,6 +567,37 @@ def _sledge() -> ds.Articulated:
         initial_position=(0.05, 0.02, 0.066, 1.0, 0.0, 0.01, 0.05, 0.35, 0.049),
         initial_velocity=(0.9, 0.1, 0.0, 0.05, 0.0, 0.3, 0.1, 0.02),
         unobserved=("hip",),
+        tendons=[
+            ds.Tendon(
+                "cord",
+                {"hip": 0.8, "reach": -1.5},
+                stiffness=3.0,
+                damping=0.2,
+                armature=0.004,
+                limits=(-0.3, 0.15),
+                limit_solref=(0.05, 1.1),
+                friction_loss=0.04,
+                friction_solref=(0.04, 0.9),
+            ),
+            ds.Tendon("string", path=("hook", "nose"), limits=(0.01, 0.03), limit_solref=(-400.0, -15.0)),
+        ],
+        equalities=[
+            ds.Equality("follow", "reach", "hip", polynomial=(0.03, 0.05, 0.04, 0.02, 0.01), impedance=soft),
+            ds.Equality("long", "cord", of="tendons", polynomial=(0.2, 0.0, 0.0, 0.0, 0.0), impedance=soft),
+        ],
+        holds=[
+            ds.Hold("leash", "hand", (0.01, 0.03, 0.17), anchor=(0.01, 0.0, 0.0), impedance=soft),
+            ds.Hold(
+                "strap",
+                "hand",
+                (-0.04, 0.02, 0.11),
+                (0.95, 0.0, 0.15, 0.05),
+                other="base",
+                reference=(0.04, 0.8),
+                impedance=soft,
+                lever=0.2,
+            ),
+        ],
         contact_law="mujoco",
         dt=0.005,
     )

@@ -1,5 +1,7 @@
 """Links that are held to each other: MuJoCo's equalities connect and weld of two bodies, as rows (see `rows`).
 
+With MuJoCo's law so is what is held to the world, which does not move.
+
 Three rows are how far a point of the one is from a point of the other; of a weld three more are the sine of half the
 angle by which the one is turned away from where the other has it, as of what is held to the world (see `holds`).
 """
@@ -18,7 +20,7 @@ from diffsim.physics.articulated.rotation import half_turned, half_turns, unpack
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, linear
 
-__all__ = ["Connections", "carried_by", "connected", "connections_of", "prepare", "stages"]
+__all__ = ["Connections", "carried_by", "connected", "connections_of", "ends_of", "prepare", "stages"]
 
 TINY = 1.0e-12
 
@@ -29,7 +31,7 @@ class Connections:
 
     hold: Any  # (connection,) which hold it is
     row: Any  # (connection,) the first of its rows
-    frame: Any  # (end,) link of each of two ends
+    frame: Any  # (end,) link of each of two ends, or the world behind the frames
     carrier: Any  # (end,) the velocity that moves it last, or the world behind the velocities
     root: Any  # (end,) first link of its tree, or the world behind the frames
     end: Any  # (pull,) the end that a velocity moves; first those of welds
@@ -64,8 +66,15 @@ def carried_by(parents: np.ndarray, carrier: int) -> list[int]:
 
 
 def connected(scene: Articulated) -> list[int]:
-    """Holds of two links: first those that may not turn."""
-    return sorted(scene.mutual_holds, key=lambda k: scene.holds[k].orientation is None)
+    """Holds that are rows, of two links or with MuJoCo's law all: first those that may not turn."""
+    chosen = range(len(scene.holds)) if scene.contact_law == "mujoco" else scene.mutual_holds
+    return sorted(chosen, key=lambda k: scene.holds[k].orientation is None)
+
+
+def ends_of(scene: Articulated, k: int) -> tuple[int, int]:
+    """Both links of a hold; -1 is the world."""
+    names, hold = [link.name for link in scene.links], scene.holds[k]
+    return names.index(hold.link), -1 if hold.other is None else names.index(hold.other)
 
 
 def connections_of(
@@ -83,9 +92,9 @@ def connections_of(
     chosen = connected(scene)
     if not chosen:
         return None
-    names, parents = [link.name for link in scene.links], np.array(tree.parents)
-    ends = np.array([names.index(name) for k in chosen for name in (scene.holds[k].link, scene.holds[k].other)])
-    carriers, roots = np.array(tree.carriers)[ends], np.array([lineage[-1] for lineage in scene.lineages])[ends]
+    parents, world = np.array(tree.parents), tree.frames - 1
+    ends = np.array([end for k in chosen for end in ends_of(scene, k)])
+    carriers, roots = (np.array([*of, -1])[ends] for of in (tree.carriers, [each[-1] for each in scene.lineages]))
     pulls = [(end, freedom) for end in range(len(ends)) for freedom in carried_by(parents, int(carriers[end]))]
     welds = sum(scene.holds[k].orientation is not None for k in chosen)
     turning = [(end, freedom) for end, freedom in pulls if end < 2 * welds]
@@ -100,9 +109,9 @@ def connections_of(
     return Connections(
         hold=fields.integers(np.array(chosen)),
         row=fields.integers(first_row + 3 * np.arange(len(chosen))),
-        frame=fields.integers(ends),
+        frame=fields.integers(np.where(ends < 0, world, ends)),
         carrier=fields.integers(np.where(carriers < 0, scene.freedoms, carriers)),
-        root=fields.integers(np.where(carriers < 0, tree.frames - 1, roots)),
+        root=fields.integers(np.where(carriers < 0, world, roots)),
         end=fields.integers(np.array([end for end, _ in pulls])),
         freedom=fields.integers(np.array([freedom for _, freedom in pulls])),
         entry=entered(first_row, pulls),
@@ -165,8 +174,8 @@ def join(
     velocity = linear(speed) + angular(speed).cross(first)
     leaves = linear(pace) + angular(pace).cross(second)
     # What the motion alone gives as an acceleration.
-    drift = rows.system.drift[env, row, at]
-    sways = rows.system.drift[env, row, to]
+    drift = rows.drift[env, row, at]
+    sways = rows.drift[env, row, to]
     carried = linear(drift) + angular(drift).cross(first) + angular(speed).cross(velocity)
     carried -= linear(sways) + angular(sways).cross(second) + angular(pace).cross(leaves)
     off = here - there
@@ -176,11 +185,36 @@ def join(
             turned = joined.lever[env, k] * vector_of(apart_of(joined, tree, motion, env, row, part, which))
             size = ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY)
     soft = softness_of(size, joined.impedance[env, k], joined.reference[env, k], tree.dt)
-    weight = joined.weight[env, k][0] * soft[2]
-    force = -weight * (soft[0] * (velocity - leaves) + soft[1] * off + carried)
+    ask(
+        rows,
+        env,
+        row,
+        part,
+        joined.row[which],
+        -soft[0] * (velocity - leaves) - soft[1] * off - carried,
+        joined.weight[env, k][0] * soft[2],
+    )
+
+
+@ti.func
+def ask(rows: ti.template(), env, row, part, first, aim, weight):
+    """Have three rows, of equalities, accelerate.
+
+    Args:
+        rows: record.
+        env, row, part: where.
+        first: of the rows.
+        aim: (3,) acceleration.
+        weight: force per acceleration that is lacking.
+    """
     for c in ti.static(range(3)):
-        rows.force[env, row, part * rows.rows + joined.row[which] + c] += force[c]
-        rows.inertia[env, row, part * rows.rows + joined.row[which] + c] += weight
+        if ti.static(rows.solved):
+            tie = part * rows.ties + rows.equalities + first - rows.linked + c
+            rows.aim[env, row, tie] = aim[c]
+            rows.weight_of[env, row, tie] = weight
+        else:
+            rows.force[env, row, part * rows.rows + first + c] += weight * aim[c]
+            rows.inertia[env, row, part * rows.rows + first + c] += weight
 
 
 @ti.func
@@ -214,16 +248,13 @@ def keep_turned(
     own = angular(work.speed[env, row, at])
     spin = own - angular(work.speed[env, row, to])
     # How the rates change beside the accelerations: by those of motion alone, with the frame, and of the quaternion.
-    swings = angular(rows.system.drift[env, row, at]) - angular(rows.system.drift[env, row, to]) - own.cross(spin)
+    swings = angular(rows.drift[env, row, at]) - angular(rows.drift[env, row, to]) - own.cross(spin)
     carried = tilt @ swings - (0.25 * spin.dot(spin)) * turned
     size = ti.sqrt(off.dot(off) + turned.dot(turned) + TINY * TINY)
     soft = softness_of(size, joined.impedance[env, k], joined.reference[env, k], tree.dt)
-    weight = joined.weight[env, k][1] * soft[2]
-    force = -weight * (soft[0] * (tilt @ spin) + soft[1] * turned + carried)
-    first = part * rows.rows + joined.row[0] + 3 * joined.count + 3 * which
-    for c in ti.static(range(3)):
-        rows.force[env, row, first + c] += force[c]
-        rows.inertia[env, row, first + c] += weight
+    first = joined.row[0] + 3 * joined.count + 3 * which
+    aim = -soft[0] * (tilt @ spin) - soft[1] * turned - carried
+    ask(rows, env, row, part, first, aim, joined.weight[env, k][1] * soft[2])
 
 
 @ti.func

@@ -8,6 +8,9 @@ import numpy as np
 from diffsim.engine.fields import Fields
 from diffsim.engine.runtime import REAL
 from diffsim.physics.articulated import pairs
+from diffsim.physics.articulated.constraint_ties import Ties, ties_of
+from diffsim.physics.articulated.gyroscope import Gyros
+from diffsim.physics.articulated.row_fields import Rows
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.touch import SHAPES, Touch
 
@@ -31,6 +34,8 @@ class Constraints:
     owner: Any  # (geom,) its link, or room for the world behind the links
     condim: Any  # (spot,) MuJoCo's
     aligned: Any  # (spot,) 1 if the first tangent is along the axis of a capsule
+    ties: Ties | None  # of tendons and equalities
+    gyros: Gyros | None  # of what spins, if its forces are implicit
     joint: Any  # (row,) its joint
     freedom: Any  # (row,) its velocity, the first of three of a ball
     coordinate: Any  # (row,) where its position is
@@ -74,6 +79,7 @@ class Constraints:
     rate: Any  # the solution: acceleration without implicit damping
     lag_lack: Any
     lag_gained: Any
+    lag_beside: Any  # what implicit damping of tendons and gyroscopic forces take; None without any
     moved: Any  # spatial acceleration at the solution
     solution: Any  # decided: (env, row, substep velocity) acceleration
     slowed: Any  # what implicit damping takes of it
@@ -104,6 +110,9 @@ class Constraints:
     squares: int  # velocities squared
     damped: bool  # whether damping or servos are implicit
     touches: bool
+    tied: bool  # whether there are ties
+    spins: bool  # whether there are gyroscopic forces
+    beside: bool  # whether damping is implicit of more than joints and their actuators
     elliptic: bool
     impratio: float
     limit_rows: bool
@@ -112,7 +121,9 @@ class Constraints:
     real: Any
 
 
-def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) -> Constraints | None:
+def constraints_of(
+    scene: Articulated, fields: Fields, touch: Touch, tree: Any, tied: Rows | None, gyros: Gyros | None
+) -> Constraints | None:
     """Declare the fields of MuJoCo's constraints; None if a scene has the compliant law."""
     if scene.contact_law != "mujoco":
         return None
@@ -143,7 +154,8 @@ def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) 
     def think(elements: int, width: int = 0) -> Any:
         return fields.scratch_numbers(elements, width)
 
-    chains, touches = nv + 1, bool(count)
+    chains, touches, ties = nv + 1, bool(count), ties_of(scene, fields, tied)
+    beside = damped and (gyros is not None or (ties is not None and ties.paired))
     softness = ["scene.solref", "scene.solimp", "scene.solmix"]
     softness += ["scene.pair_solref", "scene.pair_solimp"] if touch.paired else []
     return Constraints(
@@ -152,6 +164,8 @@ def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) 
         aligned=fields.integers(
             np.array([spot.kind == "plane" and shapes[spot.geoms[1]] == SHAPES.index("capsule") for spot in spots], int)
         ),
+        ties=ties,
+        gyros=gyros,
         joint=fields.integers(owning),
         freedom=fields.integers(freedom),
         coordinate=fields.integers(starts[owning, 0] if rows else owning),
@@ -201,12 +215,15 @@ def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) 
         rate=kept("undamped_rate", nv),
         lag_lack=kept("lag_lack", nv, there=damped),
         lag_gained=kept("lag_gained", nv, accumulates=True, there=damped),
+        lag_beside=kept("lag_beside", nv, accumulates=True) if beside else None,
         moved=kept("moved_acceleration", chains, 6, there=touches),
         solution=fields.decision_numbers(slots * nv),
         slowed=fields.decision_numbers(slots * nv if damped else 0),
         inverse=fields.decision_numbers(slots * nv * nv),
         slowed_inverse=fields.decision_numbers(slots * nv * nv if damped else 0),
-        branch=fields.trajectory("branch", slots * (count + rows), accumulates=True, per_step=True)
+        branch=fields.trajectory(
+            "branch", slots * (count + rows + (ties.count if ties else 0)), accumulates=True, per_step=True
+        )
         if fields.record_all
         else None,
         mass=think(nv * nv),
@@ -233,6 +250,9 @@ def constraints_of(scene: Articulated, fields: Fields, touch: Touch, tree: Any) 
         squares=nv * nv,
         damped=damped,
         touches=touches,
+        tied=ties is not None,
+        spins=gyros is not None,
+        beside=beside,
         elliptic=scene.cone == "elliptic",
         impratio=scene.impratio,
         limit_rows=bool(limits),

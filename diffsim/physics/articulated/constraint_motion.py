@@ -101,6 +101,8 @@ def correct_lag(con: ti.template(), tree: ti.template(), work: ti.template(), en
     own = part * tree.freedoms + other
     added = implicit(tree, work, env, row, part * tree.chains + other, other)
     lack = con.lag_lack[env, row, own] + added * con.rate[env, row, own]
+    if ti.static(con.beside):
+        lack += con.lag_beside[env, row, own]
     con.lag_gained[env, row, part * tree.freedoms + k] += con.slowed_inverse[env, row, element] * lack
 
 

@@ -11,6 +11,16 @@ import taichi as ti
 
 from diffsim.physics.articulated.constraint_cones import curvature_of, edges_of, push_of
 from diffsim.physics.articulated.constraint_joints import row_push
+from diffsim.physics.articulated.constraint_matrices import factorise, invert, slow_down, solve
+from diffsim.physics.articulated.constraint_tie_search import (
+    change_ties,
+    lay_ties,
+    move_ties,
+    patterns_of_ties,
+    slope_of_ties,
+    start_ties,
+    weigh_ties,
+)
 from diffsim.physics.articulated.spatial import angular, linear, times
 
 __all__ = ["search"]
@@ -66,6 +76,8 @@ def search(
             con.offset[env, c] += span * con.change[env, c]
         for k in range(con.rows):
             con.row_offset[env, k] += span * con.row_change[env, k]
+        if ti.static(con.tied):
+            move_ties(con.ties, env, span)
         turn += 1
         same = patterns(con, tree, env, row, part, count) == before
         if moved <= con.still * largest or (same and span == 1.0 and straight(con, env, row, part, count)):
@@ -79,7 +91,7 @@ def search(
         con.solution[env, row, part * n + k] = con.now[env, k]
     invert(con, con.inverse, env, row, part * n * n, n)
     if ti.static(con.damped):
-        slow_down(con, tree, work, env, row, part, n)
+        slow_down(con, tree, motion, work, env, row, part, n)
 
 
 @ti.func
@@ -115,6 +127,8 @@ def weigh_all(con: ti.template(), tree: ti.template(), motion: ti.template(), wo
             - tree.damping[env, k] * motion.now_velocity[env, row, part * n + k]
             - axis.dot(con.beyond[env, k])
         )
+    if ti.static(con.tied):
+        weigh_ties(con.ties, con.mass, env, row, part, n)
 
 
 @ti.func
@@ -164,6 +178,8 @@ def begin(con: ti.template(), env, row, part, count, n):
         con.offset[env, c] = -con.aim[env, row, part * con.spots + con.where[env, c]]
     for k in range(con.rows):
         con.row_offset[env, k] = -con.row_aim[env, row, part * con.rows + k]
+    if ti.static(con.tied):
+        start_ties(con.ties, env, row, part)
 
 
 @ti.func
@@ -178,6 +194,8 @@ def lay_out(con: ti.template(), tree: ti.template(), env, row, part, count, n):
         con.slope[env, i] = total
     for k in range(con.rows):
         lay_row(con, tree, env, row, part, k, n)
+    if ti.static(con.tied):
+        lay_ties(con.ties, con.slope, con.system, env, row, part, n)
     for c in range(count):
         spot = con.where[env, c]
         weight = con.weight[env, row, part * con.spots + spot]
@@ -211,36 +229,6 @@ def lay_row(con: ti.template(), tree: ti.template(), env, row, part, k, n):
 
 
 @ti.func
-def factorise(con: ti.template(), env, n):
-    """Cholesky's factor of the system."""
-    for i in range(n):
-        for j in range(i + 1):
-            total = con.system[env, i * n + j]
-            for k in range(j):
-                total -= con.factor[env, i * n + k] * con.factor[env, j * n + k]
-            if i == j:
-                con.factor[env, i * n + i] = ti.sqrt(ti.max(total, 1.0e-30))
-            else:
-                con.factor[env, i * n + j] = total / con.factor[env, j * n + j]
-
-
-@ti.func
-def solve(con: ti.template(), env, n):
-    """Solve for the way, in place."""
-    for i in range(n):
-        total = con.way[env, i]
-        for j in range(i):
-            total -= con.factor[env, i * n + j] * con.way[env, j]
-        con.way[env, i] = total / con.factor[env, i * n + i]
-    for back in range(n):
-        i = n - 1 - back
-        total = con.way[env, i] / con.factor[env, i * n + i]
-        con.way[env, i] = total
-        for j in range(i):
-            con.way[env, j] -= con.factor[env, i * n + j] * total
-
-
-@ti.func
 def along(con: ti.template(), env, row, part, count, n):
     """How contacts and rows change along the way."""
     for c in range(count):
@@ -256,6 +244,8 @@ def along(con: ti.template(), env, row, part, count, n):
                 if i <= 2 * con.wide[k]:
                     change += lever[i] * con.way[env, con.freedom[k] + i]
         con.row_change[env, k] = change
+    if ti.static(con.tied):
+        change_ties(con.ties, con.way, env, row, part)
 
 
 @ti.func
@@ -306,6 +296,10 @@ def slope_at(con: ti.template(), tree: ti.template(), env, row, part, count, spa
             push = row_push(con, tree, env, k, con.row_offset[env, k] + span * change, weight)
             slope -= change * push[0]
             bend += change * change * push[1]
+    if ti.static(con.tied):
+        own = slope_of_ties(con.ties, env, row, part, span)
+        slope += own[0]
+        bend += own[1]
     return ti.Vector([slope, bend])
 
 
@@ -323,6 +317,8 @@ def patterns(con: ti.template(), tree: ti.template(), env, row, part, count):
         if weight > 0.0:
             push = row_push(con, tree, env, k, con.row_offset[env, k], weight)
             found = found * 5 + ti.cast(push[1] > 0.0, ti.i32) + 2 * ti.cast(push[0] > 0.0, ti.i32)
+    if ti.static(con.tied):
+        found = patterns_of_ties(con.ties, env, row, part, found)
     return found
 
 
@@ -336,37 +332,3 @@ def straight(con: ti.template(), env, row, part, count):
             if edges_of(con, con.offset[env, c], con.grip[env, spot], 1.0, con.condim[spot]) == 2:
                 found = False
     return found
-
-
-@ti.func
-def invert(con: ti.template(), inverse: ti.template(), env, row, first, n):
-    """The inverse of the system from its factor: column after column of the factor's own, then their products."""
-    for j in range(n):
-        for i in range(j, n):
-            total = ti.select(i == j, 1.0, 0.0)
-            for k in range(j, i):
-                total -= con.factor[env, i * n + k] * con.system[env, k * n + j]
-            con.system[env, i * n + j] = total / con.factor[env, i * n + i]
-    for i in range(n):
-        for j in range(i + 1):
-            total = 0.0
-            for k in range(i, n):
-                total += con.system[env, k * n + i] * con.system[env, k * n + j]
-            inverse[env, row, first + i * n + j] = total
-            inverse[env, row, first + j * n + i] = total
-
-
-@ti.func
-def slow_down(con: ti.template(), tree: ti.template(), work: ti.template(), env, row, part, n):
-    """What implicit damping takes of the accelerations."""
-    for i in range(n):
-        added = tree.added[env, i] - tree.armature[env, i] + work.stiffening[env, row, part * tree.chains + i]
-        for j in range(i + 1):
-            con.system[env, i * n + j] = con.mass[env, i * n + j]
-        con.system[env, i * n + i] += added
-        con.way[env, i] = added * con.now[env, i]
-    factorise(con, env, n)
-    solve(con, env, n)
-    for i in range(n):
-        con.slowed[env, row, part * n + i] = con.way[env, i]
-    invert(con, con.slowed_inverse, env, row, part * n * n, n)

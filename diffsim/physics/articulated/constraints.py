@@ -8,10 +8,11 @@ equations of motion there (`constraint_motion`). Then the state after, and the f
 from typing import Any
 
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated import compliance, touching_pairs
+from diffsim.physics.articulated import compliance, gyroscope, touching_pairs
 from diffsim.physics.articulated import constraint_contacts as contacts
 from diffsim.physics.articulated import constraint_joints as joints
 from diffsim.physics.articulated import constraint_motion as moving
+from diffsim.physics.articulated import constraint_ties as ties
 from diffsim.physics.articulated.constraint_fields import Constraints
 from diffsim.physics.articulated.constraint_search import search
 from diffsim.physics.articulated.touch import Touch
@@ -25,6 +26,7 @@ def prepare(con: Constraints, touch: Touch, tree: Any) -> tuple[Stage, ...]:
         *compliance.prepare(touch, tree),
         Stage(contacts.mix_softness, (con, touch, tree), con.spots),
         Stage(joints.mix_row, (con, tree), con.rows),
+        *ties.prepare(con.ties, tree),
     )
 
 
@@ -37,6 +39,7 @@ def approaching(con: Constraints, touch: Touch, tree: Any, motion: Any, work: An
         Stage(contacts.approach_pair, records, touch.couples),
         Stage(joints.limit_row, (con, tree, motion), con.limits),
         Stage(joints.rub_row, (con, tree, motion), con.rows - con.limits),
+        *ties.asking(con.ties),
     )
 
 
@@ -48,9 +51,12 @@ def stages(con: Constraints, touch: Touch, tree: Any, motion: Any, work: Any) ->
         Stage(moving.spread, (con, tree, work), tree.chains, ordered=True),
         Stage(contacts.push_spot, (con, touch, tree), con.spots),
         Stage(joints.push_row, (con, tree, touch), con.rows),
+        *ties.pushing(con.ties, con, tree),
         Stage(moving.collect, (con, tree, motion, work), nv, ordered=True),
         Stage(moving.correct, (con, tree), nv * nv),
         Stage(moving.settle, (con, tree), nv),
+        *ties.slowing(con.ties, con, tree),
+        *gyroscope.slowing(con.gyros, con, tree, motion),
         Stage(moving.correct_lag, (con, tree, work), nv * nv * damped),
         Stage(moving.advance, (con, tree, motion, work), nv),
     )

@@ -115,17 +115,15 @@ def system_of(
 
 
 @ti.func
-def drift_on(system: ti.template(), tree: ti.template(), work: ti.template(), env, row, step, element):
+def drift_on(drift: ti.template(), tree: ti.template(), work: ti.template(), env, row, step, element):
     """Acceleration by what moves already: of the world first, which has none."""
     part = element // tree.chains
     k = element - part * tree.chains - 1
     if k < 0:
-        system.drift[env, row, part * tree.chains + tree.freedoms] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        drift[env, row, part * tree.chains + tree.freedoms] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     else:
         at = part * tree.chains + k
-        system.drift[env, row, at] = (
-            system.drift[env, row, part * tree.chains + tree.parent[k]] + work.bias[env, row, at]
-        )
+        drift[env, row, at] = drift[env, row, part * tree.chains + tree.parent[k]] + work.bias[env, row, at]
 
 
 @ti.func
@@ -221,9 +219,9 @@ def accelerate_by(
     go_on(tree, motion, work, env, row, part, k, carried, system.solution[env, row, element])
 
 
-def drifting(system: System, tree: Any, work: Any) -> tuple[Stage, ...]:
-    """What the motion alone gives as accelerations, which some forces need."""
-    return (Stage(drift_on, (system, tree, work), tree.chains, ordered=True),)
+def drifting(drift: Any, tree: Any, work: Any) -> tuple[Stage, ...]:
+    """What the motion alone gives as accelerations, which some forces need; nothing if there is no field for it."""
+    return (Stage(drift_on, (drift, tree, work), tree.chains, ordered=True),) if drift is not None else ()
 
 
 def stages(system: System, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:

@@ -49,6 +49,7 @@ class Tree:
     root: Any  # (velocity,) first link of its tree
     carrier: Any  # (link,) the velocity that moves it last, -1 none
     heavy: Any  # (k,) links that have a mass and move
+    gyrating: Any  # (velocity,) 1 if gyroscopic forces change it after all others
     turning: Any  # (k,) where the quaternions of balls and free joints begin in the position
     spinning: Any  # (k,) where their angular velocities begin in the velocity
     link_position: Any  # (env, link) [m]
@@ -101,6 +102,7 @@ class Tree:
     guided: bool  # whether links are moved from outside
     rough: bool  # whether there is dry friction
     buoyant: bool
+    gyrates: bool  # whether any is gyrating
     soft: bool  # whether constraints are MuJoCo's
     damps: bool  # whether joint damping is implicit
 
@@ -146,6 +148,7 @@ class Working:
     driven: Any  # of actuators, what they lose per velocity; None without efforts that are limited
     acceleration: Any  # spatial acceleration; None with MuJoCo's constraints, as column, pivot and effort
     rate: Any  # acceleration of the velocity
+    plain: Any  # (env, row, substep velocity) that of what is gyrating, without that; None without any
     spin: Any  # (env, row, substep quaternion) angular velocity that a turn of Runge and Kutta's counts with
 
 
@@ -162,7 +165,8 @@ def _frames(scene: Articulated) -> dict[str, list[int]]:
             last = i + 1 >= len(link.joints)
             kind = MOTIONS.index(each.motion) if each else GIVEN if k in guided else WELD
             values = (k if last else room, kind, before, -1 if i else k)
-            where = guided.index(k) if k in guided else coordinate
+            # Of a weld any coordinate that there is: it turns by 0 times that.
+            where = guided.index(k) if k in guided else min(coordinate, scene.coordinates - 1)
             for name, value in zip(names, (*values, joint if each else 0, where), strict=True):
                 found[name].append(value)
             before = values[0]
@@ -232,6 +236,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         place_carrier=fields.integers(np.where(still, nv, carriers[owners])),
         place_root=fields.integers(np.where(still, room - 1, roots[owners])),
         heavy=fields.integers(heavy),
+        gyrating=fields.integers(np.isin(np.arange(nv), [first + c for _, first in scene.spinning for c in range(6)])),
         link_position=number("link_position", links, 3),
         link_orientation=number("link_orientation", links, 4),
         mass=number("mass", links),
@@ -283,6 +288,7 @@ def tree_of(scene: Articulated, fields: Fields) -> Tree:
         guided=bool(mocap.given(scene)),
         rough=scene.rough and not soft,
         buoyant=scene.buoyant,
+        gyrates=bool(scene.spinning) and not soft,
         soft=soft,
         damps=scene.integrator == "implicitfast" or (scene.integrator == "euler" and scene.implicit_damping),
     )
@@ -348,6 +354,9 @@ def working_of(scene: Articulated, fields: Fields) -> Working:
         driven=rows("driven", 2, accumulates=True) if _bounded(scene) else None,
         acceleration=None if soft else rows("spatial_acceleration", 6),
         rate=rows("joint_acceleration"),
+        plain=fields.trajectory("plain_acceleration", slots * scene.freedoms, recorded=False)
+        if scene.spinning and not soft
+        else None,
         spin=fields.trajectory("turning", slots * quaternions, 3, recorded=False)
         if scene.integrator == "rk4" and quaternions
         else None,

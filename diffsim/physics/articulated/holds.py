@@ -59,9 +59,16 @@ class Held:
 
 
 def held_of(scene: Articulated, fields: Fields, world: int) -> Held | None:
-    """Declare the fields of holds; None without any. ``world`` is its frame."""
+    """Declare the fields of holds; None without any, or where they are rows (see `connections`).
+
+    Args:
+        scene: the robot.
+        fields: where to declare.
+        world: its frame.
+    """
     holds = scene.holds
-    alone = [k for k in range(len(holds)) if k not in scene.mutual_holds]
+    solved = scene.contact_law == "mujoco"
+    alone = [] if solved else [k for k in range(len(holds)) if k not in scene.mutual_holds]
     if not alone:
         return None
     names = [link.name for link in scene.links]

@@ -86,10 +86,23 @@ def accelerate(tree: ti.template(), motion: ti.template(), work: ti.template(), 
 
 @ti.func
 def go_on(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, part, k, carried, rate):
-    """Store an acceleration, and go on by it; ``carried`` is the spatial acceleration without it."""
+    """Store an acceleration, and go on by it, unless gyroscopic forces change it (see `gyroscope`).
+
+    Args:
+        tree, motion, work: records.
+        env, row, part, k: where, and which.
+        carried: (6,) the spatial acceleration without it.
+        rate: the acceleration.
+    """
     at = part * tree.chains + k
     work.acceleration[env, row, at] = carried + rate * work.axis[env, row, at]
-    go_by(tree, motion, work, env, row, part, k, rate)
+    if ti.static(tree.gyrates):
+        if tree.gyrating[k] == 1:
+            work.plain[env, row, part * tree.freedoms + k] = rate
+        else:
+            go_by(tree, motion, work, env, row, part, k, rate)
+    else:
+        go_by(tree, motion, work, env, row, part, k, rate)
 
 
 @ti.func

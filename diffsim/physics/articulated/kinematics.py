@@ -6,6 +6,7 @@ All functions take any number of leading axes, e.g. of environments and rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,10 +98,18 @@ def forward_kinematics(scene: Tree, position: np.ndarray, time: Any = None) -> P
 
 
 def mass_matrix(scene: Tree, position: np.ndarray) -> np.ndarray:
-    """(nv, nv) twice the energy of motion per velocities of two joints, armature included."""
+    """(nv, nv) twice the energy of motion per velocities of two joints, armature included.
+
+    Of the armature of tendons that is, as in MuJoCo, what joints have by themselves and with those that they carry.
+    """
     pose = forward_kinematics(scene, position)
     found = np.diag([joint.armature for _, joint in scene.freedom_owners])
     owners = np.array([owner for owner, _ in scene.freedom_owners])
+    for tendon in scene.tendons:
+        along = {scene.freedom(name): value for name, value in tendon.joints.items() if tendon.armature}
+        for (i, one), (k, other) in product(along.items(), repeat=2):
+            if owners[i] in scene.lineages[owners[k]] or owners[k] in scene.lineages[owners[i]]:
+                found[i, k] += tendon.armature * one * other
     for k, link in enumerate(scene.links):
         above = np.flatnonzero(np.isin(owners, scene.lineages[k]))
         turn, point, slide = pose.turn[above], pose.point[above], pose.slide[above]

@@ -97,6 +97,7 @@ class Tendons(Reading):
             low, high = model.tendon_range[k]
             margin = float(model.tendon_margin[k])
             made["limits"] = (low + margin, high - margin)
+            made["limit_solref"], made["limit_solimp"] = model.tendon_solref_lim[k], model.tendon_solimp_lim[k]
             if tuple(model.tendon_solref_lim[k]) != SOLREF:
                 moved = 1.0 / max(float(model.tendon_invweight0[k]), 1e-15)
                 time, ratio = model.tendon_solref_lim[k]
@@ -104,6 +105,7 @@ class Tendons(Reading):
         if model.tendon_frictionloss[k] and not self._no_friction():
             made["friction_loss"] = float(model.tendon_frictionloss[k])
             made["friction_width"] = friction_width(model, "tendon", k)
+            made["friction_solref"], made["friction_solimp"] = model.tendon_solref_fri[k], model.tendon_solimp_fri[k]
         return Tendon(
             self.name("tendon", k),
             stiffness=0.0 if self._disabled("SPRING") else float(model.tendon_stiffness[k]),

@@ -9,6 +9,9 @@ the joints as J^T f, and w, of what is implicit, to the inertia matrix as w J^T 
 * Limits are those of joints (see `within_step`), friction losses are F v' / sqrt(v^2 + w^2), v' the rate after the
   step.
 * Equalities are MuJoCo's soft constraints (see `impedance`), without the second derivative that motion alone gives r.
+
+With MuJoCo's law limits, friction losses and equalities are its constraints (see `constraint_ties`); here is what acts
+along rows beside them, and what equalities ask for.
 """
 
 from typing import Any
@@ -175,8 +178,13 @@ def hold_row(rows: ti.template(), tree: ti.template(), env, row, step, element):
     off = rows.length[env, row, at] - wanted
     soft = softness_of(ti.abs(off), rows.impedance[env, k], rows.reference[env, k], tree.dt)
     weight = rows.weight[env, k] * soft[2]
-    rows.force[env, row, at] += -weight * (soft[0] * rows.rate[env, row, at] + soft[1] * off)
-    rows.inertia[env, row, at] += weight
+    aim = -soft[0] * rows.rate[env, row, at] - soft[1] * off
+    if ti.static(rows.solved):
+        rows.aim[env, row, part * rows.ties + k] = aim
+        rows.weight_of[env, row, part * rows.ties + k] = weight
+    else:
+        rows.force[env, row, at] += weight * aim
+        rows.inertia[env, row, at] += weight
 
 
 @ti.func
@@ -202,7 +210,10 @@ def spread_inertia(rows: ti.template(), system: ti.template(), env, row, step, e
 
 def prepare(rows: Rows | None, tree: Any) -> tuple[Stage, ...]:
     """Stages before the first step."""
-    return (Stage(weigh_limit, (rows, tree), rows.counts[1]), *connections.prepare(rows.joined)) if rows else ()
+    if rows is None:
+        return ()
+    sprung = () if rows.solved else (Stage(weigh_limit, (rows, tree), rows.counts[1]),)
+    return (*sprung, *connections.prepare(rows.joined))
 
 
 def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
@@ -234,14 +245,20 @@ def forces(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage,
     if rows is None:
         return ()
     springs, limits, frictions, motors = rows.counts
-    return (
-        *(elimination.drifting(rows.system, tree, work) if rows.system else ()),
-        Stage(pull_back, (rows, tree), springs),
-        Stage(push_back, (rows, tree), limits),
-        Stage(rub_along, (rows, tree), frictions),
-        Stage(weigh_down, (rows,), motors),
+    held = (
         Stage(hold_row, (rows, tree), rows.equalities),
         *connections.stages(rows.joined, rows, tree, motion, work),
         Stage(spread_force, (rows, tree, work), rows.entries),
+    )
+    drifting, pulling = elimination.drifting(rows.drift, tree, work), Stage(pull_back, (rows, tree), springs)
+    if rows.solved:
+        return (*drifting, pulling, *held)
+    return (
+        *drifting,
+        pulling,
+        Stage(push_back, (rows, tree), limits),
+        Stage(rub_along, (rows, tree), frictions),
+        Stage(weigh_down, (rows,), motors),
+        *held,
         Stage(spread_inertia, (rows, rows.system), rows.pairs),
     )

@@ -162,7 +162,6 @@ class Articulated(Tree, Spec):
         self._check_tree()
         self._check_motion()
         pairs.check(self)
-        scene_checks.check_law(self)
 
     def _check_tree(self) -> None:
         earlier: list[str] = []

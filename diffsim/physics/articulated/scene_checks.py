@@ -11,7 +11,7 @@ from diffsim.physics.articulated.kinematics import joint_inertias, mass_matrix
 from diffsim.physics.articulated.pairs import welded
 from diffsim.physics.checks import sequence
 
-__all__ = ["check_inertias", "check_law", "check_names"]
+__all__ = ["check_inertias", "check_names"]
 
 
 def check_names(scene: Any) -> None:
@@ -64,7 +64,7 @@ def _check_visuals(scene: Any, known: list[str]) -> None:
 
 
 def _check_actuators(scene: Any, scalar: list[str]) -> None:
-    """What they drive is there, and their dynamics can be integrated."""
+    """What they drive is there."""
     tendons = [tendon.name for tendon in scene.tendons]
     sites = [site.name for owner, site in scene.all_sites if owner >= 0]
     known = {
@@ -85,11 +85,6 @@ def _check_actuators(scene: Any, scalar: list[str]) -> None:
             owner = next(owner for owner, site in scene.all_sites if site.name == actuator.site)
             if not any(scene.links[k].joints for k in scene.lineages[owner]):
                 raise InputError(f"actuator {actuator.name!r} drives site {actuator.site!r}, but that does not move")
-        if actuator.dynamics is not None and scene.integrator == "rk4":
-            raise InputError(
-                f"actuator {actuator.name!r} has dynamics, which the integrator 'rk4' does not take; 'euler' and "
-                "'implicitfast' do"
-            )
 
 
 def _check_pairs(scene: Any) -> None:
@@ -161,23 +156,6 @@ def _check_wraps(scene: Any, tendon: Any) -> None:
             raise InputError(
                 f"tendon {tendon.name!r} passes geom {wrap.geom!r} on the side of site {wrap.side!r}, but the sites "
                 f"are {', '.join(sites) or 'none'}"
-            )
-
-
-def check_law(scene: Any) -> None:
-    """What MuJoCo's law of contact does not know is not there."""
-    if scene.contact_law != "mujoco":
-        return
-    joined = [scene.holds[k].name for k in scene.mutual_holds]
-    for what, names in {
-        "tendons": [tendon.name for tendon in scene.tendons],
-        "equalities": [equality.name for equality in scene.equalities],
-        "holds of two links": joined,
-    }.items():
-        if names:
-            raise InputError(
-                f"contact_law is 'mujoco', but the scene has {what} ({names[0]!r}), which that law does not know yet; "
-                "contact_law='compliant' does"
             )
 
 

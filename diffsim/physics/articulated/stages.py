@@ -26,6 +26,7 @@ from diffsim.physics.articulated import (
     elimination,
     fluid,
     forces,
+    gyroscope,
     holds,
     mocap_motion,
     pairs,
@@ -312,7 +313,8 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     joints, muscles = forces.passive_of(scene, fields), driving.muscles_of(scene, fields)
     tied = rows_of(scene, fields, tree, np.array(tree.parents))
     touch = touch_of(scene, fields, (tree.frames - 1, tree.freedoms), tree.carriers)
-    con, bonds = constraints_of(scene, fields, touch, tree), adhesion.bonds_of(scene, fields)
+    gyros, bonds = gyroscope.gyros_of(scene, fields), adhesion.bonds_of(scene, fields)
+    con = constraints_of(scene, fields, touch, tree, tied, gyros)
     frames, nq, nv = tree.kinematics, scene.coordinates, scene.freedoms
     several = scene.evaluations > 1
     prepare = (
@@ -346,6 +348,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
     )
     if tied and tied.system:
         solving = elimination.stages(tied.system, tree, motion, work)
+    solving += gyroscope.settling(gyros, tree, motion, work)
     touching, recording = (
         touching_pairs.stages(touch, tree, motion, work),
         touching_pairs.record(touch, tree, motion, work),

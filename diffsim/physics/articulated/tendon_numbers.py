@@ -19,17 +19,13 @@ __all__ = ["numbers", "renewed"]
 BOUNDS = (1e-15, 1e15)
 """Of an inverse mass along a tendon [1/kg]."""
 
-_OF_TENDONS = (
-    "stiffness",
-    "damping",
-    "rest",
-    "limits",
-    "limit_stiffness",
-    "limit_damping",
-    "friction_loss",
-    "friction_width",
-    "armature",
-)
+_OF_TENDONS = ("stiffness", "damping", "rest", "limits", "friction_loss", "armature")
+
+_OF_SPRINGS = ("limit_stiffness", "limit_damping", "friction_width")
+"""Beyond limits and of friction, with the compliant law."""
+
+_OF_ROWS = ("limit_solref", "limit_solimp", "friction_solref", "friction_solimp", "mobility")
+"""In their place, with MuJoCo's."""
 
 _OF_EQUALITIES = ("polynomial", "weight", "reference", "impedance")
 
@@ -62,9 +58,9 @@ def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
         found["tendon_coefficient"] = np.array(coefficients)
     if divisors := [pulley.divisor for each in scene.tendons for pulley in each.pulleys]:
         found["tendon_divisor"] = np.array(divisors)
-    rows = []
+    names, rows = (*_OF_TENDONS, *(_OF_ROWS if scene.contact_law == "mujoco" else _OF_SPRINGS)), []
     for each in scene.tendons:
-        own = {name: getattr(each, name) for name in _OF_TENDONS}
+        own = {name: getattr(each, name) for name in (*_OF_TENDONS, *_OF_SPRINGS, *_OF_ROWS)}
         moved = 1.0 / np.clip(_along(scene, each) @ lightness @ _along(scene, each), *BOUNDS)
         if own["rest"] is None:
             own["rest"] = np.full(2, _resting(scene, each))
@@ -76,8 +72,10 @@ def _of_tendons(scene: Tree, lightness: np.ndarray) -> dict[str, np.ndarray]:
             own["limit_damping"] = 2.0 * np.sqrt(own["limit_stiffness"] * moved)
         if own["friction_width"] is None:
             own["friction_width"] = FRICTION_TIME * own["friction_loss"] / moved or 1.0
+        if own["mobility"] is None:
+            own["mobility"] = 1.0 / moved
         rows.append(own)
-    found.update({f"tendon_{name}": np.array([row[name] for row in rows]) for name in _OF_TENDONS})
+    found.update({f"tendon_{name}": np.array([row[name] for row in rows]) for name in names})
     return found
 
 
@@ -109,7 +107,8 @@ def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:
     """Tendons and equalities with other numbers."""
     at, over, tendons = 0, 0, []
     for k, each in enumerate(scene.tendons):
-        change = {name: values[f"tendon_{name}"][k] for name in _OF_TENDONS if f"tendon_{name}" in values}
+        names = (*_OF_TENDONS, *_OF_SPRINGS, *_OF_ROWS)
+        change = {name: values[f"tendon_{name}"][k] for name in names if f"tendon_{name}" in values}
         if each.limits is None:
             for name in ("limits", "limit_stiffness", "limit_damping"):
                 change.pop(name, None)

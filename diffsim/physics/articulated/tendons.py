@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.physics.articulated.values import interval, named
+from diffsim.physics.articulated.values import SOLIMP, SOLREF, interval, named, reference
 from diffsim.physics.checks import optional, sequence
 from diffsim.spec import Spec, array, number
 
@@ -85,6 +85,9 @@ class Tendon(Spec):
         friction_loss: dry friction against its rate [N], as of a `Joint`.
         friction_width: rate at which friction has 71 % of its strength [m/s]; None as of a `Joint`.
         armature: inertia that a motor adds to the rate of a fixed tendon [kg].
+        limit_solref, limit_solimp: how soft its limits are if the scene's ``contact_law`` is "mujoco", as of a `Geom`.
+        friction_solref, friction_solimp: the same of its friction loss.
+        mobility: acceleration of its length per force that these are made for [1/kg]; None follows from what is moved.
     """
 
     name: str
@@ -100,6 +103,11 @@ class Tendon(Spec):
     friction_loss: float = 0.0
     friction_width: float | None = None
     armature: float = 0.0
+    limit_solref: Any = SOLREF
+    limit_solimp: Any = SOLIMP
+    friction_solref: Any = SOLREF
+    friction_solimp: Any = SOLIMP
+    mobility: float | None = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -124,6 +132,11 @@ class Tendon(Spec):
             friction_loss=number(f"{owner}friction_loss", self.friction_loss, least=0.0),
             friction_width=optional(f"{owner}friction_width", self.friction_width, above=0.0),
             armature=number(f"{owner}armature", self.armature, least=0.0),
+            limit_solref=reference(f"{owner}limit_solref", self.limit_solref),
+            limit_solimp=array(f"{owner}limit_solimp", self.limit_solimp, (5,), least=0.0),
+            friction_solref=reference(f"{owner}friction_solref", self.friction_solref),
+            friction_solimp=array(f"{owner}friction_solimp", self.friction_solimp, (5,), least=0.0),
+            mobility=optional(f"{owner}mobility", self.mobility, above=0.0),
         )
 
     @property

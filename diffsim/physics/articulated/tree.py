@@ -150,6 +150,23 @@ class Tree:
         return any(link.buoyancy for link in self.links)
 
     @property
+    def spinning(self) -> list[tuple[int, int]]:
+        """Links whose gyroscopic forces are implicit, and their first velocities: free ones that carry nothing."""
+        if self.integrator != "implicitfast":
+            return []
+        carrying = {lineage[-1] for link, lineage in self._beyond() if link.mass > 0.0 or link.joints}
+        found, first = [], 0
+        for k, link in enumerate(self.links):
+            if [joint.motion for joint in link.joints] == ["free"] and k not in carrying:
+                found.append((k, first))
+            first += sum(joint.freedoms for joint in link.joints)
+        return found
+
+    def _beyond(self) -> list[tuple[Any, tuple[int, ...]]]:
+        """Links that others carry, each with its lineage."""
+        return [(link, line) for link, line in zip(self.links, self.lineages, strict=True) if len(line) > 1]
+
+    @property
     def rough(self) -> bool:
         """Whether a joint has dry friction."""
         return any(joint.friction_loss for joint in self.joints)
@@ -158,18 +175,21 @@ class Tree:
     def coupled(self) -> bool:
         """Whether what acts at several joints is implicit: it couples their accelerations beyond the tree."""
         implicit = self.integrator == "implicitfast"
-        servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1] or each.muscle}
         return (
             bool(self.mutual_holds)
             or bool(self.equalities)
             or any(
-                (self.limits and each.limits is not None)
-                or each.friction_loss
-                or each.armature
-                or (implicit and (each.damping or each.name in servos))
+                (self.limits and each.limits is not None) or each.friction_loss or each.armature
                 for each in self.tendons
             )
+            or (implicit and self.slow)
         )
+
+    @property
+    def slow(self) -> bool:
+        """Whether tendons have dampers, or actuators whose force changes with their rate."""
+        servos = {each.tendon for each in self.actuators if each.bias[2] or each.gain_slope[1] or each.muscle}
+        return any(each.damping or each.name in servos for each in self.tendons)
 
     @cached_property
     def tree_masses(self) -> np.ndarray:

@@ -6,7 +6,7 @@ import diffsim as ds
 
 from ... import gymnasium_robots as gym
 
-__all__ = ["MEDLEY", "STEPS", "Twins"]
+__all__ = ["MEDLEY", "STEPS", "Twins", "tangent"]
 
 STEPS, ENVS = 500, 25
 
@@ -53,6 +53,20 @@ MEDLEY = """
   </actuator>
 </mujoco>
 """
+
+
+def tangent(scene, position):
+    """(nq, nv) derivative of a position with respect to its tangent, of a quaternion an angular velocity."""
+    found, at, freedom = np.zeros((scene.coordinates, scene.freedoms)), 0, 0
+    for joint in scene.joints:
+        scalars = joint.freedoms - 3 if joint.motion in ("ball", "free") else 1
+        found[at : at + scalars, freedom : freedom + scalars] = np.eye(scalars)
+        if joint.motion in ("ball", "free"):
+            w, x, y, z = position[at + scalars : at + scalars + 4]
+            turn = 0.5 * np.array([[-x, -y, -z], [w, -z, y], [z, w, -x], [-y, x, w]])
+            found[at + scalars : at + joint.coordinates, freedom + scalars : freedom + joint.freedoms] = turn
+        at, freedom = at + joint.coordinates, freedom + joint.freedoms
+    return found
 
 
 class Twins:
@@ -159,19 +173,6 @@ class Twins:
 
     # Derivatives of one step, in tangents: of a quaternion the angular velocity in the link's frame that turns it
 
-    def tangent(self, position):
-        """(nq, nv) derivative of a position with respect to its tangent."""
-        found, at, freedom = np.zeros((self.model.nq, self.model.nv)), 0, 0
-        for joint in self.scene.joints:
-            scalars = joint.freedoms - 3 if joint.motion in ("ball", "free") else 1
-            found[at : at + scalars, freedom : freedom + scalars] = np.eye(scalars)
-            if joint.motion in ("ball", "free"):
-                w, x, y, z = position[at + scalars : at + scalars + 4]
-                turn = 0.5 * np.array([[-x, -y, -z], [w, -z, y], [z, w, -x], [-y, x, w]])
-                found[at + scalars : at + joint.coordinates, freedom + scalars : freedom + joint.freedoms] = turn
-            at, freedom = at + joint.coordinates, freedom + joint.freedoms
-        return found
-
     def jacobians(self, state, actuation):
         """(2 nv, 2 nv) by the state and (2 nv, actuators) by the actuation, by pulling back a unit of each output."""
         nq, nv = self.model.nq, self.model.nv
@@ -193,9 +194,9 @@ class Twins:
             names = ("scene.initial_position", "scene.initial_velocity", "controller.values")
             rows.append(np.hstack([found[name][: len(outputs)] for name in names]))
         whole = np.vstack(rows)
-        after = np.linalg.pinv(self.tangent(rollout.joint_position[0, 1]))
+        after = np.linalg.pinv(tangent(self.scene, rollout.joint_position[0, 1]))
         whole = np.vstack([after @ whole[:nq], whole[nq:]])
-        by_state = np.hstack([whole[:, :nq] @ self.tangent(state[0]), whole[:, nq : nq + nv]])
+        by_state = np.hstack([whole[:, :nq] @ tangent(self.scene, state[0]), whole[:, nq : nq + nv]])
         return by_state, whole[:, nq + nv :]
 
     def peer_jacobians(self, state, actuation):

@@ -115,9 +115,16 @@ WORLD = """
 """
 
 
-@pytest.mark.parametrize(("cone", "impratio"), [("pyramidal", 1.0), ("elliptic", 4.0)])
-def test_a_world_of_contacts_is_mujocos(cone, impratio):
-    source = WORLD.format(cone=cone, impratio=impratio)
+OVERRIDE = """<option o_margin=".02" o_solref=".04 .8" o_solimp=".7 .9 .02 .5 2" o_friction=".4 .4 .02 .01 .01">
+    <flag override="enable"/></option>"""
+"""Numbers of all contacts, in place of the geoms' and the pair's."""
+
+
+@pytest.mark.parametrize(
+    ("cone", "impratio", "more"), [("pyramidal", 1.0, ""), ("elliptic", 4.0, ""), ("pyramidal", 1.0, OVERRIDE)]
+)
+def test_a_world_of_contacts_is_mujocos(cone, impratio, more):
+    source = WORLD.format(cone=cone, impratio=impratio).replace("</mujoco>", f"{more}</mujoco>")
     model, steps = exactly(mujoco.MjModel.from_xml_string(source)), 150
     scene = ds.load_mjcf(source, contact_law="mujoco")
     assert (scene.cone, scene.impratio) == (cone, impratio)
@@ -262,8 +269,5 @@ def test_a_robot_with_the_law_is_written_into_its_file(tmp_path):
 def test_what_the_law_does_not_know_is_said():
     with pytest.raises(InputError, match=r"contact_law is 'springs', but .*compliant.*mujoco"):
         block(contact_law="springs")
-    tendon = ds.Tendon("bow", {"x": 1.0}, stiffness=1.0)
-    with pytest.raises(InputError, match=r"contact_law is 'mujoco', but the scene has tendons \('bow'\)"):
-        block(tendons=[tendon])
     with pytest.raises(InputError, match="impratio"):
         block(impratio=0.0)
