@@ -69,13 +69,28 @@ ROBOTS = {
 """Menagerie's, as Playground has them: with a floor and a pose, without their meshes, which touch nothing there."""
 
 
+TIED = {
+    "quadruped": ("dm_control/dm_control/suite/quadruped.xml", {"ignore": ("pairs",)}),
+    "fish": ("dm_control/dm_control/suite/fish.xml", {}),
+    "ball in cup": ("dm_control/dm_control/suite/ball_in_cup.xml", {}),
+    "manipulator": ("dm_control/dm_control/suite/manipulator.xml", {"contacts": "world"}),
+    "hand": ("gymnasium-robotics/gymnasium_robotics/envs/assets/hand/reach.xml", {}),
+    "coupled half-cheetahs": (
+        "gymnasium-robotics/gymnasium_robotics/envs/multiagent_mujoco/assets/coupled_half_cheetah.xml",
+        {},
+    ),
+}
+"""Files with tendons and equalities, and how they are loaded; the torso of the quadruped touches nothing there."""
+
+
 def there(model, position, control, steps):
-    """Positions in MuJoCo, its solver as exact as it can be."""
+    """Positions in MuJoCo, its solver as exact as it can be; controls are the same in all steps, or of each."""
     model.opt.tolerance, model.opt.iterations, model.opt.ls_iterations = 0.0, 200, 100
     data = mujoco.MjData(model)
-    data.qpos[:], data.ctrl[:] = position, control
+    data.qpos[:] = position
     found = [data.qpos.copy()]
-    for _ in range(steps):
+    for each in np.broadcast_to(control, (steps, model.nu)):
+        data.ctrl[:] = each
         mujoco.mj_step(model, data)
         found.append(data.qpos.copy())
     return np.array(found)
@@ -87,7 +102,7 @@ def here(scene, steps, actuation):
     tune = ("controller.*",) if driven else ()
     problem = ds.Problem(scene, ds.OpenLoop() if driven else None, steps=steps, tune=tune)
     with ds.Simulation(problem, precision="f64", executor="staged") as sim:
-        params = {"controller.values": np.tile(actuation, (steps, 1))} if driven else {}
+        params = {"controller.values": np.broadcast_to(actuation, (steps, len(scene.actuators)))} if driven else {}
         return sim.rollout({**sim.params(), **params}).joint_position
 
 
@@ -195,6 +210,21 @@ def test_what_the_law_costs_beside_the_compliant_one():
 def folder():
     download(FOLDER)
     return FOLDER / LOCOMOTION
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_tendons_and_equalities_of_packages(name, folder):
+    """Fifty steps from the file's start under random controls."""
+    path, loading = TIED[name]
+    model, steps = mujoco.MjModel.from_xml_path(str(FOLDER / path)), 50
+    with gym.quiet():
+        scene = ds.load_mjcf(model, contact_law=LAW, **loading)
+    actuation = np.random.default_rng(0).uniform(-1.0, 1.0, (steps, model.nu))
+    low, high = np.where(model.actuator_ctrllimited[:, None].astype(bool), model.actuator_ctrlrange, (-1.0, 1.0)).T
+    controls = low + 0.5 * (high - low) * (actuation + 1.0)
+    between = np.abs(here(scene, steps, actuation) - there(model, scene.initial_position, controls, steps)).max()
+    print(f"\n{name}: {model.ntendon} tendons, {model.neq} equalities: {between:.1e} apart", end="")
+    assert between < 1e-9
 
 
 @pytest.mark.parametrize("name", ROBOTS)

@@ -71,6 +71,7 @@ def test_a_step_of_what_spins_freely_is_mujocos():
         assert step_errors(source, seed=seed, speed=20.0)[0] < 1e-13
 
 
+@pytest.mark.bench
 def test_what_spins_freely_gains_no_energy_and_has_a_gradient():
     """At 36 rad/s, a fifth of a radian a step: about its centre it loses energy in each, Euler's gains."""
     scene = ds.load_mjcf(TOP.format(more=""), initial_velocity=(1, 2, 0, 20, 8, 29))
