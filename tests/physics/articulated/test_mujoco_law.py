@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.errors import InputError
+from diffsim.errors import InputError, OmissionWarning
 
 from ... import examples
 from ... import gymnasium_robots as gym
@@ -271,3 +271,29 @@ def test_what_the_law_does_not_know_is_said():
         block(contact_law="springs")
     with pytest.raises(InputError, match="impratio"):
         block(impratio=0.0)
+
+
+REFUSED = {
+    "refsafe": ('<option><flag refsafe="disable"/></option>', "option flag refsafe='disable' is not simulated"),
+    "diagexact": ('<option><flag diagexact="enable"/></option>', "option flag diagexact='enable' is not simulated"),
+    "two ways": (
+        '<contact><pair geom1="floor" geom2="bare" condim="6" friction=".3 .4 .01 .01 .01"/></contact>',
+        "pair .* has other friction along its second axis",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_simulated_is_refused_by_name(case):
+    more, words = REFUSED[case]
+    source = WORLD.format(cone="pyramidal", impratio=1.0).replace("</mujoco>", f"{more}</mujoco>")
+    with pytest.raises(InputError, match=words):
+        ds.load_mjcf(source, contact_law="mujoco")
+
+
+def test_what_is_left_out_is_said():
+    source = WORLD.format(cone="pyramidal", impratio=1.0)
+    asked = source.replace("<option ", '<option noslip_iterations="3" integrator="discrete" ')
+    with pytest.warns(OmissionWarning, match="integrator discrete, .*; noslip_iterations=3: friction is as soft"):
+        scene = ds.load_mjcf(asked, contact_law="mujoco")
+    assert scene.integrator == "implicitfast"
