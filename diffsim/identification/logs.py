@@ -34,7 +34,8 @@ class Log(Spec):
             robot's actuator (a torque, an angle, as its control range says), else the actuation. Between samples it
             changes linearly; before the first and after the last it stays.
         name: for messages and pictures.
-        origins: of signals and inputs that were read from a file, which column they were, for messages.
+        origins: of signals that were read from a file, which column they were, for messages; of inputs, whose names may
+            be those of signals, as ``"inputs[NAME]"``.
         rows: (m,) line of the file of each sample, for messages; None where there is none.
 
     Raises:
@@ -73,13 +74,14 @@ class Log(Spec):
         wrong = np.isinf(found) if gaps else ~np.isfinite(found)
         for k in np.flatnonzero(wrong)[:1].tolist():
             what = "a finite number, or NaN where a sample is missing," if gaps else "a finite number"
-            raise InputError(f"{self.name}: {self.origin(name)}{self.place(k)} is {found[k]:g}, but {what} is needed")
+            origin = self.origin(name, driven=not gaps)
+            raise InputError(f"{self.name}: {origin}{self.place(k)} is {found[k]:g}, but {what} is needed")
         found.setflags(write=False)
         return found
 
-    def origin(self, name: str) -> str:
-        """Where a signal or input is from: its column if it was read from a file."""
-        return self.origins.get(name, name)
+    def origin(self, name: str, *, driven: bool = False) -> str:
+        """Where a signal, or an input that is ``driven``, is from: its column if it was read from a file."""
+        return self.origins.get(f"inputs[{name}]" if driven else name, name)
 
     def place(self, sample: int) -> str:
         """Where a sample is: its line in the file if it was read from one."""
@@ -139,14 +141,14 @@ def read_log(
     kept = (times >= first) & (times <= (np.inf if end is None else end))
     if kept.sum() < 2:
         raise InputError(f"read_log: {file.name} has {int(kept.sum())} rows between start and end, but 2 are needed")
-    origins = {name: f"column {title!r}" for name, title in {**inputs, **columns}.items()}
+    origins = {name: f"column {title!r}" for name, title in columns.items()}
     stated = {name: f"{origins[name]} (in {units[title]})" for name, title in columns.items() if title in (units or {})}  # type: ignore[index]
     return Log(
         time=(times - first)[kept],
         signals={name: found[title][kept] for name, title in columns.items()},
         inputs={name: found[title][kept] for name, title in inputs.items()},
         name=file.name,
-        origins={**origins, **stated},
+        origins={**origins, **stated, **{f"inputs[{name}]": f"column {title!r}" for name, title in inputs.items()}},
         rows=lines[kept],
     )
 

@@ -165,7 +165,8 @@ def actuations(log: Log, scene: Any, times: np.ndarray) -> np.ndarray:
         beyond = np.flatnonzero((value < low - 1e-9) | (value > high + 1e-9))
         for row in beyond[:1].tolist():
             raise InputError(
-                f"{log.name}: {log.origin(name)}{log.place(row)} asks {value[row]:g} of actuator {names[k]}, whose "
+                f"{log.name}: {log.origin(name, driven=True)}{log.place(row)} asks {value[row]:g} of actuator "
+                f"{names[k]}, whose "
                 f"controls are {low:g} to {high:g}"
             )
         asked = np.interp(times, log.time, value)

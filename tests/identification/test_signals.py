@@ -109,6 +109,19 @@ def test_inputs_are_controls_and_become_actuations():
     np.testing.assert_allclose(found[:, 1], [3.0, 3.5, 4.0, 5.0])
 
 
+def test_an_actuator_that_is_called_as_its_joint_has_a_column_of_its_own(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("time,angle,torque\n0,0.1,0.5\n0.1,0.2,7\n")
+    link = ds.Link("rod", joints=[ds.Joint("elbow", axis=(0, 1, 0))], mass=1.0, inertia=(0.01, 0.01, 0.01))
+    scene = ds.Articulated([link], [ds.Actuator("elbow", "elbow", control_range=(-1.0, 1.0))], contacts=False)
+    given = ds.read_log(path, columns={"elbow": "angle"}, inputs={"elbow": "torque"})
+    with pytest.raises(ds.InputError, match=r"log\.csv: column 'torque' in line 3 asks 7 of actuator elbow"):
+        actuations(given, scene, np.zeros(1))
+    path.write_text("time,angle,torque\n0,0.1,0.5\n0.1,0.2,\n")
+    with pytest.raises(ds.InputError, match=r"log\.csv: column 'torque' in line 3 is nan"):
+        ds.read_log(path, columns={"elbow": "angle"}, inputs={"elbow": "torque"})
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
