@@ -349,6 +349,11 @@ class _Writer:
             element.change.update({"gain": words(value)} if name == "gain" else {})
         elif element.tag == "velocity":
             element.change.update({"kv": words(value)} if name == "gain" else {})
+        elif element.tag != "general":
+            raise InputError(
+                f"save_mjcf: actuator {self.before.actuators[k].name!r} is a <{element.tag}>, in which MJCF has no "
+                f"place for another {name}; tune its gear, or make it a <general> in the file"
+            )
         else:
             element.change["gainprm" if name == "gain" else "biasprm"] = words(value)
 

@@ -123,6 +123,13 @@ def test_the_gains_of_a_servo_are_written_in_its_own_words(tmp_path):
     assert '<position name="servo" joint="elbow" kp="35.0" kv="2.0" ctrlrange="-1 1"/>' in text
 
 
+def test_what_an_actuator_has_no_word_for_is_refused_by_its_name(tmp_path):
+    gain = np.array(robot().numbers()["gain"])
+    gain[1] = 3.0
+    with pytest.raises(InputError, match="actuator 'drive' is a <motor>, in which MJCF has no place for another gain"):
+        ds.save_mjcf(robot().with_numbers({"gain": gain}), tmp_path / "found.xml", like=ARM)
+
+
 def test_what_a_default_gave_is_written_where_it_differs(tmp_path):
     changed = robot().with_numbers({"damping": np.array([0.1, 0.7])})
     text = ds.save_mjcf(changed, tmp_path / "found.xml", like=ARM).read_text()
