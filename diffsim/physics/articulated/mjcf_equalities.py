@@ -29,8 +29,7 @@ class Equalities(Tendons):
         return [
             self._connection(k) if self.joins(k) else self._hold(k, data)
             for k in acting
-            if self.joins(k)
-            or (self.one_sided(k) and (self.moves(int(model.eq_obj1id[k])) or self.moves(int(model.eq_obj2id[k]))))
+            if self.joins(k) or (self.one_sided(k) and any(map(self.moves, self._ends(k))))
         ]
 
     def joins(self, k: int) -> bool:
@@ -39,9 +38,9 @@ class Equalities(Tendons):
 
     def _connection(self, k: int) -> Hold:
         """Of a weld the second body is held to the first, of a connection the first to the second."""
-        model, numbers = self.model, self.model.eq_data[k]
+        model, numbers = self.model, self._placed(k)
         weld = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_WELD)
-        bodies = [int(model.eq_obj1id[k]), int(model.eq_obj2id[k])]
+        bodies = self._ends(k)
         one, other = reversed(bodies) if weld else bodies
         moved = model.body_invweight0[one] + model.body_invweight0[other]
         return Hold(
@@ -59,7 +58,7 @@ class Equalities(Tendons):
 
     def _hold(self, k: int, data: Any) -> Hold:
         model = self.model
-        bodies, numbers = (int(model.eq_obj1id[k]), int(model.eq_obj2id[k])), model.eq_data[k]
+        bodies, numbers = self._ends(k), self._placed(k)
         weld = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_WELD)
         # A weld has the point on the second body first, a connection that on the first.
         points = (numbers[3:6], numbers[:3]) if weld else (numbers[:3], numbers[3:6])
@@ -85,14 +84,33 @@ class Equalities(Tendons):
 
     def one_sided(self, k: int) -> bool:
         """Whether an equality welds or connects bodies of which at most one moves."""
-        ends = int(self.model.eq_obj1id[k]), int(self.model.eq_obj2id[k])
-        return self.of_bodies(k) and not all(map(self.moves, ends))
+        return self.of_bodies(k) and not all(map(self.moves, self._ends(k)))
 
     def of_bodies(self, k: int) -> bool:
-        """Whether an equality is a weld or a connection of bodies."""
-        model, mj = self.model, self.mujoco
-        kinds = (int(mj.mjtEq.mjEQ_WELD), int(mj.mjtEq.mjEQ_CONNECT))
-        return int(model.eq_type[k]) in kinds and int(model.eq_objtype[k]) == int(mj.mjtObj.mjOBJ_BODY)
+        """Whether an equality is a weld or a connection, of bodies or of their sites."""
+        mj = self.mujoco
+        return int(self.model.eq_type[k]) in (int(mj.mjtEq.mjEQ_WELD), int(mj.mjtEq.mjEQ_CONNECT))
+
+    def _of_sites(self, k: int) -> bool:
+        return int(self.model.eq_objtype[k]) == int(self.mujoco.mjtObj.mjOBJ_SITE)
+
+    def _ends(self, k: int) -> list[int]:
+        """Both bodies of a weld or connection."""
+        ends = [int(self.model.eq_obj1id[k]), int(self.model.eq_obj2id[k])]
+        return [int(self.model.site_bodyid[site]) for site in ends] if self._of_sites(k) else ends
+
+    def _placed(self, k: int) -> np.ndarray:
+        """Numbers of a weld or connection of bodies: those of one of sites follow from where these are."""
+        model, numbers = self.model, np.array(self.model.eq_data[k])
+        if not self._of_sites(k):
+            return numbers
+        one, other = int(model.eq_obj1id[k]), int(model.eq_obj2id[k])
+        weld = int(model.eq_type[k]) == int(self.mujoco.mjtEq.mjEQ_WELD)
+        first, second = (other, one) if weld else (one, other)
+        numbers[:3], numbers[3:6] = model.site_pos[first], model.site_pos[second]
+        if weld:
+            numbers[6:10] = quaternion_of(rotation_of(model.site_quat[one]) @ rotation_of(model.site_quat[other]).T)
+        return numbers
 
     def acting_equalities(self) -> list[int]:
         """Those that are switched on."""

@@ -63,6 +63,7 @@ def spec_of(mujoco: Any, owner: str, source: Any, assets: Mapping[str, Any] | No
     text = str(source)
     if "<" not in text and (package := re.fullmatch(r"(\w{2,}):(.+)", text)):
         text = _shipped(owner, *package.groups())
+    _check_kind(owner, text)
     given = {name: item.encode() if isinstance(item, str) else item for name, item in (assets or {}).items()}
     try:
         if "<" in text:
@@ -70,6 +71,17 @@ def spec_of(mujoco: Any, owner: str, source: Any, assets: Mapping[str, Any] | No
         return mujoco.MjSpec.from_file(text, assets=given) if given else mujoco.MjSpec.from_file(text)
     except (ValueError, OSError, RuntimeError, TypeError) as error:
         raise _unreadable(owner, text, error) from None
+
+
+def _check_kind(owner: str, text: str) -> None:
+    """Refuse a URDF, which MuJoCo reads as well, but not as it is meant."""
+    try:
+        begins = text if "<" in text else Path(text).read_text(errors="replace")
+    except OSError:
+        return  # which MuJoCo says
+    if "<mujoco" not in begins and re.search(r"<robot\b", begins):
+        what = "the XML given" if "<" in text else text
+        raise InputError(f"{owner} cannot read {what}: it is a URDF; load_urdf reads it")
 
 
 def _parts(assets: Mapping[str, bytes]) -> dict[str, bytes]:

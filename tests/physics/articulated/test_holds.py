@@ -20,17 +20,21 @@ HAND = """
 <mujoco>
   <option timestep="0.002" integrator="{integrator}" tolerance="1e-15" iterations="200"/>
   <worldbody>
-    <body name="post" pos="0.1 0.2 0.9" quat="0.9 0.1 0 0.2"/>
+    <body name="post" pos="0.1 0.2 0.9" quat="0.9 0.1 0 0.2">
+      <site name="nail" pos="0.1 0 0.05" quat="0.8 0 0.3 0.1"/></body>
     <body name="target" mocap="true" pos="0.3 0.1 1.2" quat="0.8 0.2 0.1 0.1"/>
     <body name="upper" pos="0 0 1">
       <joint axis="0 1 0"/><joint axis="1 0 0"/><geom type="capsule" size="0.05 0.2" pos="0.1 0 0.2"/>
       <body name="lower" pos="0 0 0.5"><joint axis="1 0 0"/><joint type="slide" axis="0 0 1"/>
-        <geom type="capsule" size="0.04 0.2" pos="0 0.1 0.2"/>
+        <geom type="capsule" size="0.04 0.2" pos="0 0.1 0.2"/><site name="elbow" pos="0 0.1 0"/>
         <body name="hand" pos="0 0 0.3"><joint type="ball"/>
-          <geom type="box" size="0.05 0.04 0.03" pos="0.1 0 0"/></body>
+          <geom type="box" size="0.05 0.04 0.03" pos="0.1 0 0"/>
+          <site name="palm" pos="0.1 0.02 0" quat="0.9 0.3 0 0.1"/>
+        </body>
       </body>
     </body>
     <body name="raft" pos="1 0 1"><freejoint/><geom type="box" size="0.2 0.1 0.05" pos="0.02 0 0"/>
+      <site name="deck" pos="0 0.1 0.05" quat="0.7 0.1 0.3 0.2"/><site name="bow" pos="0.2 0 0" quat="0.9 0 0.1 0.3"/>
       <body pos="0 0 0.2"><joint axis="1 0 0"/><geom size="0.05" pos="0 0.1 0"/></body></body>
   </worldbody>
   <equality>{equality}</equality>
@@ -49,6 +53,8 @@ EQUALITIES = {
     "weld of two that move": '<weld name="grip" body1="hand" body2="raft" anchor="0.1 0.05 0" torquescale="0.7"/>'
     '<weld body1="lower" body2="upper" relpose="0.1 0 0.3 0.9 0.1 0.2 0.3" solref="0.03 0.8" solimp="0.8 0.9 2 0.3 3"/>'
     '<connect body1="upper" body2="hand" anchor="0 0.1 0"/><weld body1="target" body2="hand"/>',
+    "sites": '<weld site1="palm" site2="deck" torquescale="0.7"/><connect site1="bow" site2="elbow"/>'
+    '<weld site1="bow" site2="nail" solref="0.03 0.8"/><connect site1="nail" site2="palm"/>',
     "two": '<weld body1="target" body2="raft"/><connect body1="hand" anchor="0 0 0"/>',
 }
 
@@ -163,11 +169,12 @@ def test_weights_follow_from_what_is_moved():
     assert renewed.holds[1].orientation is None
 
 
-def test_what_two_links_have_with_each_other_is_refused():
-    source = HAND.format(equality='<weld name="grip" site1="one" site2="other"/>', integrator="Euler")
-    for body, name in (("upper", "one"), ("raft", "other")):
-        at = source.index(">", source.index(f'<body name="{body}" ')) + 1
-        source = f'{source[:at]}<site name="{name}"/>{source[at:]}'
+def test_two_tendons_of_one_equality_are_refused():
+    """And what is simulated can be ignored."""
+    source = """<mujoco><worldbody><body><joint name="a"/><geom size="0.1"/><body pos="0 0 1"><joint name="b"/>
+      <geom size="0.1"/></body></body></worldbody><tendon><fixed name="one"><joint joint="a" coef="1"/></fixed>
+      <fixed name="other"><joint joint="b" coef="1"/></fixed></tendon>
+      <equality><tendon name="grip" tendon1="one" tendon2="other"/></equality></mujoco>"""
     with gym.quiet(), pytest.raises(InputError, match="load_mjcf: equality 'grip' is not simulated"):
         load_mjcf(source)
     with pytest.warns(OmissionWarning, match="equality 'grip'"):

@@ -135,9 +135,8 @@ LEFT_OUT = {
     "an equality without a name": (
         "equality",
         xml(
-            world='<body name="raft"><freejoint/><geom size="0.1" contype="0" conaffinity="0"/><site name="a"/></body>'
-            '<site name="b"/>',
-            bottom='<equality><weld site1="a" site2="b"/></equality>',
+            bottom='<tendon><fixed name="a"><joint joint="hip" coef="1"/></fixed><fixed name="b">'
+            '<joint joint="hip" coef="2"/></fixed></tendon><equality><tendon tendon1="a" tendon2="b"/></equality>',
         ),
         "equality 'equality_0' is not simulated",
     ),

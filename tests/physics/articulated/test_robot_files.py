@@ -318,3 +318,12 @@ def test_meshes_do_not_touch_their_own_robot_and_are_left_out_by_a_word():
     }
     with pytest.warns(OmissionWarning, match="geom 'shell' is a mesh that may touch"):
         assert "shell" not in [geom.name for _, geom in load_mjcf(source, ignore="mesh").all_geoms]
+
+
+@pytest.mark.parametrize("save", [False, True])
+def test_a_urdf_is_said_to_be_one(save, tmp_path):
+    """MuJoCo reads it, but not its free joints, meshes and mimics as they are meant."""
+    text = '<?xml version="1.0"?><robot name="r"><link name="l"/></robot>'
+    (tmp_path / "r.xml").write_text(text)
+    with pytest.raises(InputError, match="it is a URDF; load_urdf reads it"):
+        ds.load_mjcf(tmp_path / "r.xml" if save else text)
