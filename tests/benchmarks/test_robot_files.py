@@ -73,6 +73,15 @@ def test_steps_are_mujocos(found):
     assert not wrong
 
 
+def test_steps_with_contacts_are_mujocos(found):
+    """Under its own law, of what walks, where what touches are shapes whose contacts are MuJoCo's."""
+    files = [Path(each["file"]) for each in found if each.get("loads") and kind(each) == "mjcf"]
+    walking = [each for each in examine("law", files, seconds=300.0) if each.get("walks", True)]
+    for each in walking:
+        print(f"  {Path(each['file']).relative_to(FOLDER)}: {each}")
+    assert [each for each in walking if each.get("exact") and not each["law"] < CLOSE] == []
+
+
 def test_robots_that_stand_in_mujoco_stand_here(found):
     files = [Path(each["file"]) for each in found if each.get("loads") and kind(each) == "mjcf"]
     walking = [each for each in examine("stand", files, seconds=300.0) if each.get("walks", True)]
