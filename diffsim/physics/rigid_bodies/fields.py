@@ -264,6 +264,7 @@ def courses_of(scene: RigidBodies, fields: Fields, contacts: int) -> Courses:
         start=fields.trajectory("course_start", places, 3, **hidden) if held else free,
         shift=fields.trajectory("course_shift", slots, 3, **hidden),
         speed=fields.trajectory("course_speed", slots, 3, **hidden),
+        push=fields.trajectory("course_push", places, 3, accumulates=True, **hidden),
         before=fields.decision(2 * constraints),
         after=fields.decision(len(scene.bodies)),
         constraints=constraints,

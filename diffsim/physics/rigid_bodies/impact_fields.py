@@ -21,8 +21,12 @@ SELDOM = {**HIDDEN, "seldom": True}
 FEW, MOST = 8, 24
 """So many impacts are solved together at least and at most, if there may be as many; four for each body."""
 
-ROUNDS, LANDINGS = 12, 4
-"""Most rounds of a step, where something bounces and where nothing does."""
+ROUNDS, MANY, LANDINGS = 12, 24, 4
+"""Most rounds of a step where something bounces, few bodies and many; and where nothing does. A tower of n boxes that
+bounces as it came takes 2 n - 1."""
+
+CLOSING = 3
+"""In so many of the last of these nothing bounces, or what is passed on then would be left over."""
 
 SPACE = 3
 """Room for inverses in all rounds, of as many unknowns as there may be in one."""
@@ -37,7 +41,7 @@ def system_of(
     second = [world if joint.second is None else joint.second for joint in scene.joints]
     rows = [0 if isinstance(joint, Rope) else 3 if isinstance(joint, Weld) else 2 for joint in scene.joints]
     found = eliminate_rows(first, second, rows, n, world)
-    whole, many, rounds = fields.integers, len(found.joint), rounds_of(room, bouncy)
+    whole, many, rounds = fields.integers, len(found.joint), rounds_of(scene, room, bouncy)
     now = JointSystem(
         row=joints.row,
         matrix=fields.trajectory("joint_matrix", len(found.left), **ADDED),
@@ -76,9 +80,10 @@ def room_of(scene: RigidBodies, contacts: int) -> int:
     return min(most, MOST, max(FEW, 4 * len(scene.bodies)))
 
 
-def rounds_of(room: int, bouncy: bool) -> int:
+def rounds_of(scene: RigidBodies, room: int, bouncy: bool) -> int:
     """How many rounds of impacts a step may have."""
-    return 0 if not room else ROUNDS if bouncy else LANDINGS
+    most = min(MANY, max(ROUNDS, 2 * len(scene.bodies) + 1 + CLOSING))
+    return 0 if not room else most if bouncy else LANDINGS
 
 
 def assemblies_of(scene: RigidBodies) -> np.ndarray:
@@ -103,7 +108,7 @@ def impacts_of(
     rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
     seldom = functools.partial(decide, seldom=True)
     exact = fields.real == REAL["f64"]
-    rounds = rounds_of(room, bouncy)
+    rounds = rounds_of(scene, room, bouncy)
     space, more = SPACE * 4 * room * room, rounds + 2
     courses = (2 * more + 1) * places if room else 0
     struck = rows("impact_struck", courses, 6, **SELDOM)
@@ -159,8 +164,10 @@ def impacts_of(
         own=think(2 * room),
         room=room,
         rounds=rounds,
+        closing=CLOSING if bouncy else 1,
         space=space,
         bodies=n,
         places=places,
         still=1.0e-13 if exact else 3.0e-7,  # some roundings of a speed
+        depends=1.0e-9 if exact else 1.0e-4,  # rounding, and a tower of twenty boxes has 1e-4
     )

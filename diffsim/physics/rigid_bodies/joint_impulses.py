@@ -5,12 +5,13 @@ import taichi as ti
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.carried import LIGHTEST
 from diffsim.physics.rigid_bodies.impulses import (
-    DEPTH,
     PUSH,
     bend_both,
     end_of,
+    end_speed,
     give_both,
     move_both,
+    push_both,
     row_speed,
     slot,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "begin_joint",
     "begin_rope",
     "carry_joint",
+    "push_rope",
     "recall_joint",
     "recall_rope",
     "solve_joint",
@@ -165,8 +167,20 @@ def solve_rope(bodies: ti.template(), courses: ti.template(), joints: ti.templat
     taut = ti.select(meets or held, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
     along = taut - before[0]
     joints.impulse[env, row, turn * joints.joints + joint] = ti.Vector([taut, time, before[2]])
-    left = gap + dt * speed + (dt - time) * along / mass
-    impulse = along * one
-    push = ti.select(turn == ti.static(joints.passes), PUSH * ti.max(0.0, -left - DEPTH) * mass, 0.0) * one
     end = end_of(courses, joint, turn)
-    bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, time, push)
+    bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, along * one, time)
+
+
+@ti.func
+def push_rope(
+    bodies: ti.template(), courses: ti.template(), joints: ti.template(), passes: ti.template(), env, row, step, k
+):
+    """Pull together what a rope should hold and does not at the end of the step."""
+    joint = joints.roped[k]
+    a = joints.first[joint]
+    b = joints.second[joint]
+    one = joints.row[env, row, 3 * joint]
+    end_a = end_speed(bodies, courses, env, row, passes, a)
+    end_b = end_speed(bodies, courses, env, row, passes, b)
+    deep = -joints.error[env, row, joint][0] - ti.static(bodies.dt) * row_speed(one, end_a, end_b)
+    push_both(bodies, courses, env, row, a, b, one, deep, joints.inverse[env, row, 3 * joint][0])

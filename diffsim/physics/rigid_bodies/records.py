@@ -98,6 +98,7 @@ class Courses:
     start: Any  # (env, row, place) both: speed without contacts; the same field as `free` if there are no joints
     shift: Any  # (env, row, slot) [m, m, rad]
     speed: Any  # (env, row, slot) [m/s, m/s, rad/s]
+    push: Any  # (env, row, place) displacement that pushes bodies apart which are too deep [m, m, rad]
     before: Any  # (env, row, 2 * constraint + side) see `slot`
     after: Any  # (env, row, body) the last slot
     constraints: int  # joints, then contacts
@@ -292,10 +293,13 @@ class Impacts:
     # impacts: when each comes by itself, and its speed from `room` on
     room: int
     rounds: int
+    closing: int  # the last of them, in which nothing bounces
     space: int  # of inverses, in all rounds
     bodies: int
     places: int
     still: float  # [m/s], and of the largest speed asked for: when sweeps end
+    depends: float  # an unknown of which less than this share of its inverse mass is left, where others have their
+    # speeds, depends on them
 
 
 @dataclass(frozen=True)

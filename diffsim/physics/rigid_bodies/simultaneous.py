@@ -98,7 +98,7 @@ def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), en
 
     How fast they part, and when they come together if that is all, is left in ``hits.own``.
     """
-    m, last = hits.contact[env, row, k], turn == hits.rounds - 1
+    m, last = hits.contact[env, row, k], turn >= hits.rounds - hits.closing
     law = touch.law[env, row, m]
     speed = along(touch, hits, env, row, k, 0, 0)
     gap = law[0] + along(touch, hits, env, row, k, 0, 1)

@@ -263,10 +263,11 @@ def advance(
     shift = courses.shift[env, row, end]
     speed = courses.speed[env, row, end]
     velocity = ti.Vector([speed[0], speed[1]])
-    moved = ti.Vector([shift[0], shift[1]]) + bodies.dt * velocity
+    push = courses.push[env, row, body]
+    moved = ti.Vector([shift[0] + push[0], shift[1] + push[1]]) + bodies.dt * velocity
     motion.position[env, row + 1, body] = motion.position[env, row, body] + moved
     motion.velocity[env, row + 1, body] = velocity
-    motion.angle[env, row + 1, body] = motion.angle[env, row, body] + shift[2] + bodies.dt * speed[2]
+    motion.angle[env, row + 1, body] = motion.angle[env, row, body] + shift[2] + push[2] + bodies.dt * speed[2]
     motion.angular_velocity[env, row + 1, body] = speed[2]
 
 
@@ -363,6 +364,8 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
             ),
             passes,
         ),
+        Stage(impulses.push_contact, (bodies, courses, touch, passes), contacts, upto=touch.count),
+        Stage(joint_impulses.push_rope, (bodies, courses, joints, passes), ropes),
         Stage(advance, (bodies, motion, courses, passes), n),
         Stage(joint_impulses.carry_joint, (joints,), len(scene.joints)),
         Stage(carried.carry_contact, (bodies, touch, hits), contacts),
