@@ -12,7 +12,8 @@ import numpy as np
 
 from diffsim.bridges.episodes import Episodes
 from diffsim.bridges.packages import needed
-from diffsim.bridges.tasks import Task, task
+from diffsim.bridges.robot_tasks import task
+from diffsim.bridges.tasks import Task
 from diffsim.errors import InputError
 from diffsim.spec import whole
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.bridges.tasks import Task, task
+from diffsim.bridges.robot_tasks import task
+from diffsim.bridges.tasks import Task
 from diffsim.errors import InputError
 from diffsim.learning.algorithms import CMAES, SHAC, Algorithm
 from diffsim.learning.judge import Judge
