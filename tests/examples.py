@@ -576,7 +576,7 @@ def _sledge() -> ds.Articulated:
                 armature=0.004,
                 limits=(-0.3, 0.15),
                 limit_solref=(0.05, 1.1),
-                friction_loss=0.04,
+                friction_loss=2.0,
                 friction_solref=(0.04, 0.9),
             ),
             ds.Tendon("string", path=("hook", "nose"), limits=(0.01, 0.03), limit_solref=(-400.0, -15.0)),

@@ -413,7 +413,7 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
 WITHOUT_EFFECT = {
     "monoped": {"scene.restitution", "scene.site_position"},
     "quadruped": {"scene.site_position"},
-    "sledge": {"scene.rest", "scene.site_position", "scene.touch_depth"},
+    "sledge": {"scene.rest", "scene.touch_depth"},
     "limb": {"scene.tendon_armature", "scene.restitution", "objective.height.least", "objective.height.weight"},
     "crowd": {"scene.obstacle_friction"},
     "jointed": {"scene.joint_angle", "scene.mass"},  # of bodies that are not joined to the one that follows the path
