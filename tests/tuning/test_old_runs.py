@@ -55,8 +55,8 @@ def test_the_problem_is_the_one_that_its_script_describes(folder):
 
 
 MENDED = {"crank": 1e-3}
-"""Runs of what is computed better now, and by how much of a metre or radian their trajectories differ: passes left
-joints open by that much, which are solved at once now."""
+"""Runs of what is computed better now, and by how much of a metre or radian, and of their losses, they differ: passes
+left joints open by that much, which are solved at once now, and what is too deep is pushed apart after them."""
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -82,7 +82,7 @@ def test_losses_and_trajectories_are_those_that_were_written(folder, keep):
     run = ds.load_run(folder)
     assert len(run.history) == 4
     simulation = keep(run.problem, **{**run.options, "envs": 1, "shared": True})
-    assert simulation.value(run.params) == pytest.approx(run.best_loss, rel=ROUNDING)
+    assert simulation.value(run.params) == pytest.approx(run.best_loss, rel=MENDED.get(folder.name, ROUNDING))
     kept = run.rollouts[run.best_iteration]
     again = simulation.rollout(kept.params)
     for name, value in kept.arrays.items():
@@ -117,7 +117,8 @@ def test_it_goes_on_in_the_units_that_it_had(folder, keep):
     assert set(result.units.values()) == {1.0}  # version 0.1.0 knew no others where none were given
     assert ds.load_run(folder).about["settings"]["units"] == result.units
     whole = ds.tune(sim, scale={"*": 1.0}, **settings)
-    np.testing.assert_allclose(*([r["loss"] for r in each.history] for each in (result, whole)), rtol=10 * ROUNDING)
+    near = MENDED.get(folder.name, 10 * ROUNDING)
+    np.testing.assert_allclose(*([r["loss"] for r in each.history] for each in (result, whole)), rtol=near)
     again = ds.tune(sim, run=ds.Run(folder), resume=True, **{**settings, "iterations": 7})
     assert (again.units, len(again.history)) == (result.units, 7)
 
