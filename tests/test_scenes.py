@@ -97,6 +97,7 @@ ON_REQUEST = (
     "fountain",
     "soft_crawler_3d",
     "water_lens",
+    "wave_source",
 )
 
 each_run = pytest.mark.parametrize(

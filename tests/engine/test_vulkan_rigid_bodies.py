@@ -15,8 +15,8 @@ reference = functools.cache(on_a_cpu)
 @pytest.mark.parametrize(
     ("name", "executor", "adjoint", "envs"),
     [
-        ("discs", "wide", "full", 1),
         # Mesa compiles the reverse kernels of these for minutes.
+        pytest.param("discs", "wide", "full", 1, marks=pytest.mark.bench),
         pytest.param("discs", "fused", "segments", 4, marks=pytest.mark.bench),
         pytest.param("billiards", "fused", "full", 64, marks=pytest.mark.bench),
         ("billiards", "wide", "segments", 1),
