@@ -11,10 +11,11 @@ import diffsim.bridges.torch as steps
 from diffsim.bridges.episodes import Episodes
 from diffsim.errors import InputError
 from diffsim.learning.algorithms import APG
+from diffsim.learning.gate import Gate
 from diffsim.learning.learner import Arrays, Setting, Update
 from diffsim.learning.normaliser import Normaliser
 from diffsim.learning.tensors import optimizer_state, restore_optimizer
-from diffsim.learning.window import Window
+from diffsim.learning.window import Marks, Window
 
 torch: Any = steps.torch
 
@@ -28,6 +29,9 @@ ACTIVATIONS = {"tanh": torch.tanh, "elu": torch.nn.functional.elu}
 
 STIFF = 3.0
 """Times the median of all copies, how long the gradient of one may be."""
+
+NORMAL = 0.5 * np.log(2.0 * np.pi * np.e)
+"""Entropy of a standard normal distribution [nats]."""
 
 LAST = 0.05
 """Share of the learning rate that is left at the end."""
@@ -92,13 +96,15 @@ class Actor:
         mean, scale = (torch.tensor(each, dtype=self.real) for each in (self.normaliser.mean, self.normaliser.scale))
         return (observation - mean) / scale
 
-    def _act(self, observation: Any, noise: Any) -> Any:
+    def _act(self, observation: Any, noise: Any) -> tuple[Any, Any]:
+        """Actions (envs, k), and the entropy (envs,) of what they were drawn from."""
         found = observation
         layers = len(self._weights) // 2
         for k in range(1, layers + 1):
             found = torch.addmm(self._weights[f"b{k}"], found, self._weights[f"w{k}"].T)
-            found = self._activation(found) if k < layers else (found + self._log_noise.exp() * noise).tanh()
-        return found
+            found = self._activation(found) if k < layers else found + self._log_noise.exp() * noise
+        squashed = 2.0 * (np.log(2.0) - found - torch.nn.functional.softplus(-2.0 * found))  # log(1 - tanh^2)
+        return found.tanh(), (self._log_noise + NORMAL + squashed).sum(dim=1)
 
     def play(self, rng: np.random.Generator) -> Window:
         """A window of steps of all copies, with the policy as it is."""
@@ -107,15 +113,18 @@ class Actor:
         noise = rng.standard_normal((count, episodes.envs, len(self._low)))
         state, sensed = self._tensors()
         for k in range(count):
-            action = self._act(self.normalised(sensed["observation"]), torch.tensor(noise[k], dtype=self.real))
+            gate = Gate(episodes.envs)
+            state, sensed = gate.through(state), {name: gate.through(value) for name, value in sensed.items()}
+            action, entropy = self._act(self.normalised(sensed["observation"]), torch.tensor(noise[k], dtype=self.real))
             pushed = state + self._push(rng) if self._pushes.any() else state
             following, after = steps.step(stepper, pushed, action)
+            self.watch(gate, pushed, following, rng)
             if following.requires_grad:
                 following.register_hook(_tempered)
             with np.errstate(invalid="ignore", over="ignore"):
                 episodes.put(following.detach().numpy(), {n: value.detach().numpy() for n, value in after.items()})
                 ended, cut, broken = episodes.ends()
-            window.add(state, sensed, action, following, after, ended, cut, broken)
+            window.add(state, sensed, action, entropy, following, after, Marks(ended, cut, broken, gate.closed.numpy()))
             state, sensed = following, after
             if (over := ended | cut).any():
                 episodes.begin(rng, over)
@@ -143,7 +152,8 @@ class Actor:
         self._calm(iteration)
         window = self.play(rng)
         reward, shaping = self._rewards(window)
-        total = self.gained(window, reward + shaping)
+        earned = reward + shaping + self.bonus(window)
+        total = self.gained(window, earned)
         self.optimizer.zero_grad()
         (-total.sum() / window.size).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.algorithm.clip)
@@ -153,7 +163,7 @@ class Actor:
             self.optimizer.step()
             for name, weight in self._weights.items():
                 self._mean[name].lerp_(weight.detach(), self.algorithm.average)
-        self.fit(window, (reward + shaping).detach(), rate, rng)
+        self.fit(window, earned.detach(), rate, rng)
         self.normaliser.see(window.observations.detach().flatten(0, 1).numpy())
         return Update(
             reward=float(reward.detach().mean()),
@@ -182,6 +192,13 @@ class Actor:
                 f"{type(error).__name__}: {error}; write it with operators, indexing and methods, as in "
                 "docs/policies.md, or learn without gradients, by diffsim.CMAES"
             ) from error
+
+    def watch(self, gate: Gate, state: Any, following: Any, rng: np.random.Generator) -> None:
+        """Close the gate of a step through which gradients should not come back; here none."""
+
+    def bonus(self, window: Window) -> Any:
+        """(steps, envs) or a number: what is rewarded besides; here nothing."""
+        return 0.0
 
     def gained(self, window: Window, reward: Any) -> Any:
         """(steps, envs) what is to be large: discounted rewards."""

@@ -12,6 +12,7 @@ import numpy as np
 from diffsim.bridges.packages import needed
 from diffsim.learning.actor import BETAS, Actor, under
 from diffsim.learning.algorithms import SHAC
+from diffsim.learning.gate import Gate, stretch
 from diffsim.learning.learner import Arrays, Setting
 from diffsim.learning.tensors import module_state, optimizer_state, restore_module, restore_optimizer
 from diffsim.learning.window import Window
@@ -33,25 +34,47 @@ class ActorCritic(Actor):
 
     def __init__(self, algorithm: SHAC, setting: Setting):
         super().__init__(algorithm, setting)
+        sizes = [setting.task.scene.observations, *algorithm.critic, 1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
-            self._critic = _network([setting.task.scene.observations, *algorithm.critic, 1]).to(self.real)
+            self._critics = [_network(sizes).to(self.real) for _ in range(algorithm.critics)]
         self._unit = 1.0 / max(1.0 - algorithm.discount, 1.0 / setting.task.steps)  # a reward of 1 for ever is worth it
-        self._target = copy.deepcopy(self._critic)
-        for parameter in self._target.parameters():
+        self._targets = copy.deepcopy(self._critics)
+        for parameter in _parameters(self._targets):
             parameter.requires_grad_(False)
-        self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), algorithm.critic_rate, betas=BETAS)
+        self._critic_optimizer = torch.optim.Adam(_parameters(self._critics), algorithm.critic_rate, betas=BETAS)
+        self._log_temperature = self._leaf(np.log(algorithm.temperature))
+        self._temperature_optimizer = torch.optim.Adam([self._log_temperature], algorithm.temperature_rate, betas=BETAS)
+
+    def watch(self, gate: Gate, state: Any, following: Any, rng: np.random.Generator) -> None:
+        """Close the gate in copies that the step stretches by more than is allowed."""
+        if self.algorithm.stiff is not None and state.requires_grad:
+            gate.close(stretch(state, following, rng), self.algorithm.stiff)
+
+    def bonus(self, window: Window) -> Any:
+        """(steps, envs) or a number: for entropy, counted from what it should be and in units of that."""
+        if self.algorithm.entropy is None:
+            return 0.0
+        least = self._least_entropy()
+        return self._log_temperature.exp().detach() * (window.entropy - least) / (2.0 * abs(least))
+
+    def _least_entropy(self) -> float:
+        """What the temperature is to keep up [nats]."""
+        assert self.algorithm.entropy is not None
+        return self.algorithm.entropy * len(self._low)
 
     def gained(self, window: Window, reward: Any) -> Any:
         """(steps, envs) discounted rewards, and the value of where the window, or an episode, is cut off."""
         discount, discounts = self.algorithm.discount, window.discounts(self.algorithm.discount)
-        value = self._unit * self._target(self.normalised(window.seen_after)).squeeze(-1)
-        self._values = value.detach()
-        counts = window.last & ~window.ended
+        seen = self.normalised(window.seen_after)
+        values = self._unit * torch.stack([each(seen).squeeze(-1) for each in self._targets])
+        self._values = values.detach().amin(dim=0)
+        value = values.mean(dim=0)
+        counts = window.stops & ~window.ended
         return discounts * (reward + torch.where(counts, discount * value, torch.zeros_like(value)))
 
     def fit(self, window: Window, reward: Any, rate: float, rng: np.random.Generator) -> None:
-        """Fit the critic to TD(lambda) targets, and have its copy follow."""
+        """Fit the critics to TD(lambda) targets, have their copies follow, and adjust the temperature."""
         own = self.algorithm
         values = torch.where(window.ended, torch.zeros_like(self._values), self._values)
         wanted = targets(reward, values, window.last, own.discount, own.trace).flatten()
@@ -60,27 +83,54 @@ class ActorCritic(Actor):
         for _ in range(own.epochs):
             for part in np.array_split(rng.permutation(len(wanted)), own.parts):
                 self._critic_optimizer.zero_grad()
-                found = self._critic(observations[part]).squeeze(-1)
-                torch.nn.functional.mse_loss(found, wanted[part] / self._unit).backward()
-                torch.nn.utils.clip_grad_norm_(self._critic.parameters(), own.clip)
+                for critic in self._critics:
+                    found = critic(observations[part]).squeeze(-1)
+                    torch.nn.functional.mse_loss(found, wanted[part] / self._unit).backward()
+                    torch.nn.utils.clip_grad_norm_(critic.parameters(), own.clip)
                 self._critic_optimizer.step()
         with torch.no_grad():
-            for mine, theirs in zip(self._target.parameters(), self._critic.parameters(), strict=True):
+            for mine, theirs in zip(_parameters(self._targets), _parameters(self._critics), strict=True):
                 mine.lerp_(theirs, own.follow)
+        if own.entropy is not None:
+            self._temperature_optimizer.zero_grad()
+            (self._log_temperature * (window.entropy.detach().mean() - self._least_entropy())).backward()
+            self._temperature_optimizer.step()
 
     def saved(self) -> Arrays:
         """All that it takes to go on."""
-        held = {f"critic/{name}": value for name, value in module_state(self._critic).items()}
-        held |= {f"target/{name}": value for name, value in module_state(self._target).items()}
-        held |= {f"critic_optimizer/{name}": v for name, v in optimizer_state(self._critic_optimizer).items()}
-        return {**super().saved(), **held}
+        held: Arrays = {}
+        for kind, networks in (("critic", self._critics), ("target", self._targets)):
+            for k, network in enumerate(networks):
+                held |= {f"{_numbered(kind, k)}/{name}": value for name, value in module_state(network).items()}
+        for group, optimizer in self._optimizers():
+            held |= {f"{group}/{name}": value for name, value in optimizer_state(optimizer).items()}
+        return {**super().saved(), **held, "temperature": self._log_temperature.detach().numpy()}
 
     def restore(self, held: Mapping[str, np.ndarray]) -> None:
         """Be as when `saved` gave this."""
         super().restore(held)
-        restore_module(self._critic, under("critic", held))
-        restore_module(self._target, under("target", held))
-        restore_optimizer(self._critic_optimizer, under("critic_optimizer", held))
+        for kind, networks in (("critic", self._critics), ("target", self._targets)):
+            for k, network in enumerate(networks):
+                restore_module(network, under(_numbered(kind, k), held))
+        for group, optimizer in self._optimizers():
+            restore_optimizer(optimizer, under(group, held))
+        with torch.no_grad():
+            self._log_temperature.copy_(torch.from_numpy(held["temperature"]))
+
+    def _optimizers(self) -> list[tuple[str, Any]]:
+        return [
+            ("critic_optimizer", self._critic_optimizer),
+            ("temperature_optimizer", self._temperature_optimizer),
+        ]
+
+
+def _numbered(kind: str, k: int) -> str:
+    """The first has the name that it has alone."""
+    return f"{kind}{k}" if k else kind
+
+
+def _parameters(networks: list[Any]) -> list[Any]:
+    return [parameter for network in networks for parameter in network.parameters()]
 
 
 def targets(reward: Any, value: Any, last: Any, discount: float, trace: float) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from diffsim.errors import InputError
 from diffsim.lazy import named
 from diffsim.learning.learner import Learner, Setting
 from diffsim.spec import Spec, number, whole
@@ -87,6 +88,18 @@ class SHAC(APG):
         epochs: passes over a window for the critic, in ``parts`` parts.
         parts: see ``epochs``.
         critic: units of the critic's hidden layers.
+        critics: how many there are: their mean counts where a window ends, their least in the targets (as in SAPO).
+        stiff: times the median of all copies that a step may stretch what is small, before the window of that copy is
+            cut in front of it, and the critic's value takes the place of what comes after (AHAC, Georgiev et al. 2024,
+            arXiv:2405.17784); None cuts none. There it is contact forces by accelerations that are compared with a
+            number, and the longest window is adapted as well; here it is the norm of the step's derivative by the
+            state, of which one more pull a step gives an estimate.
+        entropy: of the exploration, for each actuator [nats], that a reward for entropy is to keep up (SAPO, Xing et
+            al. 2024, arXiv:2412.12089): with H of all actuators, ``temperature * (entropy - H) / (2 |H|)`` is added to
+            each reward while it learns; SAPO takes -0.5. The standard deviation is learned, one for each actuator (in
+            SAPO it depends on the state). None rewards none.
+        temperature: at the start; it is learned, and falls as long as there is more entropy.
+        temperature_rate: learning rate of its logarithm.
     """
 
     learner: ClassVar[str] = "diffsim.learning.actor_critic:ActorCritic"
@@ -98,6 +111,11 @@ class SHAC(APG):
     epochs: int = 4
     parts: int = 2
     critic: tuple[int, ...] = (128, 64)
+    critics: int = 1
+    stiff: float | None = None
+    entropy: float | None = None
+    temperature: float = 1.0
+    temperature_rate: float = 5e-3
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -110,7 +128,19 @@ class SHAC(APG):
             epochs=whole("SHAC.epochs", self.epochs),
             parts=whole("SHAC.parts", self.parts),
             critic=tuple(whole(f"SHAC.critic[{k}]", each) for k, each in enumerate(units)),
+            critics=whole("SHAC.critics", self.critics),
+            stiff=None if self.stiff is None else number("SHAC.stiff", self.stiff, least=1.0),
+            entropy=None if self.entropy is None else number("SHAC.entropy", self.entropy),
+            temperature=number("SHAC.temperature", self.temperature, above=0.0),
+            temperature_rate=number("SHAC.temperature_rate", self.temperature_rate, least=0.0),
         )
+        if self.entropy == 0.0:
+            raise InputError("SHAC.entropy is 0, but it is a unit as well; take a number below or above, e.g. -0.5")
+        if self.entropy is not None and self.last_noise is not None:
+            raise InputError(
+                f"SHAC.entropy is {self.entropy:g} and last_noise {self.last_noise:g}, but noise that falls to a given "
+                "end is not learned, and no reward changes it; leave one of them out"
+            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,23 @@ from diffsim.errors import InputError
 
 torch: Any = needed("torch", "ds.learn", "torch")
 
-__all__ = ["Window"]
+__all__ = ["Marks", "Window"]
+
+
+class Marks(NamedTuple):
+    """Of a step, (envs,) each.
+
+    Attributes:
+        ended: whether the episode ends there.
+        cut: whether it is cut off there.
+        broken: whether the numbers are not finite any more, which ends it, too.
+        stiff: whether gradients do not come back through the step to where it began.
+    """
+
+    ended: np.ndarray
+    cut: np.ndarray
+    broken: np.ndarray
+    stiff: np.ndarray
 
 
 class Window:
@@ -32,26 +48,27 @@ class Window:
         self._sensed: list[dict[str, Any]] = []
         self._after: list[dict[str, Any]] = []
         self._actions: list[Any] = []
-        self._marks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._entropies: list[Any] = []
+        self._marks: list[Marks] = []
 
     def add(
         self,
         state: Any,
         sensed: dict[str, Any],
         action: Any,
+        entropy: Any,
         following: Any,
         after: dict[str, Any],
-        ended: np.ndarray,
-        cut: np.ndarray,
-        broken: np.ndarray,
+        marks: Marks,
     ) -> None:
-        """A step: where it began and led, what was read there, and which episodes end, are cut off, or are broken."""
+        """A step: where it began and led, what was read there, and what is to be known of it."""
         self._states.append(state)
         self._sensed.append(sensed)
         self._actions.append(action)
+        self._entropies.append(entropy)
         self._following.append(following)
         self._after.append(after)
-        self._marks.append((ended, cut, broken))
+        self._marks.append(marks)
 
     @property
     def size(self) -> int:
@@ -72,12 +89,12 @@ class Window:
     @property
     def ended(self) -> Any:
         """(steps, envs) whether the episode ended there: nothing comes after it."""
-        return torch.tensor(np.stack([marks[0] for marks in self._marks]))
+        return torch.tensor(np.stack([marks.ended for marks in self._marks]))
 
     @property
     def broken(self) -> Any:
         """(steps, envs) whether the numbers are not finite any more."""
-        return torch.tensor(np.stack([marks[2] for marks in self._marks]))
+        return torch.tensor(np.stack([marks.broken for marks in self._marks]))
 
     @property
     def last(self) -> Any:
@@ -89,13 +106,25 @@ class Window:
     @property
     def over(self) -> Any:
         """(steps, envs) whether the episode ended there, or was cut off."""
-        return torch.tensor(np.stack([marks[0] | marks[1] for marks in self._marks]))
+        return torch.tensor(np.stack([marks.ended | marks.cut for marks in self._marks]))
+
+    @property
+    def stops(self) -> Any:
+        """(steps, envs) behind which steps no gradient comes back: the last ones, and those before a stiff one."""
+        found = self.last
+        found[:-1] |= torch.tensor(np.stack([marks.stiff for marks in self._marks]))[1:]
+        return found
+
+    @property
+    def entropy(self) -> Any:
+        """(steps, envs) of what each action was drawn from [nats]; zero where an episode is broken."""
+        return self._fine(torch.stack(self._entropies))
 
     def discounts(self, discount: float) -> Any:
-        """(steps, envs) factors of rewards, counted from where the window or an episode begins."""
-        over, found = self.over, torch.ones(len(self._actions), len(self._actions[0]), dtype=self._real)
+        """(steps, envs) factors of rewards, counted from where the window, an episode or a stiff step begins."""
+        stops, found = self.stops, torch.ones(len(self._actions), len(self._actions[0]), dtype=self._real)
         for k in range(1, len(found)):
-            found[k] = torch.where(over[k - 1], torch.ones_like(found[k]), found[k - 1] * discount)
+            found[k] = torch.where(stops[k - 1], torch.ones_like(found[k]), found[k - 1] * discount)
         return found
 
     def rewards(self, low: Any, high: Any) -> tuple[Any, Any]:

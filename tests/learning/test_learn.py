@@ -333,6 +333,10 @@ REFUSED = {
     "no rate": (lambda: ds.APG(learning_rate=0.0), "APG.learning_rate is 0"),
     "no noise in the end": (lambda: ds.SHAC(last_noise=0.0), "SHAC.last_noise is 0"),
     "more than the policy": (lambda: ds.APG(average=1.5), "APG.average is 1.5"),
+    "entropy of noise that is given": (lambda: ds.SHAC(entropy=-0.5, last_noise=0.1), "leave one of them out"),
+    "entropy of nothing": (lambda: ds.SHAC(entropy=0.0), "SHAC.entropy is 0"),
+    "all is stiff": (lambda: ds.SHAC(stiff=0.5), "SHAC.stiff is 0.5"),
+    "no critic": (lambda: ds.SHAC(critics=0), "SHAC.critics is 0"),
     "no share": (lambda: ds.SHAC(follow=0.0), "SHAC.follow is 0"),
     "no spread": (lambda: ds.CMAES(sigma=0.0), "CMAES.sigma is 0"),
 }

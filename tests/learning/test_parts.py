@@ -15,24 +15,34 @@ from .cart import POLICY, cart
 torch = pytest.importorskip("torch", reason='PyTorch is not installed: pip install "torch==2.13.0"')
 pytest.importorskip("mujoco", reason='MuJoCo is not installed: pip install "diffsim[robots]"')
 
-SEVERAL = ("APG", "SHAC")
+SEVERAL = ("APG", "SHAC", "SAPO")
+
+
+SAPO = ds.SHAC(window=6, critic=(5,), critics=2, entropy=-0.5)
+"""With the reward for entropy, and several critics."""
+
+
+def started(algorithm, task):
+    """Its learner, in float64."""
+    numbers = ds.Problem(task.scene, POLICY, steps=1).numbers(2)
+    weights = {n.removeprefix("controller."): v for n, v in numbers.items() if n.startswith("controller.")}
+    made = algorithm.start(Setting(task, POLICY, weights, envs=4, iterations=10, seed=1, precision="f64"))
+    made.normaliser.see(np.random.default_rng(0).normal(size=(20, task.scene.observations)))
+    return made
 
 
 @pytest.fixture(scope="module", params=SEVERAL)
 def learner(request):
     """At its start, in float64; episodes are so short that one ends within a window."""
-    algorithm = {"APG": ds.APG(window=6), "SHAC": ds.SHAC(window=6, critic=(5,))}[request.param]
+    algorithm = {"APG": ds.APG(window=6), "SHAC": ds.SHAC(window=6, critic=(5,)), "SAPO": SAPO}[request.param]
     task = cart(steps=4, shaping=lambda before, action, after: -0.1 * after["joint_velocity"][:, 0] ** 2)
-    numbers = ds.Problem(task.scene, POLICY, steps=1).numbers(2)
-    weights = {n.removeprefix("controller."): v for n, v in numbers.items() if n.startswith("controller.")}
-    made = algorithm.start(Setting(task, POLICY, weights, envs=4, iterations=10, seed=1, precision="f64"))
-    made.normaliser.see(np.random.default_rng(0).normal(size=(20, task.scene.observations)))
+    made = started(algorithm, task)
     yield made
     made.close()
 
 
 def test_the_gradient_of_a_window(learner, monkeypatch):
-    """Rewards, shaping and, of SHAC, the value at each end, by the weights: central differences."""
+    """Rewards, shaping, entropy and, of SHAC, the value at each end, by weights and noise: central differences."""
     monkeypatch.setattr("diffsim.learning.actor.STIFF", np.inf)
     where, age = learner.episodes.state.copy(), learner.episodes.age.copy()
 
@@ -41,7 +51,7 @@ def test_the_gradient_of_a_window(learner, monkeypatch):
         learner.episodes.age = age
         window = learner.play(np.random.default_rng(4))
         assert window.over[:-1].any()  # an episode ends within it
-        return learner.gained(window, sum(window.rewards(learner._low, learner._high))).sum()
+        return learner.gained(window, sum(window.rewards(learner._low, learner._high)) + learner.bonus(window)).sum()
 
     learner.optimizer.zero_grad()
     gained().backward()
@@ -56,6 +66,87 @@ def test_the_gradient_of_a_window(learner, monkeypatch):
                 parameter -= sign * 1e-6 * way
             # Rounding of losses of order ten at a step of 1e-6.
             assert float((parameter.grad * way).sum()) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-7)
+
+
+class Drawn:
+    """Draws what it is given: the noise of a window."""
+
+    def __init__(self, noise):
+        self._noise = noise
+
+    def standard_normal(self, shape):
+        assert shape == self._noise.shape
+        return self._noise
+
+
+def test_a_window_that_is_cut_is_two_windows(monkeypatch):
+    """Closed between the third step and the fourth: the gradient of two windows of three steps, one after the other."""
+    monkeypatch.setattr("diffsim.learning.actor.STIFF", np.inf)
+    noise = np.random.default_rng(3).normal(size=(6, 4, 1))
+
+    def gradient(parts, closed=()):
+        made = started(ds.SHAC(window=6 // parts, critic=(5,), stiff=2.0), cart())
+        made.episodes.age[:] = 0
+        count = iter(range(6))
+
+        def watch(gate, state, following, rng):
+            gate.closed[:] = next(count) in closed
+
+        monkeypatch.setattr(made, "watch", watch)
+        made.optimizer.zero_grad()
+        for part in np.split(noise, parts):
+            window = made.play(Drawn(part))
+            made.gained(window, sum(window.rewards(made._low, made._high))).sum().backward()
+        found = np.concatenate([p.grad.flatten().numpy() for p in made.parameters])
+        made.close()
+        return found
+
+    whole, cut, both = gradient(1), gradient(1, closed=(3,)), gradient(2)
+    np.testing.assert_allclose(cut, both, rtol=1e-9, atol=1e-12)
+    assert np.abs(whole - both).max() > 1e-2 * np.abs(both).max()
+
+
+def test_what_stretches_most_is_cut():
+    """The length of one pull, as the derivatives of the step say it; and copies above twice the median."""
+    from diffsim.bridges.torch import step
+    from diffsim.learning.gate import Gate, stretch
+
+    made = started(ds.SHAC(window=1), cart())
+    stepper, state = made.episodes.stepper, torch.tensor(made.episodes.state, requires_grad=True)
+    action = torch.zeros(4, 1, dtype=torch.float64)
+    found = stretch(state, step(stepper, state, action)[0], np.random.default_rng(0))
+    by_state, _ = stepper.jacobians(state.detach().numpy(), action.numpy())
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), stepper.state_size)
+    np.testing.assert_allclose(found, np.linalg.norm(signs @ by_state, axis=1), rtol=1e-10)
+    gate = Gate(4)
+    gate.close(torch.tensor([1.0, 2.0, 4.1, np.nan]), 2.0)
+    assert gate.closed.tolist() == [False, False, True, True]
+    made.close()
+
+
+def test_the_entropy_of_actions():
+    """Of what tanh makes of a normal distribution: the mean is minus the integral of p log p, by quadrature."""
+    made = started(ds.SHAC(window=1, noise=0.6), cart())
+    nodes, shares = np.polynomial.hermite_e.hermegauss(60)
+    observed = np.random.default_rng(1).normal(size=(1, cart().scene.observations))
+    seen = torch.tensor(np.repeat(observed, 60, axis=0))
+    action, entropy = (each.detach().numpy() for each in made._act(seen, torch.tensor(nodes[:, None])))
+    middle = np.arctanh(action[0, 0]) - 0.6 * nodes[0]
+    a = np.tanh(np.linspace(middle - 6.0, middle + 6.0, 20001))
+    density = np.exp(-0.5 * ((np.arctanh(a) - middle) / 0.6) ** 2) / (0.6 * np.sqrt(2.0 * np.pi) * (1.0 - a**2))
+    wanted = np.trapezoid(-density * np.log(density), a)
+    assert shares @ entropy / shares.sum() == pytest.approx(wanted, rel=1e-6)
+    made.close()
+
+
+def test_the_temperature_keeps_the_entropy_up():
+    """It falls while there is more than is wanted, else it rises."""
+    for wanted, way in ((-5.0, -1.0), (5.0, 1.0)):
+        made = started(ds.SHAC(window=2, critic=(5,), entropy=wanted), cart())
+        before = made.saved()["temperature"].copy()
+        made.update(0)
+        assert way * (made.saved()["temperature"] - before) > 0.0
+        made.close()
 
 
 def test_targets_look_ahead_as_far_as_they_should():
