@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from diffsim.bridges.packages import needed
 from diffsim.errors import InputError
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.mjcf_reading import INTEGRATORS
 from diffsim.physics.articulated.mocap import given, place_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
@@ -18,13 +19,17 @@ from diffsim.problem import Problem
 from diffsim.rollout import Rollout
 from diffsim.spec import number
 
+if TYPE_CHECKING:
+    from diffsim.learning.learned import Learned
+    from diffsim.tuning.load import SavedRun
+
 __all__ = ["Peer", "PeerCopy", "control_of", "replay_in_mujoco"]
 
 
 def replay_in_mujoco(
-    problem: Problem,
-    params: Mapping[str, Any],
-    source: Any,
+    problem: Problem | SavedRun | Learned,
+    params: Mapping[str, Any] | None = None,
+    source: Any = None,
     *,
     seconds: float | None = None,
     timestep: float | None = None,
@@ -38,9 +43,11 @@ def replay_in_mujoco(
     any other rollout; it has no loss.
 
     Args:
-        problem: with an `Articulated` scene, and a controller that `Problem.act` takes.
-        params: values of the tuned parameters, of one copy.
-        source: the robot, as `load_mjcf` takes it; the file that the scene was loaded from.
+        problem: a problem, a run of `load_run`, or what `learn` found; with an `Articulated` scene, and a controller
+            that `Problem.act` takes.
+        params: values of the tuned parameters, of one copy; None takes the best of the run.
+        source: the robot, as `load_mjcf` takes it: the file that the scene was loaded from; None takes that of the run,
+            which knows it if `learn` or a scene script with ``source=`` made it, or ``Run(folder, source=FILE)``.
         seconds: how long; None is as long as the problem.
         timestep: of MuJoCo [s]; None is the file's. A whole number of them makes a step of the scene.
         assets: contents of the files that the XML names, by name.
@@ -54,9 +61,11 @@ def replay_in_mujoco(
 
     Raises:
         MissingExtraError: there is no ``mujoco``; the extra ``robots`` has it.
-        InputError: the file is of another robot, or the time step does not fit.
+        InputError: the file is of another robot, or not known, or the time step does not fit.
     """
-    owner, scene = "replay_in_mujoco", problem.scene
+    owner = "replay_in_mujoco"
+    problem, params, source = _what(owner, problem, params, source)
+    scene = problem.scene
     if not isinstance(scene, Articulated):
         raise InputError(f"{owner} is for robots, but the scene is a {type(scene).__name__}")
     peer = Peer(owner, scene, source, timestep=timestep, assets=assets)
@@ -88,6 +97,24 @@ def replay_in_mujoco(
         complete=False,
         own=own if envs > 1 else {name: value[0] for name, value in own.items()},
     )
+
+
+def _what(owner: str, run: Any, params: Any, source: Any) -> tuple[Problem, Mapping[str, Any], Any]:
+    """Problem, parameters and file, of a run where they are not given."""
+    problem = run if isinstance(run, Problem) else getattr(run, "problem", None)
+    if not isinstance(problem, Problem):
+        raise InputError(f"{owner} takes a problem, a run of load_run, or what learn found, but {run!r} was given")
+    if problem is not run:
+        params = getattr(run, "params" if hasattr(run, "params") else "best_params") if params is None else params
+        source = run.source if source is None else source
+    if params is None:
+        raise InputError(f"{owner}: of a problem the parameters are needed, too: {owner}(problem, params, FILE)")
+    if source is None:
+        raise InputError(
+            f"{owner}: the file of the robot is not known; give source=FILE, as load_mjcf takes it, or begin the run "
+            "with diffsim.Run(folder, source=FILE)"
+        )
+    return problem, params, source
 
 
 def _starts(owner: str, problem: Problem, states: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -133,6 +160,18 @@ class Peer:
         self.driven = _driven(self.mujoco, owner, self.model, scene)
         self.every = _every(owner, scene.dt, self.model.opt.timestep)
         self.guided = _guided(self.mujoco, owner, self.model, scene)
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """In what the scene steps otherwise than the file, in words: law of contact, integrator, time step."""
+        scene, option = self.scene, self.model.opt
+        integrator = INTEGRATORS[int(option.integrator)].lower()
+        pairs = (
+            ("law of contact", scene.contact_law, "mujoco"),
+            ("integrator", scene.integrator, integrator),
+            ("time step", f"{scene.dt / scene.substeps:g} s", f"{option.timestep:g} s"),
+        )
+        return tuple(f"the {what} is {here} here and {there} there" for what, here, there in pairs if here != there)
 
     def begin(self, position: np.ndarray, velocity: np.ndarray) -> PeerCopy:
         """A copy in that state, (nq,) and (nv,)."""

@@ -163,7 +163,7 @@ def _tune(
 ) -> int:
     named = given.output is not None  # the run in that very folder is to go on
     folder = given.output if named else usual_folder(path)
-    run = Run(folder, overwrite=given.overwrite or (given.resume and named))
+    run = Run(folder, overwrite=given.overwrite or (given.resume and named), source=source)
     options: dict[str, Any] = {"device": given.device, "precision": given.precision, "adjoint": adjoint}
     copies = {"envs": given.starts, "shared": given.starts == 1}
     if given.starts > 1 and (numbers or start):

@@ -41,13 +41,21 @@ class Judge:
         elsewhere: and in MuJoCo, if the task has a ``source``, at most as many; 0 for none.
         seed: of the starts.
         precision: "f32" or "f64".
+
+    Attributes:
+        source: of the task.
     """
 
     def __init__(self, task: Task, policy: Any, episodes: int, elsewhere: int, seed: int, precision: str):
         self._task, self._policy, self._seed = task, policy, (seed, SEED)
-        self._count, self._elsewhere = episodes, elsewhere
+        self._count, self._elsewhere, self.source = episodes, elsewhere, task.source
         self.peer = None if task.source is None or not elsewhere else Peer("learn", task.scene, task.source)
         self._here = Episodes(task, episodes, precision, reads=("observation",))
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """In what the scene steps otherwise than MuJoCo, in words; nothing if it is not judged there."""
+        return self.peer.differs if self.peer is not None else ()
 
     def here(self, weights: Arrays) -> Score:
         """In diffsim."""

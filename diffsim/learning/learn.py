@@ -152,6 +152,7 @@ def learn(
         settings |= {"restart_after": restart}
     about = {"problem": problem, "seed": seed, "settings": settings, "options": {"precision": precision}}
     if run is not None:
+        run.source = played.source if run.source is None else run.source
         run.check(about, resume=resume)
     with contextlib.ExitStack() as held:
         learner = held.enter_context(contextlib.closing(algorithm.start(setting)))

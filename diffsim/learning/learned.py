@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from diffsim.learning.judge import Score
 from diffsim.problem import Problem
@@ -25,11 +26,13 @@ class Learned(Result):
             ``best`` minus the best judged sum of rewards; ``env_steps`` are steps of copies so far. Where a policy was
             judged there are ``diffsim``, ``diffsim_spread`` and ``diffsim_steps``, and the same for ``mujoco``.
         words: what the best policy earns, in words.
+        source: of the task: the file of the robot, for `replay_in_mujoco`.
     """
 
     problem: Problem | None = None
     here: Score | None = None
     in_mujoco: Score | None = None
+    source: Any = None
 
     def __repr__(self) -> str:
         """One line."""

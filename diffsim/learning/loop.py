@@ -22,8 +22,8 @@ from diffsim.waiting import spent
 
 __all__ = ["Learning", "named"]
 
-LOSES = 0.9
-"""Share of what a policy earns here that it should earn in MuJoCo: below it, that is said."""
+ALIKE = 0.9
+"""Share of what a policy earns here that it should earn in MuJoCo, and the other way: below it, that is said."""
 
 
 class Learning(Iterations[Learned]):
@@ -122,11 +122,13 @@ class Learning(Iterations[Learned]):
                 f"{len(rejected)} of {len(self.history)} steps were rejected, the last because "
                 f"{rejected[-1]['rejected']}; a shorter window helps"
             )
-        if here is not None and there is not None and there.total < LOSES * here.total:
-            found.append(
-                f"in MuJoCo the policy earns {there.total:.0f} of the {here.total:.0f} that it earns here; "
-                "docs/policies.md says what helps"
-            )
+        if (
+            here is not None
+            and there is not None
+            and min(here.total, there.total) < ALIKE * max(here.total, there.total)
+        ):
+            earns = f"the policy earns {here.total:.0f} here and {there.total:.0f} in MuJoCo"
+            found.append("; ".join([earns, *self.judge.differs, "docs/policies.md says what helps"]))
         return tuple(found)
 
     def _state(self) -> dict[str, Any]:
@@ -169,6 +171,7 @@ class Learning(Iterations[Learned]):
             problem=self.problem,
             here=here,
             in_mujoco=there,
+            source=self.judge.source,
         )
 
 

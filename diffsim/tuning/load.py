@@ -70,6 +70,11 @@ class SavedRun:
     start_params: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
+    def source(self) -> str | None:
+        """The file of the robot, as `load_mjcf` takes it; None if the run does not say."""
+        return self.about.get("source")
+
+    @property
     def changes(self) -> tuple[Change, ...]:
         """Of each parameter, as of `Result`; empty if the run does not say where it started."""
         if self.start_params.keys() != self.params.keys():

@@ -54,6 +54,8 @@ class Run:
             each iteration.
         overwrite: take this very folder: a run that starts replaces the files of the one that is in it, and one that
             goes on goes on with that.
+        source: the file of the robot, as `load_mjcf` takes it, that `replay_in_mujoco` takes for this run; None, or
+            what is no text, is not kept. `learn` takes that of its task.
 
     Attributes:
         folder: where the files go; where a number is needed it is known after the first evaluation, and
@@ -62,8 +64,11 @@ class Run:
             written. Writing is tried again every ``every`` seconds and when the run is closed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, every: float = 2.0, overwrite: bool = False):
+    def __init__(
+        self, folder: str | os.PathLike[str], *, every: float = 2.0, overwrite: bool = False, source: Any = None
+    ):
         """Writes nothing yet."""
+        self.source = source
         self.folder = self.base = Path(folder)
         self.overwrite = flag("Run.overwrite", overwrite)
         self._settled = self.overwrite  # whether the folder is the one that it will be
@@ -139,6 +144,7 @@ class Run:
         """
         self._id = uuid.uuid4().hex
         about = {"format": FORMAT, "run": self._id, **_about(problem, seed, settings, options)}
+        about |= {} if (source := _kept(self.source)) is None else {"source": source}
         self._problem = _json({**about, "environment": environment()})
         self._lines, self._params, self._state = [], b"", b""
         self._changed = self._new = True
@@ -345,6 +351,14 @@ def _about(problem: Problem, seed: int, settings: Any, options: Any) -> dict[str
         "settings": dict(settings or {}),
         "simulation": Spec.to_plain(dict(options or {})),
     }
+
+
+def _kept(source: Any) -> str | None:
+    """The file of a robot as it can be found again, from any folder; None of what is no text."""
+    if not isinstance(source, str | bytes | os.PathLike):
+        return None
+    text = source.decode(errors="replace") if isinstance(source, bytes) else str(source)
+    return os.path.abspath(text) if os.path.exists(text) else text  # else XML, or "package:path"
 
 
 def _as_now(problem: dict[str, Any]) -> dict[str, Any]:

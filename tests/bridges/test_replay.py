@@ -56,6 +56,40 @@ def test_without_contact_the_motion_is_the_same(problem):
         np.testing.assert_allclose(there[name].reshape(shape), own[name], rtol=0.0, atol=1e-8, err_msg=name)
 
 
+def test_a_run_says_what_it_is_of(problem, tmp_path, monkeypatch):
+    """Parameters and file: of a run that was saved in another folder than it is read from, of one that does not say."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "arm.xml").write_text(ARM)
+    params = {n: v for n, v in problem.numbers(1).items() if n in problem.tuned}
+    wanted = ds.replay_in_mujoco(problem, params, ARM, seconds=0.1)
+    for name, source in {"file": "arm.xml", "text": ARM, "none": None}.items():
+        with ds.Simulation(problem, executor="staged") as sim:
+            ds.tune(sim, params=params, iterations=1, run=ds.Run(name, source=source), progress=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in ("file", "text"):
+        found = ds.replay_in_mujoco(ds.load_run(tmp_path / name), seconds=0.1)
+        np.testing.assert_array_equal(found.joint_position, wanted.joint_position)
+    with pytest.raises(InputError, match="the file of the robot is not known"):
+        ds.replay_in_mujoco(ds.load_run(tmp_path / "none"))
+    with pytest.raises(InputError, match="of a problem the parameters are needed"):
+        ds.replay_in_mujoco(problem)
+    with pytest.raises(InputError, match=r"but 'runs/arm' was given"):
+        ds.replay_in_mujoco("runs/arm")
+
+
+def test_what_differs_from_the_file_is_said(problem):
+    from diffsim.bridges.mujoco import Peer
+
+    rk4 = ARM.replace('integrator="Euler"', 'integrator="RK4"')
+    assert Peer("test", problem.scene, ARM).differs == ("the law of contact is compliant here and mujoco there",)
+    scene = replace(problem.scene, substeps=2, contact_law="mujoco")
+    assert Peer("test", scene, rk4).differs == (
+        "the integrator is euler here and rk4 there",
+        "the time step is 0.005 s here and 0.002 s there",
+    )
+
+
 def test_it_is_a_rollout_that_can_be_drawn(problem, tmp_path):
     params = {n: v for n, v in problem.numbers(1).items() if n in problem.tuned}
     there = ds.replay_in_mujoco(problem, params, ARM, seconds=0.2)

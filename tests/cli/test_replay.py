@@ -27,7 +27,7 @@ def arm(tmp_path_factory):
         scene = ds.load_mjcf(folder / "arm.xml", dt=0.01, substeps=5, contacts=False)
     problem = ds.Problem(scene, ds.Sine(), ds.Travel(point="hand"), steps=20)
     with ds.Simulation(problem, executor="staged") as sim:
-        ds.tune(sim, iterations=2, run=ds.Run(folder / "run"), progress=False)
+        ds.tune(sim, iterations=2, run=ds.Run(folder / "run", source=folder / "arm.xml"), progress=False)
     return folder
 
 
@@ -38,6 +38,9 @@ def test_it_says_how_far_the_robot_comes_here_and_there(arm, capsys):
     assert there.split("  ")[0] == "in MuJoCo"
     assert here.split()[2:] == there.split()[2:]  # without contact they agree
     assert there.endswith("m in 0.20 s")
+    for own in ([], ["--in", "mujoco"]):  # the run knows its file
+        assert call("replay", arm / "run", *own, "--no-video") == 0
+        assert capsys.readouterr().out.splitlines() == [here, there]
     assert call("replay", arm / "run", "--in", arm / "arm.xml", "--no-video", "--seconds", "0.5") == 0
     longer = capsys.readouterr().out.splitlines()
     assert longer[1].endswith("m in 0.50 s")
