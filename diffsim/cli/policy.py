@@ -10,15 +10,8 @@ from typing import Any
 
 from diffsim.bridges.tasks import Task
 from diffsim.cli.artifacts import leave_pictures
-from diffsim.cli.flags import (
-    INCOMPLETE,
-    INTERRUPTED,
-    add_problem_flags,
-    complain,
-    end_with,
-    whole_number,
-)
-from diffsim.cli.scene import go_on, started, usual_folder
+from diffsim.cli.flags import add_problem_flags, end_with, whole_number
+from diffsim.cli.scene import ended, go_on, list_files, started, usual_folder
 from diffsim.learning import SHAC, Learned, learn
 from diffsim.learning.algorithms import Algorithm
 from diffsim.simulation import Simulation
@@ -135,12 +128,5 @@ def _leave(learned: Learned, run: Run, folder: Path, *, video: bool) -> int:
     print(f"stopped  {learned.stopped}")
     for words in learned.findings:
         print(f"note     {words}")
-    for k, file in enumerate(files):
-        print(f"{'' if k else 'files':8} {file}")
-    if learned.stopped == "interrupted" and files:
-        print(f"go on    {go_on(None if run.folder == folder else run.folder)}")
-    for what in unsaved:
-        complain("not saved", what)
-    if unsaved:
-        return INCOMPLETE
-    return INTERRUPTED if learned.stopped == "interrupted" else 0
+    list_files(files)
+    return ended(learned.stopped, go_on(None if run.folder == folder else run.folder) if files else "", unsaved)

@@ -32,7 +32,7 @@ from diffsim.tuning.progress import progress_for
 from diffsim.tuning.run import NUMBERS
 from diffsim.tuning.times import compiling
 
-__all__ = ["go_on", "scene_main", "usual_folder"]
+__all__ = ["ended", "go_on", "list_files", "scene_main", "usual_folder"]
 
 started: list[Path] = []  # the scripts that called `scene_main`: `diffsim run` looks whether one did
 
@@ -195,15 +195,25 @@ def _tune(
             if report is not None:
                 report(simulation, result)
         finally:
-            for k, file in enumerate(files):
-                print(f"{'' if k else 'files':8} {file}")
-    if result.stopped == "interrupted" and files:
-        print(f"go on    {go_on(None if run.folder == folder else run.folder)}")
+            list_files(files)
+    return ended(result.stopped, go_on(None if run.folder == folder else run.folder) if files else "", unsaved)
+
+
+def list_files(files: Sequence[Path]) -> None:
+    """Print what was left behind."""
+    for k, file in enumerate(files):
+        print(f"{'' if k else 'files':8} {file}")
+
+
+def ended(stopped: str, command: str, unsaved: Sequence[str]) -> int:
+    """Print the command that goes on, if any, after what was interrupted, and what was not saved; the exit status."""
+    if stopped == "interrupted" and command:
+        print(f"go on    {command}")
     for what in unsaved:
         complain("not saved", what)
     if unsaved:
         return INCOMPLETE
-    return INTERRUPTED if result.stopped == "interrupted" else 0
+    return INTERRUPTED if stopped == "interrupted" else 0
 
 
 def go_on(folder: Path | None) -> str:

@@ -2,7 +2,7 @@
 
 import taichi as ti
 
-from diffsim.physics.articulated.constraint_ties import both_of, push_of_tie
+from diffsim.physics.articulated.constraint_ties import both_of, freedoms_of, push_of_tie, row_of
 
 __all__ = [
     "change_ties",
@@ -104,9 +104,8 @@ def weigh_ties(ties: ti.template(), mass: ti.template(), env, row, part, n):
     """Add the armature of tendons to the inertia matrix."""
     if ti.static(ties.paired):
         for pair in range(ties.rows.pairs):
-            one, other = ties.rows.one[pair], ties.rows.other[pair]
-            k, i = ties.rows.entry_freedom[one], ties.rows.entry_freedom[other]
-            entry = ties.rows.armature[env, ties.rows.entry_row[one]] * both_of(ties, env, row, part, pair)
+            k, i = freedoms_of(ties, pair)
+            entry = ties.rows.armature[env, row_of(ties, pair)] * both_of(ties, env, row, part, pair)
             mass[env, k * n + i] += entry
             if k != i:
                 mass[env, i * n + k] += entry
@@ -117,9 +116,8 @@ def slow_ties(ties: ti.template(), system: ti.template(), way: ti.template(), no
     """Add implicit damping of tendons to a matrix, and what it takes of the accelerations to its right side."""
     if ti.static(ties.lags):
         for pair in range(ties.rows.pairs):
-            one, other = ties.rows.one[pair], ties.rows.other[pair]
-            k, i = ties.rows.entry_freedom[one], ties.rows.entry_freedom[other]
-            passive = ties.rows.passive[env, row, part * ties.rows.rows + ties.rows.entry_row[one]]
+            k, i = freedoms_of(ties, pair)
+            passive = ties.rows.passive[env, row, part * ties.rows.rows + row_of(ties, pair)]
             entry = passive * both_of(ties, env, row, part, pair)
             system[env, ti.max(k, i) * n + ti.min(k, i)] += entry
             way[env, k] += entry * now[env, i]

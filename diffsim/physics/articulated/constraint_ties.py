@@ -20,7 +20,18 @@ from diffsim.physics.articulated.impedance import impedance_at
 from diffsim.physics.articulated.row_fields import Rows
 from diffsim.physics.articulated.scene import Articulated
 
-__all__ = ["Ties", "asking", "both_of", "prepare", "push_of_tie", "pushing", "slowing", "ties_of"]
+__all__ = [
+    "Ties",
+    "asking",
+    "both_of",
+    "freedoms_of",
+    "prepare",
+    "push_of_tie",
+    "pushing",
+    "row_of",
+    "slowing",
+    "ties_of",
+]
 
 _OF_TENDONS = [
     f"scene.tendon_{name}" for name in ("limit_solref", "limit_solimp", "friction_solref", "friction_solimp")
@@ -213,14 +224,24 @@ def pull_at(con: ti.template(), ties: ti.template(), tree: ti.template(), env, r
 
 
 @ti.func
+def freedoms_of(ties: ti.template(), pair):
+    """Both velocities of a pair of entries of one row."""
+    return ti.Vector([ties.rows.entry_freedom[ties.rows.one[pair]], ties.rows.entry_freedom[ties.rows.other[pair]]])
+
+
+@ti.func
+def row_of(ties: ti.template(), pair):
+    """The row of a pair of entries."""
+    return ties.rows.entry_row[ties.rows.one[pair]]
+
+
+@ti.func
 def carry_along(con: ti.template(), ties: ti.template(), tree: ti.template(), env, row, step, element):
     """What the armature of a tendon takes."""
     part = element // ties.rows.pairs
     pair = element - part * ties.rows.pairs
-    one, other = ties.rows.one[pair], ties.rows.other[pair]
-    k = part * tree.freedoms + ties.rows.entry_freedom[one]
-    i = part * tree.freedoms + ties.rows.entry_freedom[other]
-    heavy = ties.rows.armature[env, ties.rows.entry_row[one]] * both_of(ties, env, row, part, pair)
+    k, i = part * tree.freedoms + freedoms_of(ties, pair)
+    heavy = ties.rows.armature[env, row_of(ties, pair)] * both_of(ties, env, row, part, pair)
     con.torque[env, row, k] += -heavy * con.solution[env, row, i]
     if k != i:
         con.torque[env, row, i] += -heavy * con.solution[env, row, k]
@@ -231,10 +252,8 @@ def lag_behind(con: ti.template(), ties: ti.template(), tree: ti.template(), env
     """What implicit damping of a tendon takes, and its armature of what damping takes."""
     part = element // ties.rows.pairs
     pair = element - part * ties.rows.pairs
-    one, other = ties.rows.one[pair], ties.rows.other[pair]
-    k = part * tree.freedoms + ties.rows.entry_freedom[one]
-    i = part * tree.freedoms + ties.rows.entry_freedom[other]
-    at = ties.rows.entry_row[one]
+    k, i = part * tree.freedoms + freedoms_of(ties, pair)
+    at = row_of(ties, pair)
     both = both_of(ties, env, row, part, pair)
     heavy = both * ties.rows.armature[env, at]
     held = ti.cast(0.0, ties.real)
