@@ -24,7 +24,7 @@ Euler's implicit step does (`stiffness_share`).
 
 import taichi as ti
 
-__all__ = ["TINY", "pushed", "softened", "stiffness_share", "stopped"]
+__all__ = ["TINY", "pushed", "softened", "stiffness_share", "stopped", "time_within"]
 
 TINY = 1.0e-12
 """Added to what may be zero and is divided by."""
@@ -75,6 +75,17 @@ def hat(depth, way, least):
             (first + last) * square * (2.0 - share) / 6.0,
         ]
     )
+
+
+@ti.func
+def time_within(depth, rate, dt, forth: ti.template()):
+    """Share of a step in which a depth is positive, from 0 to 1.
+
+    Args:
+        depth, rate, dt, forth: as of `pushed`.
+    """
+    before = hat(depth + ti.static(1.0 if forth else 0.0) * dt * rate, -dt * rate, 0.0)
+    return before[0] + hat(depth, dt * rate, 0.0)[0]
 
 
 @ti.func

@@ -164,6 +164,69 @@ def test_gradients_are_central_differences(law, executor):
     assert report.passed, report
 
 
+# When it begins and ends
+
+
+MASS, PULL, NEAR, TIME = 2.0, 12.0, 0.7, 0.12
+"""Of a ball of 0.1 m [kg, N], held from 0.7 m on in x by a wall, in z by a ceiling [m]; how long it flies [s]."""
+
+
+def flying(dt, integrator):
+    """A ball that comes into the corner between a wall and a ceiling, and touches neither."""
+    ceiling = ds.Geom("ceiling", "plane", position=(0, 0, 1), orientation=(0, 1, 0, 0))
+    wall = ds.Geom("wall", "plane", position=(1, 0, 0), orientation=(np.sqrt(0.5), 0, -np.sqrt(0.5), 0))
+    ball = ds.Geom("ball", "sphere", 0.1, gap=0.9 - NEAR)
+    body = ds.Link("body", joints=ds.Joint("root", "free"), mass=MASS, inertia=(0.01, 0.01, 0.01), geoms=ball)
+    start = {"initial_position": (0, 0, 0, 1, 0, 0, 0), "initial_velocity": (0, 0, 0, 0, 0, 0)}
+    grip = ds.Actuator.adhesion("body", PULL)
+    scene = ds.Articulated([body], grip, geoms=[ceiling, wall], dt=dt, integrator=integrator, **start)
+    steps = round(TIME / dt)
+    controller = ds.OpenLoop(np.ones((steps, 1)))
+    tune = ("scene.initial_position", "scene.initial_velocity")
+    return ds.Problem(scene, controller, ds.Travel(direction=(0.6, 0.0, 0.8)), steps=steps, tune=tune)
+
+
+def gone_by_law(position, velocity):
+    """(2,) how far it is at last from where it began, in x and z: in pieces in which as much holds it."""
+    at, v, left = np.array(position, dtype=float), np.array(velocity, dtype=float), TIME
+    held = (at > NEAR) | ((at == NEAR) & (v > 0.0))
+    while left > 0.0:
+        a = np.array([0.0, -GRAVITY]) + held * PULL / MASS / max(held.sum(), 1)
+        roots = [np.roots([0.5 * a[c], v[c], at[c] - NEAR]) for c in range(2)]
+        times = [min([t.real for t in found if abs(t.imag) < 1e-12 and t.real > 1e-9], default=9.0) for found in roots]
+        h = min(left, *times)
+        held = held ^ (np.array(times) == h)
+        at, v, left = at + v * h + 0.5 * a * h * h, v + a * h, left - h
+    return at - position
+
+
+PATHS = [((0.64, 0.68), (1.0, 1.2)), ((0.68, 0.64), (1.0, 1.2)), ((0.73, 0.75), (-1.0, -0.7))]
+"""Place and speed: it comes to the ceiling first, to the wall first, and leaves the wall, then the ceiling."""
+
+
+@pytest.mark.parametrize("integrator", ["euler", pytest.param("rk4", marks=pytest.mark.bench)])
+def test_when_it_begins_and_ends_is_in_the_gradient(integrator):
+    """At any phase of a step: what is gone within 2 mm of some 100, its derivative within 0.02."""
+    rng, copies, by, way = np.random.default_rng(0), 16, 1e-5, np.array([0.6, 0.8])
+    problem = flying(0.002, integrator)
+    with ds.Simulation(
+        problem, precision="f64", executor="staged", envs=len(PATHS) * copies, shared=False
+    ) as simulation:
+        params = simulation.params()
+        for k, (place, speed) in enumerate(PATHS):
+            own = slice(k * copies, (k + 1) * copies)
+            params["scene.initial_position"][own, 0:3:2] = place + rng.uniform(-0.01, 0.01, (copies, 2))
+            params["scene.initial_velocity"][own, 0:3:2] = speed
+        losses, grads = simulation.value_and_grad(params)
+    starts = (each[:, 0:3:2] for each in (*params.values(), grads["scene.initial_position"]))
+    for loss, place, speed, grad in zip(losses, *starts, strict=True):
+        assert -loss == pytest.approx(way @ gone_by_law(place, speed), abs=2e-3)
+        ahead, behind = ([way @ gone_by_law(place + e, speed) for e in s * by * np.eye(2)] for s in (1.0, -1.0))
+        slopes = (np.array(ahead) - behind) / (2.0 * by)
+        assert np.abs(slopes).max() > 0.1
+        assert -grad == pytest.approx(slopes, abs=0.02)
+
+
 # What is refused
 
 
