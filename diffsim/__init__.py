@@ -82,7 +82,7 @@ _NAMES = {
     "physics.tomography.scene": ("Volume",),
     "physics.smoke.scene": ("Smoke",),
     "physics.water.scene": ("Water",),
-    "planning": ("Plan", "QuadraticCost", "plan"),
+    "planning": ("Balance", "Plan", "QuadraticCost", "balance", "plan"),
     "problem": ("Problem",),
     "rollout": ("Rollout",),
     "simulation": ("Simulation",),

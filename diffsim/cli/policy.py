@@ -30,6 +30,7 @@ def policy_main(
     algorithm: Algorithm = SHAC(),  # noqa: B008 (a frozen value)
     iterations: int = 500,
     envs: int = 64,
+    start: Mapping[str, Any] | Callable[[Task], Mapping[str, Any]] | None = None,
     randomise: Mapping[str, tuple[float, float]] | None = None,
     pushes: Mapping[str, Any] | None = None,
     easier: Mapping[str, Any] | None = None,
@@ -50,6 +51,7 @@ def policy_main(
         algorithm: as in `learn`.
         iterations: default of ``--iterations``.
         envs: default of ``--envs``.
+        start: as in `learn`.
         randomise: as in `learn`.
         pushes: as in `learn`.
         easier: as in `learn`.
@@ -77,6 +79,7 @@ def policy_main(
             iterations=given.iterations,
             seed=given.seed,
             precision=given.precision,
+            start=start,
             randomise=randomise,
             pushes=pushes,
             easier=easier if first else None,

@@ -98,7 +98,7 @@ class Actor:
 
     def _act(self, observation: Any, noise: Any) -> tuple[Any, Any]:
         """Actions (envs, k), and the entropy (envs,) of what they were drawn from."""
-        found = observation
+        found = observation if self.setting.begun else self.normalised(observation)
         layers = len(self._weights) // 2
         for k in range(1, layers + 1):
             found = torch.addmm(self._weights[f"b{k}"], found, self._weights[f"w{k}"].T)
@@ -115,7 +115,7 @@ class Actor:
         for k in range(count):
             gate = Gate(episodes.envs)
             state, sensed = gate.through(state), {name: gate.through(value) for name, value in sensed.items()}
-            action, entropy = self._act(self.normalised(sensed["observation"]), torch.tensor(noise[k], dtype=self.real))
+            action, entropy = self._act(sensed["observation"], torch.tensor(noise[k], dtype=self.real))
             pushed = state + self._push(rng) if self._pushes.any() else state
             following, after = steps.step(stepper, pushed, action)
             self.watch(gate, pushed, following, rng)
@@ -159,7 +159,7 @@ class Actor:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.algorithm.clip)
         self.optimizer.param_groups[0]["lr"] = self.algorithm.learning_rate * rate
         rejected = None if torch.isfinite(norm) else "its gradient is not finite"
-        if rejected is None:
+        if rejected is None and self.learns(iteration):
             self.optimizer.step()
             for name, weight in self._weights.items():
                 self._mean[name].lerp_(weight.detach(), self.algorithm.average)
@@ -200,6 +200,10 @@ class Actor:
         """(steps, envs) or a number: what is rewarded besides; here nothing."""
         return 0.0
 
+    def learns(self, iteration: int) -> bool:
+        """Whether the policy changes in an iteration; here always."""
+        return True
+
     def gained(self, window: Window, reward: Any) -> Any:
         """(steps, envs) what is to be large: discounted rewards."""
         return window.discounts(self.algorithm.discount) * reward
@@ -209,7 +213,8 @@ class Actor:
 
     def weights(self) -> Arrays:
         """Of the policy as it is on average, for observations as they are."""
-        return self.normaliser.folded({n: w.numpy().astype(np.float64) for n, w in self._mean.items()})
+        weights = {n: w.numpy().astype(np.float64) for n, w in self._mean.items()}
+        return weights if self.setting.begun else self.normaliser.folded(weights)
 
     def saved(self) -> Arrays:
         """All that it takes to go on."""

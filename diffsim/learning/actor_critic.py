@@ -63,6 +63,10 @@ class ActorCritic(Actor):
         assert self.algorithm.entropy is not None
         return self.algorithm.entropy * len(self._low)
 
+    def learns(self, iteration: int) -> bool:
+        """Whether the critic has had its time."""
+        return iteration >= self.algorithm.critic_first
+
     def gained(self, window: Window, reward: Any) -> Any:
         """(steps, envs) discounted rewards, and the value of where the window, or an episode, is cut off."""
         discount, discounts = self.algorithm.discount, window.discounts(self.algorithm.discount)

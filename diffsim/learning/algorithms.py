@@ -88,6 +88,8 @@ class SHAC(APG):
         epochs: passes over a window for the critic, in ``parts`` parts.
         parts: see ``epochs``.
         critic: units of the critic's hidden layers.
+        critic_first: iterations at the start in which the critic learns and the policy stays: of a policy that already
+            does something (`learn`'s ``start``) a critic that knows nothing would make something else.
         critics: how many there are: their mean counts where a window ends, their least in the targets (as in SAPO).
         stiff: times the median of all copies that a step may stretch what is small, before the window of that copy is
             cut in front of it, and the critic's value takes the place of what comes after (AHAC, Georgiev et al. 2024,
@@ -116,6 +118,7 @@ class SHAC(APG):
     entropy: float | None = None
     temperature: float = 1.0
     temperature_rate: float = 5e-3
+    critic_first: int = 0
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -127,6 +130,7 @@ class SHAC(APG):
             follow=number("SHAC.follow", self.follow, above=0.0, most=1.0),
             epochs=whole("SHAC.epochs", self.epochs),
             parts=whole("SHAC.parts", self.parts),
+            critic_first=whole("SHAC.critic_first", self.critic_first, least=0),
             critic=tuple(whole(f"SHAC.critic[{k}]", each) for k, each in enumerate(units)),
             critics=whole("SHAC.critics", self.critics),
             stiff=None if self.stiff is None else number("SHAC.stiff", self.stiff, least=1.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from diffsim.learning.judge import Judge
 from diffsim.learning.learned import Learned
 from diffsim.learning.learner import Arrays, Setting
 from diffsim.learning.loop import Learning
+from diffsim.learning.start import drawn, started
 from diffsim.problem import Problem
 from diffsim.spec import array, choices, whole
 from diffsim.tuning.folder import Folder
@@ -30,9 +31,6 @@ __all__ = ["learn"]
 SHOWN = 10.0
 """Seconds of a policy that are drawn: an episode may be a minute."""
 
-LAST_LAYER = 0.1
-"""Of the usual size of its weights, so that a policy starts almost without moving."""
-
 
 def learn(
     env: Task | str,
@@ -43,6 +41,7 @@ def learn(
     iterations: int = 500,
     seed: int = 0,
     precision: str = "f32",
+    start: Mapping[str, Any] | Callable[[Task], Mapping[str, Any]] | None = None,
     randomise: Mapping[str, tuple[float, float]] | None = None,
     pushes: Mapping[str, Any] | None = None,
     easier: Mapping[str, Any] | None = None,
@@ -73,6 +72,10 @@ def learn(
         iterations: of the algorithm; learning rates fall over them, so a run that goes on needs the same.
         seed: of the weights at the start, of the starts of episodes and of the exploration.
         precision: "f32" or "f64".
+        start: weights to begin with, by name, such as a `Learned`'s ``best_params``, or a function of the task that
+            gives them. A policy that already stays, from `Balance.weights`, learns to go: ``w1`` (actuators,
+            observations) and ``b1`` (actuators,) of linear feedback are put into any network with "elu" and as many
+            units in each hidden layer. What they do stays as it is while observations come to be normalised.
         randomise: by the name of a number of the scene, the lowest and highest factor that a copy has it multiplied
             by: ``{"scene.friction": (0.7, 1.3)}`` finds policies that do not rely on one friction.
         pushes: by the name of an array of the state, the standard deviation of what is added to it before each step, a
@@ -112,12 +115,16 @@ def learn(
     if resume and run is None:
         raise InputError("learn(resume) is True, but without a run there is no folder to go on from")
     problem = _problem(played, policy)
+    weights = drawn(problem, seed)
+    if start is not None:
+        weights = started(policy, weights, start(played) if callable(start) else start)
     restart = played.steps if restart_after is None else whole("learn(restart_after)", restart_after)
     learned = replace(played.while_learning(), steps=min(restart, played.steps))
     setting = Setting(
         task=learned,
         policy=policy,
-        weights=_start(problem, seed),
+        weights=weights,
+        begun=start is not None,
         envs=whole("learn(envs)", envs, least=4),
         iterations=iterations,
         seed=seed,
@@ -228,14 +235,6 @@ def _problem(played: Task, policy: Any) -> Problem:
     scene = played.scene
     steps = min(played.steps, max(round(SHOWN / scene.dt), 1))
     return Problem(scene, policy, None, steps=steps, tune=("controller.w*", "controller.b*"))
-
-
-def _start(problem: Problem, seed: int) -> Arrays:
-    """Weights at the start, by the controller's own names."""
-    numbers = problem.numbers(seed)
-    found = {name.removeprefix("controller."): numbers[name] for name in problem.tuned}
-    last = f"w{len(found) // 2}"
-    return {**found, last: LAST_LAYER * found[last]}
 
 
 def _sizes(pushes: Mapping[str, Any]) -> dict[str, Any]:

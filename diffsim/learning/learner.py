@@ -23,6 +23,7 @@ class Setting:
         task: whose actions are held for one step of the scene.
         policy: the controller.
         weights: of the policy at the start, by the names that they have in it.
+        begun: whether these do something that is to be kept until it is made better: they are none that were drawn.
         envs: copies.
         iterations: of the run.
         seed: of all that is drawn.
@@ -44,6 +45,7 @@ class Setting:
     precision: str
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
     pushes: Mapping[str, Any] = field(default_factory=dict)
+    begun: bool = False
     easier: Task | None = None
     easier_numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
     easier_pushes: Mapping[str, Any] = field(default_factory=dict)

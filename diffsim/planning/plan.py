@@ -13,6 +13,7 @@ from diffsim.errors import InputError
 from diffsim.lazy import named
 from diffsim.planning.cost import QuadraticCost, Terms
 from diffsim.planning.ddp import Policy, backward
+from diffsim.planning.limits import limits_of
 from diffsim.spec import array, number, whole
 from diffsim.stepper import Stepper
 
@@ -158,7 +159,7 @@ def plan(
         Stepper(scene, envs=calls, keep=1, **settings) as along,
     ):
         terms = Terms(cost, scene, side)
-        low, high = _limits(scene, limits, side.action_size)
+        low, high = limits_of(scene, limits, side.action_size)
         first = side.state_of(start or {})[0]
         shape = calls, side.action_size
         rng = np.random.default_rng(seed)
@@ -192,19 +193,6 @@ def plan(
             stopped=stopped,
             arrays=tuple(side.layout),
         )
-
-
-def _limits(scene: Any, limits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) lowest and (k,) highest action."""
-    if limits is not None:
-        low, high = (np.broadcast_to(array("plan(limits)", each, (), (k,)), (k,)) for each in limits)
-        if not (low < high).all():
-            raise InputError("plan(limits): the lowest must be below the highest")
-        return low, high
-    actuators = list(scene.actuators)
-    free = [hasattr(a, "control_range") and a.control_range is None for a in actuators]
-    high = np.where(free, np.inf, 1.0)
-    return -high, high
 
 
 def _rising(horizons: Sequence[int], calls: int) -> tuple[int, ...]:

@@ -134,6 +134,31 @@ def test_the_first_iterations_are_of_an_easier_scene(tmp_path):
             np.testing.assert_array_equal(again.last_params[parameter], value)
 
 
+def test_a_policy_begins_with_what_is_given(tmp_path):
+    """Feedback that balances is judged as it is, stays while only the critic learns, and is what a run goes on with."""
+    cost = ds.QuadraticCost(running={"joint_position": 1.0, "joint_velocity": 0.1}, effort=0.1)
+    seen = []
+
+    def feedback(task):
+        return ds.balance(task.scene, cost, repeat=task.repeat).weights()
+
+    def run(folder, start=feedback, **more):
+        algorithm, seen[:] = ds.SHAC(window=5, critic_first=2), []
+        more = {**SHORT, "iterations": 5, "callback": lambda record, params: seen.append(params), **more}
+        return ds.learn(cart(), POLICY, algorithm=algorithm, start=start, run=ds.Run(folder, every=0.0), **more)
+
+    found = run(tmp_path / "whole")
+    kept, weights = seen[-1], [each["controller.w1"] for each in seen]
+    assert found.history[0]["mujoco"] > 97.0  # drawn weights earn 20
+    np.testing.assert_array_equal(weights[1], weights[0])
+    assert np.abs(weights[2] - weights[1]).max() > 1e-4
+    run(tmp_path / "parts", callback=lambda record, params: record["iteration"] == 2)
+    for name, value in run(tmp_path / "parts", resume=True).last_params.items():
+        np.testing.assert_array_equal(value, kept[name])
+    again = run(tmp_path / "again", start=found.best_params)
+    assert again.history[0]["mujoco"] == pytest.approx(found.in_mujoco.total, rel=1e-5)  # weights are in float32
+
+
 def test_the_average_of_the_policy_is_what_is_found():
     """Each iteration takes over its share of the policy, which itself learns as without."""
     found = {}
