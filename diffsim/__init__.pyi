@@ -101,8 +101,10 @@ from diffsim.physics.rigid_bodies.scene import RigidBodies as RigidBodies
 from diffsim.physics.smoke.scene import Smoke as Smoke
 from diffsim.physics.tomography.scene import Volume as Volume
 from diffsim.physics.water.scene import Water as Water
+from diffsim.planning import Balance as Balance
 from diffsim.planning import Plan as Plan
 from diffsim.planning import QuadraticCost as QuadraticCost
+from diffsim.planning import balance as balance
 from diffsim.planning import plan as plan
 from diffsim.problem import Problem as Problem
 from diffsim.rollout import Rollout as Rollout

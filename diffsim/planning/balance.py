@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ SETTLED = 1e-8
 DOUBLED = 30  # times at most: months
 GROWS = 1e-6  # by which an eigenvalue may be beyond 1: what costs nothing may stay as it is
 SOFTEST, STIFFEST, FACTOR = 1e-12, 1e6, 4.0  # of what is added to the curvature of what is left to mend
+HARDLY = 1e-6  # of the largest weight, what those of nothing count where a state is sought
+GAINED = 1e-6  # of the cost, what a step is to gain for another one to follow
+BACK = 12  # iterations back to a state that stays
 NUDGE = 1e-6  # of a number of the state, for the derivative of an observation
 TOLD = 1e-5  # of the largest gain, how much of a gain an observation may not tell
 
@@ -101,7 +104,8 @@ def balance(
 ) -> Balance:
     """Find a state in which a scene stays, and linear feedback that keeps it there, in float64 on a CPU.
 
-    The state is one near ``start``, and the action one near zero: a call's change is made zero by Levenberg and
+    The state is the one of least cost among those that stay: as near as can be to ``start``, with actions that are as
+    small as can be. The search takes steps along what stays to first order, and goes back to it by Levenberg and
     Marquardt's method. What is to carry a robot must touch it in the start, rather too deeply than not at all. The
     feedback is the linear-quadratic regulator of an endless horizon (Anderson & Moore 1990, section 3.1): of Riccati's
     equation. It knows of no limits and of no contact that is not there where
@@ -109,7 +113,7 @@ def balance(
 
     Args:
         scene: what is to stay, with actuators.
-        cost: the weights of ``running`` and ``effort`` count; what it is to be is where it stays.
+        cost: the weights of ``running`` and ``effort`` count; what the state is to be is ``start``.
         start: arrays of a state by name, as of `Stepper.state_of`, at rest; None is where the scene begins.
         repeat: steps of the scene in a call, in which the action is held.
         iterations: of the search for the state, at most.
@@ -124,40 +128,50 @@ def balance(
     iterations = whole("balance(iterations)", iterations)
     with Stepper(scene, precision="f64", repeat=repeat, keep=1) as stepper:
         terms = Terms(cost, scene, stepper)
-        state, action = _still(stepper, stepper.state_of(start or {})[0], iterations)
+        state, action = _still(stepper, terms, stepper.state_of(start or {})[0], iterations)
         by_state, by_action = (found[0] for found in stepper.jacobians(state[None], action[None]))
     gain = _regulator(by_state, by_action, terms.running, terms.effort)
     return Balance(scene, state, action, gain, by_state + by_action @ gain, stepper.repeat)
 
 
-def _still(stepper: Stepper, state: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
-    """State and action of a call that changes nothing, by Levenberg and Marquardt from a state at rest and no action."""
-    action, stiffer = np.zeros(stepper.action_size), 1e-6
+def _still(stepper: Stepper, terms: Terms, start: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+    """State and action of least cost among those of which a call changes nothing."""
+    n, k = stepper.state_size, stepper.action_size
+    weights = np.concatenate([terms.running, terms.effort])
+    weights = np.maximum(weights, HARDLY * weights.max())
 
-    def change(state: np.ndarray, action: np.ndarray) -> np.ndarray:
-        found: np.ndarray = stepper.step(state[None], action[None])[0][0] - state
+    def change(point: np.ndarray) -> np.ndarray:
+        found: np.ndarray = stepper.step(point[None, :n], point[None, n:])[0][0] - point[:n]
         return found
 
-    left = change(state, action)
-    for _ in range(iterations):
-        if np.abs(left).max() <= STILL:
-            break
-        by_state, by_action = (found[0] for found in stepper.jacobians(state[None], action[None]))
-        slope = np.hstack([by_state - np.eye(len(state)), by_action])
-        while True:
-            # The smallest step that mends it, as many states stay: pushes between the feet change nothing.
-            step = slope.T @ np.linalg.solve(slope @ slope.T + stiffer * np.eye(len(state)), -left)
-            tried = state + step[: len(state)], action + step[len(state) :]
-            found = change(*tried)
-            if np.linalg.norm(found) < np.linalg.norm(left):
-                (state, action), left, stiffer = tried, found, max(stiffer / FACTOR, SOFTEST)
+    def slope(point: np.ndarray) -> np.ndarray:
+        by_state, by_action = (found[0] for found in stepper.jacobians(point[None, :n], point[None, n:]))
+        return np.hstack([by_state - np.eye(n), by_action])
+
+    def cost(point: np.ndarray) -> float:
+        return float(weights @ (point - rest) ** 2)
+
+    rest = np.concatenate([start, np.zeros(k)])
+    point, left = _mended(change, slope, rest, iterations)
+    for _ in range(iterations if left is None else 0):
+        # The least cost to first order in what stays; then back to what does stay, unless that is no gain.
+        along = slope(point)
+        spread = along / weights
+        pull = np.linalg.lstsq(spread @ along.T, along @ (point - rest) - change(point), rcond=SOFTEST)[0]
+        step = spread.T @ pull - (point - rest)
+        for length in 0.5 ** np.arange(5):
+            tried, still = _mended(change, slope, point + length * step, BACK)
+            if still is None and cost(tried) < cost(point):
                 break
-            stiffer *= FACTOR
-            if stiffer > STIFFEST:
-                raise _moves(left, stepper)
-    if not np.abs(left).max() <= STILL:
+        else:
+            break
+        gained, point = cost(point) - cost(tried), tried
+        if gained <= GAINED * cost(point):
+            break
+    if left is not None:
         raise _moves(left, stepper)
-    high = limits_of(stepper.scene, None, len(action))[1]
+    state, action = point[:n], point[n:]
+    high = limits_of(stepper.scene, None, k)[1]
     if (np.abs(action) >= high).any():
         worst = int(np.argmax(np.abs(action) / high))
         raise InputError(
@@ -165,6 +179,31 @@ def _still(stepper: Stepper, state: np.ndarray, iterations: int) -> tuple[np.nda
             f"{high[worst]:g}; start from a state that takes less"
         )
     return state, action
+
+
+def _mended(
+    change: Callable[[np.ndarray], np.ndarray],
+    slope: Callable[[np.ndarray], np.ndarray],
+    point: np.ndarray,
+    iterations: int,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The nearest point that changes nothing, by Levenberg and Marquardt's method; and what is left, if something is."""
+    stiffer, left = 1e-6, change(point)
+    for _ in range(iterations):
+        if np.abs(left).max() <= STILL:
+            return point, None
+        along = slope(point)
+        square = along @ along.T  # the smallest step, as many points stay: pushes between the feet change nothing
+        while True:
+            tried = point + along.T @ np.linalg.solve(square + stiffer * np.eye(len(left)), -left)
+            found = change(tried)
+            if np.linalg.norm(found) < np.linalg.norm(left):
+                point, left, stiffer = tried, found, max(stiffer / FACTOR, SOFTEST)
+                break
+            stiffer *= FACTOR
+            if stiffer > STIFFEST:
+                return point, left
+    return (point, None) if np.abs(left).max() <= STILL else (point, left)
 
 
 def _moves(left: np.ndarray, stepper: Stepper) -> InputError:
