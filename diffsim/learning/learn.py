@@ -17,7 +17,7 @@ from diffsim.learning.judge import Judge
 from diffsim.learning.learned import Learned
 from diffsim.learning.learner import Arrays, Setting
 from diffsim.learning.loop import Learning
-from diffsim.learning.start import drawn, started
+from diffsim.learning.start import carrying, drawn
 from diffsim.problem import Problem
 from diffsim.spec import array, choices, whole
 from diffsim.tuning.folder import Folder
@@ -117,7 +117,7 @@ def learn(
     problem = _problem(played, policy)
     weights = drawn(problem, seed)
     if start is not None:
-        weights = started(policy, weights, start(played) if callable(start) else start)
+        weights = carrying(policy, weights, start(played) if callable(start) else start)
     restart = played.steps if restart_after is None else whole("learn(restart_after)", restart_after)
     learned = replace(played.while_learning(), steps=min(restart, played.steps))
     setting = Setting(

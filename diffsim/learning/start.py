@@ -12,7 +12,7 @@ from diffsim.learning.learner import Arrays
 from diffsim.problem import Problem
 from diffsim.spec import array
 
-__all__ = ["drawn", "started"]
+__all__ = ["carrying", "drawn"]
 
 LAST_LAYER = 0.1
 """Of the usual size of its weights, so that a policy starts almost without moving."""
@@ -30,7 +30,7 @@ def drawn(problem: Problem, seed: int) -> Arrays:
     return {**found, last: LAST_LAYER * found[last]}
 
 
-def started(policy: Any, weights: Arrays, given: Mapping[str, Any]) -> Arrays:
+def carrying(policy: Any, weights: Arrays, given: Mapping[str, Any]) -> Arrays:
     """Weights that do what the given ones do.
 
     Args:

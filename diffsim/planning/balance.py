@@ -91,7 +91,9 @@ class Balance:
     def __repr__(self) -> str:
         """One line."""
         most = float(np.abs(self.action).max())
-        return f"Balance({len(self.action)} actions of at most {most:.3g}, gains of at most {np.abs(self.gain).max():.3g})"
+        return (
+            f"Balance({len(self.action)} actions of at most {most:.3g}, gains of at most {np.abs(self.gain).max():.3g})"
+        )
 
 
 def balance(
@@ -187,7 +189,7 @@ def _mended(
     point: np.ndarray,
     iterations: int,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The nearest point that changes nothing, by Levenberg and Marquardt's method; and what is left, if something is."""
+    """The nearest point that changes nothing, by Levenberg and Marquardt's method; what is left, if something is."""
     stiffer, left = 1e-6, change(point)
     for _ in range(iterations):
         if np.abs(left).max() <= STILL:
@@ -239,4 +241,6 @@ def _regulator(a: np.ndarray, b: np.ndarray, weights: np.ndarray, effort: np.nda
             if grows <= 1.0 + GROWS:
                 return gain
             break
-    raise InputError("balance: no feedback brings back all that costs; weigh other parts of the state, or start elsewhere")
+    raise InputError(
+        "balance: no feedback brings back all that costs; weigh other parts of the state, or start elsewhere"
+    )

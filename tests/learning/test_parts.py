@@ -10,7 +10,7 @@ from diffsim.errors import InputError
 from diffsim.learning.evolution import SeparableCMA
 from diffsim.learning.learner import Setting
 from diffsim.learning.normaliser import LEAST, Normaliser
-from diffsim.learning.start import drawn, started
+from diffsim.learning.start import carrying, drawn
 
 from .cart import POLICY, cart
 
@@ -250,7 +250,7 @@ def test_a_network_does_what_linear_feedback_does():
     problem = ds.Problem(task.scene, policy, steps=1, tune=("controller.w*", "controller.b*"))
     rng, n = np.random.default_rng(0), task.scene.observations
     feedback = {"w1": 3.0 * rng.normal(size=(1, n)), "b1": np.array([0.2])}
-    weights = started(policy, drawn(problem, 0), {f"controller.{name}": each for name, each in feedback.items()})
+    weights = carrying(policy, drawn(problem, 0), {f"controller.{name}": each for name, each in feedback.items()})
     seen = {"observation": rng.normal(size=(50, n))}
     asked = seen["observation"] @ feedback["w1"].T + feedback["b1"]
     inside = asked[:, 0] > -1.9
@@ -258,11 +258,11 @@ def test_a_network_does_what_linear_feedback_does():
     others = {**weights, "w3": np.where(np.arange(5) < 1, weights["w3"], 0.0)}
     np.testing.assert_allclose(policy.act(others, seen, 0.0, None)[inside], np.tanh(asked[inside]), atol=1e-12)
     assert np.abs(policy.act(weights, seen, 0.0, None) - policy.act(others, seen, 0.0, None)).max() < 0.2
-    assert started(policy, weights, weights).keys() == weights.keys()  # its own weights are taken as they are
+    assert carrying(policy, weights, weights).keys() == weights.keys()  # its own weights are taken as they are
     for given, other, words in (
         ({"w1": np.zeros((1, n))}, policy, "holds w1, but the policy has w1, b1, w2, b2, w3, b3"),
         ({"w1": np.zeros((1, n + 1)), "b1": [0.0]}, policy, r"learn\(start\)\['w1'\]"),
         (feedback, ds.MLP(hidden=(8, 5), sines=0), "the activation 'elu'"),
     ):
         with pytest.raises(InputError, match=words):
-            started(other, weights, given)
+            carrying(other, weights, given)

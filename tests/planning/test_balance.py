@@ -68,7 +68,7 @@ def test_feedback_as_a_network():
 
 def test_what_cannot_stay_is_refused():
     cost = ds.QuadraticCost(running={"hinge": 1.0, "hinge.velocity": 0.1}, effort=0.1)
-    with pytest.raises(InputError, match="actuator 0 would have to give -?1.* less than 1"):
+    with pytest.raises(InputError, match=r"actuator 0 would have to give -?1.* less than 1"):
         ds.balance(arm(gear=1.0), cost, start={"joint_position": [1.5]})
     falling = ds.load_mjcf(FALLS)
     with pytest.raises(InputError, match=r"no state nearby stays; joint_velocity\[2\] still changes by -"):
