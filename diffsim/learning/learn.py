@@ -155,6 +155,8 @@ def learn(
     if setting.easier is not None:
         settings |= {"easier": dict(easier or {}), "easier_iterations": setting.easier_iterations}
         settings |= {"easier_pushes": _sizes(easier_pushes)} if easier_pushes else {}
+    if start is not None:
+        settings |= {"start": "given"}
     if restart_after is not None:
         settings |= {"restart_after": restart}
     about = {"problem": problem, "seed": seed, "settings": settings, "options": {"precision": precision}}

@@ -31,6 +31,9 @@ BACK = 12  # iterations back to a state that stays
 NUDGE = 1e-6  # of a number of the state, for the derivative of an observation
 TOLD = 1e-5  # of the largest gain, how much of a gain an observation may not tell
 
+Change = Callable[[np.ndarray], np.ndarray]
+"""Of a point, state and action: by how much a call changes the state, or the derivative of that."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Balance:
@@ -109,13 +112,12 @@ def balance(
     The state is the one of least cost among those that stay: as near as can be to ``start``, with actions that are as
     small as can be. The search takes steps along what stays to first order, and goes back to it by Levenberg and
     Marquardt's method. What is to carry a robot must touch it in the start, rather too deeply than not at all. The
-    feedback is the linear-quadratic regulator of an endless horizon (Anderson & Moore 1990, section 3.1): of Riccati's
-    equation. It knows of no limits and of no contact that is not there where
-    it stays.
+    feedback is the linear-quadratic regulator of an endless horizon (Anderson & Moore 1990, section 3.1). It knows of
+    no limits, and of no contact that is not there where it stays.
 
     Args:
         scene: what is to stay, with actuators.
-        cost: the weights of ``running`` and ``effort`` count; what the state is to be is ``start``.
+        cost: weights of ``running`` and ``effort``; what the state is to be is ``start``.
         start: arrays of a state by name, as of `Stepper.state_of`, at rest; None is where the scene begins.
         repeat: steps of the scene in a call, in which the action is held.
         iterations: of the search for the state, at most.
@@ -127,6 +129,10 @@ def balance(
         raise InputError(f"balance: cost is {cost!r}, but a QuadraticCost is needed")
     if not cost.running:
         raise InputError("balance: cost has no running weights, but an endless horizon has no end that could count")
+    if cost.final or cost.goal or cost.periodic:
+        raise InputError(
+            "balance: cost has final weights, a goal or angles that turn, but running and effort count alone"
+        )
     iterations = whole("balance(iterations)", iterations)
     with Stepper(scene, precision="f64", repeat=repeat, keep=1) as stepper:
         terms = Terms(cost, scene, stepper)
@@ -139,8 +145,6 @@ def balance(
 def _still(stepper: Stepper, terms: Terms, start: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
     """State and action of least cost among those of which a call changes nothing."""
     n, k = stepper.state_size, stepper.action_size
-    weights = np.concatenate([terms.running, terms.effort])
-    weights = np.maximum(weights, HARDLY * weights.max())
 
     def change(point: np.ndarray) -> np.ndarray:
         found: np.ndarray = stepper.step(point[None, :n], point[None, n:])[0][0] - point[:n]
@@ -150,30 +154,14 @@ def _still(stepper: Stepper, terms: Terms, start: np.ndarray, iterations: int) -
         by_state, by_action = (found[0] for found in stepper.jacobians(point[None, :n], point[None, n:]))
         return np.hstack([by_state - np.eye(n), by_action])
 
-    def cost(point: np.ndarray) -> float:
-        return float(weights @ (point - rest) ** 2)
-
     rest = np.concatenate([start, np.zeros(k)])
     point, left = _mended(change, slope, rest, iterations)
-    for _ in range(iterations if left is None else 0):
-        # The least cost to first order in what stays; then back to what does stay, unless that is no gain.
-        along = slope(point)
-        spread = along / weights
-        pull = np.linalg.lstsq(spread @ along.T, along @ (point - rest) - change(point), rcond=SOFTEST)[0]
-        step = spread.T @ pull - (point - rest)
-        for length in 0.5 ** np.arange(5):
-            tried, still = _mended(change, slope, point + length * step, BACK)
-            if still is None and cost(tried) < cost(point):
-                break
-        else:
-            break
-        gained, point = cost(point) - cost(tried), tried
-        if gained <= GAINED * cost(point):
-            break
     if left is not None:
         raise _moves(left, stepper)
-    state, action = point[:n], point[n:]
-    high = limits_of(stepper.scene, None, k)[1]
+    weights = np.concatenate([terms.running, terms.effort])
+    weights = np.maximum(weights, HARDLY * weights.max())
+    point = _cheapest(change, slope, point, rest, weights, iterations)
+    state, action, high = point[:n], point[n:], limits_of(stepper.scene, None, k)[1]
     if (np.abs(action) >= high).any():
         worst = int(np.argmax(np.abs(action) / high))
         raise InputError(
@@ -183,12 +171,33 @@ def _still(stepper: Stepper, terms: Terms, start: np.ndarray, iterations: int) -
     return state, action
 
 
-def _mended(
-    change: Callable[[np.ndarray], np.ndarray],
-    slope: Callable[[np.ndarray], np.ndarray],
-    point: np.ndarray,
-    iterations: int,
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _cheapest(
+    change: Change, slope: Change, point: np.ndarray, rest: np.ndarray, weights: np.ndarray, iterations: int
+) -> np.ndarray:
+    """From a point that changes nothing, such a one of which the weighted squares of what it is off are least."""
+
+    def cost(point: np.ndarray) -> float:
+        return float(weights @ (point - rest) ** 2)
+
+    for _ in range(iterations):
+        # Least to first order in what changes nothing; then back to what does change nothing.
+        along = slope(point)
+        spread = along / weights
+        pull = np.linalg.lstsq(spread @ along.T, along @ (point - rest) - change(point), rcond=SOFTEST)[0]
+        step = spread.T @ pull - (point - rest)
+        for length in 0.5 ** np.arange(5):
+            tried, left = _mended(change, slope, point + length * step, BACK)
+            if left is None and cost(tried) < cost(point):
+                break
+        else:
+            return point
+        gained, point = cost(point) - cost(tried), tried
+        if gained <= GAINED * cost(point):
+            break
+    return point
+
+
+def _mended(change: Change, slope: Change, point: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The nearest point that changes nothing, by Levenberg and Marquardt's method; what is left, if something is."""
     stiffer, left = 1e-6, change(point)
     for _ in range(iterations):
