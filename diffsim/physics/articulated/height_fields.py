@@ -1,9 +1,14 @@
-"""Where points and balls meet height fields: a decision which triangle is near, and what follows from it.
+"""Where points, balls and ellipsoids meet height fields: a decision which triangle is near, and what follows from it.
 
 A field is MuJoCo's: heights at the corners of equal rectangles, each of two triangles along the diagonal from its
 corner of the lowest x and y. Above them a ball meets what is nearest, a triangle, an edge or a corner; a second spot is
 for a further triangle, as in a valley. Corners, and balls whose centre is below, are pushed along the normal of the
 triangle at their place.
+
+An ellipsoid is a ball of radius 1 in a frame that is stretched along its axes, and what is nearest is found there. With
+n across what was found, a triangle or an edge, it reaches h(n) = |s m| down from its middle, m that direction in its
+frame and s the half sizes: its depth in a triangle is exact, that in an edge or a corner but for the square of the
+depth over how round it is there.
 """
 
 from typing import Any
@@ -21,7 +26,7 @@ FAR = 1.0e10
 """More than any distance [m]."""
 
 AHEAD = 1.5
-"""Of its radius, how far from a ball is looked: it may come nearer within a substep."""
+"""Of its radius, or largest half size, how far from something round is looked: it may come nearer within a substep."""
 
 
 @ti.func
@@ -57,6 +62,21 @@ def place_over(touch: ti.template(), tree: ti.template(), motion: ti.template(),
 
 
 @ti.func
+def stretch_of(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, part, spot):
+    """(3, 3) from a frame in which an ellipsoid is a ball of radius 1 to that of the field [m]; 1 for other shapes."""
+    a = touch.first[spot]
+    b = touch.second[spot]
+    oval = ti.cast(touch.oval[a], touch.real)
+    size = touch.geom_size[env, a]
+    own = unpacked(motion.rotation[env, row, part * tree.frames + touch.frame[a]]) @ unpacked(touch.turn[env, a])
+    field = unpacked(motion.rotation[env, row, part * tree.frames + touch.frame[b]]) @ unpacked(touch.turn[env, b])
+    turned = field.transpose() @ own
+    return ti.Matrix(
+        [[oval * turned[i, j] * size[j] + (1.0 - oval) * (1.0 if i == j else 0.0) for j in range(3)] for i in range(3)]
+    )
+
+
+@ti.func
 def triangle_of(touch: ti.template(), geom, x: ti.i32, y: ti.i32, upper: ti.i32):
     """(3,) corners of a triangle of a cell, counter-clockwise seen from above; the lower one has the larger x."""
     first = y * touch.field_columns[geom] + x
@@ -72,12 +92,19 @@ def share_of(apart, side):
 
 
 @ti.func
-def nearest_of(touch: ti.template(), env, geom, place, triangle):
-    """Squared distance from a triangle, between how many corners its nearest place is, and the corners."""
-    a = corner_at(touch, env, geom, triangle[0])
-    u = corner_at(touch, env, geom, triangle[1]) - a
-    v = corner_at(touch, env, geom, triangle[2]) - a
-    apart = place - a
+def nearest_of(touch: ti.template(), env, geom, place, squeezed, triangle):
+    """Squared distance from a triangle, between how many corners its nearest place is, and the corners.
+
+    Args:
+        touch, env, geom: which field.
+        place: (3,) in its frame [m].
+        squeezed: (3, 3) from there to the frame in which distances count.
+        triangle: (3,) its corners.
+    """
+    corner = corner_at(touch, env, geom, triangle[0])
+    u = squeezed @ (corner_at(touch, env, geom, triangle[1]) - corner)
+    v = squeezed @ (corner_at(touch, env, geom, triangle[2]) - corner)
+    apart = squeezed @ (place - corner)
     uu, uv, vv, up, vp = u.dot(u), u.dot(v), v.dot(v), u.dot(apart), v.dot(apart)
     spread = uu * vv - uv * uv
     x, y = (vv * up - uv * vp) / spread, (uu * vp - uv * up) / spread
@@ -123,8 +150,11 @@ def find(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, 
         corner = corner_at(touch, env, b, below[0])
         normal = (corner_at(touch, env, b, below[1]) - corner).cross(corner_at(touch, env, b, below[2]) - corner)
         high = normal.dot(place - corner) > 0.0
-        if touch.round[a] == 1 and high:
-            reach = ti.static(AHEAD) * touch.geom_size[env, a][0] + touch.margin[env, spot]
+        if touch.round[a] + touch.oval[a] == 1 and high:
+            squeezed = stretch_of(touch, tree, motion, env, row, part, spot).inverse()
+            sizes = touch.geom_size[env, a]
+            largest = ti.max(sizes[0], ti.cast(touch.oval[a], touch.real) * ti.max(sizes[1], sizes[2]))
+            reach = ti.static(AHEAD) * largest + touch.margin[env, spot]
             wide = ti.cast(reach * cells[0] / (2.0 * size[0]), ti.i32) + 1
             deep = ti.cast(reach * cells[1] / (2.0 * size[1]), ti.i32) + 1
             least, next_least = FAR, FAR
@@ -136,7 +166,7 @@ def find(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, 
                     for upper in range(2):
                         triangle = triangle_of(touch, b, i, j, upper)
                         number = 2 * (j * cells[0] + i) + upper
-                        square, corners, ends = nearest_of(touch, env, b, place, triangle)
+                        square, corners, ends = nearest_of(touch, env, b, place, squeezed, triangle)
                         if square < least:
                             # What was nearest is the further one, if it is a triangle.
                             if found == 3:
@@ -169,31 +199,37 @@ def meet_field(touch: ti.template(), tree: ti.template(), motion: ti.template(),
         middle = motion.position[env, row, frame] + turned @ touch.geom_position[env, b]
         out_of = turned @ unpacked(touch.turn[env, b])
         place = place_over(touch, tree, motion, env, row, part, spot)
+        stretch = stretch_of(touch, tree, motion, env, row, part, spot)
+        squeezed = stretch.inverse()
         ball = ti.cast(touch.round[a], touch.real)
-        radius = ball * touch.geom_size[env, a][0]
+        oval = ti.cast(touch.oval[a], touch.real)
         face = ti.cast(corners == 3, touch.real)
         edge = ti.cast(corners > 1, touch.real)
         corner = corner_at(touch, env, b, touch.near_corner[env, row, 3 * element])
         one = corner_at(touch, env, b, touch.near_corner[env, row, 3 * element + 1]) - corner
         other = corner_at(touch, env, b, touch.near_corner[env, row, 3 * element + 2]) - corner
         apart = place - corner
-        # Away from an edge, or from a corner.
-        share = edge * apart.dot(one) / one.dot(one)
-        beside = apart - share * one
-        long = ti.sqrt(beside.dot(beside) + TINY)
+        # Away from an edge, or from a corner; across the ellipsoid of this shape that just touches it.
+        along = squeezed @ one
+        beside = apart - edge * (squeezed @ apart).dot(along) / along.dot(along) * one
+        across = squeezed.transpose() @ (squeezed @ beside)
         upright = one.cross(other)
         level = upright / ti.sqrt(upright.dot(upright))
-        distance = face * level.dot(apart) + (1.0 - face) * long
-        normal = face * level + (1.0 - face) * beside / long
+        normal = face * level + (1.0 - face) * across / ti.sqrt(across.dot(across) + TINY)
+        distance = normal.dot(face * apart + (1.0 - face) * beside)
+        bulge = stretch.transpose() @ normal
+        reach = ti.sqrt(bulge.dot(bulge))
+        radius = ball * touch.geom_size[env, a][0] + oval * reach
+        lowest = place - ball * radius * normal - oval / reach * (stretch @ bulge)
         touch.overlap[env, row, store] = ti.Vector([radius + touch.margin[env, spot] - distance, 1.0])
         touch.toward[env, row, store] = out_of @ (-normal)
         if ti.static(not touch.held):
             # MuJoCo's law has it in the middle of what overlaps.
-            touch.place_of[env, row, store] = middle + out_of @ (place - 0.5 * (radius + distance) * normal)
+            touch.place_of[env, row, store] = middle + out_of @ (lowest + 0.5 * (radius - distance) * normal)
         else:
-            touch.place_of[env, row, store] = middle + out_of @ (place - radius * normal)
+            touch.place_of[env, row, store] = middle + out_of @ lowest
             ridge = (1.0 - face) * edge / ti.sqrt(one.dot(one)) * (out_of @ one)
-            curved = (1.0 - face) / (long + TINY)
+            curved = (1.0 - face) / ti.sqrt(beside.dot(beside) + TINY)
             touch.bend[env, row, store] = ti.Vector([ridge[0], ridge[1], ridge[2], curved, radius])
     else:
         touch.overlap[env, row, store] = ti.Vector([-FAR, 0.0])

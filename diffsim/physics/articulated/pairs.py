@@ -57,7 +57,7 @@ class Spot(NamedTuple):
             pair of a capsule and a box or cylinder, which point of the capsule: -1, 1 the ends, 0 the point nearest to
             the other. Of a point, also over a field, where it is on the first geom. Of a cylinder over a plane which
             end, and which third of a turn from its lowest point.
-        further: over a field, whether it is the second spot of a ball.
+        further: over a field, whether it is the second spot of a ball or an ellipsoid.
     """
 
     kind: str
@@ -178,7 +178,7 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
     shapes = (first.shape, second.shape)
     if "hfield" in shapes:
         field, other = (a, b) if shapes[0] == "hfield" else (b, a)
-        touches = (second if field == a else first).shape in (*ROUND, *BOXES, "cylinder")
+        touches = (second if field == a else first).shape in (*ROUND, *BOXES, "cylinder", "ellipsoid")
         return (other, field), "field" if touches else ""
     if "plane" in shapes:
         plane, other = (a, b) if shapes[0] == "plane" else (b, a)
@@ -211,7 +211,7 @@ def spots(scene: Tree) -> tuple[Spot, ...]:
         geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
         for corner in _corners(kind, geom) if kind else ():
             found[kind].append(Spot(kind, pair, corner))
-            if kind == "field" and geom.shape in ROUND:
+            if kind == "field" and geom.shape in (*ROUND, "ellipsoid"):
                 found[kind].append(Spot(kind, pair, corner, further=True))
     return tuple(spot for each in found.values() for spot in each)
 

@@ -12,6 +12,7 @@ SHAPES = {
     "sphere": ds.Geom("body", "sphere", 0.05),
     "capsule": ds.Geom("body", "capsule", (0.04, 0.06), orientation=(0.8, 0.5, 0.2, 0.1)),
     "box": ds.Geom("body", "box", (0.05, 0.06, 0.07), orientation=(0.9, 0.1, 0.2, 0.1)),
+    "ellipsoid": ds.Geom("body", "ellipsoid", (0.07, 0.04, 0.05), orientation=(0.9, 0.1, 0.2, 0.1)),
     "mesh": ds.Geom("body", "mesh", (0.05, 0.06, 0.07), vertices=[(1, 0, 0), (-1, 1, 0), (-1, -1, 0), (0, 0, -1)]),
 }
 SLOPE = (0.2, -0.1)  # along x and y
@@ -115,6 +116,48 @@ def test_heights_are_mujocos():
     assert np.ptp(theirs) > 0.2
 
 
+def test_ellipsoids_touch_where_mujocos_do():
+    """Turned anyhow over sides, edges and corners: MuJoCo's iteration ends within 1e-6 m of the first touch."""
+    mujoco = pytest.importorskip("mujoco")
+    rng = np.random.default_rng(0)
+    heights, bodies = rng.uniform(0.0, 0.15, (7, 8)), ""
+    for x, y in rng.uniform((-0.8, -0.5), (0.8, 0.5), (8, 2)):
+        size, turn = rng.uniform(0.05, 0.2, 3), rng.normal(size=4)
+        shape = f'size="{size[0]} {size[1]} {size[2]}" quat="{turn[0]} {turn[1]} {turn[2]} {turn[3]}"'
+        bodies += f"""<body pos="{x} {y} 0"><joint type="slide"/>
+          <geom type="ellipsoid" {shape} contype="1" conaffinity="0"/></body>"""
+    model = mujoco.MjModel.from_xml_string(f"""<mujoco>
+      <asset><hfield name="h" nrow="7" ncol="8" size="1.5 1 1 0.1"/></asset>
+      <worldbody><geom type="hfield" hfield="h" contype="0" conaffinity="1"/>{bodies}</worldbody></mujoco>""")
+    model.hfield_data[:] = heights.ravel()
+    data = mujoco.MjData(model)
+
+    def touch_there(at):
+        data.qpos[:] = at
+        mujoco.mj_fwdPosition(model, data)
+        deep = data.contact.geom[data.contact.dist < 0.0]
+        return np.isin(np.arange(1, 9), deep)
+
+    problem = ds.Problem(ds.load_mjcf(model), steps=1, tune=("scene.initial_position",))
+    with ds.Simulation(problem, precision="f64") as simulation:
+
+        def touch_here(at):
+            force = simulation.rollout({"scene.initial_position": at}).arrays["contact_force"][0]
+            return np.linalg.norm(force, axis=1).reshape(8, 2).max(axis=1) > 0.0
+
+        assert lowest_free(touch_here) == pytest.approx(lowest_free(touch_there), abs=1e-6)
+
+
+def lowest_free(touch):
+    """(8,) least heights at which nothing touches yet."""
+    low, high = np.zeros(8), np.ones(8)
+    for _ in range(32):
+        middle = 0.5 * (low + high)
+        touches = touch(middle)
+        low, high = np.where(touches, middle, low), np.where(touches, high, middle)
+    return low
+
+
 @pytest.mark.parametrize(("height", "spots", "share"), [(-0.5, 1, 1.0), (0.5, 2, 0.5)])
 def test_a_ball_on_a_ridge_and_in_a_valley(height, spots, share):
     """On a ridge it stands on the edge, in a valley between two triangles that share its weight."""
@@ -131,36 +174,45 @@ def test_a_ball_on_a_ridge_and_in_a_valley(height, spots, share):
     assert np.abs(force[pressed, 0]) == pytest.approx(np.full(spots, slant * share * 9.81), rel=1e-3, abs=1e-6)
 
 
-def test_balls_beside_a_ridge_rest_on_what_is_nearest():
-    """At a distance x from it: on the edge, at sqrt(R^2 - x^2), or on a side, at R / cos - x tan."""
+@pytest.mark.parametrize(("wide", "high"), [(0.05, 0.05), (0.07, 0.04)])
+def test_what_is_round_beside_a_ridge_rests_on_what_is_nearest(wide, high):
+    """At a distance x from it: on the edge, at c sqrt(1 - x^2 / a^2), or on a side, at sqrt(c^2 + a^2 tan^2) - x tan.
+
+    Half sizes are a, along x, and c; of an ellipsoid, a is along its z.
+    """
     land = field(grid(4, 5, lambda x, y: -0.5 * np.abs(x)), friction=0.0)
-    places = np.linspace(-0.045, 0.05, 8)
+    places = np.linspace(-0.9, 1.0, 8) * wide
+    shape = {"shape": "sphere", "size": wide}
+    if wide != high:
+        shape = {"shape": "ellipsoid", "size": (high, 0.03, wide), "orientation": (0.5**0.5, 0.0, 0.5**0.5, 0.0)}
     links = [
         ds.Link(
-            f"ball {k}",
+            f"body {k}",
             joints=ds.Joint(f"joint {k}", "slide"),
             position=(x, 0.1, 0.051),
             mass=1.0,
             inertia=(1e-3,) * 3,
-            geoms=ds.Geom(f"geom {k}", "sphere", 0.05, friction=0.0),
+            geoms=ds.Geom(f"geom {k}", **shape, friction=0.0),
         )
         for k, x in enumerate(places.tolist())
     ]
     rollout = run(ds.Articulated(links, geoms=land, contacts="world", dt=0.002), steps=200)
-    cosine = 1.0 / np.hypot(1.0, 0.5)
-    edge = np.abs(places) < 0.05 * 0.5 * cosine
-    heights = np.where(edge, np.sqrt(np.maximum(0.05**2 - places**2, 0.0)), 0.05 / cosine - 0.5 * np.abs(places))
+    reach = np.hypot(high, 0.5 * wide)
+    edge = np.abs(places) < 0.5 * wide**2 / reach
+    over_edge = high * np.sqrt(np.maximum(1.0 - (places / wide) ** 2, 0.0))
+    heights = np.where(edge, over_edge, reach - 0.5 * np.abs(places))
     assert 2 < edge.sum() < 6
     # Less by the depth at rest. By the plane of the triangle below it they would be up to 5 mm lower.
     low = heights - rollout["position"][-1, :, 2]
     assert low.min() > 1e-4
-    assert low.max() < 4e-4
+    assert low.max() < 4.5e-4
 
 
 def test_slopes_of_all_numbers_agree():
     rng = np.random.default_rng(1)
     heights = grid(6, 7, lambda x, y: 0.15 * np.sin(1.7 * x) + 0.1 * np.cos(2.1 * y) - 0.02)
     land = field(heights, friction=0.6, position=(0.05, -0.02, 0.01), orientation=(0.99, 0.03, 0.02, 0.05))
+    at = {"position": (0.02, -0.15, -0.05), "orientation": (0.8, 0.1, 0.5, 0.2)}
     link = ds.Link(
         "link",
         joints=ds.Joint("free", "free"),
@@ -170,6 +222,7 @@ def test_slopes_of_all_numbers_agree():
             ds.Geom("ball", "sphere", 0.1, position=(0.2, 0.0, 0.0), friction=0.5),
             ds.Geom("bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02)),
             ds.Geom("brick", "box", (0.1, 0.05, 0.06), position=(0.0, 0.2, -0.06), friction=0.4),
+            ds.Geom("egg", "ellipsoid", (0.05, 0.08, 0.12), **at, friction=0.3),
         ],
     )
     start = (0.1, 0.05, 0.165, 0.99, 0.05, 0.02, 0.1)
@@ -183,7 +236,7 @@ def test_slopes_of_all_numbers_agree():
     with ds.Simulation(problem, precision="f64") as simulation:
         params = simulation.params(seed=0)
         pressed = np.linalg.norm(simulation.rollout(params).arrays["contact_force"], axis=2).max(axis=0) > 0.1
-        assert pressed.sum() >= 3
+        assert pressed.sum() >= 4
         assert_slopes_agree(simulation, params, rng, relative=1e-4)
 
 
