@@ -14,9 +14,9 @@ __all__ = ["CORNER", "Touch", "touch_of"]
 
 SHAPES = ("plane", "sphere", "capsule", "cylinder", "ellipsoid", "box", "mesh", "hfield")
 
-NEAREST = ((1.0e-3, 1.0e-7), (1.0e-9, 1.0e-14), (1.0e-5, 1.0e-9))
-"""`Touch.parallel` and `Touch.short`: of the compliant law, whose force turns smoothly with capsules; of MuJoCo's in
-double and in single precision. The square of the second times the first is still a number."""
+NEAREST = ((1.0e-3, 1.0e-7, 0.0), (1.0e-9, 1.0e-14, 1.0e-9), (1.0e-5, 1.0e-9, 1.0e-6))
+"""`Touch.parallel`, `Touch.short` and `Touch.upright`: of the compliant law, whose force turns smoothly with what it
+pushes; of MuJoCo's in double and in single precision. The square of the second times the first is still a number."""
 
 CORNER = 2**20
 """Parts of a half size in which it is said where a corner is: whole numbers, which no kernel is compiled for."""
@@ -117,6 +117,7 @@ class Touch:
         float  # added to the squared sine between two capsules: the nearest points of parallel ones are not unique
     )
     short: float  # added to the squared half length of a capsule [m^2]: spheres are capsules without length
+    upright: float  # sine of the tilt of a cylinder below which it stands, with MuJoCo's law
     soft: bool  # whether the law is MuJoCo's
     keeps_twist: bool  # whether its torque is held in other evaluations
     geoms: int
@@ -255,6 +256,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         soft=soft,
         parallel=nearest[0],
         short=nearest[1],
+        upright=nearest[2],
         keeps_twist=twists and scene.integrator == "rk4" and not soft,
         geoms=touched,
         felt=len(felt),

@@ -19,7 +19,8 @@ FADE = 0.02
 """Over which part of the half diagonal of a box the force of a corner fades out beyond its edge."""
 
 LEVEL = 1.0e-3
-"""Sine of the tilt of an upright cylinder below which the points on its rim stay where they are."""
+"""Sine of the tilt of an upright cylinder below which the points on its rim stay where they are; with MuJoCo's law
+that is `Touch.upright`."""
 
 
 @ti.func
@@ -139,7 +140,8 @@ def meet_flat(touch: ti.template(), tree: ti.template(), motion: ti.template(), 
     up = normal.dot(point - touch.geom_position[env, a])
     touch.overlap[env, row, store] = ti.Vector([touch.margin[env, spot] - up, 1.0])
     touch.toward[env, row, store] = normal
-    touch.place_of[env, row, store] = point
+    # MuJoCo's law has it in the middle of what overlaps.
+    touch.place_of[env, row, store] = point - ti.static(0.5 if touch.soft else 0.0) * up * normal
     if ti.static(touch.held):
         tilt = ti.sqrt(own[0] * own[0] + own[1] * own[1] + TINY)
         upwards = tube * size[0] * tilt - (1.0 - tube) * normal.dot(lowest)
@@ -158,7 +160,10 @@ def rim_of(touch: ti.template(), env, spot, along, own, size):
     """
     corner = corner_of(touch, spot)
     down = ti.Vector([LEVEL * own[2] * own[2] - own[0], -own[1]])
-    length = ti.sqrt(down.dot(down) + TINY)
+    if ti.static(touch.soft):
+        stands = ti.cast(own[0] * own[0] + own[1] * own[1] < touch.upright * touch.upright, touch.real)
+        down = ti.Vector([stands - (1.0 - stands) * own[0], (stands - 1.0) * own[1]])
+    length = ti.sqrt(down.dot(down) + ti.static(0.0 if touch.soft else TINY))
     cosine = ti.static(1.5) * (1.0 - corner[0] * corner[0]) - ti.static(0.5)  # of 0 or a third of a turn
     sine = ti.static(0.75**0.5) * corner[0]
     x = size[0] / length * (cosine * down[0] - sine * down[1])

@@ -157,7 +157,9 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
             distance = ti.sqrt(apart.dot(apart) + TINY)
             touch.overlap[env, row, store] = ti.Vector([reach - distance, strength])
             touch.toward[env, row, store] = out_of @ (-apart / distance)
-            touch.place_of[env, row, store] = middle + out_of @ face
+            # MuJoCo's law has it in the middle of what overlaps.
+            deep = ti.static(0.5 if touch.soft else 0.0) * (touch.geom_size[env, a][0] - distance)
+            touch.place_of[env, row, store] = middle + out_of @ (face - (deep / distance) * apart)
             if ti.static(touch.held):
                 swapped = ti.cast(moved_side(touch, spot), touch.real)
                 free = ti.Vector([ti.cast(sides[c] > 0.0, touch.real) for c in ti.static(range(3))])
@@ -172,7 +174,8 @@ def meet_box(touch: ti.template(), tree: ti.template(), motion: ti.template(), e
             sign = ti.Vector([2.0 * ti.cast(place[c] > 0.0, touch.real) - 1.0 for c in ti.static(range(3))])
             touch.overlap[env, row, store] = ti.Vector([reach + least, strength])
             touch.toward[env, row, store] = out_of @ (-pick * sign)
-            touch.place_of[env, row, store] = middle + out_of @ place
+            deep = ti.static(0.5 if touch.soft else 0.0) * (touch.geom_size[env, a][0] - least)
+            touch.place_of[env, row, store] = middle + out_of @ (place - deep * pick * sign)
             if ti.static(touch.held):
                 swapped = ti.cast(moved_side(touch, spot), touch.real)
                 touch.bend[env, row, store] = ti.Vector([0.0, 0.0, 0.0, 0.0, (swapped - 1.0) * TINY])

@@ -68,9 +68,10 @@ def meet_tube(touch: ti.template(), tree: ti.template(), motion: ti.template(), 
         distance = ti.sqrt(apart.dot(apart) + TINY)
         touch.overlap[env, row, store] = ti.Vector([reach - distance, strength])
         touch.toward[env, row, store] = out_of @ (-apart / distance)
-        # Of two sides in the middle of what overlaps, as of capsules; over an end on the end, as over boxes.
+        # Of two sides in the middle of what overlaps, as of capsules; over an end on the end, as over boxes. With
+        # MuJoCo's law all are in the middle.
         side = ti.cast(above < 0.0, touch.real)
-        deep = 0.5 * side * (own - distance)
+        deep = 0.5 * ti.max(side, ti.static(1.0 if touch.soft else 0.0)) * (own - distance)
         touch.place_of[env, row, store] = middle + out_of @ (face - (deep / distance) * apart)
         if ti.static(touch.held):
             # Over the side the normal turns about the axis, over an end it does not, over a rim in all ways.
@@ -85,6 +86,7 @@ def meet_tube(touch: ti.template(), tree: ti.template(), motion: ti.template(), 
         normal = nearest * outward + (1.0 - nearest) * up
         touch.overlap[env, row, store] = ti.Vector([reach - ti.max(beside, above), strength])
         touch.toward[env, row, store] = out_of @ (-normal)
-        touch.place_of[env, row, store] = middle + out_of @ place
+        deep = ti.static(0.5 if touch.soft else 0.0) * (own + ti.max(beside, above))
+        touch.place_of[env, row, store] = middle + out_of @ (place - deep * normal)
         if ti.static(touch.held):
             touch.bend[env, row, store] = ti.Vector([0.0, 0.0, 0.0, 0.0, (swapped - 1.0) * TINY])

@@ -76,24 +76,29 @@ def test_a_second_of_a_robot_that_lands_is_mujocos(landing):
 
 
 # Every number of condim, both signs of solref, priorities, pairs, margins, limits and losses. Bodies are far from each
-# other, but for two spheres, two capsules and what is on the box.
+# other, but for two spheres, two capsules and what rolls off the box and the drum.
 WORLD = """
 <mujoco>
   <option timestep="0.002" cone="{cone}" impratio="{impratio}"/>
   <default><geom friction="0.5 0.01 0.005"/></default>
   <worldbody>
     <geom name="floor" type="plane" size="9 9 .1" euler="4 8 0" margin=".002" solimp=".8 .9 .01"/>
-    <geom name="table" type="box" size=".3 .3 .1" pos="0 4 2"/>
+    <geom name="table" type="box" size=".3 .3 .1" pos="0 4 2" euler="6 4 10"/>
+    <geom name="drum" type="cylinder" size=".3 .1" pos="0 5 2" euler="5 2 0"/>
     <body pos="0 0 .11"><freejoint/><geom type="sphere" size=".1" condim="6"/></body>
     <body pos="1 0 .02" quat=".9 .3 .4 .1">
       <freejoint/>
       <geom type="capsule" size=".05 .1" margin=".003" solmix="3"/>
     </body>
     <body pos="2 0 -.12" quat=".9 .3 .4 .1"><freejoint/><geom type="box" size=".1 .07 .05" condim="4"/></body>
+    <body pos="3 0 -.24" quat=".9 .3 .4 .1"><freejoint/><geom type="cylinder" size=".1 .07" condim="6"/></body>
+    <body pos="4 0 -.4"><freejoint/><geom type="cylinder" size=".1 .07" euler="4 8 0"/></body>
+    <body pos="5 0 -.54" quat=".9 .3 .4 .1"><freejoint/><geom type="ellipsoid" size=".1 .07 .12"/></body>
     <body pos="0 1 .15"><freejoint/><geom type="sphere" size=".1" priority="1" condim="1" solref="-3000 -40"/></body>
     <body pos="0 1 .36"><freejoint/><geom type="sphere" size=".1" solref=".03 .7"/></body>
     <body pos="0 2 .3"><freejoint/><geom name="bare" type="sphere" size=".1" contype="0" conaffinity="0"/></body>
-    <body pos="0 4 2.19"><freejoint/><geom type="sphere" size=".1"/></body>
+    <body pos=".23 4 2.19"><freejoint/><geom type="sphere" size=".1"/></body>
+    <body pos="0 5 2.199"><freejoint/><geom type="sphere" size=".1"/></body>
     <body pos="0 0 3">
       <joint type="ball" limited="true" range="0 40" damping=".1"/>
       <geom type="capsule" size=".05 .2" pos=".2 0 .1" euler="0 90 0"/>
