@@ -69,14 +69,15 @@ class Equality(Spec):
     """What holds the position of a joint, or the length of a tendon, softly: MuJoCo's equalities of these.
 
     Of joints ``q1 - reference1 = c0 + c1 x + c2 x^2 + c3 x^3 + c4 x^4``, x the position of the second joint less its
-    reference, 0 without one; of a tendon ``length = c0``. URDF's ``<mimic>`` is one of joints.
+    reference, 0 without one; of tendons ``length1 = c0 + c1 x + c2 x^2 + c3 x^3 + c4 x^4``, x the length of the second
+    one, or ``length1 = c0``. URDF's ``<mimic>`` is one of joints.
 
     Attributes:
         name: unique among the equalities.
         first: name of the joint that follows, or of the tendon; a hinge or slide.
-        second: name of the joint that it follows, a hinge or slide; None leaves it in place.
+        second: name of the joint that it follows, a hinge or slide, or of the tendon; None leaves it in place.
         of: "joints" or "tendons": what the names are those of.
-        polynomial: (5,) c0 to c4 [rad] or [m] per power of the second joint's unit.
+        polynomial: (5,) c0 to c4 [rad] or [m] per power of the second one's unit.
         weight: inertia that the equality is made for [kg] or [kg m^2]; None follows from what is moved.
         reference: (time constant [s], damping ratio), MuJoCo's solref.
         impedance: (5,) MuJoCo's solimp.
@@ -99,12 +100,8 @@ class Equality(Spec):
         named(f"{owner}first", self.first)
         if self.second is not None:
             named(f"{owner}second", self.second)
-            if of == "tendons":
-                raise InputError(
-                    f"{owner}second is {self.second!r}, but a tendon is held at a length, without a second"
-                )
             if self.second == self.first:
-                raise InputError(f"{owner}joint {self.first!r} cannot follow itself")
+                raise InputError(f"{owner}{of[:-1]} {self.first!r} cannot follow itself")
         self._set(
             polynomial=array(f"{owner}polynomial", self.polynomial, (5,)),
             weight=optional(f"{owner}weight", self.weight, above=0.0),

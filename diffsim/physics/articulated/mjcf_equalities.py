@@ -13,7 +13,15 @@ from diffsim.physics.articulated.mjcf_softness import impedance, reference
 from diffsim.physics.articulated.mjcf_tendons import Tendons
 from diffsim.physics.articulated.quaternions import quaternion_of, rotation_of
 
-__all__ = ["Equalities"]
+__all__ = ["Equalities", "shifted"]
+
+
+def shifted(polynomial: np.ndarray, by: float) -> np.ndarray:
+    """(5,) the coefficients of p(x + by), given those of p."""
+    found = np.zeros(5)
+    for c in polynomial[::-1]:  # Horner's scheme
+        found = np.append(c, found[:-1]) + by * found
+    return found
 
 
 class Equalities(Tendons):
@@ -118,19 +126,19 @@ class Equalities(Tendons):
         return [] if off else [k for k in range(int(self.model.neq)) if self.model.eq_active0[k]]
 
     def _equalities(self) -> list[Equality]:
-        """Those of joints and of single tendons."""
+        """Those of joints and of tendons."""
         if "equality" in self.ignore:
             return []
         return [self._equality(k) for k in self.acting_equalities() if self.simple(k)]
 
     def simple(self, k: int) -> bool:
-        """Whether an equality is one of hinges and slides, or of one tendon that is simulated."""
+        """Whether an equality is one of hinges and slides, or of tendons that are simulated."""
         model, mj = self.model, self.mujoco
         objects = [int(o) for o in (model.eq_obj1id[k], model.eq_obj2id[k]) if o >= 0]
         if int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_JOINT):
             return all(JOINTS[int(model.jnt_type[joint])] in ("hinge", "slide") for joint in objects)
         tendon = int(model.eq_type[k]) == int(mj.mjtEq.mjEQ_TENDON)
-        return tendon and len(objects) == 1 and not self.odd_tendon(objects[0]) and "tendon" not in self.ignore
+        return tendon and not any(map(self.odd_tendon, objects)) and "tendon" not in self.ignore
 
     def _equality(self, k: int) -> Equality:
         model = self.model
@@ -140,7 +148,9 @@ class Equalities(Tendons):
         moved = sum(float(getattr(model, lightness)[model.jnt_dofadr[o] if of_joints else o]) for o in objects)
         polynomial = np.array(model.eq_data[k][:5])
         if not of_joints:
-            polynomial[0] += model.tendon_length0[objects[0]]
+            lengths = model.tendon_length0[objects]
+            polynomial = shifted(polynomial, -float(lengths[1:].sum()))
+            polynomial[0] += lengths[0]
         return Equality(
             self.name("equality", k),
             *(self.name(kind, o) for o in objects),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
+from diffsim.physics.articulated.mjcf_equalities import shifted
 from diffsim.physics.articulated.muscle import OF_MUSCLES
 from diffsim.physics.articulated.xml_text import Element, words
 
@@ -60,6 +61,8 @@ def write_ties(root: Element, before: Any, model: Any, changed: dict[str, np.nda
             element, polynomial = _found(root, "equality", each.name), np.array(changed["equality_polynomial"][k])
             if each.of == "tendons":
                 polynomial[0] -= float(model.tendon_length0[model.tendon(each.first).id])
+                if each.second is not None:
+                    polynomial = shifted(polynomial, float(model.tendon_length0[model.tendon(each.second).id]))
             element.change["polycoef"] = words(polynomial)
     for k, hold in enumerate(before.holds):
         if differs("hold_lever", k):

@@ -10,16 +10,21 @@ from diffsim.physics.articulated.connections import Connections, carried_by, con
 from diffsim.physics.articulated.elimination import System, system_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.strings import Strings, moving, strings_of
+from diffsim.physics.articulated.tendon_couples import Couples, coupled, couples_of
 
 __all__ = ["Rows", "rows_of"]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows: first tendons, then equalities of joints. Fields (k,) of whole numbers, (env, k) of numbers."""
+    """Rows: tendons, equalities of joints, links held to each other, equalities of two tendons.
+
+    Fields (k,) of whole numbers, (env, k) of numbers.
+    """
 
     strings: Strings | None  # spatial tendons
     joined: Connections | None  # links that are held to each other
+    couples: Couples | None  # equalities of two tendons
     entry_row: Any  # (entry,) which row an entry of J belongs to; first those of tendons
     entry_freedom: Any  # (entry,) which velocity
     entry_coordinate: Any  # (entry,) where its position is
@@ -118,7 +123,15 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
             ties += [first_row + 3 * k + c] * len(driven)
             freedoms += driven
             coordinates += [0] * len(driven)
-    count, slots = first_row + 3 * (len(held_links) + len(welds)), scene.evaluations
+    behind = first_row + 3 * (len(held_links) + len(welds))
+    for row, k in enumerate(coupled(scene), start=behind):
+        both = [names.index(name) for name in (equalities[k].first, equalities[k].second)]
+        driven = sorted({f for own, f in zip(ties, freedoms, strict=True) if own in both})
+        ties += [row] * len(driven)
+        freedoms += driven
+        coordinates += [0] * len(driven)
+        held[k] = row
+    count, slots = behind + len(coupled(scene)), scene.evaluations
     groups = [[f for row, f in zip(ties, freedoms, strict=True) if row == k] for k in range(count)]
     system, slots_of = system_of(scene, fields, parents, groups) if scene.coupled and not solved else (None, {})
     lags = scene.integrator == "implicitfast" and (scene.slow or _tuned(fields)) if solved else system is not None
@@ -151,7 +164,7 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
 
     holds_limits = scene.integrator == "rk4" and len(lists[1]) > 0 and not solved
     owning = [*lists[2], *(k for k in lists[1] for _ in range(2))]
-    tied = [*held, *range(first_row, count), *owning]
+    tied = [*held, *range(first_row, behind), *owning]
     signs = np.ones(len(tied), dtype=int)
     signs[len(tied) - 2 * len(lists[1]) + 1 :: 2] = -1
     held_ties = len(tied) - len(owning)
@@ -165,6 +178,7 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
     return Rows(
         strings=strings_of(scene, fields, tree, places),
         joined=connections_of(scene, fields, tree, first_row, places),
+        couples=couples_of(scene, fields, held, places),
         entry_row=fields.integers(np.array(ties)),
         entry_freedom=fields.integers(np.array(freedoms)),
         entry_coordinate=fields.integers(np.array(coordinates)),
@@ -180,7 +194,7 @@ def rows_of(scene: Articulated, fields: Fields, tree: Any, parents: np.ndarray) 
         motors=motors,
         follow=fields.integers(np.array(follow)),
         held_row=fields.integers(np.array(held)),
-        offset=fields.integers(np.array([each.of == "tendons" for each in equalities])),
+        offset=fields.integers(np.array([each.of == "tendons" and each.second is None for each in equalities])),
         coefficient=number("coefficient", of=range(fixed)),
         stiffness=number("stiffness"),
         damping=number("damping"),

@@ -19,7 +19,7 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated import connections, elimination, strings
+from diffsim.physics.articulated import connections, elimination, strings, tendon_couples
 from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.row_fields import Rows
@@ -225,6 +225,7 @@ def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage
         Stage(stretch_first, records, rows.fixed),
         Stage(follow_first, records, rows.follows),
         *strings.lengths(rows.strings, rows, tree, motion, work),
+        *tendon_couples.lengths(rows.couples, rows),
     )
 
 
@@ -237,6 +238,7 @@ def following(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Sta
         Stage(stretch_next, records, rows.fixed),
         Stage(follow_next, records, rows.follows),
         *strings.following(rows.strings, rows, tree, motion, work),
+        *tendon_couples.following(rows.couples, rows, tree),
     )
 
 

@@ -97,10 +97,10 @@ def _resting(scene: Tree, tendon: Any) -> float:
 def _weight(scene: Tree, equality: Any, lightness: np.ndarray) -> float:
     """Inertia of what an equality holds, all else free to move: 1 / MuJoCo's invweight0."""
     if equality.of == "tendons":
-        along = _along(scene, next(each for each in scene.tendons if each.name == equality.first))
-        return float(1.0 / np.clip(along @ lightness @ along, *BOUNDS))
-    held = [scene.freedom(name) for name in (equality.first, equality.second) if name is not None]
-    return float(1.0 / max(np.diag(lightness)[held].sum(), 1e-15))
+        held = [_along(scene, each) for each in scene.tendons if each.name in (equality.first, equality.second)]
+        return float(1.0 / sum(np.clip(along @ lightness @ along, *BOUNDS) for along in held))
+    driven = [scene.freedom(name) for name in (equality.first, equality.second) if name is not None]
+    return float(1.0 / max(np.diag(lightness)[driven].sum(), 1e-15))
 
 
 def renewed(scene: Tree, values: dict[str, np.ndarray]) -> dict[str, Any]:

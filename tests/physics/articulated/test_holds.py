@@ -169,16 +169,7 @@ def test_weights_follow_from_what_is_moved():
     assert renewed.holds[1].orientation is None
 
 
-def test_two_tendons_of_one_equality_are_refused():
-    """And what is simulated can be ignored."""
-    source = """<mujoco><worldbody><body><joint name="a"/><geom size="0.1"/><body pos="0 0 1"><joint name="b"/>
-      <geom size="0.1"/></body></body></worldbody><tendon><fixed name="one"><joint joint="a" coef="1"/></fixed>
-      <fixed name="other"><joint joint="b" coef="1"/></fixed></tendon>
-      <equality><tendon name="grip" tendon1="one" tendon2="other"/></equality></mujoco>"""
-    with gym.quiet(), pytest.raises(InputError, match="load_mjcf: equality 'grip' is not simulated"):
-        load_mjcf(source)
-    with pytest.warns(OmissionWarning, match="equality 'grip'"):
-        assert not load_mjcf(source, ignore="equality").holds
+def test_what_is_simulated_can_be_ignored():
     with pytest.warns(OmissionWarning):
         assert not load_mjcf(xml("weld to a target"), ignore="equality").holds
 

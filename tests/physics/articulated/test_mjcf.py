@@ -135,8 +135,8 @@ LEFT_OUT = {
     "an equality without a name": (
         "equality",
         xml(
-            bottom='<tendon><fixed name="a"><joint joint="hip" coef="1"/></fixed><fixed name="b">'
-            '<joint joint="hip" coef="2"/></fixed></tendon><equality><tendon tendon1="a" tendon2="b"/></equality>',
+            bottom='<tendon><fixed name="a" actuatorfrcrange="-1 1"><joint joint="hip" coef="1"/></fixed></tendon>'
+            '<equality><tendon tendon1="a"/></equality>',
         ),
         "equality 'equality_0' is not simulated",
     ),

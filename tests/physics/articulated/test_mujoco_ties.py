@@ -57,6 +57,7 @@ WORLD = """
   <equality>
     <joint joint1="d" joint2="c" polycoef="0.1 0.5 0.7 0.2 0.1" solref="0.03 0.8"/>
     <tendon tendon1="held" polycoef=".1 0 0 0 0" solref="-300 -20"/>
+    <tendon tendon1="string" tendon2="line" polycoef=".02 .2 .3 .2 .1" solref=".05 1" solimp=".3 .9 .1"/>
     <weld body1="box" body2="lid" solref=".03 1" torquescale=".5" relpose="0 .05 .3 1 .1 0 0"/>
     <connect body1="left" body2="right" anchor="0 -.2 .25" solimp=".8 .95 .02"/>
     <connect body1="bob" anchor=".1 .05 .02"/>
@@ -120,7 +121,7 @@ def test_a_world_of_ties_is_mujocos(held):
         held.step(actuation)
         theirs.append(held.data.qpos.copy())
         kinds = np.maximum(kinds, (held.data.ne, held.data.nf, held.data.nl, held.data.ncon))
-    assert (kinds >= (14, 3, 2, 6)).all()
+    assert (kinds >= (15, 3, 2, 6)).all()
     with held.simulation(STEPS) as sim:
         found = sim.rollout({**sim.params(), "controller.values": held.actuation})
     assert np.abs(found.joint_position - np.array(theirs)).max() < EXACT

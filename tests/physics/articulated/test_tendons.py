@@ -50,6 +50,8 @@ CASES = {
     "slack spring": TENDONS.format(bow='stiffness="20" springlength="-0.2 0.3" damping="0.5"'),
     "equality of a tendon": TENDONS.format(bow="")
     + '<equality><tendon tendon1="bow" polycoef="0.2 0 0 0 0"/><joint joint1="c" joint2="d"/></equality>',
+    "equality of two tendons": TENDONS.format(bow="")
+    + '<equality><tendon tendon1="bow" tendon2="line" polycoef="0.2 0.5 0.3 0.2 0.1"/></equality>',
 }
 
 
@@ -178,7 +180,8 @@ def test_the_energy_holds_springs_of_tendons():
 def test_gradients_agree_with_differences(integrator):
     """Of all numbers of tendons and equalities, beyond a limit; in other executors in test_conformance.py."""
     bow = 'stiffness="20" damping="0.4" range="-0.1 0.2" limited="true" frictionloss="0.3" armature="0.02"'
-    parts = TENDONS.format(bow=bow) + EQUALITIES.format(more='<tendon tendon1="line" polycoef="0.2 0 0 0 0"/>')
+    more = '<tendon tendon1="line" polycoef="0.2 0 0 0 0"/><tendon tendon1="bow" tendon2="line" polycoef="0 1 2 3 4"/>'
+    parts = TENDONS.format(bow=bow) + EQUALITIES.format(more=more)
     with gym.quiet():
         scene = ds.load_mjcf(xml(parts, integrator), contacts=False)
     named = [name for name in scene.numbers() if name.startswith(("tendon_", "equality_"))]
@@ -221,10 +224,13 @@ BAD = {
         "two tendons are named 't'",
     ),
     "itself": (lambda: ds.Equality("e", "elbow", "elbow"), "equality 'e': joint 'elbow' cannot follow itself"),
-    "a second tendon": (lambda: ds.Equality("e", "t", "u", of="tendons"), "equality 'e': second is 'u'"),
     "no joints": (lambda: ds.Tendon("t", {}), "tendon 't': joints is {}"),
     "a coefficient that is none": (lambda: ds.Tendon("t", {"elbow": "x"}), "tendon 't': coefficient of joint 'elbow'"),
     "a rest the wrong way round": (lambda: ds.Tendon("t", {"elbow": 1}, rest=(2, 1)), "tendon 't': rest is"),
+    "a tendon after itself": (
+        lambda: ds.Equality("e", "bow", "bow", of="tendons"),
+        "equality 'e': tendon 'bow' cannot follow itself",
+    ),
     "too few powers": (lambda: ds.Equality("e", "elbow", polynomial=(0, 1)), "equality 'e': polynomial"),
 }
 
@@ -237,8 +243,9 @@ def test_what_they_cannot_be_is_said(case):
 
 
 REFUSED = {
-    "two tendons": (
-        TENDONS.format(bow="") + '<equality><tendon name="pair" tendon1="bow" tendon2="line"/></equality>',
+    "an equality of one": (
+        TENDONS.format(bow='stiffness="1 2"')
+        + '<equality><tendon name="pair" tendon1="bow" tendon2="line"/></equality>',
         "equality 'pair'",
     ),
     "a spring that is no spring": (TENDONS.format(bow='stiffness="1 2"'), "tendon 'bow' has a spring"),
