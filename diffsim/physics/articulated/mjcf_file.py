@@ -16,9 +16,6 @@ from diffsim.physics.articulated.mjcf_softness import SOLREF, friction_width, sp
 
 __all__ = ["KINDS", "OF_CONTACTS", "File"]
 
-WIDEST = 0.499
-"""Of the range of a joint, how far from a limit it can set in."""
-
 
 class File(Geoms, Actuators, Equalities):
     """A compiled model of MuJoCo's, and the scene that it is."""
@@ -47,6 +44,7 @@ class File(Geoms, Actuators, Equalities):
             "poses": {name: model.key_qpos[k] for name, k in keys},
             "pose_controls": {} if motors else {name: model.key_ctrl[k, driving] for name, k in keys},
             "pose_activations": {} if motors or not model.na else {n: self._activations(k, driving) for n, k in keys},
+            "pose_places": {name: put for name, k in keys if (put := self._put(k))},
             "exclude": [pair for one, other in excluded for pair in self._apart(one, other)],
             "contacts": not self._disabled("CONTACT") and not self._disabled("CONSTRAINT"),
             "limits": not self._disabled("LIMIT") and not self._disabled("CONSTRAINT"),
@@ -61,6 +59,17 @@ class File(Geoms, Actuators, Equalities):
         """Of a keyframe, one for each actuator; 0 without dynamics."""
         places = np.asarray(self.model.actuator_actadr)[driving]
         return np.array([self.model.key_act[key, at] if at >= 0 else 0.0 for at in places.tolist()])
+
+    def _put(self, key: int) -> dict[str, np.ndarray]:
+        """Where a keyframe has bodies that are moved from outside, but those of which a trajectory says so."""
+        model = self.model
+        places = np.concatenate([model.key_mpos[key].reshape(-1, 3), model.key_mquat[key].reshape(-1, 4)], axis=1)
+        bodies = np.flatnonzero(model.body_mocapid >= 0).tolist()
+        return {
+            name: places[model.body_mocapid[body]]
+            for body, name in zip(bodies, self.mocap_bodies(), strict=True)
+            if name not in self.mocap
+        }
 
     def _apart(self, one: int, other: int) -> list[tuple[str, str]]:
         """Pairs that never touch, of two bodies: a body is itself and its planes, which are the world's, the world each
@@ -125,7 +134,7 @@ class File(Geoms, Actuators, Equalities):
     def _limits(self, joint: int, scalar: bool) -> np.ndarray:
         """Where limits set in: before they are reached by the margin, but not beyond the middle between them."""
         low, high = self.model.jnt_range[joint]
-        margin = min(float(self.model.jnt_margin[joint]), WIDEST * (high - low))
+        margin = min(float(self.model.jnt_margin[joint]), self.widest_margin(joint))
         return np.array([low + margin if scalar else low, high - margin])
 
     def _effort(self, joint: int) -> dict[str, Any]:

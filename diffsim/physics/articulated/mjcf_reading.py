@@ -24,6 +24,9 @@ SHAPES = {
     7: "mesh",
 }  # mjtGeom
 MESH = 7
+WIDEST = 0.499
+"""Of the range of a joint, how far from a limit it can set in."""
+
 INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast", "discrete")
 
 COUNTS = {
@@ -106,6 +109,9 @@ class Reading:
             found.append("the integrator discrete, replaced by implicitfast: springs are not implicit")
         if self.law == "mujoco" and self.model.opt.noslip_iterations > 0:
             found.append(f"noslip_iterations={self.model.opt.noslip_iterations}: friction is as soft as without them")
+        wide = [self.name("joint", k) for k in range(self.model.njnt) if self._margins_overlap(k)]
+        if self.law == "mujoco" and wide:
+            found.append(f"the margins of the limits of {', '.join(wide)} beyond the middle between both")
         if self.immersed() and self.integrator in ("implicit", "implicitfast", "discrete"):
             found.append(f"the drag of the fluid as part of {self.integrator}: it is not implicit")
         seen = [self.name("geom", g) for g in self.dropped if not self._collides(g) and not self._is_kind(g, "mesh")]
@@ -127,6 +133,17 @@ class Reading:
         if still:
             found.append(f"what moves {', '.join(still)} from outside (give mocap=): they stay where they are")
         return found
+
+    def widest_margin(self, joint: int) -> float:
+        """How far from a limit a joint can be for it to set in: not beyond the middle between both."""
+        low, high = self.model.jnt_range[joint]
+        return WIDEST * float(high - low)
+
+    def _margins_overlap(self, joint: int) -> bool:
+        """Whether both limits of a hinge or slide would push at once."""
+        scalar = JOINTS[int(self.model.jnt_type[joint])] in ("hinge", "slide")
+        wide = self.model.jnt_margin[joint] > self.widest_margin(joint)
+        return scalar and bool(self.model.jnt_limited[joint] and wide)
 
     def _is_kind(self, geom: int, shape: str) -> bool:
         return SHAPES.get(int(self.model.geom_type[geom])) == shape

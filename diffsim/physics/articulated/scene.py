@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,13 +13,13 @@ import numpy as np
 from diffsim.errors import InputError, StartWarning
 from diffsim.physics.articulated import mocap, observing, pairs, scene_checks
 from diffsim.physics.articulated import numbers as robot_numbers
+from diffsim.physics.articulated import poses as robot_poses
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Equality, Hold
 from diffsim.physics.articulated.geoms import Geom, Pair
 from diffsim.physics.articulated.kinematics import beyond_limits
 from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
-from diffsim.physics.articulated.tendon_kinematics import length
 from diffsim.physics.articulated.tendons import Tendon
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.values import members
@@ -54,6 +54,8 @@ class Articulated(Tree, Spec):
         poses: positions of the joints by name, each (nq,): see `posed`.
         pose_controls: controls of the actuators that belong to some of the poses, each (k,).
         pose_activations: activations likewise, each (k,); of actuators without dynamics they mean nothing.
+        pose_places: where some of the links are put in some of the poses, by the link's name: each (7,), position [m]
+            and quaternion in the parent's frame.
         holds: of `Hold`, what holds links to places of the world.
         tendons: of `Tendon`, lengths that follow from several joints.
         equalities: of `Equality`, what holds joints or tendons.
@@ -111,6 +113,7 @@ class Articulated(Tree, Spec):
     dt: float = 1.0e-3
     pose_controls: Mapping[str, Any] = field(default_factory=dict)
     pose_activations: Mapping[str, Any] = field(default_factory=dict)
+    pose_places: Mapping[str, Any] = field(default_factory=dict)
     holds: Any = ()
     tendons: Any = ()
     equalities: Any = ()
@@ -189,7 +192,6 @@ class Articulated(Tree, Spec):
         if not isinstance(self.poses, Mapping):
             raise InputError(f"Articulated.poses is {self.poses!r}, but positions of the joints by name are needed")
         poses = {name: self._unit(f"poses[{name!r}]", pose, reference) for name, pose in self.poses.items()}
-        self._check_controls(poses)
         self._set(
             initial_position=self._unit("Articulated.initial_position", start, reference),
             initial_velocity=array(
@@ -198,6 +200,7 @@ class Articulated(Tree, Spec):
                 (nv,),
             ),
             poses=poses,
+            **robot_poses.belongings(self, poses),
         )
         scene_checks.check_inertias(self)
         beyond = "; ".join(beyond_limits(self))
@@ -207,15 +210,6 @@ class Articulated(Tree, Spec):
                 StartWarning,
                 stacklevel=4,
             )
-
-    def _check_controls(self, poses: Mapping[str, Any]) -> None:
-        for what in ("pose_controls", "pose_activations"):
-            found = {}
-            for name, value in getattr(self, what).items():
-                if name not in poses:
-                    raise InputError(f"{what} names {name!r}, but the poses are {', '.join(poses) or 'none'}")
-                found[name] = array(f"{what}[{name!r}]", value, (len(self.actuators),))
-            self._set(**{what: found})
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)
@@ -251,7 +245,7 @@ class Articulated(Tree, Spec):
         return pairs.touching(self)
 
     def posed(self, pose: str, *, hold: bool = False) -> Articulated:
-        """The same scene, starting from one of its named poses, with the activations that belong to it.
+        """The same scene, starting from one of its named poses, with what belongs to it: activations, places.
 
         Args:
             pose: its name.
@@ -261,31 +255,7 @@ class Articulated(Tree, Spec):
         Raises:
             InputError: there is no such pose.
         """
-        if pose not in self.poses:
-            raise InputError(f"there is no pose {pose!r}; there are {', '.join(self.poses) or 'none'}")
-        actuators = self.actuators
-        if pose in self.pose_activations:
-            begun = self.pose_activations[pose].tolist()
-            actuators = [replace(a, initial_activation=w) for a, w in zip(actuators, begun, strict=True)]
-        if hold:
-            controls = self.pose_controls.get(pose, np.zeros(len(actuators)))
-            controls = controls if np.any(controls) else self._held(self.poses[pose])
-            actuators = [replace(each, neutral=float(u)) for each, u in zip(actuators, controls, strict=True)]
-        return replace(self, initial_position=self.poses[pose], actuators=actuators)
-
-    def _held(self, position: np.ndarray) -> list[float]:
-        """Of each actuator the control at which a servo of a position gives no force; 0 of others."""
-        found = []
-        lengths = {tendon.name: float(length(self, tendon, position)) for tendon in self.tendons}
-        for each in self.actuators:
-            if each.site is not None or each.link is not None:
-                found.append(0.0)
-                continue
-            place = lengths[each.tendon] if each.tendon else position[self.coordinate("actuator", each.joint)]
-            asked = each.gear * float(place)
-            servo = each.bias[1] != 0.0 and each.gain != 0.0
-            found.append(-(each.bias[0] + each.bias[1] * asked) / each.gain if servo else 0.0)
-        return found
+        return robot_poses.posed(self, pose, hold=hold)
 
     def contact_name(self, element: int) -> str:
         """What entry ``element`` of a rollout's ``contact`` is about, in words."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.errors import InputError
+from diffsim.errors import InputError, OmissionWarning
 from diffsim.physics.articulated.mjcf import load_mjcf
 
 from ... import gymnasium_robots as gym
@@ -196,6 +196,8 @@ def test_a_margin_wider_than_half_the_range_sets_in_at_the_middle():
     low, high = load_mjcf(source).joints[2].limits
     assert low < np.radians(10.0) < high
     assert high - low < 0.01
+    with pytest.warns(OmissionWarning, match="margins of the limits of wrist beyond the middle"):
+        load_mjcf(source, contact_law="mujoco")
 
 
 # Gradients

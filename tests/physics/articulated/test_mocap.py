@@ -1,5 +1,7 @@
 """Links that are moved from outside: steps are MuJoCo's with its mocap set before each, and gradients differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,25 @@ def test_without_a_path_it_stays():
         scene = ds.load_mjcf(PLANE)
     assert scene.geoms[0].position[2] == 1.0
     assert "mocap_position" not in scene.numbers()
+
+
+def test_a_keyframe_puts_bodies_where_it_has_them():
+    """But not those that have a path."""
+    key = '<keyframe><key name="up" mpos="1 2 3 4 5 6 7 8 9" mquat="1 0 0 0 0 2 0 0 0.5 0.5 0.5 0.5"/></keyframe>'
+    with quiet():
+        scene = ds.load_mjcf(PULLED.replace("</mujoco>", f"{key}</mujoco>"), pose="up", mocap={"hand": GIVEN["hand"]})
+    links = {link.name: link for link in scene.links}
+    assert links["pusher"].position.tolist() == [4, 5, 6]
+    assert links["pusher"].orientation.tolist() == [0, 1, 0, 0]
+    assert links["other"].position.tolist() == [7, 8, 9]
+    assert links["hand"].position.tolist() == [0, 0, 1]
+    assert ds.Articulated.from_dict(scene.to_dict()) == scene
+    with pytest.raises(InputError, match=r"pose_places\['up'\] puts link 'hand' somewhere, but its mocap"):
+        replace(scene, pose_places={"up": {"hand": np.ones(7)}})
+    with pytest.raises(InputError, match=r"pose_places\['up'\] names link 'foot', but the links are hand"):
+        replace(scene, pose_places={"up": {"foot": np.ones(7)}})
+    with pytest.raises(InputError, match=r"pose_places\['up'\] is 3, but a place and a quaternion"):
+        replace(scene, pose_places={"up": 3})
 
 
 def test_other_numbers_are_other_places():
