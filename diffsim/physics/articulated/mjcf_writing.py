@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from diffsim.physics.articulated.mjcf_file import KINDS
 from diffsim.physics.articulated.mjcf_writing_ties import MUSCLES, TWITCHES, write_muscle, write_ties
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled, spec_of, text_of
-from diffsim.physics.articulated.xml_text import Element, parsed, words, written
+from diffsim.physics.articulated.xml_text import Element, inlined, parsed, words, written
 
 __all__ = ["save_mjcf"]
 
@@ -57,7 +58,8 @@ def save_mjcf(
     muscles; tendons, contact pairs, and what equalities hold how softly; places of links and sites; gravity. Where a
     scene starts (``initial_position``) is not written: a file has keyframes for that. Nor is where a `Mocap` goes.
 
-    What was written is read again and compared with the scene, so a file that is left says what was meant.
+    What a file includes stands in the new one. What was written is read again and compared with the scene, so a file
+    that is left says what was meant.
 
     Args:
         scene: what `load_mjcf` made of ``like``, with other numbers: ``result.problem.scene`` of `identify`, or
@@ -76,6 +78,7 @@ def save_mjcf(
         MissingExtraError: there is no ``mujoco`` package.
     """
     text, folder = text_of("save_mjcf", like)
+    text = inlined(text, partial(_included, folder, assets))
     left = (leave,) if isinstance(leave, str) else tuple(leave)
     if not isinstance(scene, Articulated):
         raise InputError(f"save_mjcf writes robots, but {scene!r} was given")
@@ -95,6 +98,15 @@ def save_mjcf(
     target = Path(path)
     write_whole(target, written.encode())
     return target
+
+
+def _included(folder: Path | None, assets: Mapping[str, Any] | None, name: str) -> str:
+    """The text of a file that another includes."""
+    if name in (assets or {}):
+        return text_of("save_mjcf", (assets or {})[name])[0]
+    if folder is None:
+        raise InputError(f"save_mjcf: the XML given includes {name!r}, which is not among its assets")
+    return text_of("save_mjcf", folder / name)[0]
 
 
 def _package() -> Any:
@@ -166,7 +178,7 @@ class _Writer:
     def __init__(self, text: str, before: Articulated, changed: Values, model: Any):
         self.text, self.before, self.changed, self.model = text, before, changed, model
         self.root = parsed(text)
-        for odd in ("include", "attach", "replicate", "composite", "flexcomp"):
+        for odd in ("attach", "replicate", "composite", "flexcomp"):
             if any(element.tag == odd for element in self.root.walk()):
                 raise InputError(
                     f"save_mjcf: this file has <{odd}>, so its elements stand elsewhere; MuJoCo's "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.parsers.expat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 
-__all__ = ["Element", "parsed", "words", "written"]
+__all__ = ["Element", "inlined", "parsed", "words", "written"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,26 @@ def parsed(text: str) -> Element:
     parser.EndElementHandler = lambda tag: stack.pop()
     parser.Parse(data, True)
     return root[0]
+
+
+def inlined(text: str, read: Callable[[str], str]) -> str:
+    """The text with what it includes in place of each ``<include file=...>``.
+
+    Args:
+        text: an XML file.
+        read: gives the text of a file by the name that the tag has.
+    """
+    parts, at = [], 0
+    for element in parsed(text).walk():
+        if element.tag != "include":
+            continue
+        part = inlined(read(element.given.get("file", "")), read)
+        root = parsed(part)
+        inside = "" if part[: root.end].endswith("/>") else part[root.end : part.rindex("</")]
+        parts += [text[at : element.start], inside.strip()]
+        empty = text[: element.end].endswith("/>")
+        at = element.end if empty else text.index(">", text.index("</include", element.end)) + 1
+    return "".join([*parts, text[at:]])
 
 
 def _end_of_tag(text: str, start: int) -> int:

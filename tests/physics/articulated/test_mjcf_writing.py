@@ -225,6 +225,25 @@ def test_what_has_no_place_can_be_left(tmp_path):
     assert 'damping="0.2"' in text
 
 
+def test_what_a_file_includes_is_in_the_new_one(tmp_path):
+    begin, rest = ARM.split("<worldbody>")
+    bodies, end = rest.split("</worldbody>")
+    parts = {
+        "world.xml": '<mujocoinclude><worldbody><include file="bodies.xml"></include></worldbody></mujocoinclude>',
+        "bodies.xml": f"<mujocoinclude>{bodies}</mujocoinclude>",
+    }
+    whole = f'{begin}<include file="world.xml"/>{end}'
+    for name, text in {**parts, "whole.xml": whole}.items():
+        (tmp_path / name).write_text(text)
+    scene = robot()
+    other = scene.with_numbers({"damping": 1.1 * scene.numbers()["damping"]})
+    expected = ds.save_mjcf(other, tmp_path / "one.xml", like=ARM).read_text().split()
+    for like, assets in ((tmp_path / "whole.xml", None), (whole, parts)):
+        assert ds.save_mjcf(other, tmp_path / "found.xml", like=like, assets=assets).read_text().split() == expected
+    with pytest.raises(ds.InputError, match=r"'world.xml', which is not among its assets"):
+        ds.save_mjcf(other, tmp_path / "found.xml", like=whole)
+
+
 def test_a_file_in_parts_is_refused_with_a_way_out(tmp_path):
     text = ARM.replace(
         '<body name="fore"', '<replicate count="1" offset="1 0 0"><geom size=".01"/></replicate><body name="fore"'
@@ -257,6 +276,7 @@ LIMB = """<mujoco><worldbody>
     <fixed name="bow" damping="0.2" frictionloss="0.1"><joint joint="elbow" coef="1.5"/></fixed></tendon>
   <equality><joint name="mimic" joint1="elbow" joint2="shoulder" polycoef="0 0.5 0 0 0"/>
     <tendon name="length" tendon1="bow" polycoef="0.1 0 0 0 0"/>
+    <tendon name="both" tendon1="rope" tendon2="bow" polycoef="0.1 0.2 0.3 0.4 0.5"/>
     <weld name="grasp" body1="fore" body2="load"/></equality>
   <actuator><muscle name="biceps" tendon="rope" lengthrange="0.1 0.6" scale="100"/>
     <general name="triceps" joint="elbow" gaintype="muscle" biastype="muscle" dyntype="muscle" lengthrange="-1 1"
