@@ -132,14 +132,6 @@ FLEX = """<deformable><flex name="skin" dim="1" body="arm world" element="0 1" v
 
 LEFT_OUT = {
     "a tendon": ("tendon", xml(bottom=TENDON), "tendon 'string' has a spring or damper that is not linear"),
-    "an equality without a name": (
-        "equality",
-        xml(
-            bottom='<tendon><fixed name="a" actuatorfrcrange="-1 1"><joint joint="hip" coef="1"/></fixed></tendon>'
-            '<equality><tendon tendon1="a"/></equality>',
-        ),
-        "equality 'equality_0' is not simulated",
-    ),
     "a motor at a ball": (
         "actuator",
         xml(body=child('<joint name="wrist" type="ball"/>'), bottom=actuators('<motor name="twist" joint="wrist"/>')),
@@ -193,8 +185,9 @@ def test_every_kind_is_tested():
     from diffsim.physics.articulated.mjcf_file import KINDS
 
     # MuJoCo has no plugin that is built in and could be loaded without its library; what is moved from outside stays
-    # where it is, with or without the word; what other words leave out is simulated without them.
-    simulated = {"mesh", "contact", "condim", "frictionloss", "gravcomp", "actuatorfrcrange"}
+    # where it is, with or without the word; what other words leave out is simulated without them (an equality, if its
+    # tendons are).
+    simulated = {"mesh", "contact", "condim", "frictionloss", "gravcomp", "actuatorfrcrange", "equality"}
     assert set(KINDS) - {kind for kind, *_ in LEFT_OUT.values()} == {"plugin", "mocap", *simulated}
 
 

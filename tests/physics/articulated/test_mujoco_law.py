@@ -10,6 +10,7 @@ from diffsim.errors import InputError, OmissionWarning
 
 from ... import examples
 from ... import gymnasium_robots as gym
+from .slopes import assert_slopes_agree
 
 mujoco = pytest.importorskip("mujoco")
 
@@ -195,6 +196,49 @@ def test_the_jacobian_of_a_step_in_contact_is_that_of_mujocos_differences():
     ):
         ours = np.array([row[name].reshape(-1) for row in rows])
         assert np.abs(ours - found).max() < 1e-6 * np.abs(found).max(), name
+
+
+@pytest.mark.bench  # it compiles for long
+def test_slopes_of_what_rolls_agree():
+    """A cylinder and an ellipsoid on a plane, spheres on a box, its edge and a cylinder."""
+    soft, still = {"solimp": (0.3, 0.8, 0.02, 0.4, 2.2)}, {"contype": 1, "conaffinity": 0}
+    shapes = {
+        "can": ("cylinder", (0.1, 0.07), (0, 0, 0.105), (0.9, 0.3, 0.4, 0.1)),
+        "egg": ("ellipsoid", (0.1, 0.07, 0.12), (1, 0, 0.08), (0.9, 0.3, 0.2, 0.1)),
+        "stone": ("sphere", 0.1, (0, 2, 0.19), (1, 0, 0, 0)),
+        "edge": ("sphere", 0.1, (0.36, 2, 0.12), (1, 0, 0, 0)),
+        "pearl": ("sphere", 0.1, (0, 3, 0.19), (1, 0, 0, 0)),
+    }
+    links = [
+        ds.Link(
+            name,
+            joints=ds.Joint(f"{name} free", "free"),
+            position=place,
+            orientation=turn,
+            mass=1.0,
+            inertia=(4e-3, 5e-3, 6e-3),
+            geoms=ds.Geom(f"{name} geom", shape, size, friction=0.5, contype=0, conaffinity=1),
+        )
+        for name, (shape, size, place, turn) in shapes.items()
+    ]
+    tilt = (1.0, 0.02, 0.03, 0.0)
+    ground = [
+        ds.Geom("floor", "plane", **still, **soft),
+        ds.Geom("table", "box", (0.3, 0.3, 0.1), position=(0, 2, 0), orientation=tilt, **still, **soft),
+        ds.Geom("drum", "cylinder", (0.3, 0.1), position=(0, 3, 0), orientation=tilt, **still, **soft),
+    ]
+    rng = np.random.default_rng(0)
+    velocity = rng.uniform(-0.3, 0.3, 30)
+    scene = ds.Articulated(links, geoms=ground, contact_law="mujoco", initial_velocity=velocity, dt=0.004)
+    goals = [ds.ReachTarget((0.3 + 0.1 * k, 0.4 - 0.1 * k, 0.2), point=name) for k, name in enumerate(shapes)]
+    names = ("geom_size", "geom_position", "geom_orientation", "initial_position", "initial_velocity", "friction")
+    tune = [f"scene.{name}" for name in names]
+    problem = ds.Problem(scene, objective=sum(goals[1:], goals[0]), steps=5, tune=tune)
+    with ds.Simulation(problem, precision="f64", executor="staged") as simulation:
+        params = simulation.params(seed=0)
+        pressed = np.linalg.norm(simulation.rollout(params).arrays["contact_force"], axis=2).max(axis=0) > 1.0
+        assert pressed.sum() == 5
+        assert_slopes_agree(simulation, params, rng)
 
 
 # Laws
