@@ -466,9 +466,6 @@ def _gripper() -> ds.Articulated:
                 "mimic", "right_slide", "left_slide", polynomial=(0.002, 0.9, 0.3, 0.0, 0.0), reference=(0.05, 0.9)
             ),
             ds.Equality("length", "line", of="tendons", polynomial=(0.15, 0.0, 0.0, 0.0, 0.0), reference=(0.06, 1.1)),
-            ds.Equality(
-                "pair", "bow", "line", of="tendons", polynomial=(0.1, 0.8, 0.3, 0.2, 0.1), reference=(0.2, 0.9)
-            ),
         ],
         holds=[
             ds.Hold("grip", "leg", (0.01, 0.03, 0.02), (0.9, 0.1, 0.0, 0.2), other="palm", reference=(0.2, 0.9)),
@@ -587,7 +584,6 @@ def _sledge() -> ds.Articulated:
         equalities=[
             ds.Equality("follow", "reach", "hip", polynomial=(0.03, 0.05, 0.04, 0.02, 0.01), impedance=soft),
             ds.Equality("long", "cord", of="tendons", polynomial=(0.2, 0.0, 0.0, 0.0, 0.0), impedance=soft),
-            ds.Equality("pair", "string", "cord", of="tendons", polynomial=(0.05, 0.3, 0.2, 0.1, 0.1), impedance=soft),
         ],
         holds=[
             ds.Hold("leash", "hand", (0.01, 0.03, 0.17), anchor=(0.01, 0.0, 0.0), impedance=soft),
@@ -919,7 +915,7 @@ def _tank() -> ds.Water:
 
 
 def _rover() -> ds.Articulated:
-    """A ball, a bar and an egg that are one come down on two triangles of a hill, away from its edges."""
+    """A ball and a bar that are one come down on two triangles of a hill, away from its edges."""
     heights = [[0.0, 0.05, 0.08], [0.06, 0.1, 0.17]]
     land = ds.Geom(
         "land", "hfield", (1.5, 1.2), heights=heights, friction=0.3, margin=0.002, position=(0.9, 0.4, -0.04)
@@ -928,14 +924,6 @@ def _rover() -> ds.Articulated:
         ds.Geom("ball", "sphere", 0.1, position=(0.1, 0.01, 0.0), friction=0.5),
         ds.Geom(
             "bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02), friction=0.6
-        ),
-        ds.Geom(
-            "egg",
-            "ellipsoid",
-            (0.07, 0.1, 0.05),
-            position=(0.1, 0.3, -0.07),
-            orientation=(0.9, 0.2, 0.1, 0.3),
-            friction=0.4,
         ),
     ]
     root = ds.Joint("root", "free", damping=0.1)
