@@ -915,7 +915,7 @@ def _tank() -> ds.Water:
 
 
 def _rover() -> ds.Articulated:
-    """A ball and a bar that are one come down on two triangles of a hill, away from its edges."""
+    """A ball, a bar and an egg that are one come down on two triangles of a hill, away from its edges."""
     heights = [[0.0, 0.05, 0.08], [0.06, 0.1, 0.17]]
     land = ds.Geom(
         "land", "hfield", (1.5, 1.2), heights=heights, friction=0.3, margin=0.002, position=(0.9, 0.4, -0.04)
@@ -924,6 +924,14 @@ def _rover() -> ds.Articulated:
         ds.Geom("ball", "sphere", 0.1, position=(0.1, 0.01, 0.0), friction=0.5),
         ds.Geom(
             "bar", "capsule", (0.06, 0.15), position=(-0.2, 0.03, 0.0), orientation=(0.7, 0.1, 0.7, 0.02), friction=0.6
+        ),
+        ds.Geom(
+            "egg",
+            "ellipsoid",
+            (0.07, 0.1, 0.05),
+            position=(0.1, 0.3, -0.07),
+            orientation=(0.9, 0.2, 0.1, 0.3),
+            friction=0.4,
         ),
     ]
     root = ds.Joint("root", "free", damping=0.1)
