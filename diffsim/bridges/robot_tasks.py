@@ -124,7 +124,8 @@ def _ant(**changes: Any) -> Task:
         return _forward(before, action, after, 0.05, 0.5) + fine(after)
 
     def shaping(before: Arrays, action: np.ndarray, after: Arrays) -> Any:
-        return -10.0 * _below(after["joint_position"][:, 2], 0.35) - 3.0 * _below(up(after), 0.8)
+        height = after["joint_position"][:, 2]  # it must not leap, either
+        return -10.0 * _below(height, 0.35) - 30.0 * _below(-height, -0.8) - 3.0 * _below(up(after), 0.8)
 
     def hopeless(seen: Arrays) -> Any:  # on its back it is as healthy as on its feet, and stays there
         return up(seen) < 0.2

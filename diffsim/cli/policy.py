@@ -38,6 +38,7 @@ def policy_main(
     easier_pushes: Mapping[str, Any] | None = None,
     restart_after: int | None = None,
     judge_every: int | None = None,
+    mujoco_episodes: int = 4,
     arguments: Sequence[str] | None = None,
 ) -> None:
     """Learn a policy for the task of a scene script as its command line says, and leave the run in a folder.
@@ -59,6 +60,7 @@ def policy_main(
         easier_pushes: as in `learn`.
         restart_after: as in `learn`.
         judge_every: as in `learn`.
+        mujoco_episodes: as in `learn`.
         arguments: the command line; None is ``sys.argv``.
     """
     path = Path(inspect.getfile(task))
@@ -87,6 +89,7 @@ def policy_main(
             easier_pushes=easier_pushes if first else None,
             restart_after=restart_after,
             judge_every=judge_every,
+            mujoco_episodes=mujoco_episodes,
             progress=progress_for(None, given.iterations, told=True),
             run=run,
             resume=given.resume,

@@ -106,9 +106,10 @@ class ActorCritic(Actor):
         for kind, networks in (("critic", self._critics), ("target", self._targets)):
             for k, network in enumerate(networks):
                 held |= {f"{_numbered(kind, k)}/{name}": value for name, value in module_state(network).items()}
-        for group, optimizer in self._optimizers():
+        for group, optimizer in self._optimizers().items():
             held |= {f"{group}/{name}": value for name, value in optimizer_state(optimizer).items()}
-        return {**super().saved(), **held, "temperature": self._log_temperature.detach().numpy()}
+        held |= {} if self.algorithm.entropy is None else {"temperature": self._log_temperature.detach().numpy()}
+        return {**super().saved(), **held}
 
     def restore(self, held: Mapping[str, np.ndarray]) -> None:
         """Be as when `saved` gave this."""
@@ -116,16 +117,18 @@ class ActorCritic(Actor):
         for kind, networks in (("critic", self._critics), ("target", self._targets)):
             for k, network in enumerate(networks):
                 restore_module(network, under(_numbered(kind, k), held))
-        for group, optimizer in self._optimizers():
+        for group, optimizer in self._optimizers().items():
             restore_optimizer(optimizer, under(group, held))
-        with torch.no_grad():
-            self._log_temperature.copy_(torch.from_numpy(held["temperature"]))
+        if self.algorithm.entropy is not None:
+            with torch.no_grad():
+                self._log_temperature.copy_(torch.from_numpy(held["temperature"]))
 
-    def _optimizers(self) -> list[tuple[str, Any]]:
-        return [
-            ("critic_optimizer", self._critic_optimizer),
-            ("temperature_optimizer", self._temperature_optimizer),
-        ]
+    def _optimizers(self) -> dict[str, Any]:
+        rewards = self.algorithm.entropy is not None
+        return {
+            "critic_optimizer": self._critic_optimizer,
+            **({"temperature_optimizer": self._temperature_optimizer} if rewards else {}),
+        }
 
 
 def _numbered(kind: str, k: int) -> str:

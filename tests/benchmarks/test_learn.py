@@ -35,6 +35,7 @@ ENOUGH = {
 
 ONE = """
 import importlib.util, json, sys, time
+from dataclasses import replace
 began = time.perf_counter(), time.process_time()
 import diffsim as ds
 spec = importlib.util.spec_from_file_location("scene", sys.argv[1])
@@ -101,13 +102,33 @@ COMPLIANT = """
 """The half-cheetah where contact is smooth, with what helps such a policy in MuJoCo."""
 
 
+OPTIONS = {
+    "plain": "{}",
+    "stiff": "dict(algorithm=replace(module.SETTINGS['algorithm'], stiff=3.0))",
+    "entropy": "dict(algorithm=replace(module.SETTINGS['algorithm'], last_noise=None, entropy=-0.5, critics=2))",
+}
+
+
+@pytest.mark.parametrize("option", os.environ.get("OPTIONS", ",".join(OPTIONS)).split(","))
+def test_options_of_shac(option):
+    """What windows that are cut (AHAC) and a reward for entropy (SAPO) bring the walker, or what ONLY names."""
+    print(HEAD)
+    name = os.environ.get("ONLY", "walker2d_policy")
+    for seed in SEEDS:
+        found = run(name, seed, OPTIONS[option])
+        line(f"{name}, {option}, seed {seed}", found)
+        assert found["highest"] > 0.0
+
+
 def test_algorithms_beside_each_other():
-    """With as many steps of the compliant physics each: gradients with a critic, without, and none."""
+    """With as many steps of the compliant physics each: gradients with a critic, its options, without, and none."""
     steps = 204_800
     print(HEAD)
     found = {}
     for name, algorithm, iterations in (
         ("SHAC", "ds.SHAC(window=8)", steps // (8 * 64)),
+        ("SHAC, stiff", "ds.SHAC(window=8, stiff=3.0)", steps // (8 * 64)),
+        ("SHAC, entropy", "ds.SHAC(window=8, entropy=-0.5, critics=2)", steps // (8 * 64)),
         ("APG", "ds.APG(window=32)", steps // (32 * 64)),
         ("CMAES", "ds.CMAES(steps=200)", steps // (200 * 64)),
     ):

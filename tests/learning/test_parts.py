@@ -226,7 +226,7 @@ def _at(generation, scales):
 
 
 def test_shaping_of_robots_is_a_slope_towards_what_is_fine():
-    """Zero while it stands, negative when it leans or sinks; tensors and arrays alike."""
+    """Zero while it stands, negative when it leans, sinks or leaps; tensors and arrays alike."""
     for name in ("Hopper", "Walker2d", "Ant", "Humanoid"):
         pytest.importorskip("gymnasium", reason='gymnasium is not installed: pip install "diffsim[robots]"')
         task = ds.gym.task(name, integrator="euler")
@@ -242,6 +242,9 @@ def test_shaping_of_robots_is_a_slope_towards_what_is_fine():
         assert np.all(found[1:] < -0.01)
         tensors = {key: torch.tensor(value) for key, value in seen.items()}
         np.testing.assert_allclose(task.shaping(tensors, torch.zeros(3, 1), tensors), found, rtol=1e-12)
+        if name == "Ant":
+            q[1, 2] = 0.95  # it leaps
+            assert task.shaping(seen, np.zeros((3, 1)), seen)[1] < -0.01
 
 
 def test_a_network_does_what_linear_feedback_does():
