@@ -26,7 +26,7 @@ SEEDS = [int(word) for word in os.environ.get("SEEDS", "0,1,2").split(",")]
 
 # Of an episode, here and in MuJoCo: what docs/benchmarks.md aims at, where each seed earns it.
 ENOUGH = {
-    "ant_policy": 1978.0,  # nine tenths of what seed 0 earned here; no other ran
+    "ant_policy": 2940.0,  # nine tenths of what seed 1 earned; 4,000 is aimed at, and seed 2 earns it
     "half_cheetah_policy": 4500.0,
     "hopper_policy": 2500.0,
     "quadruped_trot": 400.0,
