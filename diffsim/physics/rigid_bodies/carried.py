@@ -3,6 +3,7 @@
 import taichi as ti
 
 from diffsim.physics import contact
+from diffsim.physics.rigid_bodies.impulses import spare_of
 
 __all__ = ["LIGHTEST", "carry_contact", "carry_count", "recall_contact"]
 
@@ -25,8 +26,8 @@ def recall_contact(touch: ti.template(), hits: ti.template(), env, row, step, m)
                 touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time])
         elif old >= 0:
             carried = touch.carried[env, row, old]
-            for c in ti.static(range(2)):
-                touch.impulse[env, row, m][c] = carried[c]
+            touch.impulse[env, row, m][0] = carried[0] + carried[2]
+            touch.impulse[env, row, m][1] = carried[1]
             for c in ti.static(range(2, touch.parts)):
                 touch.impulse[env, row, m][c] = 0.0
         else:
@@ -39,16 +40,18 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
     """Hand the impulses on to the next step, with the key to know them by; and record what the contact did.
 
     Of what was solved with impacts, that is what forces press and not what the impact gave; but if joints have a part
-    in it, all: what they lack of it after their passes is made up for there.
+    in it, the next step may take of that back what they make too much of it after their passes.
     """
     if m < touch.count[env, row, 0]:
         found = touch.impulse[env, row, ti.static(touch.passes * touch.contacts) + m]
         first = touch.impulse[env, row, m]
         k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
         pressed = hits.given[env, row, ti.max(k, 0)]
+        solved = ti.cast(k >= 0, bodies.real)
         joined = ti.max(bodies.joined[touch.first[env, row, m]], bodies.joined[touch.second[env, row, m]]) > 0
-        solved = ti.cast(k >= 0 and not joined, bodies.real)
-        left = found[0] + solved * (pressed[5] - first[0])
+        spare = ti.select(joined, solved * first[0], 0.0)
+        taken = spare_of(touch, env, row, m)
+        left = found[0] - taken + solved * (pressed[5] - first[0])
         across = found[1] + solved * (pressed[6] - first[1])
         key = touch.key[env, row, m]
         if ti.static(contact.recorded(touch.branch)):
@@ -56,11 +59,11 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
                 last = ti.static((touch.passes - 1) * 2 * touch.pairs)
                 touch.branch[env, row, last + key] += 256.0 * ti.cast(hits.way[env, row, ti.max(k, 0)], ti.f32)
         out = touch.out[env, row, m]
-        touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0)])
+        touch.carried[env, row + 1, m] = ti.Vector([ti.max(0.0, left), ti.select(left > 0.0, across, 0.0), spare])
         touch.carried_key[env, row + 1, m] = ti.cast(key, bodies.real)
-        whole = ti.Vector([found[0], found[1]])
+        whole = ti.Vector([found[0] - taken, found[1]])
         if ti.static(touch.bouncy):
-            whole = ti.Vector([found[0] + found[3], found[1] + found[4]])
+            whole = ti.Vector([found[0] - taken + found[3], found[1] + found[4]])
         if whole[0] > 0.0:
             touch.force[env, row, m] = whole / bodies.dt
             touch.where[env, row, m] = touch.point[env, row, m]

@@ -325,7 +325,7 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         where=rows("contact_point", contacts, 2, per_step=True),
         normal=rows("contact_normal", contacts, 2, per_step=True),
         which=rows("contact_pair", contacts, per_step=True),
-        carried=rows("contact_carried", contacts, 2, state=True, recorded=False),
+        carried=rows("contact_carried", contacts, 3, state=True, recorded=False),
         carried_key=rows("contact_carried_key", contacts, state=True, recorded=False),
         carried_count=rows("contact_carried_count", 1, state=True, recorded=False),
         contact=rows("contact", 2 * pairs, **events) if every else None,

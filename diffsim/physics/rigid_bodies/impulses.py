@@ -35,6 +35,7 @@ __all__ = [
     "row_speed",
     "slot",
     "solve_contact",
+    "spare_of",
 ]
 
 DEPTH = 1.0e-6
@@ -205,6 +206,13 @@ def within(wanted, most):
 
 
 @ti.func
+def spare_of(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """What a contact has of an impact in the step before: it was given, and it may be taken back [N s]."""
+    old = touch.warm[env, row, m]
+    return ti.select(old >= 0, touch.carried[env, row, ti.max(old, 0)][2], 0.0)
+
+
+@ti.func
 def begin_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m):
     """Pass 0 gives the impulse of the last step, if there is one; impacts that were solved together gave theirs."""
     if m < touch.count[env, row, 0]:
@@ -216,7 +224,7 @@ def begin_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         end = end_of(courses, constraint, 0)
         before = touch.impulse[env, row, m]
         remembered = ti.cast(touch.warm[env, row, m] >= 0, bodies.real)
-        along, across = remembered * before[0], remembered * before[1]
+        along, across = remembered * (before[0] - spare_of(touch, env, row, m)), remembered * before[1]
         impulse = along * touch.out[env, row, m] + across * touch.side[env, row, m]
         give_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse)
 
@@ -259,6 +267,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         fall = ti.select(hovers, ti.max(0.0, gap - law[9]) * ti.static(1.0 / bodies.dt), 0.0)
         stays = meets or held
         rests = ti.select(stays, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
+        presses = ti.max(0.0, rests - spare_of(touch, env, row, m))
         when = ti.select(held, before[2], ti.select(meets, landed, 0.0))
         if ti.static(touch.bouncy):
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
@@ -270,7 +279,7 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
             along = ti.select(bounces, (up - speed) * mass, rests - before[0])
             time = ti.select(bounces, impact, when)
             base = ti.select(bounces, 0.0, before[1])
-            most = law[6] * ti.select(bounces, along, rests)
+            most = law[6] * ti.select(bounces, along, presses)
             wanted = base - (slide + couple * along) * law[4]
             across = within(wanted, most) - base
             touch.impulse[env, row, element + touch.contacts] = ti.Vector(
@@ -282,16 +291,16 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
                     before[4] + ti.select(bounces, across, 0.0),
                 ]
             )
-            note(touch, env, row, m, turn, bounces, stays, rests, wanted, most, before, gap, closing, dt)
+            note(touch, env, row, m, turn, bounces, stays, presses, wanted, most, before, gap, closing, dt)
             impulse = along * out + across * side
             bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, time)
         else:
             along = rests - before[0]
-            most = law[6] * rests
+            most = law[6] * presses
             wanted = before[1] - (slide + couple * along) * law[4]
             across = within(wanted, most) - before[1]
             touch.impulse[env, row, element + touch.contacts] = ti.Vector([rests, before[1] + across, when])
-            note(touch, env, row, m, turn, False, stays, rests, wanted, most, before, gap, closing, dt)
+            note(touch, env, row, m, turn, False, stays, presses, wanted, most, before, gap, closing, dt)
             impulse = along * out + across * side
             bend_both(bodies, courses, env, row, end, a, b, start_a, start_b, impulse, when)
 

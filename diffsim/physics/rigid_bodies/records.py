@@ -138,7 +138,7 @@ class Touch:
     where: Any  # recorded: the point; 0 where nothing touches [m]
     normal: Any  # recorded: from first to second; 0 where nothing touches
     which: Any  # recorded: the pair; -1 where nothing touches
-    carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with [N s]
+    carried: Any  # (env, row, contact) normal and tangential impulse that the last step ended with; `impulses.spare_of`
     carried_key: Any  # (env, row, contact)
     carried_count: Any  # (env, row, 0)
     contact: Any  # (env, row, 2 * pair + end) events of `diffsim.events`; None unless everything is recorded
