@@ -29,6 +29,7 @@ ENOUGH = {
     "ant_policy": 2940.0,  # nine tenths of what seed 1 earned; 4,000 is aimed at, and seed 2 earns it
     "half_cheetah_policy": 4500.0,
     "hopper_policy": 2500.0,
+    "humanoid_policy": 4500.0,  # one start in sixteen may fall; 5,000 are aimed at, which is more than standing earns
     "quadruped_trot": 400.0,
     "walker2d_policy": 1920.0,  # nine tenths of what seed 2 earned; 3,000 is aimed at, and seed 0 earns it
 }
