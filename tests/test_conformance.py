@@ -331,8 +331,8 @@ SEEN = {
     "limb": {"convex"},
     "crowd": {
         "bounces and slides",
-        "bounces without sliding",
         "slides",
+        "rests",
         "lands and sticks",
         "lands and slides",
         "lands and sticks, from below the surface",
@@ -408,14 +408,14 @@ def test_wrong_gradients_are_found(bench, monkeypatch, what):
     assert {row.name for row in report.checks if row.verdict == "disagrees"} == {*changed, ALL}, report
 
 
-# What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, and
-# what touches nothing has no use for friction, nor has what does not slide (the disc, whose travel counts).
+# What the loss does not depend on, in an example: a ground without restitution keeps points down for small ones, all
+# that bounces may have a restitution of its own, and what touches nothing has no use for friction.
 WITHOUT_EFFECT = {
     "monoped": {"scene.restitution", "scene.site_position"},
     "quadruped": {"scene.site_position"},
     "sledge": {"scene.rest", "scene.touch_depth"},
     "limb": {"scene.tendon_armature", "scene.restitution", "objective.height.least", "objective.height.weight"},
-    "crowd": {"scene.obstacle_friction"},
+    "crowd": {"scene.restitution"},
     "jointed": {"scene.joint_angle", "scene.mass"},  # of bodies that are not joined to the one that follows the path
     "sticky": {"scene.restitution"},
     "slope": {"scene.restitution"},
