@@ -6,15 +6,19 @@ only to find out whether it stands in a class, and writes down for each field wh
 place here gives the same answers, once; a robot whose kernels are in the cache starts a quarter sooner.
 
 It is also told how long each of Taichi's own kernels takes to compile (`diffsim.waiting`).
+
+Each statement of a kernel carries the text of its place, and Taichi copies it with each statement that it makes of it.
+`without_places` leaves these texts away; whoever reads a kernel so reads it again with them if it does not compile.
 """
 
 import ast
+import contextlib
 import functools
 import gc
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, SimpleNamespace
 from typing import Any
 
@@ -23,7 +27,7 @@ from taichi.lang.ast.ast_transformer_utils import ASTTransformerContext
 
 from diffsim.waiting import Work
 
-__all__ = ["install"]
+__all__ = ["install", "without_collections", "without_places"]
 
 
 def _once(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -43,8 +47,26 @@ def _once(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return found
 
 
+class _Places:
+    """Whether `_place` tells anything."""
+
+    told = True
+
+
+@contextlib.contextmanager
+def without_places() -> Iterator[None]:
+    """Read kernels inside whose statements do not know where they stand."""
+    before, _Places.told = _Places.told, False
+    try:
+        yield
+    finally:
+        _Places.told = before
+
+
 def _place(context: ASTTransformerContext, node: ast.expr | ast.stmt) -> str:
     """What an error message says of a piece of source code: where it is, and its first line with a mark below."""
+    if not _Places.told:
+        return ""
     line = context.src[node.lineno - 1].rstrip()
     begin = context.indent + node.col_offset
     end = context.indent + node.end_col_offset if node.end_lineno == node.lineno else len(line)
@@ -80,8 +102,8 @@ def _inside_class(level_of_class_stackframe: int) -> bool:
     return "__qualname__" in sys._getframe(level_of_class_stackframe - 1).f_locals
 
 
-def _without_collections(read: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, with Python's collector of cycles at rest: what it makes is a lot, and none of it garbage."""
+def without_collections(read: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, with Python's collector of cycles at rest: what it makes is a lot, and none of it garbage."""
 
     @functools.wraps(read)
     def wrapped(*arguments: Any, **settings: Any) -> Any:
@@ -118,6 +140,6 @@ def install() -> None:
     kernel_impl.textwrap = SimpleNamespace(fill=functools.cache(textwrap.fill), dedent=textwrap.dedent)
     kernel_impl._inside_class = _inside_class
     impl.get_traceback = snode.get_traceback = _traceback
-    kernel_impl.Kernel.materialize = _without_collections(kernel_impl.Kernel.materialize)
+    kernel_impl.Kernel.materialize = without_collections(kernel_impl.Kernel.materialize)
     kernel_impl.Kernel.__call__ = _announced(kernel_impl.Kernel.__call__)
     ASTTransformerContext.get_pos_info = _place

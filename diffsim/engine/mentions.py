@@ -73,6 +73,9 @@ class Mentions:
                     self._store(part)
         if isinstance(node.value, ast.Attribute):  # another name for an array, by which it may be stored into
             self._store(node.value)
+        elif isinstance(node.value, ast.Call) and self._source.value(node.value.func) is ti.static:
+            for part in filter(lambda part: isinstance(part, ast.Attribute), ast.walk(node.value)):
+                self._store(part)
 
     def _call(self, node: ast.Call) -> None:
         called = self._source.value(node.func)
@@ -90,7 +93,8 @@ class Mentions:
                 self.stored |= {name for name in own.stored if not name.startswith(":")}
             known = Source(called)
             self.stored = None if own.stored is None else self.stored
-            for name, argument in zip(known.arguments, node.args, strict=False):
+            named = [(keyword.arg, keyword.value) for keyword in node.keywords]
+            for name, argument in [*zip(known.arguments, node.args, strict=False), *named]:
                 if own.stored is not None and f":{name}" in own.stored:
                     self._store(argument)
                 if name not in known.by_value and isinstance(argument, ast.Attribute):

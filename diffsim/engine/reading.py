@@ -4,6 +4,7 @@ A kernel here is a function of pools of memory and whole numbers. Taichi reads i
 through a ready context takes a microsecond where Taichi's front takes 15 to 200.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from taichi.lang.enums import AutodiffMode
 from taichi.lang.expr import Expr
 from taichi.lang.util import cook_dtype
 
+from diffsim.engine.frontend import without_collections, without_places
 from diffsim.engine.stacks import watched
 
 __all__ = ["Compiled", "Launch", "Pool", "condition", "kernel", "loop"]
@@ -24,7 +26,7 @@ __all__ = ["Compiled", "Launch", "Pool", "condition", "kernel", "loop"]
 Launch = tuple[Any, Any]
 """What ``prog.launch_kernel(*launch)`` takes."""
 
-PLACE = "diffsim: a kernel of stages"  # what Taichi says of where a statement stands
+PLACE = ""  # what Taichi says of where a statement stands that is of no stage: nothing, see `without_places`
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def condition(holds: Any, body: Callable[[], None]) -> None:
     builder.pop_scope()
 
 
+@without_collections
 def kernel(
     pools: Sequence[Pool],
     integers: int,
@@ -102,6 +105,12 @@ def kernel(
     Unless ``followed``, Taichi does not follow which stores reach which loads, for which it takes the square of a
     kernel's size. The values are the same, but not the order in which a reverse kernel adds them up.
     """
+    with contextlib.suppress(Exception), without_places():
+        return _kernel(pools, integers, body, reverse, followed)
+    return _kernel(pools, integers, body, reverse, followed)  # the same error again, which now names the place
+
+
+def _kernel(pools: Sequence[Pool], integers: int, body: Any, reverse: bool, followed: bool) -> Compiled:
     runtime = impl.get_runtime()
     runtime.materialize()
     mode = AutodiffMode.REVERSE if reverse else AutodiffMode.NONE

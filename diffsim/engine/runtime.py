@@ -122,6 +122,8 @@ def _start(device: str) -> None:
             # One thread adds in one order: results are the same to the bit in every run. More cores are
             # used by more processes.
             cpu_max_num_threads=int(os.environ.get("DIFFSIM_THREADS", "1")),
+            # A kernel of stages is one task on a CPU: each thread more would only load Taichi's runtime.
+            num_compile_threads=1 if device == "cpu" else 4,
             log_level=ti.ERROR,
         )
     if ti.cfg.arch != getattr(ti, device) and device != "cpu":

@@ -7,7 +7,8 @@ a CPU, where kernels and NumPy share the fields' memory.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,19 +74,41 @@ class _Group:
         return any(stage.differentiable for stage in self.stages)
 
 
-def _grouped(steps: Steps | Sequence[Stage]) -> list[tuple[_Group, int]]:
-    """Groups in the order in which they are launched, and the pass of each launch."""
+_Lists = Sequence[Steps | Sequence[Stage]]
+
+
+def _present(entry: Stage | Passes) -> tuple[Stage, ...]:
+    """The stages of an entry that have elements."""
+    return tuple(stage for stage in (entry.stages if isinstance(entry, Passes) else (entry,)) if stage.elements)
+
+
+def _uses(lists: _Lists) -> Callable[[Stage], tuple[int, ...]]:
+    """How often a stage's function stands in each of these lists, with records of the same kinds."""
+
+    def kind(stage: Stage) -> Hashable:
+        return stage.function, stage.upto is None, tuple(map(type, stage.records))
+
+    counts = [Counter(kind(stage) for entry in entries for stage in _present(entry)) for entries in lists]
+    return lambda stage: tuple(count[kind(stage)] for count in counts)
+
+
+def _grouped(steps: Steps | Sequence[Stage], lists: _Lists) -> list[tuple[_Group, int]]:
+    """Groups in the order in which they are launched, and the pass of each launch.
+
+    What stands in several of the lists of a simulation shares no kernel with what does not, so that it compiles once.
+    """
     found: list[tuple[_Group, int]] = []
     open_group: list[Stage] = []
+    uses = _uses(lists)
 
     def close() -> None:
         if open_group:
-            found.append((_Group(tuple(open_group)), 0))
+            # One by itself is told a pass, as in `Passes`: so it is the same kernel there.
+            found.append((_Group(tuple(open_group), int(len(open_group) > 1)), 0))
             open_group.clear()
 
     for entry in steps:
-        stages = entry.stages if isinstance(entry, Passes) else (entry,)
-        stages = tuple(stage for stage in stages if stage.elements)
+        stages = _present(entry)
         if isinstance(entry, Passes):
             close()
             if _weight(stages) <= _HEAVY:
@@ -94,8 +117,9 @@ def _grouped(steps: Steps | Sequence[Stage]) -> list[tuple[_Group, int]]:
                 found += [(_Group((stage,), 0, entry.upto), turn) for turn in range(entry.count) for stage in stages]
             continue
         for stage in stages:
-            alike = not open_group or open_group[0].differentiable == stage.differentiable
-            if not alike or _weight((*open_group, stage)) > _HEAVY:
+            first = open_group[0] if open_group else stage
+            alike = first.differentiable == stage.differentiable and uses(first) == uses(stage)
+            if not alike or max(uses(stage)) > 1 or _weight((*open_group, stage)) > _HEAVY:
                 close()
             open_group.append(stage)
     close()
@@ -127,8 +151,9 @@ class _Kernel:
 
     @property
     def reversible(self) -> bool:
-        """Whether there is anything to differentiate."""
-        return self._group.differentiable and any(pool.gradient for pool in self._pools)
+        """Whether there is anything to differentiate: whether what it stores has a gradient."""
+        stored = [array for _, array, _ in self._structure.pools if array is not None]
+        return self._group.differentiable and any(array.grad is not None for array in stored)
 
     def views(self, *, reverse: bool) -> list[np.ndarray]:
         """Memory (envs, rows, ...) of which most steps use their row."""
@@ -264,6 +289,7 @@ class Launches:
         fields: allocated, on a CPU.
         work: is told how many kernels there are to compile, and of each.
         begin: called before the first of them is compiled, forward or in reverse.
+        lists: all lists of stages of the simulation; none: this one is the only one.
         apart: each copy goes through some steps before the next one does: what it needs stays in the first caches, and
             passes of a solver that it does not need are left out. All go together where there are few steps.
     """
@@ -275,6 +301,7 @@ class Launches:
         work: Work,
         begin: Callable[[], None] | None = None,
         *,
+        lists: _Lists = (),
         apart: bool = False,
     ):
         self._work, self._begin = work, begin
@@ -282,7 +309,7 @@ class Launches:
         self._envs, self._together = fields.envs, 1 if self._apart else fields.envs
         kernels: dict[_Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
-        for group, turn in _grouped(steps):
+        for group, turn in _grouped(steps, lists or [steps]):
             if group not in kernels:
                 kernels[group] = _Kernel(group, fields, self._together)
             self._launched.append((kernels[group], turn))
@@ -362,8 +389,9 @@ def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
         if helpers is not None:
             helpers.start(lambda: fields.small.missing)
 
-    before, after = Launches(prepare, fields, work, begin), Launches(final, fields, work, begin)
-    during = Launches(step, fields, work, begin, apart=True)
+    lists = (prepare, step, final)
+    before, after = (Launches(stages, fields, work, begin, lists=lists) for stages in (prepare, final))
+    during = Launches(step, fields, work, begin, lists=lists, apart=True)
     fields.small = Small(before, during, after)
     real = np.float32 if fields.real == ti.f32 else np.float64
 

@@ -149,8 +149,8 @@ class Stepping:
         self._sums = [(r, r.state or id(r.field) in asked) for r in fields.trajectories if r.accumulates]
         work = Work()
         self._prepare = Launches(model.prepare, fields, work)
-        self._steps = Launches((*model.place, *model.step), fields, work)
-        self._sense = Launches((*model.place, *model.sense), fields, work)
+        lists = ((*model.place, *model.step), (*model.place, *model.sense))
+        self._steps, self._sense = (Launches(stages, fields, work, lists=lists) for stages in lists)
 
     def _views(self, slot: int) -> tuple[_Rows, _Rows]:
         """Of values and of adjoints."""

@@ -8,7 +8,7 @@ import pytest
 import taichi as ti
 from taichi.lang import kernel_impl, util
 
-from diffsim.engine import frontend, runtime
+from diffsim.engine import frontend, reading, runtime
 
 BROKEN = """
 import taichi as ti
@@ -88,6 +88,13 @@ def test_errors_name_the_place_in_each_of_two_files_with_the_same_code(started, 
         assert f'{name}.py", line 7, in helper:\n    return x + unheard_of(\n               ^^^^^^^^^^\n' in text
         assert f'{name}.py", line 14, in broken:\n    helper(1.0)\n    ^^^^^^^^^^^\n' in text
         assert 'Name "unheard_of" is not defined' in text
+
+
+def test_kernels_of_stages_name_the_place_though_their_statements_do_not_know_it(started, tmp_path):
+    helper = load(tmp_path / "third.py", BROKEN).helper
+    for _ in range(2):
+        with runtime.precision("f32"), pytest.raises(ti.TaichiNameError, match=r'third\.py", line 7, in helper'):
+            reading.kernel((), 1, lambda pools, numbers: reading.loop(numbers[0], helper), reverse=False)
 
 
 def test_a_function_that_is_defined_anew_is_read_anew(started, tmp_path):

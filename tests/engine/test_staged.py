@@ -14,6 +14,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.mentions import Mentions
 from diffsim.engine.stages import Passes, Stage
 from diffsim.engine.trajectory import Trajectory
+from diffsim.waiting import Work
 
 
 def chain(points, **changes):
@@ -149,6 +150,56 @@ def test_what_a_stage_mentions():
     assert not add_.fixed & {"half", "turns"}
     assert add_.stored == {"sums"}
     assert total_.stored == {":loss"}
+
+
+@ti.func
+def square(table: ti.template(), derived: ti.template(), env, row, step, k):
+    derived[env, k] = table.start[env, k] ** 2 + 0.0 * table.value[env, 0, k]
+
+
+@ti.func
+def put(target: ti.template(), env, row, k, value):
+    target[env, row, k] = value
+
+
+@ti.func
+def scatter(table: ti.template(), env, row, step, k):
+    found = ti.static(table.sums)
+    found[env, row, 0] += 1.0
+    put(env=env, row=row, k=k, value=table.start[env, k], target=table.value)
+
+
+def test_what_a_stage_stores_into_by_another_name():
+    assert Mentions.of(scatter).stored >= {"sums", "value"}
+
+
+def test_what_stands_in_a_list_twice_or_in_two_shares_no_kernel_with_the_rest():
+    table = Table(None, None, None, turns=1, power=2, half=2)  # nothing of it is looked at
+    adds, moves, begins, totals = (Stage(function, (table,), 2) for function in (add, move, begin, scatter))
+    once, other = (adds, moves, begins), (totals,)
+    assert [group.stages for group, _ in staged._grouped(once, [once, other])] == [once]
+    twice = (adds, moves, begins, adds)
+    found = staged._grouped(twice, [twice, other])
+    assert [group.stages for group, _ in found] == [(adds,), (moves, begins), (adds,)]
+    assert found[0] == found[2]
+    final = (moves, totals)
+    found = staged._grouped(once, [once, final])
+    assert [group.stages for group, _ in found] == [(adds,), (moves,), (begins,)]
+    assert staged._grouped(final, [once, final])[0] == found[1]
+
+
+@pytest.mark.parametrize("tuned", [True, False])
+def test_what_stores_nothing_that_has_a_gradient_has_no_reverse(tuned):
+    runtime.attach(owner := Owner(), "cpu")
+    fields = Fields({"start": np.zeros(2)}, ("start",) if tuned else (), envs=1, precision="f64")
+    state, sums = fields.trajectory("value", 2, state=True), fields.trajectory("sums", 1, accumulates=True)
+    table = Table(fields.number("start", 2), state, sums, turns=1, power=2, half=2)
+    derived = fields.derived(2, of=["start"])
+    fields.allocate(1, segments=1)
+    launches = staged.Launches([Stage(square, (table, derived), 2)], fields, Work())
+    assert len(launches.chosen(reverse=True)) == int(tuned)
+    fields.close()
+    runtime.detach(owner)
 
 
 # Passes of which so many act

@@ -20,12 +20,13 @@ import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated import connections, elimination, strings, tendon_couples
+from diffsim.physics.articulated.fields import Ahead
 from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.row_fields import Rows
 from diffsim.physics.articulated.within_step import pushed, stiffness_share
 
-__all__ = ["following", "forces", "lengths", "prepare"]
+__all__ = ["forces", "lengths", "prepare"]
 
 LIMIT_DEPTH = 0.01
 """Over which the stiffness of a limit sets in [m]."""
@@ -81,27 +82,23 @@ def follow(rows: ti.template(), tree: ti.template(), motion: ti.template(), env,
 
 
 @ti.func
-def stretch_first(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, k):
-    stretch(rows, tree, motion, env, row, 0, k)
-
-
-@ti.func
-def stretch_next(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+def stretch_on(
+    rows: ti.template(), tree: ti.template(), motion: ti.template(), ahead: ti.template(), env, row, step, element
+):
+    """`stretch`, of this evaluation or the next."""
     part = element // rows.fixed
-    if part + 1 < tree.substeps:
-        stretch(rows, tree, motion, env, row, part + 1, element - part * rows.fixed)
+    if part + ahead.parts < tree.substeps:
+        stretch(rows, tree, motion, env, row, part + ahead.parts, element - part * rows.fixed)
 
 
 @ti.func
-def follow_first(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, k):
-    follow(rows, tree, motion, env, row, 0, k)
-
-
-@ti.func
-def follow_next(rows: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
+def follow_on(
+    rows: ti.template(), tree: ti.template(), motion: ti.template(), ahead: ti.template(), env, row, step, element
+):
+    """`follow`, of this evaluation or the next."""
     part = element // rows.follows
-    if part + 1 < tree.substeps:
-        follow(rows, tree, motion, env, row, part + 1, element - part * rows.follows)
+    if part + ahead.parts < tree.substeps:
+        follow(rows, tree, motion, env, row, part + ahead.parts, element - part * rows.follows)
 
 
 @ti.func
@@ -216,29 +213,15 @@ def prepare(rows: Rows | None, tree: Any) -> tuple[Stage, ...]:
     return (*sprung, *connections.prepare(rows.joined))
 
 
-def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """How long rows are, and how fast that changes."""
+def lengths(rows: Rows | None, tree: Any, motion: Any, work: Any, ahead: Ahead) -> tuple[Stage, ...]:
+    """How long rows are, and how fast that changes, in this evaluation or the next."""
     if rows is None:
         return ()
-    records = (rows, tree, motion)
     return (
-        Stage(stretch_first, records, rows.fixed),
-        Stage(follow_first, records, rows.follows),
-        *strings.lengths(rows.strings, rows, tree, motion, work),
-        *tendon_couples.lengths(rows.couples, rows),
-    )
-
-
-def following(rows: Rows | None, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """The same for the next substep."""
-    if rows is None:
-        return ()
-    records = (rows, tree, motion)
-    return (
-        Stage(stretch_next, records, rows.fixed),
-        Stage(follow_next, records, rows.follows),
-        *strings.following(rows.strings, rows, tree, motion, work),
-        *tendon_couples.following(rows.couples, rows, tree),
+        Stage(stretch_on, (rows, tree, motion, ahead), rows.fixed),
+        Stage(follow_on, (rows, tree, motion, ahead), rows.follows),
+        *strings.lengths(rows.strings, rows, tree, motion, work, ahead),
+        *tendon_couples.lengths(rows.couples, rows, tree, ahead),
     )
 
 

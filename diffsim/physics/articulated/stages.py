@@ -37,9 +37,11 @@ from diffsim.physics.articulated import (
 from diffsim.physics.articulated.constraint_fields import constraints_of
 from diffsim.physics.articulated.fields import (
     BALL,
+    FIRST,
     FREE,
     GIVEN,
     HINGE,
+    NEXT,
     SLIDE,
     TURN,
     motion_of,
@@ -197,28 +199,21 @@ def carry(tree: ti.template(), motion: ti.template(), work: ti.template(), env, 
 
 
 @ti.func
-def place_first(tree: ti.template(), motion: ti.template(), env, row, step, k):
-    place_frame(tree, motion, env, row, 0, k)
+def place(tree: ti.template(), motion: ti.template(), ahead: ti.template(), env, row, step, element):
+    """Where a frame is, of this evaluation or the next."""
+    part = element // tree.kinematics
+    if part + ahead.parts < tree.substeps:
+        place_frame(tree, motion, env, row, part + ahead.parts, element - part * tree.kinematics)
 
 
 @ti.func
-def place_next(tree: ti.template(), motion: ti.template(), env, row, step, element):
-    count = ti.static(tree.kinematics)
-    part = element // count
-    if part + 1 < tree.substeps:
-        place_frame(tree, motion, env, row, part + 1, element - part * count)
-
-
-@ti.func
-def carry_first(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, k):
-    carry(tree, motion, work, env, row, 0, k)
-
-
-@ti.func
-def carry_next(tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element):
+def carry_on(
+    tree: ti.template(), motion: ti.template(), work: ti.template(), ahead: ti.template(), env, row, step, element
+):
+    """How a velocity moves what is beyond it, of this evaluation or the next."""
     part = element // tree.freedoms
-    if part + 1 < tree.substeps:
-        carry(tree, motion, work, env, row, part + 1, element - part * tree.freedoms)
+    if part + ahead.parts < tree.substeps:
+        carry(tree, motion, work, env, row, part + ahead.parts, element - part * tree.freedoms)
 
 
 @ti.func
@@ -331,16 +326,16 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         *rows.prepare(tied, tree),
         *(constraints.prepare(con, touch, tree) if con else compliance.prepare(touch, tree)),
     )
-    place = (
+    placing = (
         Stage(enter_position, (tree, motion), nq * several),
         Stage(enter_velocity, (tree, motion), nv * several),
         *driving.start(muscles, motion, several=several),
         Stage(stand, (tree, motion, work), scene.evaluations),
         *mocap_motion.stages(tree.guides),
-        Stage(place_first, (tree, motion), frames, ordered=True),
-        Stage(carry_first, (tree, motion, work), nv, ordered=True),
+        Stage(place, (tree, motion, FIRST), frames, ordered=True),
+        Stage(carry_on, (tree, motion, work, FIRST), nv, ordered=True),
         Stage(place_site, (tree, motion), len(scene.all_sites)),
-        *rows.lengths(tied, tree, motion, work),
+        *rows.lengths(tied, tree, motion, work, FIRST),
     )
     solving: tuple[Stage, ...] = (
         Stage(eliminate, (tree, motion, work), nv, ordered=True),
@@ -371,9 +366,9 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         *recording,
     )
     following = (
-        Stage(place_next, (tree, motion), frames, ordered=True),
-        Stage(carry_next, (tree, motion, work), nv, ordered=True),
-        *rows.following(tied, tree, motion, work),
+        Stage(place, (tree, motion, NEXT), frames, ordered=True),
+        Stage(carry_on, (tree, motion, work, NEXT), nv, ordered=True),
+        *rows.lengths(tied, tree, motion, work, NEXT),
     )
     return Model(
         motion=motion,
@@ -384,7 +379,7 @@ def build(scene: Articulated, fields: Fields, steps: int, reads: frozenset[str])
         actuators=len(scene.actuators),
         observations=scene.observations,
         prepare=prepare,
-        place=place,
+        place=placing,
         place_names=scene.places,
         coordinates={
             joint.name: scene.coordinate("joint", joint.name) for joint in scene.joints if joint.freedoms == 1

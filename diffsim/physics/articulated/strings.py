@@ -9,12 +9,13 @@ import taichi as ti
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated.connections import carried_by
+from diffsim.physics.articulated.fields import Ahead
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, linear
 from diffsim.physics.articulated.wraps import Wraps, wound, wraps_of
 
-__all__ = ["Strings", "following", "lengths", "moving", "strings_of"]
+__all__ = ["Strings", "lengths", "moving", "strings_of"]
 
 TINY = 1.0e-12
 """Added to a squared distance [m^2]."""
@@ -220,102 +221,68 @@ def lean(strings: ti.template(), rows: ti.template(), tree: ti.template(), work:
 
 
 @ti.func
-def run_first(
+def run_on(
     strings: ti.template(),
     rows: ti.template(),
     tree: ti.template(),
     motion: ti.template(),
     work: ti.template(),
-    env,
-    row,
-    step,
-    k,
-):
-    run(strings, rows, tree, motion, work, env, row, 0, k)
-
-
-@ti.func
-def run_next(
-    strings: ti.template(),
-    rows: ti.template(),
-    tree: ti.template(),
-    motion: ti.template(),
-    work: ti.template(),
+    ahead: ti.template(),
     env,
     row,
     step,
     element,
 ):
+    """`run`, of this evaluation or the next."""
     part = element // strings.straight
-    if part + 1 < tree.substeps:
-        run(strings, rows, tree, motion, work, env, row, part + 1, element - part * strings.straight)
+    if part + ahead.parts < tree.substeps:
+        run(strings, rows, tree, motion, work, env, row, part + ahead.parts, element - part * strings.straight)
 
 
 @ti.func
-def wind_first(
+def wind_on(
     strings: ti.template(),
     rows: ti.template(),
     tree: ti.template(),
     motion: ti.template(),
     work: ti.template(),
-    env,
-    row,
-    step,
-    k,
-):
-    run_around(strings, rows, tree, motion, work, env, row, 0, k)
-
-
-@ti.func
-def wind_next(
-    strings: ti.template(),
-    rows: ti.template(),
-    tree: ti.template(),
-    motion: ti.template(),
-    work: ti.template(),
+    ahead: ti.template(),
     env,
     row,
     step,
     element,
 ):
+    """`run_around`, of this evaluation or the next."""
     part = element // strings.wraps.count
-    if part + 1 < tree.substeps:
-        run_around(strings, rows, tree, motion, work, env, row, part + 1, element - part * strings.wraps.count)
+    if part + ahead.parts < tree.substeps:
+        wrap = element - part * strings.wraps.count
+        run_around(strings, rows, tree, motion, work, env, row, part + ahead.parts, wrap)
 
 
 @ti.func
-def lean_first(
-    strings: ti.template(), rows: ti.template(), tree: ti.template(), work: ti.template(), env, row, step, k
+def lean_on(
+    strings: ti.template(),
+    rows: ti.template(),
+    tree: ti.template(),
+    work: ti.template(),
+    ahead: ti.template(),
+    env,
+    row,
+    step,
+    element,
 ):
-    lean(strings, rows, tree, work, env, row, 0, k)
-
-
-@ti.func
-def lean_next(
-    strings: ti.template(), rows: ti.template(), tree: ti.template(), work: ti.template(), env, row, step, element
-):
+    """`lean`, of this evaluation or the next."""
     part = element // strings.pulls
-    if part + 1 < tree.substeps:
-        lean(strings, rows, tree, work, env, row, part + 1, element - part * strings.pulls)
+    if part + ahead.parts < tree.substeps:
+        lean(strings, rows, tree, work, env, row, part + ahead.parts, element - part * strings.pulls)
 
 
-def lengths(strings: Strings | None, rows: Any, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """How long strings are, and how that changes."""
+def lengths(strings: Strings | None, rows: Any, tree: Any, motion: Any, work: Any, ahead: Ahead) -> tuple[Stage, ...]:
+    """How long strings are, and how that changes, in this evaluation or the next."""
     if strings is None:
         return ()
     return (
-        Stage(run_first, (strings, rows, tree, motion, work), strings.straight),
-        Stage(wind_first, (strings, rows, tree, motion, work), strings.wraps.count if strings.wraps else 0),
-        Stage(lean_first, (strings, rows, tree, work), strings.pulls),
-    )
-
-
-def following(strings: Strings | None, rows: Any, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]:
-    """The same for the next substep."""
-    if strings is None:
-        return ()
-    return (
-        Stage(run_next, (strings, rows, tree, motion, work), strings.straight),
-        Stage(wind_next, (strings, rows, tree, motion, work), strings.wraps.count if strings.wraps else 0),
-        Stage(lean_next, (strings, rows, tree, work), strings.pulls),
+        Stage(run_on, (strings, rows, tree, motion, work, ahead), strings.straight),
+        Stage(wind_on, (strings, rows, tree, motion, work, ahead), strings.wraps.count if strings.wraps else 0),
+        Stage(lean_on, (strings, rows, tree, work, ahead), strings.pulls),
     )

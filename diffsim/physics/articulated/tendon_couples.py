@@ -8,9 +8,10 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.fields import Ahead
 from diffsim.physics.articulated.scene import Articulated
 
-__all__ = ["Couples", "coupled", "couples_of", "following", "lengths"]
+__all__ = ["Couples", "coupled", "couples_of", "lengths"]
 
 
 @dataclass(frozen=True)
@@ -109,40 +110,24 @@ def share(couples: ti.template(), rows: ti.template(), env, row, part, source):
 
 
 @ti.func
-def follow_first(couples: ti.template(), rows: ti.template(), env, row, step, k):
-    follow(couples, rows, env, row, 0, k)
+def follow_on(couples: ti.template(), rows: ti.template(), tree: ti.template(), ahead: ti.template(), env, row, step, k):
+    """`follow`, of this evaluation or the next."""
+    part = k // couples.count
+    if part + ahead.parts < tree.substeps:
+        follow(couples, rows, env, row, part + ahead.parts, k - part * couples.count)
 
 
 @ti.func
-def follow_next(couples: ti.template(), rows: ti.template(), tree: ti.template(), env, row, step, element):
-    part = element // couples.count
-    if part + 1 < tree.substeps:
-        follow(couples, rows, env, row, part + 1, element - part * couples.count)
+def share_on(couples: ti.template(), rows: ti.template(), tree: ti.template(), ahead: ti.template(), env, row, step, k):
+    """`share`, of this evaluation or the next."""
+    part = k // couples.sources
+    if part + ahead.parts < tree.substeps:
+        share(couples, rows, env, row, part + ahead.parts, k - part * couples.sources)
 
 
-@ti.func
-def share_first(couples: ti.template(), rows: ti.template(), env, row, step, k):
-    share(couples, rows, env, row, 0, k)
-
-
-@ti.func
-def share_next(couples: ti.template(), rows: ti.template(), tree: ti.template(), env, row, step, element):
-    part = element // couples.sources
-    if part + 1 < tree.substeps:
-        share(couples, rows, env, row, part + 1, element - part * couples.sources)
-
-
-def lengths(couples: Couples | None, rows: Any) -> tuple[Stage, ...]:
-    """What equalities of two tendons lack, and how that changes."""
+def lengths(couples: Couples | None, rows: Any, tree: Any, ahead: Ahead) -> tuple[Stage, ...]:
+    """What equalities of two tendons lack, and how that changes, in this evaluation or the next."""
     if couples is None:
         return ()
-    records = (couples, rows)
-    return (Stage(follow_first, records, couples.count), Stage(share_first, records, couples.sources))
-
-
-def following(couples: Couples | None, rows: Any, tree: Any) -> tuple[Stage, ...]:
-    """The same for the next substep."""
-    if couples is None:
-        return ()
-    records = (couples, rows, tree)
-    return (Stage(follow_next, records, couples.count), Stage(share_next, records, couples.sources))
+    records = (couples, rows, tree, ahead)
+    return (Stage(follow_on, records, couples.count), Stage(share_on, records, couples.sources))
