@@ -74,8 +74,9 @@ class Mentions:
         if isinstance(node.value, ast.Attribute):  # another name for an array, by which it may be stored into
             self._store(node.value)
         elif isinstance(node.value, ast.Call) and self._source.value(node.value.func) is ti.static:
-            for part in filter(lambda part: isinstance(part, ast.Attribute), ast.walk(node.value)):
-                self._store(part)
+            for inner in ast.walk(node.value):
+                if isinstance(inner, ast.Attribute):
+                    self._store(inner)
 
     def _call(self, node: ast.Call) -> None:
         called = self._source.value(node.func)

@@ -2,6 +2,7 @@
 
 Each case runs in processes of its own: with an empty cache of kernels, and with what that left in it.
 ``READY=case,case`` chooses cases, ``READY_BASE=0`` leaves the old commit away, which takes most of the time,
+``READY_COMMIT=...`` puts another one in its place,
 ``READY_HELPERS=1`` lets helpers compile on idle cores, whose CPU time counts.
 """
 
@@ -17,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.bench
 
 ROOT = Path(__file__).parents[2]
-BASE = "03ac1a8"
+BASE = os.environ.get("READY_COMMIT", "03ac1a8")
 LIMIT = 400.0  # s of wall time, after which a case is given up
 CASES = (
     "mass_spring_walker",

@@ -110,7 +110,9 @@ def share(couples: ti.template(), rows: ti.template(), env, row, part, source):
 
 
 @ti.func
-def follow_on(couples: ti.template(), rows: ti.template(), tree: ti.template(), ahead: ti.template(), env, row, step, k):
+def follow_on(
+    couples: ti.template(), rows: ti.template(), tree: ti.template(), ahead: ti.template(), env, row, step, k
+):
     """`follow`, of this evaluation or the next."""
     part = k // couples.count
     if part + ahead.parts < tree.substeps:
