@@ -22,17 +22,6 @@ TURN, SHIFT = range(2)
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """For which evaluation of the accelerations a stage works: so many after its own."""
-
-    parts: int
-
-
-FIRST, NEXT = Ahead(0), Ahead(1)
-"""Before a step, and within it. The stage is the same function, so that it compiles once."""
-
-
-@dataclass(frozen=True)
 class Tree:
     """The scene: fields (element,) of whole numbers, (env, element) of numbers.
 

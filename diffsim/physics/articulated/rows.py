@@ -20,7 +20,7 @@ import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated import connections, elimination, strings, tendon_couples
-from diffsim.physics.articulated.fields import Ahead
+from diffsim.physics.articulated.ahead import Ahead
 from diffsim.physics.articulated.impedance import softness_of
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.row_fields import Rows

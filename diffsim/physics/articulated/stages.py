@@ -34,14 +34,13 @@ from diffsim.physics.articulated import (
     senses,
     touching_pairs,
 )
+from diffsim.physics.articulated.ahead import FIRST, NEXT
 from diffsim.physics.articulated.constraint_fields import constraints_of
 from diffsim.physics.articulated.fields import (
     BALL,
-    FIRST,
     FREE,
     GIVEN,
     HINGE,
-    NEXT,
     SLIDE,
     TURN,
     motion_of,

@@ -8,8 +8,8 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
+from diffsim.physics.articulated.ahead import Ahead
 from diffsim.physics.articulated.connections import carried_by
-from diffsim.physics.articulated.fields import Ahead
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.spatial import angular, linear

@@ -8,7 +8,7 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Stage
-from diffsim.physics.articulated.fields import Ahead
+from diffsim.physics.articulated.ahead import Ahead
 from diffsim.physics.articulated.scene import Articulated
 
 __all__ = ["Couples", "coupled", "couples_of", "lengths"]
