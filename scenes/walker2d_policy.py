@@ -5,7 +5,7 @@ from diffsim.cli import policy_main
 
 SETTINGS = {
     "policy": ds.MLP(hidden=(128, 64), sines=0, activation="elu"),
-    "algorithm": ds.SHAC(window=32, last_noise=0.1, average=0.1),
+    "algorithm": ds.SHAC(window=32, average=0.1, entropy=-0.5, critics=2),
     "iterations": 300,
     "judge_every": 25,
 }

@@ -31,7 +31,7 @@ ENOUGH = {
     "hopper_policy": 2500.0,
     "humanoid_policy": 4500.0,  # one start in sixteen may fall; 5,000 are aimed at, which is more than standing earns
     "quadruped_trot": 400.0,
-    "walker2d_policy": 1920.0,  # nine tenths of what seed 2 earned; 3,000 is aimed at, and seed 0 earns it
+    "walker2d_policy": 3000.0,
 }
 
 ONE = """
@@ -104,10 +104,11 @@ COMPLIANT = """
 
 
 OPTIONS = {
-    "plain": "{}",
-    "stiff": "dict(algorithm=replace(module.SETTINGS['algorithm'], stiff=3.0))",
-    "entropy": "dict(algorithm=replace(module.SETTINGS['algorithm'], last_noise=None, entropy=-0.5, critics=2))",
+    "plain": "",
+    "stiff": "stiff=3.0",
+    "entropy": "last_noise=None, entropy=-0.5, critics=2",
 }
+"""Besides a window as long as the scene's, noise that falls, and an average."""
 
 
 @pytest.mark.parametrize("option", os.environ.get("OPTIONS", ",".join(OPTIONS)).split(","))
@@ -116,7 +117,8 @@ def test_options_of_shac(option):
     print(HEAD)
     name = os.environ.get("ONLY", "walker2d_policy")
     for seed in SEEDS:
-        found = run(name, seed, OPTIONS[option])
+        usual = "module.SETTINGS['algorithm'], entropy=None, critics=1, last_noise=0.1"
+        found = run(name, seed, f"dict(algorithm=replace(replace({usual}), {OPTIONS[option]}))")
         line(f"{name}, {option}, seed {seed}", found)
         assert found["highest"] > 0.0
 
