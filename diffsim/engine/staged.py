@@ -7,9 +7,8 @@ a CPU, where kernels and NumPy share the fields' memory.
 """
 
 import functools
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,13 @@ from taichi.lang import impl
 
 from diffsim.engine import kernel_files, native
 from diffsim.engine.abstract import Binding, Structure
+from diffsim.engine.grouping import Group, Lists, grouped
 from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
-from diffsim.engine.stages import Passes, Stage, Steps
+from diffsim.engine.stages import Stage, Steps
 from diffsim.waiting import Work
 
 __all__ = ["Launches", "staged"]
-
-_HEAVY = 600
-"""Nodes of syntax trees that a kernel of several stages may have. More compile longer, fewer cost launches: about 3 us
-each, forward and in reverse."""
 
 _FIXED = 3  # whole numbers of each kernel before those of its stages: environments, passes, the pass of this launch
 
@@ -54,86 +50,10 @@ class _Known:
 _known = _Known()
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Stages that share a kernel.
-
-    Attributes:
-        stages: in the order in which they act.
-        passes: how often they take turns within the kernel; 0: once in a launch, which is told its pass.
-        upto: how many of the passes act, as of `Passes`.
-    """
-
-    stages: tuple[Stage, ...]
-    passes: int = 1
-    upto: Any = None
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether any of them is."""
-        return any(stage.differentiable for stage in self.stages)
-
-
-_Lists = Sequence[Steps | Sequence[Stage]]
-
-
-def _present(entry: Stage | Passes) -> tuple[Stage, ...]:
-    """The stages of an entry that have elements."""
-    return tuple(stage for stage in (entry.stages if isinstance(entry, Passes) else (entry,)) if stage.elements)
-
-
-def _uses(lists: _Lists) -> Callable[[Stage], tuple[int, ...]]:
-    """How often a stage's function stands in each of these lists, with records of the same kinds."""
-
-    def kind(stage: Stage) -> Hashable:
-        return stage.function, stage.upto is None, tuple(map(type, stage.records))
-
-    counts = [Counter(kind(stage) for entry in entries for stage in _present(entry)) for entries in lists]
-    return lambda stage: tuple(count[kind(stage)] for count in counts)
-
-
-def _grouped(steps: Steps | Sequence[Stage], lists: _Lists) -> list[tuple[_Group, int]]:
-    """Groups in the order in which they are launched, and the pass of each launch.
-
-    What stands in several of the lists of a simulation shares no kernel with what does not, so that it compiles once.
-    """
-    found: list[tuple[_Group, int]] = []
-    open_group: list[Stage] = []
-    uses = _uses(lists)
-
-    def close() -> None:
-        if open_group:
-            # One by itself is told a pass, as in `Passes`: so it is the same kernel there.
-            found.append((_Group(tuple(open_group), int(len(open_group) > 1)), 0))
-            open_group.clear()
-
-    for entry in steps:
-        stages = _present(entry)
-        if isinstance(entry, Passes):
-            close()
-            if _weight(stages) <= _HEAVY:
-                found += [(_Group(stages, entry.count), 0)] if stages else []
-            else:
-                found += [(_Group((stage,), 0, entry.upto), turn) for turn in range(entry.count) for stage in stages]
-            continue
-        for stage in stages:
-            first = open_group[0] if open_group else stage
-            alike = first.differentiable == stage.differentiable and uses(first) == uses(stage)
-            if not alike or max(uses(stage)) > 1 or _weight((*open_group, stage)) > _HEAVY:
-                close()
-            open_group.append(stage)
-    close()
-    return found
-
-
-def _weight(stages: Sequence[Stage]) -> int:
-    return sum(Mentions.of(stage.function).weight for stage in stages)
-
-
 class _Kernel:
     """The kernel of a group, with the memory and the sizes of one simulation."""
 
-    def __init__(self, group: _Group, fields: Any, together: int):
+    def __init__(self, group: Group, fields: Any, together: int):
         self._group, self._fields, self._together = group, fields, together
         mentions = [Mentions.of(stage.function) for stage in group.stages]
         names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
@@ -301,15 +221,15 @@ class Launches:
         work: Work,
         begin: Callable[[], None] | None = None,
         *,
-        lists: _Lists = (),
+        lists: Lists = (),
         apart: bool = False,
     ):
         self._work, self._begin = work, begin
         self._apart = apart and native.available()
         self._envs, self._together = fields.envs, 1 if self._apart else fields.envs
-        kernels: dict[_Group, _Kernel] = {}
+        kernels: dict[Group, _Kernel] = {}
         self._launched: list[tuple[_Kernel, int]] = []
-        for group, turn in _grouped(steps, lists or [steps]):
+        for group, turn in grouped(steps, lists or [steps]):
             if group not in kernels:
                 kernels[group] = _Kernel(group, fields, self._together)
             self._launched.append((kernels[group], turn))

@@ -8,7 +8,7 @@ import pytest
 import taichi as ti
 
 import diffsim as ds
-from diffsim.engine import native, runtime, staged
+from diffsim.engine import grouping, native, runtime, staged
 from diffsim.engine.executors import make
 from diffsim.engine.fields import Fields
 from diffsim.engine.mentions import Mentions
@@ -177,15 +177,15 @@ def test_what_stands_in_a_list_twice_or_in_two_shares_no_kernel_with_the_rest():
     table = Table(None, None, None, turns=1, power=2, half=2)  # nothing of it is looked at
     adds, moves, begins, totals = (Stage(function, (table,), 2) for function in (add, move, begin, scatter))
     once, other = (adds, moves, begins), (totals,)
-    assert [group.stages for group, _ in staged._grouped(once, [once, other])] == [once]
+    assert [group.stages for group, _ in grouping.grouped(once, [once, other])] == [once]
     twice = (adds, moves, begins, adds)
-    found = staged._grouped(twice, [twice, other])
+    found = grouping.grouped(twice, [twice, other])
     assert [group.stages for group, _ in found] == [(adds,), (moves, begins), (adds,)]
     assert found[0] == found[2]
     final = (moves, totals)
-    found = staged._grouped(once, [once, final])
+    found = grouping.grouped(once, [once, final])
     assert [group.stages for group, _ in found] == [(adds,), (moves,), (begins,)]
-    assert staged._grouped(final, [once, final])[0] == found[1]
+    assert grouping.grouped(final, [once, final])[0] == found[1]
 
 
 @pytest.mark.parametrize("tuned", [True, False])
@@ -286,7 +286,7 @@ def halving(executor, envs, steps=5):
 @pytest.mark.parametrize("envs", [1, 3])
 @pytest.mark.parametrize("executor", ["staged", "fused", "wide"])
 def test_so_many_passes_act_in_each_row_of_each_copy(executor, envs, monkeypatch):
-    monkeypatch.setattr(staged, "_HEAVY", 0)  # else the kernel of both stages would run all passes
+    monkeypatch.setattr(grouping, "HEAVY", 0)  # else the kernel of both stages would run all passes
     runtime.attach(owner := Owner(), "cpu")
     with runtime.precision("f64"):
         losses, gradients, launched = halving(executor, envs)
