@@ -72,7 +72,7 @@ class Fields:
         }
         self.spare = int(starts[-1])  # a column that is always zero, for slots that hold no number
         self.real = REAL[precision]
-        self.moved = ti.f32 if single else ti.f64
+        self.moved = self.finest = ti.f32 if single else ti.f64
         self._serial = serial
         self._arrays: list[Array] = []
         self._kinds: list[tuple[Any, int, bool]] = []  # of each: type, width, whether it has a gradient
@@ -114,18 +114,26 @@ class Fields:
         self._decided += max(elements, 1)
         return self._whole((self.envs, ROWS, max(elements, 1)), seldom=seldom)
 
-    def decision_numbers(self, elements: int, *, seldom: bool = False) -> Any:
-        """The same for numbers, in the simulation's precision; docs/how_stages_work.md, "Decisions"."""
-        self._decided += max(elements, 1) * (2 if self.real == ti.f64 else 1)
-        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False, seldom=seldom)
+    def decision_numbers(self, elements: int, *, seldom: bool = False, finest: bool = False) -> Any:
+        """The same for numbers, in the simulation's precision; docs/how_stages_work.md, "Decisions".
+
+        ``finest``: as of `scratch_numbers`.
+        """
+        real = self.finest if finest else self.real
+        self._decided += max(elements, 1) * (2 if real == ti.f64 else 1)
+        return self._place((self.envs, ROWS, max(elements, 1)), gradient=False, seldom=seldom, real=real)
 
     def scratch(self, elements: int) -> Any:
         """Room for a stage that is not differentiable to think in: (env, element) int32, of no value later."""
         return self._whole((self.envs, max(elements, 1)))
 
-    def scratch_numbers(self, elements: int, width: int = 0) -> Any:
-        """The same for numbers, of vectors if ``width`` is not 0."""
-        return self._place((self.envs, max(elements, 1)), width, gradient=False)
+    def scratch_numbers(self, elements: int, width: int = 0, *, finest: bool = False) -> Any:
+        """The same for numbers, of vectors if ``width`` is not 0.
+
+        ``finest``: in the type `finest`, which is float64 wherever the device has it, whatever the precision.
+        """
+        real = self.finest if finest else self.real
+        return self._place((self.envs, max(elements, 1)), width, gradient=False, real=real)
 
     def room(self, name: str, first: int, most: int) -> int:
         """How much room to make for a decision of varying length: ``first``, until a rollout has needed more.
@@ -258,12 +266,15 @@ class Fields:
     def _room(self, elements: Lengths, width: Lengths, *, gradient: bool) -> Array:
         return self._place((self.envs, max(count(elements), 1)), count(width), gradient=gradient)
 
-    def _place(self, shape: tuple[int, ...], width: int = 0, *, gradient: bool, seldom: bool = False) -> Array:
+    def _place(
+        self, shape: tuple[int, ...], width: int = 0, *, gradient: bool, seldom: bool = False, real: Any = None
+    ) -> Array:
+        real = real or self.real
         if width:
-            field = ti.Vector.field(width, self.real, needs_grad=gradient)
+            field = ti.Vector.field(width, real, needs_grad=gradient)
         else:
-            field = ti.field(self.real, needs_grad=gradient)
-        return self._keep(Array(field, shape, gradient=gradient, seldom=seldom), self.real, width)
+            field = ti.field(real, needs_grad=gradient)
+        return self._keep(Array(field, shape, gradient=gradient, seldom=seldom), real, width)
 
     @property
     def row_bytes(self) -> int:

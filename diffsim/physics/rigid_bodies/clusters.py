@@ -11,7 +11,8 @@ TIGHT = 1.0e-5
 """A rope that is shorter than its length by less is taut [m]: rounding of some steps' way in float32."""
 
 FASTER = 2.0
-"""An impact may make bodies part this many times as fast as they came. What could come to touch by it is near."""
+"""An impact may change the speed of a body by this many times that of its approach. What could come to touch by it, if
+it does not by itself, is near."""
 
 
 @ti.func
@@ -76,9 +77,12 @@ def list_contacts(
         speed = closing(motion, courses, touch, hits, env, row, m)
         fast = ti.max(-law[2], -speed / PASSED_ON) > law[8]
         hits.slot[env, row, m] = -1
+        leans = held(touch, env, row, m)
+        if at < count and not leans and law[9] > 0.0:  # rounding would be taken back, one corner after the other
+            touch.warm[env, row, m] = -1
         hits.speed[env, at] = speed
         hits.role[env, at] = 0
-        if held(touch, env, row, m):
+        if leans:
             # What hovers comes down together as well; not what joints hold, which turns a little in every step.
             hits.role[env, at] = ti.select(law[9] > 0.0 and law[0] > law[9], 2, 1)
         elif contact.meets(law[0], speed, bodies.dt) and speed < -contact.STILL and not pulls:
@@ -91,7 +95,7 @@ def list_contacts(
         law = touch.law[env, row, m]
         if hits.role[env, at] == 0:
             taut = law[0] < TIGHT and ti.abs(hits.speed[env, at]) <= law[8] + contact.STILL
-            near = law[0] < FASTER * bodies.dt * fastest
+            near = law[0] < bodies.dt * (FASTER * fastest + ti.max(0.0, -hits.speed[env, at]))
             hits.role[env, at] = ti.cast(ti.select(at < count, near, taut), ti.i32)
     return some
 

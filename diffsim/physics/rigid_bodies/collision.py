@@ -328,7 +328,9 @@ def search(
     What is farther away than two bodies can come in a step, even if impacts make them twice as fast as any is now, is
     left out.
     """
-    margin = 4.0 * bodies.dt * fastest(bodies, courses, touch, env, row) + contact.SKIN
+    fast = fastest(bodies, courses, touch, env, row)
+    margin = 4.0 * bodies.dt * fast + contact.SKIN
+    touch.least[env, row, 0] = ti.max(contact.SLOWEST, touch.rounding * (1.0 + fast))
     touch.count[env, row, 0] = 0
     outline(bodies, motion, touch, env, row, margin)
     if ti.static(touch.gridded):

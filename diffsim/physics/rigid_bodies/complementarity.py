@@ -17,9 +17,6 @@ FEW, GUESSES = 20, 16
 """Sweeps before the first guesses, and most guesses. From the fifth on sweeps go on from each other, twice as many each
 time, up to some 80,000: with friction, or if bodies touch twice at nearly one place, solutions may lead in a circle."""
 
-LOOSE = 100.0
-"""A solution is right to so many times the rounding of a speed."""
-
 LEAST = 1.0e-12
 """An impulse that is none [N s]."""
 
@@ -32,34 +29,65 @@ ALIKE = 1.1
 @ti.func
 def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known):
     """Find the impulses of a round, if there is room for it."""
-    still, rough, begin = hits.still, 0, 0
+    still, rough, begin = ti.cast(hits.still, hits.real), 0, 0
     for u in range(2 * known):
         hits.tried[env, u] = 0.0
-        hits.guess[env, row, 2 * turn * hits.room + u] = 0.0
+        hits.found[env, u] = 0.0
         still = ti.max(still, hits.still * ti.abs(hits.wanted[env, u]))
         acts = hits.kind[env, row, turn * hits.room + u // 2] != NOTHING
         rough = ti.max(rough, ti.cast(acts and friction_of(touch, hits, env, row, u) > 0.0, ti.i32))
     if turn > 0:
         begin = hits.offset[env, row, turn - 1] + hits.unknowns[env, row, turn - 1] * hits.unknowns[env, row, turn - 1]
     hits.offset[env, row, turn] = begin
-    fits, n = True, 0
+    n = 0
     for rubs in range(rough + 1):  # normals first: two corners of a body would rub against each other where none slips
         right, guesses = False, 0
-        while fits and not right and guesses < GUESSES:
+        while not right and guesses < GUESSES:
             last = guesses == GUESSES - 1
             most = ti.select(guesses < 4, FEW, FEW << ti.max(0, guesses - 3))
             ended = sweep_on(touch, hits, env, row, turn, known, rubs, still, most)
             n = sort(touch, hits, env, row, turn, known, rubs, still)
-            fits = begin + n * n <= hits.space
-            if fits:
-                right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still)
-                if (right and rubs < rough) or (not right and guesses < 4):
-                    go_on(touch, hits, env, row, known)
+            right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still)
+            if (right and rubs < rough) or (not right and guesses < 4):
+                go_on(touch, hits, env, row, known)
             guesses += 1
+    for u in range(2 * known):
+        hits.guess[env, row, 2 * turn * hits.room + u] = shortened(hits, hits.found[env, u])
+    return keep(hits, env, row, turn, n)
+
+
+@ti.func
+def keep(hits: ti.template(), env, row, turn, n):
+    """Keep which unknowns were solved for, and the inverse of their system, if there is room."""
+    base, begin, solved = 2 * turn * hits.room, hits.offset[env, row, turn], 0
+    for i in range(n):
+        solved += hits.beyond[env, i]
+    fits = begin + solved * solved <= hits.space
     if fits:
-        hits.unknowns[env, row, turn] = n
-        hits.pairs[env, row, 0] = ti.max(hits.pairs[env, row, 0], n * n)
+        kept = 0
+        for i in range(n):
+            if hits.beyond[env, i] == 1:
+                at = begin + kept * solved
+                for j in range(n):
+                    if hits.beyond[env, j] == 1:
+                        hits.inverse[env, row, at] = hits.table[env, i * 4 * hits.room + n + j]
+                        at += 1
+                hits.unknown[env, row, base + kept] = hits.unknown[env, row, base + i]
+                kept += 1
+        hits.unknowns[env, row, turn] = solved
+        hits.pairs[env, row, 0] = ti.max(hits.pairs[env, row, 0], solved * solved)
     return fits
+
+
+@ti.func
+def shortened(hits: ti.template(), impulse):
+    """An impulse without the bits that rounding in the elimination may have changed, so that mirror images have the
+    same; their inverse adds what they lack.
+
+    Dekker 1971, "A floating-point technique for extending the available precision", Numer. Math. 18.
+    """
+    more = hits.halves * impulse
+    return more - (more - impulse)
 
 
 @ti.func
@@ -83,7 +111,7 @@ def sweep_on(touch: ti.template(), hits: ti.template(), env, row, turn, known, r
 @ti.func
 def sweep(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs):
     """Projected Gauss-Seidel, once over all impacts of a round; the largest change of a speed."""
-    largest = 0.0
+    largest = ti.cast(0.0, hits.real)
     for u in range(2 * known):
         if hits.kind[env, row, turn * hits.room + u // 2] != NOTHING and u % 2 <= rubs:
             lack = hits.wanted[env, u]
@@ -155,7 +183,7 @@ def next_pivot(hits: ti.template(), env, n):
     nothing: the more it is pressed, the faster it comes, as where it jams.
     """
     width = 4 * hits.room
-    found, most = -1, hits.depends
+    found, most = -1, ti.cast(hits.depends, hits.real)
     for i in range(n):
         share = ti.abs(hits.table[env, i * width + i]) / hits.own[env, i]
         if hits.beyond[env, i] == 0 and share > most:
@@ -220,8 +248,8 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
     right, base, room = True, turn * hits.room, 2 * hits.room
     for u in range(2 * known):
         slides = hits.slides[env, row, base + u // 2] * friction_of(touch, hits, env, row, u)
-        along = hits.guess[env, row, 2 * base + u - u % 2]
-        hits.own[env, u] = hits.guess[env, row, 2 * base + u] + ti.select(u % 2 == 1, slides * along, 0.0)
+        along = hits.found[env, u - u % 2]
+        hits.own[env, u] = hits.found[env, u] + ti.select(u % 2 == 1, slides * along, 0.0)
     for u in range(2 * known):
         friction = friction_of(touch, hits, env, row, u)
         acts = hits.kind[env, row, base + u // 2] != NOTHING
@@ -232,7 +260,7 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
             mass = hits.mass[env, u * room + u]
             most = mass * friction * hits.own[env, u - u % 2]
             given = mass * hits.own[env, u]
-            near = LOOSE * still
+            near = hits.loose * still
             if u % 2 == 0:  # at least 0, of which only 0 may be more than is lacked
                 right = right and given >= -near and lack <= near and (given <= near or lack >= -near)
             else:
@@ -251,7 +279,7 @@ def coarse(impulse):
 
 @ti.func
 def settle(touch: ti.template(), hits: ti.template(), env, row, turn, n, way):
-    """Inverse and solution from the table. What depends gets nothing, or what sweeps gave (``way`` 1; 2: all does)."""
+    """The solution from the table. What depends gets nothing, or what sweeps gave (``way`` 1; 2: all does)."""
     width, base = 4 * hits.room, 2 * turn * hits.room
     for j in range(n):
         hits.own[env, j] = hits.wanted[env, hits.unknown[env, row, base + j]]
@@ -260,13 +288,14 @@ def settle(touch: ti.template(), hits: ti.template(), env, row, turn, n, way):
                 given = coarse(hits.tried[env, hits.unknown[env, row, base + i]])
                 hits.own[env, j] -= entry(touch, hits, env, row, turn, j, i) * given
     for u in range(2 * hits.room):
-        hits.guess[env, row, base + u] = 0.0
+        hits.found[env, u] = 0.0
     for i in range(n):
         u = hits.unknown[env, row, base + i]
-        solved = ti.select(way == 2, 0, hits.beyond[env, i])
+        if way == 2:
+            hits.beyond[env, i] = 0
+        solved = hits.beyond[env, i]
         guess = ti.select(way == 2, hits.tried[env, u], ti.select(way > solved, coarse(hits.tried[env, u]), 0.0))
-        for j in range(n):
-            found = solved * hits.table[env, i * width + n + j]
-            hits.inverse[env, row, hits.offset[env, row, turn] + i * n + j] = found
-            guess += found * hits.own[env, j]
-        hits.guess[env, row, base + u] = guess
+        if solved == 1:
+            for j in range(n):
+                guess += hits.table[env, i * width + n + j] * hits.own[env, j]
+        hits.found[env, u] = guess

@@ -167,10 +167,14 @@ def pushed(
     out: ti.template(),
     lever: ti.template(),
 ):
-    """How much forces change the speed of a body along the normal, where it touches, in this step [m/s]."""
+    """How much forces change the speed of a body along the normal, where it touches, in this step [m/s].
+
+    And a little more, so that rounding does not say which corner bounces of what fell for just one step.
+    """
     before = motion.velocity[env, row, place]
     turns = speed[2] - motion.angular_velocity[env, row, place]
-    return ti.abs(out[0] * (speed[0] - before[0]) + out[1] * (speed[1] - before[1]) + out[lever] * turns)
+    change = out[0] * (speed[0] - before[0]) + out[1] * (speed[1] - before[1]) + out[lever] * turns
+    return ti.abs(change) + contact.STILL
 
 
 @ti.func

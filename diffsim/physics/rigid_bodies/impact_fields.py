@@ -28,8 +28,8 @@ bounces as it came takes 2 n - 1."""
 CLOSING = 3
 """In so many of the last of these nothing bounces, or what is passed on then would be left over."""
 
-SPACE = 3
-"""Room for inverses in all rounds, of as many unknowns as there may be in one."""
+SPACE, FULL = 3, 4
+"""Room for inverses in all rounds: of so many that have as many unknowns as there may be, or of one in so many."""
 
 
 def system_of(
@@ -105,11 +105,12 @@ def impacts_of(
     """Impacts that are solved together, so many of them, of a scene with room for so many contacts."""
     places, n = len(scene.shapes) + 1, len(scene.bodies)
     begin = contacts + sum(isinstance(joint, Rope) for joint in scene.joints)
-    rows, decide, think = fields.trajectory, fields.decision, fields.scratch_numbers
+    rows, decide = fields.trajectory, fields.decision
+    think = functools.partial(fields.scratch_numbers, finest=True)
     seldom = functools.partial(decide, seldom=True)
-    exact = fields.real == REAL["f64"]
+    exact, rough = fields.finest == REAL["f64"], fields.real == REAL["f32"]
     rounds = rounds_of(scene, room, bouncy)
-    space, more = SPACE * 4 * room * room, rounds + 2
+    space, more = max(SPACE, rounds // FULL) * 4 * room * room, rounds + 2
     courses = (2 * more + 1) * places if room else 0
     struck = rows("impact_struck", courses, 6, **SELDOM)
     return Impacts(
@@ -125,7 +126,7 @@ def impacts_of(
         slides=seldom(more * room),
         unknowns=seldom(more),
         unknown=seldom(2 * more * room),
-        guess=fields.decision_numbers(2 * more * room, seldom=True),
+        guess=fields.decision_numbers(2 * more * room, seldom=True, finest=True),
         offset=seldom(more),
         inverse=fields.decision_numbers(space, seldom=True),
         pairs=decide(1),
@@ -137,7 +138,7 @@ def impacts_of(
         asked=seldom(system.rows),
         solves=decide(1),
         goal=rows("impact_goal", more * room, 2, **SELDOM),
-        impulse=rows("impact_impulse", 4 * more * room, **SELDOM),
+        more=rows("impact_more", 4 * more * room, **SELDOM),
         lack=rows("impact_lack", 2 * more * room, **SELDOM),
         given=rows("impact_given", room, 7, **SELDOM),
         pressed=rows("impact_pressed", places if room else 0, 6, **SELDOM),
@@ -145,7 +146,7 @@ def impacts_of(
         course=rows("impact_course", courses, 6, **SELDOM) if system.rows else struck,
         assembly=fields.integers(assemblies_of(scene)),
         role=fields.scratch(begin),
-        speed=think(begin),
+        speed=fields.scratch_numbers(begin),
         cluster=fields.scratch(n),
         members=fields.scratch(n),
         begun=fields.scratch(n),
@@ -159,6 +160,7 @@ def impacts_of(
         when=think(room),
         wanted=think(2 * room),
         tried=think(2 * room),
+        found=think(2 * room),
         beyond=fields.scratch(2 * room),
         table=think(8 * room * room),
         own=think(2 * room),
@@ -168,6 +170,9 @@ def impacts_of(
         space=space,
         bodies=n,
         places=places,
+        real=fields.finest,
+        halves=2.0**17 + 1.0 if exact else 1.0,
         still=1.0e-13 if exact else 3.0e-7,  # some roundings of a speed
+        loose=1.0e7 if exact and rough else 100.0,  # what depends on others does so to the rounding of contacts' rows
         depends=1.0e-9 if exact else 1.0e-4,  # rounding, and a tower of twenty boxes has 1e-4
     )

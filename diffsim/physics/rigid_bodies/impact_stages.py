@@ -49,7 +49,7 @@ def hitting(
             (
                 Stage(impacts.aim_impact, (bodies, touch, hits), hits.room, upto=many),
                 Stage(impacts.pass_on, (hits,), places, upto=moved),
-                Stage(impacts.guess, (hits,), 2 * hits.room, upto=hits.twice),
+                Stage(impacts.begin_more, (hits,), 2 * hits.room, upto=hits.twice),
                 Stage(impacts.improve, (hits,), 4 * hits.room * hits.room, upto=hits.pairs),
                 Stage(impacts.kick, (bodies, touch, hits), hits.room, upto=many),
                 Stage(impacts.answer_rows, (joints, system, hits), system.rows, upto=joined),

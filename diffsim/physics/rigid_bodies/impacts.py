@@ -35,9 +35,9 @@ __all__ = [
     "aim_impact",
     "answer_rows",
     "answer_together",
+    "begin_more",
     "depart",
     "goal_of",
-    "guess",
     "hold_bodies",
     "improve",
     "kick",
@@ -189,12 +189,12 @@ def pass_on(hits: ti.template(), env, row, step, element):
 
 
 @ti.func
-def guess(hits: ti.template(), env, row, step, element):
-    """Impulses as they were guessed, along the normal or the tangent."""
+def begin_more(hits: ti.template(), env, row, step, element):
+    """Nothing is added to the impulses yet that were guessed, along the normal or the tangent."""
     turn = element // (2 * hits.room)
     u = element - turn * (2 * hits.room)
     if turn < hits.passes[env, row, 0] and u < hits.twice[env, row, 0]:
-        hits.impulse[env, row, element] = hits.guess[env, row, turn // 2 * 2 * hits.room + u]
+        hits.more[env, row, element] = 0.0
 
 
 @ti.func
@@ -209,7 +209,7 @@ def improve(hits: ti.template(), env, row, step, element):
             k = pair // n
             other = hits.unknown[env, row, base + pair - k * n]
             more = hits.inverse[env, row, hits.offset[env, row, turn // 2] + pair] * hits.lack[env, row, base + other]
-            hits.impulse[env, row, turn * 2 * hits.room + hits.unknown[env, row, base + k]] += more
+            hits.more[env, row, turn * 2 * hits.room + hits.unknown[env, row, base + k]] += more
 
 
 @ti.func
@@ -232,8 +232,9 @@ def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, 
         b = touch.second[env, row, m]
         at = turn // 2 * hits.room + k
         slides = ti.cast(hits.slides[env, row, at], bodies.real)
-        along = hits.impulse[env, row, 2 * element]
-        across = hits.impulse[env, row, 2 * element + 1] + slides * touch.law[env, row, m][6] * along
+        along = ti.cast(hits.guess[env, row, 2 * at] + hits.more[env, row, 2 * element], bodies.real)
+        beside = ti.cast(hits.guess[env, row, 2 * at + 1] + hits.more[env, row, 2 * element + 1], bodies.real)
+        across = beside + slides * touch.law[env, row, m][6] * along
         impulse = along * touch.out[env, row, m] + across * touch.side[env, row, m]
         time = hits.goal[env, row, at][1]
         base = (turn + 1) * hits.places

@@ -213,6 +213,26 @@ def spare_of(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti
 
 
 @ti.func
+def unless_rounding(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template(), speed):
+    """The speed along a contact; 0 for what is only rounding, without a derivative, after impacts that were solved
+    together: one corner after the other would take it back, and what lands flat would turn by it."""
+    found = speed
+    if ti.static(touch.loose):
+        least, solved = touch.least[env, row, 0], touch.warm[env, row, m] == SOLVED
+        found = ti.select(solved and speed < least and speed > -least, 0.0, speed)
+    return found
+
+
+@ti.func
+def comes(touch: ti.template(), env: ti.template(), row: ti.template(), speed):
+    """Whether bodies come nearer at more than rounding, where that may turn what lies flat."""
+    found = True
+    if ti.static(touch.loose):
+        found = speed < -touch.least[env, row, 0]
+    return found
+
+
+@ti.func
 def begin_contact(bodies: ti.template(), courses: ti.template(), touch: ti.template(), env, row, step, m):
     """Pass 0 gives the impulse of the last step, if there is one; impacts that were solved together gave theirs."""
     if m < touch.count[env, row, 0]:
@@ -253,13 +273,13 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         law = touch.law[env, row, m]
         before = touch.impulse[env, row, element]
         dt = ti.static(bodies.dt)
-        speed = row_speed(out, speed_a, speed_b)
-        slide = row_speed(side, speed_a, speed_b)
+        speed = unless_rounding(touch, env, row, m, row_speed(out, speed_a, speed_b))
+        slide = unless_rounding(touch, env, row, m, row_speed(side, speed_a, speed_b))
         gap = law[0] + row_speed(out, shift_a, shift_b)
         mass = law[3]
         couple = law[5]
         held = before[0] > 0.0
-        meets = contact.meets(gap, speed, dt)
+        meets = contact.meets(gap, speed, dt) and comes(touch, env, row, speed)
         closing = ti.min(speed, -contact.SLOWEST)
         # If it stays: what it gave before is counted, and when it landed. Where it hovers, it may still come down.
         landed = ti.min(dt, contact.time_of_impact(gap, closing, law[2], dt))

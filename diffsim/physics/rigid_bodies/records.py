@@ -122,6 +122,7 @@ class Touch:
     points: Any  # 1 if two vertices meet, 0 for a vertex and a face
     key: Any  # 2 * pair + end: what a contact is known by from step to step
     warm: Any  # contact of the step before with the same key, or -1
+    least: Any  # (env, row, 0) a speed that is more than rounding [m/s]
     seen: Any  # when they meet if nothing else happens [s], and the gap then [m]
     facing_then: Any  # normal from first to second at that time
     arms: Any  # from the centres of first and of second to the place, at that time [m]
@@ -159,6 +160,8 @@ class Touch:
     contacts: int  # room for so many
     passes: int
     bouncy: bool  # whether there is restitution
+    loose: bool  # whether two may touch that no joint holds
+    rounding: float  # of speeds after some impacts, relative to them [m/s, and per m/s]
     parts: int  # of an impulse
     gridded: bool  # whether bodies look for each other in a grid
     buckets: int  # of the grid, a power of two
@@ -251,7 +254,7 @@ class Impacts:
     unknowns: Any  # (env, row, round)
     unknown: Any  # (env, row, 2 * round * room + i) those that give: 2 * k for along the normal, and 2 * k + 1 of what
     # sticks
-    guess: Any  # (env, row, 2 * round * room + u) [N s]
+    guess: Any  # (env, row, 2 * round * room + u) impulse, to 36 bits [N s]
     offset: Any  # (env, row, round) where its inverse begins
     inverse: Any  # (env, row, offset + unknowns * i + j) [kg]
     pairs: Any  # (env, row, 0) of unknowns, in the round with most
@@ -263,7 +266,7 @@ class Impacts:
     asked: Any  # (env, row, row of a joint) the first impact on what the joint holds together, or -1
     solves: Any  # (env, row, 0) steps of a solution, or 0 if nothing hits
     goal: Any  # (env, row, round * room + k) speed along the normal after it [m/s]; time [s]
-    impulse: Any  # (env, row, 2 * (pass * room + k) + axis) [N s]
+    more: Any  # (env, row, 2 * (pass * room + k) + axis) what is added to the guess [N s]
     lack: Any  # (env, row, 2 * (round * room + k) + axis) of the speeds along them, after the guess [m/s]
     given: Any  # normal and tangential impulse of what stays closed, the former times its time; of all else; and what
     # forces press [N s]
@@ -286,7 +289,8 @@ class Impacts:
     closed: Any  # scratch: (env, k) 1 if it stayed in a round before
     when: Any  # scratch: (env, k) time of impact [s]
     wanted: Any  # scratch: (env, u) change of speed
-    tried: Any  # scratch: (env, u) impulse
+    tried: Any  # scratch: (env, u) impulse by sweeps
+    found: Any  # scratch: (env, u) impulse by the inverse
     beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
     table: Any  # scratch: (env, 4 * room * i + column)
     own: Any  # scratch: (env, unknown) inverse mass that it feels by itself; then what it lacks. Before, of a round's
@@ -297,7 +301,10 @@ class Impacts:
     space: int  # of inverses, in all rounds
     bodies: int
     places: int
+    real: Any  # type of the numbers that a decision is worked out in
+    halves: float  # what splits a number into 36 bits and the rest
     still: float  # [m/s], and of the largest speed asked for: when sweeps end
+    loose: float  # times that is how far a solution may be from right
     depends: float  # an unknown of which less than this share of its inverse mass is left, where others have their
     # speeds, depends on them
 

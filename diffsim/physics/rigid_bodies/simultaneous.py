@@ -23,7 +23,7 @@ def push(bodies: ti.template(), hits: ti.template(), env, a, b, one: ti.template
     """An impulse along a row, on both of its bodies."""
     for side in range(2):
         place = ti.select(side == 0, a, b)
-        sign = 2.0 * side - 1.0
+        sign = ti.cast(2 * side - 1, hits.real)
         light = sign * bodies.inverse_mass[env, place]
         spin = sign * bodies.inverse_inertia[env, place] * ti.select(side == 0, one[2], one[3])
         hits.change[env, place] += ti.Vector([light * one[0], light * one[1], spin])
@@ -104,7 +104,7 @@ def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), en
     gap = law[0] + along(touch, hits, env, row, k, 0, 1)
     time = time_of(gap, speed, bodies.dt)
     meets = contact.meets(gap, speed, bodies.dt)
-    kind, lacks, hard = NOTHING, 0.0, -speed > law[8]
+    kind, lacks, hard = NOTHING, ti.cast(0.0, hits.real), -speed > law[8]
     if m >= touch.contacts:
         kind, lacks = STAYS, ti.select(meets, -speed, 0.0)
     elif hits.closed[env, k] == 1:
@@ -138,7 +138,7 @@ def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template()
         moving += comes
     for k in range(known):
         # What does not come by itself, or by forces only, acts when the first of its cluster does that comes faster.
-        leader, earliest, fastest = k, 2.0 * bodies.dt, hits.comes[env, k]
+        leader, earliest, fastest = k, ti.cast(2.0 * bodies.dt, hits.real), hits.comes[env, k]
         m = hits.contact[env, row, k]
         own = cluster_of(bodies, touch, hits, env, row, m)
         for other in range(known):
@@ -158,15 +158,28 @@ def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template()
 
 @ti.func
 def turn_to_forces(
-    motion: ti.template(), courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, known
+    bodies: ti.template(),
+    motion: ti.template(),
+    courses: ti.template(),
+    touch: ti.template(),
+    hits: ti.template(),
+    env,
+    row,
+    known,
 ):
-    """After all impacts: what is closed is what does not part, and speeds are those that forces give."""
+    """After all impacts: what is closed is what does not part, and speeds are those that forces give.
+
+    Where many impacts of one step act at their own times, what came to stand still may do so above the other. If that
+    is farther than forces can bring it down in a step, it carries nothing yet.
+    """
     for k in range(known):
-        parts = hits.own[env, hits.room + k] > contact.STILL
-        hits.closed[env, k] = ti.select(parts, 0, hits.closed[env, k])
         m = hits.contact[env, row, k]
+        law, speed = touch.law[env, row, m], hits.own[env, hits.room + k]
+        ahead = law[0] + along(touch, hits, env, row, k, 0, 1) + bodies.dt * speed
+        parts = speed > contact.STILL or ahead > law[9] + bodies.dt * law[8]
+        hits.closed[env, k] = ti.select(parts, 0, hits.closed[env, k])
         if m < touch.contacts:
-            touch.warm[env, row, m] = ti.select(touch.law[env, row, m][9] > 0.0, SOLVED, -1)
+            touch.warm[env, row, m] = ti.select(law[9] > 0.0, SOLVED, -1)
     for place in range(hits.places):
         before, spin = motion.velocity[env, row, place], motion.angular_velocity[env, row, place]
         hits.now[env, place] = courses.start[env, row, place] - ti.Vector([before[0], before[1], spin])
@@ -191,9 +204,9 @@ def end_round(
             hits.change[env, place] = ti.Vector([0.0, 0.0, 0.0])
         for k in range(known):
             m = hits.contact[env, row, k]
-            gives = hits.guess[env, row, 2 * (base + k)]
+            gives = hits.found[env, 2 * k]
             slides = hits.slides[env, row, base + k] * touch.law[env, row, m][6]
-            rubs = hits.guess[env, row, 2 * (base + k) + 1] + slides * gives
+            rubs = hits.found[env, 2 * k + 1] + slides * gives
             one = gives * touch.out[env, row, m] + rubs * touch.side[env, row, m]
             share = ti.select(what == 0, 1.0, -hits.when[env, k])
             push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], share * one)
@@ -239,7 +252,7 @@ def decide(
         while phase <= AFTER:
             acts = begin_round(bodies, touch, hits, env, row, turn, known, phase)
             if phase == IMPACTS and (turn >= most or not acts):
-                turn_to_forces(motion, courses, touch, hits, env, row, known)
+                turn_to_forces(bodies, motion, courses, touch, hits, env, row, known)
                 phase = AFTER
             else:
                 solved = False
