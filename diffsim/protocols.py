@@ -1,4 +1,4 @@
-"""What optimisers and estimators ask of a simulation, and the units that they count its parameters in."""
+"""What optimisers and estimators ask of a simulation, what a replay asks of a run, and units of parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim.spec import numbers_by_name
 
-__all__ = ["Tunable", "units_of"]
+__all__ = ["RobotRun", "Tunable", "units_of"]
 
 
 class Tunable(Protocol):
@@ -38,6 +38,18 @@ class Tunable(Protocol):
 
     def value_and_grad(self, params: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
         """Loss, a number or (copies,), and its gradient, arrays like ``params``."""
+
+
+class RobotRun(Protocol):
+    """What can be replayed elsewhere: a `SavedRun`, a `Learned`; the best is in its ``params`` or ``best_params``."""
+
+    @property
+    def problem(self) -> Any:
+        """The `Problem`."""
+
+    @property
+    def source(self) -> Any:
+        """The robot's file, as `load_mjcf` takes it; None where it is not known."""
 
 
 def units_of(

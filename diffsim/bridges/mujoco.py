@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +16,15 @@ from diffsim.physics.articulated.mocap import given, place_of
 from diffsim.physics.articulated.scene import Articulated
 from diffsim.physics.articulated.sources import compiled
 from diffsim.problem import Problem
+from diffsim.protocols import RobotRun
 from diffsim.rollout import Rollout
 from diffsim.spec import number
-
-if TYPE_CHECKING:
-    from diffsim.learning.learned import Learned
-    from diffsim.tuning.load import SavedRun
 
 __all__ = ["Peer", "PeerCopy", "control_of", "replay_in_mujoco"]
 
 
 def replay_in_mujoco(
-    problem: Problem | SavedRun | Learned,
+    problem: Problem | RobotRun,
     params: Mapping[str, Any] | None = None,
     source: Any = None,
     *,
