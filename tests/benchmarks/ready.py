@@ -36,6 +36,12 @@ def quadruped(hidden=32):
     return ds.Problem(scene, ds.MLP(hidden=hidden), ds.Travel(), steps=200, tune=("controller.*",))
 
 
+def humanoid():
+    file = "gymnasium:envs/mujoco/assets/humanoid.xml"
+    scene = ds.load_mjcf(file, ignore=("tendon",))  # which have no effect; the old copy refuses them
+    return ds.Problem(scene, ds.OpenLoop(), ds.Travel(), steps=100, tune=("controller.*",))
+
+
 def first_gradient(problem, **settings):
     """CPU and wall seconds from the problem to the first gradient."""
     cpu, wall = cpu_time(), time.perf_counter()
@@ -86,6 +92,8 @@ def run(case):
             ("windows of 32, 4 copies", made, {"adjoint": other, "envs": 4}),
         ]
         return seconds(made, others, adjoint=window)
+    if case == "humanoid":
+        return seconds(humanoid())
     if case == "chain":
         return seconds(chain(3), [("4 links instead of 3", chain(4), {})])
     if case == "arm":  # two hinges from a URDF, identified from a log

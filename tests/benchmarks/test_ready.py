@@ -27,6 +27,7 @@ CASES = (
     "half_cheetah",
     "ant",
     "hopper",
+    "humanoid",
     "quadruped",
     "arm",
     "chain",
