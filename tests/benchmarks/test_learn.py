@@ -106,6 +106,7 @@ COMPLIANT = """
 OPTIONS = {
     "plain": "",
     "stiff": "stiff=3.0",
+    "critics": "critics=2",
     "entropy": "last_noise=None, entropy=-0.5, critics=2",
 }
 """Besides a window as long as the scene's, noise that falls, and an average."""
@@ -113,7 +114,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("option", os.environ.get("OPTIONS", ",".join(OPTIONS)).split(","))
 def test_options_of_shac(option):
-    """What windows that are cut (AHAC) and a reward for entropy (SAPO) bring the walker, or what ONLY names."""
+    """What cut windows (AHAC), two critics and a reward for entropy (SAPO) bring the walker, or what ONLY names."""
     print(HEAD)
     name = os.environ.get("ONLY", "walker2d_policy")
     for seed in SEEDS:
