@@ -21,6 +21,9 @@ BASES = ("fixed", "free")
 READABLE = (".stl", ".obj", ".msh")
 """Meshes that MuJoCo reads."""
 
+MIMICS = ("revolute", "continuous", "prismatic")
+"""Joints that may follow and be followed."""
+
 XACRO = "http://www.ros.org/wiki/xacro"
 
 LEAST_MASS, LEAST_INERTIA = 1.0e-6, 1.0e-9
@@ -65,7 +68,7 @@ def compiled_urdf(
     _reader(root)
     meshes.take(root)
     model, omitted = _compiled(mujoco, owner, source, root, meshes, base, floor, mend)
-    return model, clothes, [*unseen, *omitted]
+    return model, clothes, [*unseen, *omitted, *_ignored(root)]
 
 
 def _compiled(
@@ -136,6 +139,23 @@ def _check_names(owner: str, source: Any, root: Any) -> None:
         twice = [name for k, name in enumerate(names) if name in names[:k]]
         if twice:
             raise InputError(f"{owner} cannot read {_what(source)}: two {kind}s are named {twice[0]!r}")
+
+
+def _ignored(root: Any) -> list[str]:
+    """What MuJoCo takes no notice of at joints, in words."""
+    kinds = {joint.get("name"): joint.get("type") for joint in root.findall("joint")}
+    found = []
+    for joint in root.findall("joint"):
+        name, mimic, limit = joint.get("name"), joint.find("mimic"), joint.find("limit")
+        if mimic is not None and kinds[name] != "fixed":
+            unmoved = [each for each in (name, mimic.get("joint")) if kinds.get(each) not in MIMICS]
+            if unmoved:
+                found.append(f"<mimic> of joint {name!r}: {unmoved[0]!r} is no {', '.join(MIMICS)} joint")
+        if limit is not None and kinds[name] in ("revolute", "prismatic"):
+            low, high = (float(limit.get(end, 0.0)) for end in ("lower", "upper"))
+            if low == high:
+                found.append(f"the limits of joint {name!r}, both {low:g}; a joint that cannot move is of type fixed")
+    return found
 
 
 def _first_inertia(link: Any) -> None:

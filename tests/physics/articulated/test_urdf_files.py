@@ -6,10 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
+import diffsim as ds
 from diffsim.errors import InputError, OmissionWarning
 from diffsim.physics.articulated.mjcf import load_urdf
+from diffsim.physics.articulated.urdf import compiled_urdf
 
-pytest.importorskip("mujoco")
+mujoco = pytest.importorskip("mujoco")
 
 INERTIA = '<inertia ixx="0.1" iyy="0.1" izz="0.1" ixy="0" ixz="0" iyz="0"/>'
 
@@ -38,7 +40,10 @@ def solid(half=0.1, flat=False):
     corners = half * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
     faces = [(0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1), (2, 3, 7), (2, 7, 6), (0, 2, 6),
              (0, 6, 4), (1, 5, 7), (1, 7, 3)]  # fmt: skip
-    faces = faces[:2] if flat else faces
+    return stl(corners, faces[:2] if flat else faces)
+
+
+def stl(corners, faces):
     triangles = b"".join(
         struct.pack("<12fH", 0, 0, 1, *(number for k in face for number in corners[k]), 0) for face in faces
     )
@@ -112,6 +117,81 @@ def test_meshes_are_assets():
         assert "which is not there" not in words[0]
     _, words = omitted(source)
     assert "which is not there" in words[0]
+
+
+@pytest.mark.parametrize("scale", [(-1.0, 1.0, 1.0), (1.0, -2.0, 1.0), (-1.0, -1.0, -1.0)])
+def test_a_mesh_may_be_mirrored(scale):
+    """Its corners are where scale, turn and shift of the URDF put them, but for MuJoCo's float32."""
+    corners = np.array([(0.0, 0.0, 0.0), (0.3, 0.0, 0.0), (0.0, 0.2, 0.0), (0.0, 0.0, 0.1)])
+    source = robot(f'<mesh filename="wedge.stl" scale="{" ".join(map(str, scale))}"/>')
+    source = source.replace('xyz="0 0 0.1"', 'xyz="0 0 0.1" rpy="0.5 0 0"')
+    faces = [(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]
+    scene, _ = omitted(source, assets={"wedge.stl": stl(corners, faces)})
+    geom = next(geom for _, geom in scene.all_geoms if geom.shape == "mesh")
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, geom.orientation)
+    found = geom.position + (geom.vertices * geom.size) @ matrix.reshape(3, 3).T
+    turn = np.array([(1.0, 0.0, 0.0), (0.0, np.cos(0.5), -np.sin(0.5)), (0.0, np.sin(0.5), np.cos(0.5))])
+    wanted = (0.0, 0.0, 0.1) + (corners * scale) @ turn.T
+    assert len(found) == len(wanted)
+    assert np.abs(found[:, None] - wanted).max(axis=2).min(axis=0) == pytest.approx(0.0, abs=1e-7)
+
+
+# Joints
+
+
+def chained(*joints):
+    """Links one after the other, each moved by a joint: its kind, and more XML."""
+    links = "".join(
+        f'<link name="{k}"><inertial><origin xyz="0.02 0.1 -0.3"/><mass value="1"/>{INERTIA}</inertial></link>'
+        for k in range(len(joints) + 1)
+    )
+    limit = '<limit lower="{}" upper="{}" effort="9" velocity="9"/>'
+    each = "".join(
+        f'<joint name="{"jklm"[k]}" type="{kind}"><parent link="{k}"/><child link="{k + 1}"/><origin xyz="0 0.4 0.1"/>'
+        f'<axis xyz="0 1 0"/>{limit.format(*ends)}{more}</joint>'
+        for k, (kind, ends, more) in enumerate(joints)
+    )
+    return f"<robot name='arm'>{links}{each}</robot>"
+
+
+def test_joints_follow_each_other_as_in_mujoco():
+    """A chain whose first is led by its third; of a continuous joint limits are none of its position."""
+    source = chained(
+        ("continuous", (-0.1, 0.1), '<mimic joint="l" multiplier="-0.5" offset="0.2"/>'),
+        ("prismatic", (-1, 1), '<mimic joint="j" offset="0.1"/>'),
+        ("continuous", (-0.1, 0.1), ""),
+        ("revolute", (-0.3, 0.2), ""),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OmissionWarning)
+        scene = load_urdf(source, contact_law="mujoco")
+    assert [joint.limits is None for joint in scene.joints] == [True, False, True, False]
+    model = compiled_urdf(mujoco, "a test", source, None)[0]
+    model.opt.tolerance, model.opt.iterations = 0.0, 100
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = (0.4, 1.2, 0.3, -0.5), (1.0, 0.5, -2.0, -0.3)
+    start = {"scene.initial_position": data.qpos.copy(), "scene.initial_velocity": data.qvel.copy()}
+    mujoco.mj_step(model, data)
+    assert (data.ne, data.nl) == (2, 2)
+    with ds.Simulation(ds.Problem(scene, steps=1, tune=tuple(start)), precision="f64", executor="staged") as simulation:
+        found = simulation.rollout({**simulation.params(), **start})
+    assert np.abs(found.joint_velocity[1] - data.qvel).max() < 1e-9
+    assert np.abs(found.joint_position[1] - data.qpos).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("joints", "words"),
+    [
+        ([("revolute", (-1, 1), '<mimic joint="z"/>')], "<mimic> of joint 'j': 'z' is no revolute, continuous, prism"),
+        ([("fixed", (0, 0), ""), ("revolute", (-1, 1), '<mimic joint="j"/>')], "<mimic> of joint 'k': 'j' is no rev"),
+        ([("planar", (0, 0), '<mimic joint="k"/>'), ("revolute", (-1, 1), "")], "<mimic> of joint 'j': 'j' is no rev"),
+        ([("revolute", (0.5, 0.5), "")], "the limits of joint 'j', both 0.5; a joint that cannot move is of type fixe"),
+    ],
+)
+def test_what_mujoco_ignores_at_joints_is_said(joints, words):
+    with pytest.warns(OmissionWarning, match=words):
+        load_urdf(chained(*joints))
 
 
 # Bases and floors
