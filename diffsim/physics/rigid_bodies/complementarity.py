@@ -9,7 +9,7 @@ thousands where bodies stand on each other.
 import numpy as np
 import taichi as ti
 
-from diffsim.physics.rigid_bodies.impacts import NOTHING
+from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS
 
 __all__ = ["solve_round"]
 
@@ -28,32 +28,65 @@ ALIKE = 1.1
 
 @ti.func
 def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known):
-    """Find the impulses of a round, if there is room for it."""
-    still, rough, begin = ti.cast(hits.still, hits.real), 0, 0
+    """Find the impulses of a round, if there is room for it. What jams does not bounce: see `calm`."""
+    begin = 0
+    if turn > 0:
+        begin = hits.offset[env, row, turn - 1] + hits.unknowns[env, row, turn - 1] * hits.unknowns[env, row, turn - 1]
+    hits.offset[env, row, turn] = begin
+    n, jams = 0, 1
+    while jams > 0:
+        right, many = search(touch, hits, env, row, turn, known)
+        n, jams = many, 0
+        if not right:
+            jams = calm(hits, env, row, turn, known)
+    for u in range(2 * known):
+        hits.guess[env, row, 2 * turn * hits.room + u] = shortened(hits, hits.found[env, u])
+    return keep(hits, env, row, turn, n)
+
+
+@ti.func
+def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
+    """Guess, solve and judge until it is right: whether it is, and how many unknowns are listed."""
+    still, rough = ti.cast(hits.still, hits.real), 0
     for u in range(2 * known):
         hits.tried[env, u] = 0.0
         hits.found[env, u] = 0.0
         still = ti.max(still, hits.still * ti.abs(hits.wanted[env, u]))
         acts = hits.kind[env, row, turn * hits.room + u // 2] != NOTHING
         rough = ti.max(rough, ti.cast(acts and friction_of(touch, hits, env, row, u) > 0.0, ti.i32))
-    if turn > 0:
-        begin = hits.offset[env, row, turn - 1] + hits.unknowns[env, row, turn - 1] * hits.unknowns[env, row, turn - 1]
-    hits.offset[env, row, turn] = begin
-    n = 0
+    n, right = 0, False
     for rubs in range(rough + 1):  # normals first: two corners of a body would rub against each other where none slips
-        right, guesses = False, 0
+        guesses = 0
+        right = False
         while not right and guesses < GUESSES:
             last = guesses == GUESSES - 1
             most = ti.select(guesses < 4, FEW, FEW << ti.max(0, guesses - 3))
             ended = sweep_on(touch, hits, env, row, turn, known, rubs, still, most)
             n = sort(touch, hits, env, row, turn, known, rubs, still)
-            right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still)
+            right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still, guesses >= 4)
             if (right and rubs < rough) or (not right and guesses < 4):
                 go_on(touch, hits, env, row, known)
             guesses += 1
-    for u in range(2 * known):
-        hits.guess[env, row, 2 * turn * hits.room + u] = shortened(hits, hits.found[env, u])
-    return keep(hits, env, row, turn, n)
+    return right, n
+
+
+@ti.func
+def calm(hits: ti.template(), env, row, turn, known):
+    """Let what jams stay closed instead of bouncing; how many that are.
+
+    A body that friction holds between two others cannot leave either: however hard they press it, each takes back what
+    the other gives, and no impulses are right. In the sweeps theirs grow without end. That all come to rest always has
+    a solution (Acary & Cadoux 2013, "Applications of an existence result for the Coulomb friction problem").
+    """
+    jams = 0
+    for k in range(known):
+        at = turn * hits.room + k
+        grows = hits.grows[env, 2 * k] + hits.grows[env, 2 * k + 1] > 0
+        if grows and hits.kind[env, row, at] == BOUNCES:
+            hits.kind[env, row, at] = STAYS
+            hits.wanted[env, 2 * k] -= hits.leaves[env, k]
+            jams += 1
+    return jams
 
 
 @ti.func
@@ -101,15 +134,16 @@ def sweep_on(touch: ti.template(), hits: ti.template(), env, row, turn, known, r
     """At most so many sweeps, from the impulses that were tried last; whether they came to an end."""
     for u in range(2 * known):
         hits.beyond[env, u] = 0
+        hits.grows[env, u] = 0
     sweeps, moves = 0, 2.0 * still
     while sweeps < most and moves > still:
-        moves = sweep(touch, hits, env, row, turn, known, rubs)
+        moves = sweep(touch, hits, env, row, turn, known, rubs, still)
         sweeps += 1
     return moves <= still
 
 
 @ti.func
-def sweep(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs):
+def sweep(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs, still):
     """Projected Gauss-Seidel, once over all impacts of a round; the largest change of a speed."""
     largest = ti.cast(0.0, hits.real)
     for u in range(2 * known):
@@ -128,7 +162,9 @@ def sweep(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
             hits.beyond[env, u] = ti.select(
                 ti.abs(free) < most, 0, ti.select(free > 0.0, 1, ti.select(free < 0.0, -1, 0))
             )
-            largest = ti.max(largest, ti.abs(after - before) * own)
+            moves = ti.abs(after - before) * own
+            hits.grows[env, u] = ti.cast(moves > hits.loose * still, ti.i32)
+            largest = ti.max(largest, moves)
     return largest
 
 
@@ -193,7 +229,7 @@ def next_pivot(hits: ti.template(), env, n):
 
 @ti.func
 def solve_guess(
-    touch: ti.template(), hits: ti.template(), env, row, turn, n, known, rubs, ended, last: ti.template(), still
+    touch: ti.template(), hits: ti.template(), env, row, turn, n, known, rubs, ended, last: ti.template(), still, lax
 ):
     """Gauss-Jordan with pivots from the diagonal; and the solution. Whether it is right; else sweeps go on from it.
 
@@ -225,7 +261,7 @@ def solve_guess(
         # Nothing for what depends, or what sweeps gave it; at last, if neither is right, what they gave to all.
         if not right and (way <= depends or (way == 2 and last and not ended)):
             settle(touch, hits, env, row, turn, n, way)
-            right = judge(touch, hits, env, row, turn, known, rubs, still)
+            right = judge(touch, hits, env, row, turn, known, rubs, still, lax)
     return right
 
 
@@ -240,10 +276,11 @@ def go_on(touch: ti.template(), hits: ti.template(), env, row, known):
 
 
 @ti.func
-def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs, still):
+def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs, still, lax):
     """Whether a solution is what impacts do: none pulls, none comes nearer than it may, friction is within its cone.
 
-    All impulses, also of what slides, are left in ``hits.own``.
+    What nearly depends on the others, as friction at both corners of a box that lies a little askew, and gets nothing,
+    may lack more if ``lax``. All impulses, also of what slides, are left in ``hits.own``.
     """
     right, base, room = True, turn * hits.room, 2 * hits.room
     for u in range(2 * known):
@@ -261,11 +298,12 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
             most = mass * friction * hits.own[env, u - u % 2]
             given = mass * hits.own[env, u]
             near = hits.loose * still
+            left = ti.select(lax and hits.spare[env, u] == 1, ti.sqrt(hits.depends) / hits.still * still, near)
             if u % 2 == 0:  # at least 0, of which only 0 may be more than is lacked
-                right = right and given >= -near and lack <= near and (given <= near or lack >= -near)
+                right = right and given >= -near and lack <= left and (given <= near or lack >= -left)
             else:
                 right = right and ti.abs(given) <= most + near
-                right = right and (given >= most - near or lack <= near) and (given <= near - most or lack >= -near)
+                right = right and (given >= most - near or lack <= left) and (given <= near - most or lack >= -left)
     return right
 
 
@@ -289,8 +327,10 @@ def settle(touch: ti.template(), hits: ti.template(), env, row, turn, n, way):
                 hits.own[env, j] -= entry(touch, hits, env, row, turn, j, i) * given
     for u in range(2 * hits.room):
         hits.found[env, u] = 0.0
+        hits.spare[env, u] = 0
     for i in range(n):
         u = hits.unknown[env, row, base + i]
+        hits.spare[env, u] = 1 - hits.beyond[env, i]
         if way == 2:
             hits.beyond[env, i] = 0
         solved = hits.beyond[env, i]

@@ -11,7 +11,8 @@ is what each lacks of its speed after the impact: Newton's law, with all of them
 "Nonsmooth Mechanics", section 5.3). What is passed on hits in a round of its own, with the speeds that the round before
 left, as in Newton's cradle; what does not bounce, or was held before, stays closed in all of them (Smith et al. 2012,
 "Reflections on simultaneous impact", ACM Trans. Graph. 31(4), has both as generalised reflections). Without friction no
-round adds energy, and none takes any if the restitution is 1; joints do no work.
+round adds energy, and none takes any if the restitution is 1; joints do no work. With friction there may be no such
+impulses: what jams between two others, and would bounce, stays closed (`complementarity.calm`).
 
 A stage that is not differentiable finds which of them give in each round, which slide, the solution, and the inverse
 for these (`decide`); then ``x + inverse (b - A x)`` has its value and its derivative. Each acts at its own time of

@@ -288,10 +288,13 @@ class Impacts:
     comes: Any  # scratch: (env, k) 1 if bodies approach each other there
     closed: Any  # scratch: (env, k) 1 if it stayed in a round before
     when: Any  # scratch: (env, k) time of impact [s]
+    leaves: Any  # scratch: (env, k) the speed it aims at
     wanted: Any  # scratch: (env, u) change of speed
     tried: Any  # scratch: (env, u) impulse by sweeps
     found: Any  # scratch: (env, u) impulse by the inverse
     beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
+    grows: Any  # scratch: (env, u) 1 if the last sweep still changed its impulse
+    spare: Any  # scratch: (env, u) 1 if it depends on the others and is not solved for
     table: Any  # scratch: (env, 4 * room * i + column)
     own: Any  # scratch: (env, unknown) inverse mass that it feels by itself; then what it lacks. Before, of a round's
     # impacts: when each comes by itself, and its speed from `room` on

@@ -151,6 +151,7 @@ def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template()
         hits.leader[env, row, base + k] = leader
         hits.when[env, k] = time
         goal = goal_of(bodies, touch.law[env, row, m], hits.kind[env, row, base + k], speed, time / bodies.dt)
+        hits.leaves[env, k] = goal
         hits.wanted[env, 2 * k] = goal - speed
         hits.wanted[env, 2 * k + 1] = -along(touch, hits, env, row, k, 1, 0)
     return moving > 0
