@@ -298,6 +298,7 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
             most = mass * friction * hits.own[env, u - u % 2]
             given = mass * hits.own[env, u]
             near = hits.loose * still
+            # A pivot is a square of how far two rows are apart, and the largest speed asked for is still / hits.still.
             left = ti.select(lax and hits.spare[env, u] == 1, ti.sqrt(hits.depends) / hits.still * still, near)
             if u % 2 == 0:  # at least 0, of which only 0 may be more than is lacked
                 right = right and given >= -near and lack <= left and (given <= near or lack >= -left)
