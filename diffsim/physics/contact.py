@@ -30,6 +30,7 @@ __all__ = [
     "grip",
     "impulse",
     "leaves",
+    "lifted",
     "mark",
     "mark_bounce",
     "mark_stay",
@@ -208,11 +209,22 @@ def rebound(speed, gain, share, restitution):
 def leaves(up, gain, restitution):
     """Whether a point that bounces with ``up`` is off the plane at the step's middle and at its end; else it rests.
 
-    Without restitution it rests to the end of the step even if forces lift it: it then leaves a step later, with less
-    speed by at most ``gain``. So a restitution of zero is not quite the limit of a small one where something pulls a
-    point off the ground in the very step of its landing; in exchange a ground without restitution costs nothing.
+    Without restitution it rests to the end of the step even if forces lift it (what planar bodies do is `lifted`): it
+    then leaves a step later, with less speed by at most ``gain``. So a restitution of zero is not quite the limit of a
+    small one where something pulls a point off the ground in the very step of its landing; in exchange a ground
+    without restitution costs nothing.
     """
     return up >= 0.0 and up + 0.5 * gain >= 0.0 and (restitution > 0.0 or gain <= 0.0)
+
+
+@ti.func
+def lifted(gap, before, gain, share):
+    """Speed along the normal of what lands after a ``share`` of the step and does not bounce [m/s].
+
+    0, but if forces lift it (``gain``) the `rebound` of a restitution of 0: they do from when it landed. Held down to
+    the end of the step it would leave a step late, and nothing would depend on when it landed. What `rests` is held.
+    """
+    return ti.select(rests(gap, before), 0.0, rebound(0.0, ti.max(0.0, gain), share, 0.0))
 
 
 # Impulse and Coulomb friction. Impulses are in N s; or, for points, per kilogram and so in m/s.

@@ -3,34 +3,55 @@
 import taichi as ti
 
 from diffsim.physics import contact
-from diffsim.physics.rigid_bodies.impulses import spare_of
 
-__all__ = ["LIGHTEST", "carry_contact", "carry_count", "recall_contact"]
+__all__ = ["LIGHTEST", "carry_contact", "carry_count", "recall_contact", "spare_of"]
 
 LIGHTEST = 1.0e-18
 """Added to an impulse that a time is weighted with, which may be 0 [N s]; its square is a normal float32."""
 
 
 @ti.func
-def recall_contact(touch: ti.template(), hits: ti.template(), env, row, step, m):
-    """The impulse that a contact ended the last step with, and what impacts gave already."""
+def spare_of(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """What a contact has of an impact in the step before: it was given, and it may be taken back [N s]."""
+    old = touch.warm[env, row, m]
+    return ti.select(old >= 0, touch.carried[env, row, ti.max(old, 0)][2], 0.0)
+
+
+@ti.func
+def joined(bodies: ti.template(), touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
+    """Whether a contact is one of what a joint holds."""
+    return ti.max(bodies.joined[touch.first[env, row, m]], bodies.joined[touch.second[env, row, m]]) > 0
+
+
+@ti.func
+def recall_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step, m):
+    """The impulse that a contact ended the last step with, and what impacts gave already.
+
+    What a landing gave to what joints hold is done with if it is lifted off: passes would take a part of it back, with
+    the mass of one body, which depends on when in the step it landed.
+    """
     if m < touch.count[env, row, 0]:
         k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
         old = touch.warm[env, row, m]
         if k >= 0:
             given = hits.given[env, row, k]
+            law = touch.law[env, row, m]
+            lifts = joined(bodies, touch, env, row, m) and contact.lifted(law[0], law[2], law[1], 0.0) > 0.0
+            touch.landed[env, row, m] = ti.select(lifts, given[7], 0.0)
             time = given[2] / (given[0] + LIGHTEST)
             if ti.static(touch.bouncy):
                 touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time, given[3], given[4]])
             else:
                 touch.impulse[env, row, m] = ti.Vector([given[0], given[1], time])
         elif old >= 0:
+            touch.landed[env, row, m] = 0.0
             carried = touch.carried[env, row, old]
             touch.impulse[env, row, m][0] = carried[0] + carried[2]
             touch.impulse[env, row, m][1] = carried[1]
             for c in ti.static(range(2, touch.parts)):
                 touch.impulse[env, row, m][c] = 0.0
         else:
+            touch.landed[env, row, m] = 0.0
             for c in ti.static(range(touch.parts)):
                 touch.impulse[env, row, m][c] = 0.0
 
@@ -40,7 +61,7 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
     """Hand the impulses on to the next step, with the key to know them by; and record what the contact did.
 
     Of what was solved with impacts, that is what forces press and not what the impact gave; but if joints have a part
-    in it, the next step may take of that back what they make too much of it after their passes.
+    in it and nothing lifts, the next step may take of that back what they make too much of it after their passes.
     """
     if m < touch.count[env, row, 0]:
         found = touch.impulse[env, row, ti.static(touch.passes * touch.contacts) + m]
@@ -48,8 +69,8 @@ def carry_contact(bodies: ti.template(), touch: ti.template(), hits: ti.template
         k = ti.select(hits.room > 0, hits.slot[env, row, m], -1)
         pressed = hits.given[env, row, ti.max(k, 0)]
         solved = ti.cast(k >= 0, bodies.real)
-        joined = ti.max(bodies.joined[touch.first[env, row, m]], bodies.joined[touch.second[env, row, m]]) > 0
-        spare = ti.select(joined, solved * first[0], 0.0)
+        takes = joined(bodies, touch, env, row, m) and touch.landed[env, row, m] == 0.0
+        spare = ti.select(takes, solved * first[0], 0.0)
         taken = spare_of(touch, env, row, m)
         left = found[0] - taken + solved * (pressed[5] - first[0])
         across = found[1] + solved * (pressed[6] - first[1])

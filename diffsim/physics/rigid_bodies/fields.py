@@ -326,6 +326,7 @@ def touch_of(scene: RigidBodies, fields: Fields) -> Touch:
         law=rows("contact_law", contacts + ropes, 10, **hidden),
         point=rows("contact_place", contacts, 2, **hidden),
         impulse=rows("contact_impulse", (passes + 1) * contacts, parts, **hidden),
+        landed=rows("contact_landed", contacts, **hidden),
         force=rows("contact_force", contacts, 2, per_step=True),
         where=rows("contact_point", contacts, 2, per_step=True),
         normal=rows("contact_normal", contacts, 2, per_step=True),

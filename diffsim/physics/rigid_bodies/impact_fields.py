@@ -140,7 +140,7 @@ def impacts_of(
         goal=rows("impact_goal", more * room, 2, **SELDOM),
         more=rows("impact_more", 4 * more * room, **SELDOM),
         lack=rows("impact_lack", 2 * more * room, **SELDOM),
-        given=rows("impact_given", room, 7, **SELDOM),
+        given=rows("impact_given", room, 8, **SELDOM),
         pressed=rows("impact_pressed", places if room else 0, 6, **SELDOM),
         struck=struck,
         course=rows("impact_course", courses, 6, **SELDOM) if system.rows else struck,

@@ -43,6 +43,7 @@ __all__ = [
     "improve",
     "kick",
     "lay_rope",
+    "leant",
     "miss_goal",
     "pass_on",
     "set_out",
@@ -79,11 +80,21 @@ def time_of(gap, speed, dt: ti.template()):
 
 
 @ti.func
-def goal_of(bodies: ti.template(), law: ti.template(), kind, speed, share):
-    """Which speed along the normal an impact aims at [m/s]: it bounces, or stays; what hovers may come down."""
+def leant(hits: ti.template(), env, row, k):
+    """Whether it was closed before all impacts: the first round has what supports then."""
+    return hits.kind[env, row, k] == SUPPORTS
+
+
+@ti.func
+def goal_of(bodies: ti.template(), law: ti.template(), kind, speed, share, lands):
+    """Which speed along the normal an impact aims at [m/s]: it bounces, or stays; what hovers may come down.
+
+    What ``lands`` may be lifted in what is left of the step; not what `leant` before, nor what rests after all impacts.
+    """
     up = contact.rebound(speed, law[1], share, law[7])
     fall = -ti.max(0.0, law[0] - law[9]) / bodies.dt
-    return ti.select(kind == BOUNCES, up, ti.select(kind == SUPPORTS, fall, 0.0))
+    stays = ti.select(lands, contact.lifted(law[0], law[2], law[1], share), 0.0)
+    return ti.select(kind == BOUNCES, up, ti.select(kind == SUPPORTS, fall, stays))
 
 
 @ti.func
@@ -114,7 +125,8 @@ def aim_impact(bodies: ti.template(), touch: ti.template(), hits: ti.template(),
         dt = ti.static(bodies.dt)
         time = time_of(touch.law[env, row, first][0] + ahead[1], ahead[0], dt)
         # Only what comes by itself bounces, and it is its own leader.
-        goal = goal_of(bodies, law, kind, ahead[0], time / dt)
+        lands = turn // 2 != hits.rest[env, row, 0] and not leant(hits, env, row, k)
+        goal = goal_of(bodies, law, kind, ahead[0], time / dt, lands)
         hits.goal[env, row, at + k] = ti.Vector([goal, ti.select(kind == SUPPORTS, 0.0, time)])
 
 
@@ -175,7 +187,7 @@ def set_out(motion: ti.template(), courses: ti.template(), hits: ti.template(), 
         hits.course[env, row, element] = ti.Vector([start[0], start[1], start[2], 0.0, 0.0, 0.0])
         hits.pressed[env, row, element] = ti.Vector([start[0] - before[0], start[1] - before[1], spin, 0.0, 0.0, 0.0])
     if element < hits.room:
-        hits.given[env, row, element] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        hits.given[env, row, element] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
 
 @ti.func
@@ -244,6 +256,7 @@ def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, 
         rests = ti.select(turn % 2 == 1 and turn // 2 == hits.rest[env, row, 0], 1.0, 0.0)
         right = ti.select(turn % 2 == 1, 1.0 - rests, 0.0)
         stays = ti.select(hits.kind[env, row, at] == BOUNCES, 0.0, right)
+        lands = ti.select(hits.kind[env, row, at] == STAYS and not leant(hits, env, row, k), right, 0.0)
         hits.given[env, row, k] += ti.Vector(
             [
                 stays * along,
@@ -253,6 +266,7 @@ def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, 
                 (right - stays) * across,
                 rests * along,
                 rests * across,
+                lands * along,
             ]
         )
 

@@ -18,6 +18,7 @@ with. What differs:
 import taichi as ti
 
 from diffsim.physics import contact
+from diffsim.physics.rigid_bodies.carried import spare_of
 
 __all__ = [
     "DEPTH",
@@ -35,7 +36,6 @@ __all__ = [
     "row_speed",
     "slot",
     "solve_contact",
-    "spare_of",
 ]
 
 DEPTH = 1.0e-6
@@ -206,13 +206,6 @@ def within(wanted, most):
 
 
 @ti.func
-def spare_of(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template()):
-    """What a contact has of an impact in the step before: it was given, and it may be taken back [N s]."""
-    old = touch.warm[env, row, m]
-    return ti.select(old >= 0, touch.carried[env, row, ti.max(old, 0)][2], 0.0)
-
-
-@ti.func
 def unless_rounding(touch: ti.template(), env: ti.template(), row: ti.template(), m: ti.template(), speed):
     """The speed along a contact; 0 for what is only rounding, without a derivative, after impacts that were solved
     together: one corner after the other would take it back, and what lands flat would turn by it."""
@@ -284,11 +277,13 @@ def solve_contact(bodies: ti.template(), courses: ti.template(), touch: ti.templ
         # If it stays: what it gave before is counted, and when it landed. Where it hovers, it may still come down.
         landed = ti.min(dt, contact.time_of_impact(gap, closing, law[2], dt))
         hovers = held and touch.warm[env, row, m] > SOLVED
-        fall = ti.select(hovers, ti.max(0.0, gap - law[9]) * ti.static(1.0 / bodies.dt), 0.0)
-        stays = meets or held
-        rests = ti.select(stays, ti.max(0.0, before[0] - (speed + fall) * mass), 0.0)
-        presses = ti.max(0.0, rests - spare_of(touch, env, row, m))
         when = ti.select(held, before[2], ti.select(meets, landed, 0.0))
+        leant = touch.warm[env, row, m] >= 0 and touch.impulse[env, row, m][0] > 0.0
+        lifts = ti.select(leant, 0.0, contact.lifted(law[0], law[2], law[1], when * ti.static(1.0 / dt)))
+        fall = ti.select(hovers, ti.max(0.0, gap + when * lifts - law[9]) * ti.static(1.0 / bodies.dt), 0.0)
+        stays = meets or held
+        rests = ti.select(stays, ti.max(touch.landed[env, row, m], before[0] - (speed + fall - lifts) * mass), 0.0)
+        presses = ti.max(0.0, rests - spare_of(touch, env, row, m))
         if ti.static(touch.bouncy):
             impact = ti.min(dt, contact.time_of_bounce(gap, closing, dt))
             up = contact.rebound(speed, law[1], impact * ti.static(1.0 / bodies.dt), law[7])

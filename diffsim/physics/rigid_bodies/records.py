@@ -135,6 +135,7 @@ class Touch:
     point: Any  # where [m]
     impulse: Any  # (env, row, pass * contacts + contact) before each pass and after the last: normal and tangential
     # [N s], time of impact [s], and where there is restitution normal and tangential of bounces [N s]
+    landed: Any  # what of that a landing gave to what is lifted off, which nothing takes back [N s]
     force: Any  # recorded: along the normal and the tangent, mean of the step [N]; 0 where nothing touches
     where: Any  # recorded: the point; 0 where nothing touches [m]
     normal: Any  # recorded: from first to second; 0 where nothing touches
@@ -288,7 +289,7 @@ class Impacts:
     comes: Any  # scratch: (env, k) 1 if bodies approach each other there
     closed: Any  # scratch: (env, k) 1 if it stayed in a round before
     when: Any  # scratch: (env, k) time of impact [s]
-    leaves: Any  # scratch: (env, k) the speed it aims at
+    leaves: Any  # scratch: (env, k) by how much it leaves faster than if it stayed [m/s]
     wanted: Any  # scratch: (env, u) change of speed
     tried: Any  # scratch: (env, u) impulse by sweeps
     found: Any  # scratch: (env, u) impulse by the inverse

@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.clusters import cluster_of, held
 from diffsim.physics.rigid_bodies.complementarity import solve_round
-from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS, SUPPORTS, goal_of, time_of
+from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS, SUPPORTS, goal_of, leant, time_of
 from diffsim.physics.rigid_bodies.impulses import PASSED_ON, SOLVED, row_speed
 
 __all__ = ["decide"]
@@ -150,8 +150,10 @@ def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template()
         time, speed = hits.own[env, leader], hits.own[env, hits.room + k]
         hits.leader[env, row, base + k] = leader
         hits.when[env, k] = time
-        goal = goal_of(bodies, touch.law[env, row, m], hits.kind[env, row, base + k], speed, time / bodies.dt)
-        hits.leaves[env, k] = goal
+        law, kind, share = touch.law[env, row, m], hits.kind[env, row, base + k], time / bodies.dt
+        lands = phase == IMPACTS and not leant(hits, env, row, k)
+        goal = goal_of(bodies, law, kind, speed, share, lands)
+        hits.leaves[env, k] = goal - goal_of(bodies, law, STAYS, speed, share, lands)
         hits.wanted[env, 2 * k] = goal - speed
         hits.wanted[env, 2 * k + 1] = -along(touch, hits, env, row, k, 1, 0)
     return moving > 0

@@ -352,7 +352,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         *hitting(bodies, joints, motion, courses, touch, then, hits, places),
         Stage(joint_impulses.recall_joint, (joints,), joints.holds),
         Stage(joint_impulses.recall_rope, (joints, touch, hits), ropes),
-        Stage(carried.recall_contact, (touch, hits), contacts, upto=touch.count),
+        Stage(carried.recall_contact, (bodies, touch, hits), contacts, upto=touch.count),
         Stage(joint_impulses.begin_joint, solver, joints.holds, ordered=True),
         Stage(joint_impulses.begin_rope, solver, joints.ropes, ordered=True),
         Stage(impulses.begin_contact, (bodies, courses, touch), contacts, ordered=True, upto=touch.count),

@@ -55,8 +55,9 @@ def test_a_pinned_rod_bounces_with_its_restitution(name, restitution):
     with held_rod(name, restitution) as sim:
         start = 0.05 + PHASES * DT
         rollout = sim.rollout(turned(sim, start))
-        # What is left is of the order of what it turns in a step, 2e-3, times what a joint closes in one.
-        closes = 3e-4 if restitution else 1e-7
+        # What is left is of the order of what it turns in a step, 2e-3, times what a joint closes in one. What lands
+        # without a bounce parts by the square of that, as its pin pulled it up before.
+        closes = 3e-4 if restitution else 2e-6
         np.testing.assert_allclose(rollout.angular_velocity[:, -1, 0], restitution, atol=closes)
         # After the impact it turns back by restitution for each radian that it came: the same slope at each phase.
         end = rollout.angle[:, -1, 0]

@@ -212,7 +212,7 @@ def pile_up():
     bodies = [
         ds.Box((0.0, 0.0664), (0.15, 0.05), angle=0.011, **fall),
         ds.Box((0.03, 0.1691), (0.12, 0.05), angle=0.004, **fall),
-        ds.Capsule((-0.02, 0.2607), 0.06, 0.04, angle=0.016, velocity=(0.1, -1.5)),
+        ds.Capsule((-0.02, 0.2607), 0.06, 0.04, angle=0.016, velocity=(0.1, -1.5), mass=0.15),
     ]
     scene = ds.RigidBodies(bodies, [ds.HalfPlane(angle=0.003)], gravity=(0.1, -9.7), density=10.0, friction=0.3,
                            restitution=0.35, damping=0.1, dt=0.01)  # fmt: skip
