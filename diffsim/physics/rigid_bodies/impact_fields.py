@@ -175,6 +175,7 @@ def impacts_of(
         places=places,
         real=fields.finest,
         halves=2.0**17 + 1.0 if exact else 1.0,
+        latest=scene.dt * (1.0 + (1.0e-4 if rough else 1.0e-9)),  # rounding of a gap, over the way in a step
         still=1.0e-13 if exact else 3.0e-7,  # some roundings of a speed
         loose=1.0e7 if exact and rough else 100.0,  # what depends on others does so to the rounding of contacts' rows
         depends=1.0e-9 if exact else 1.0e-4,  # rounding, and a tower of twenty boxes has 1e-4

@@ -74,9 +74,9 @@ def lay_rope(joints: ti.template(), courses: ti.template(), touch: ti.template()
 
 
 @ti.func
-def time_of(gap, speed, dt: ti.template()):
-    """When bodies at this distance along the normal come together, at most the whole step [s]."""
-    return ti.min(dt, contact.time_of_bounce(gap, ti.min(speed, -contact.SLOWEST), dt))
+def time_of(gap, speed, latest: ti.template()):
+    """When bodies at this distance along the normal come together, at most as good as at the end of the step [s]."""
+    return ti.min(latest, contact.time_of_bounce(gap, ti.min(speed, -contact.SLOWEST), latest))
 
 
 @ti.func
@@ -123,7 +123,7 @@ def aim_impact(bodies: ti.template(), touch: ti.template(), hits: ti.template(),
             hits.course[env, row, base + touch.second[env, row, first]],
         )
         dt = ti.static(bodies.dt)
-        time = time_of(touch.law[env, row, first][0] + ahead[1], ahead[0], dt)
+        time = time_of(touch.law[env, row, first][0] + ahead[1], ahead[0], ti.static(hits.latest))
         # Only what comes by itself bounces, and it is its own leader.
         lands = turn // 2 != hits.rest[env, row, 0] and not leant(hits, env, row, k)
         goal = goal_of(bodies, law, kind, ahead[0], time / dt, lands)
@@ -156,7 +156,7 @@ def turn_row(
         start_a = courses.start[env, row, touch.first[env, row, m]]
         start_b = courses.start[env, row, touch.second[env, row, m]]
         speed = row_speed(touch.out[env, row, m], start_a, start_b)
-        time = ti.select(asked < 0, 0.0, time_of(touch.law[env, row, m][0], speed, ti.static(bodies.dt)))
+        time = ti.select(asked < 0, 0.0, time_of(touch.law[env, row, m][0], speed, ti.static(hits.latest)))
         one = joints.row[env, row, 3 * joint]
         two = joints.row[env, row, 3 * joint + 1]
         own = joints.row[env, row, 3 * joint + which]

@@ -307,6 +307,7 @@ class Impacts:
     places: int
     real: Any  # type of the numbers that a decision is worked out in
     halves: float  # what splits a number into 36 bits and the rest
+    latest: float  # when a step is over but for rounding [s]
     still: float  # [m/s], and of the largest speed asked for: when sweeps end
     loose: float  # times that is how far a solution may be from right
     depends: float  # an unknown of which less than this share of its inverse mass is left, where others have their

@@ -93,17 +93,18 @@ def along(touch: ti.template(), hits: ti.template(), env, row, k, side, what):
 
 
 @ti.func
-def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, k):
+def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, k, until):
     """What a contact does in a round, and whether bodies come together there: 2 if faster than forces push them.
 
+    They do so ``until`` a time from the start of the step [s].
     How fast they part, and when they come together if that is all, is left in ``hits.own``.
     """
     m, last = hits.contact[env, row, k], turn >= hits.rounds - hits.closing
     law = touch.law[env, row, m]
     speed = along(touch, hits, env, row, k, 0, 0)
     gap = law[0] + along(touch, hits, env, row, k, 0, 1)
-    time = time_of(gap, speed, bodies.dt)
-    meets = contact.meets(gap, speed, bodies.dt)
+    time = time_of(gap, speed, hits.latest)
+    meets = contact.meets(gap, speed, until)
     kind, lacks, hard = NOTHING, ti.cast(0.0, hits.real), -speed > law[8]
     if m >= touch.contacts:
         kind, lacks = STAYS, ti.select(meets, -speed, 0.0)
@@ -126,8 +127,12 @@ def kind_of(bodies: ti.template(), touch: ti.template(), hits: ti.template(), en
 def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, row, turn, known, phase):
     """Kind, leader, time and lack of each impact in a round of a phase; whether any of them acts."""
     moving, base = 0, turn * hits.room
-    for k in range(known):
-        kind, comes = kind_of(bodies, touch, hits, env, row, turn, k)
+    for n in range(2 * known):
+        # If something comes in this step, so does what comes at its end but for rounding.
+        k, until = n % known, ti.cast(bodies.dt, hits.real)
+        if n >= known and moving > 0:
+            until = hits.latest
+        kind, comes = kind_of(bodies, touch, hits, env, row, turn, k, until)
         if phase != IMPACTS:  # what is closed, and nothing else
             closed = hits.closed[env, k] == 1 and hits.contact[env, row, k] < touch.contacts
             kind = ti.select(closed, ti.select(phase == BEFORE, SUPPORTS, STAYS), NOTHING)

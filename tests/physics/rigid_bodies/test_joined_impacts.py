@@ -151,6 +151,24 @@ def test_what_lands_flat_does_not_spin(name, restitution):
         np.testing.assert_allclose(np.diff(height) / np.diff(PHASES * DT), -restitution, atol=1e-6)
 
 
+@pytest.mark.parametrize("restitution", [1.0, 0.6, 0.0])
+def test_corners_that_land_where_two_steps_meet_land_together(restitution):
+    """Rounding says of one of these corners that it is there at the end of a step, and of the other that it is not."""
+    angles = np.arange(3) * 2.0 * np.pi / 3.0 - 5.0 * np.pi / 6.0
+    triangle = 0.2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert 0.0 < np.ptp(triangle[:2, 1]) < 1e-15
+    body = ds.Polygon((0.0, 0.2), triangle, velocity=(0.0, -1.0), mass=1.0)
+    scene = ds.RigidBodies([body], [ds.HalfPlane()], gravity=(0.0, 0.0), restitution=restitution, friction=0.4, dt=DT)
+    problem = ds.Problem(scene, steps=100, tune=("scene.initial_position",))
+    with ds.Simulation(problem, precision="f64") as sim:
+        rollout, pull = sim.vjp(sim.params())
+        np.testing.assert_allclose(rollout.velocity[-1, 0], [0.0, restitution], atol=1e-9)
+        np.testing.assert_allclose(rollout.angular_velocity[-1, 0], 0.0, atol=1e-9)
+        chosen = np.zeros_like(rollout.position)
+        chosen[-1, 0, 1] = 1.0
+        assert pull({"position": chosen})["scene.initial_position"][0, 1] == pytest.approx(-restitution, abs=1e-9)
+
+
 @pytest.mark.parametrize("restitution", [0.7, 0.0])
 def test_what_lands_flat_and_rubs_keeps_what_friction_leaves(restitution):
     """Friction at both corners of one box is that of one: it takes mu times what presses, along and around."""
