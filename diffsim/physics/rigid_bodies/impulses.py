@@ -360,7 +360,8 @@ def note(
         sunken = contact.sunken(gap, closing, dt)
         # Where nothing is given, as after a bounce, friction has no say, and what it wants is rounding.
         gives = bounces or rests > 0.0
-        faster = ti.abs(wanted) > most
+        # What slid among impacts and stands now wants what friction gives, up to rounding.
+        faster = ti.abs(wanted) > (1.0 - ROUNDED) * most
         slides = gives and faster
         code = (
             1

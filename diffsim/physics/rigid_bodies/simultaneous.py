@@ -219,8 +219,10 @@ def end_round(
             share = ti.select(what == 0, 1.0, -hits.when[env, k])
             push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], share * one)
             if what == 0:
-                way = 12 * ti.cast(gives > 0.0, ti.i32) + 3 * hits.kind[env, row, base + k]
-                hits.way[env, row, k] = (25 * hits.way[env, row, k] + way + hits.slides[env, row, base + k] + 1) % 65521
+                # Which way what gives nothing would slide is rounding.
+                slid = ti.select(gives > 0.0, 13 + hits.slides[env, row, base + k], 1)
+                way = slid + 3 * hits.kind[env, row, base + k]
+                hits.way[env, row, k] = (25 * hits.way[env, row, k] + way) % 65521
             if hits.kind[env, row, base + k] == STAYS and m < touch.contacts:
                 hits.closed[env, k] = 1
         hold(bodies, joints, system, hits, env, row)
