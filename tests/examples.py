@@ -215,19 +215,19 @@ def _crowd() -> ds.RigidBodies:
     """Every kind of shape; corners, faces and round ends meet each other and the ground."""
     return ds.RigidBodies(
         bodies=[
-            ds.Box((0.002, 0.169), (0.1, 0.06), angle=0.66, velocity=(0.39, -1.5), friction=0.6, restitution=0.0),
+            ds.Box((0.003, 0.167), (0.1, 0.06), angle=0.67, velocity=(0.39, -1.46), friction=0.6, restitution=0.0),
             ds.Disc(
-                (0.393, 0.158),
+                (0.389, 0.154),
                 0.08,
                 angle=0.01,
-                velocity=(-1.15, -2.08),
+                velocity=(-1.12, -2.13),
                 angular_velocity=3.0,
                 mass=0.2,
                 inertia=0.001,
                 restitution=0.4,
             ),
-            ds.Capsule((-0.318, 0.187), 0.1, 0.05, angle=0.95, velocity=(1.84, -0.91), density=2.0, restitution=0.5),
-            ds.Polygon((0.039, 0.378), TRIANGLE, angle=0.09, velocity=(0.08, -2.44), restitution=0.3),
+            ds.Capsule((-0.315, 0.19), 0.1, 0.05, angle=0.94, velocity=(1.88, -0.96), density=2.0, restitution=0.5),
+            ds.Polygon((0.04, 0.38), TRIANGLE, angle=0.09, velocity=(0.1, -2.47), restitution=0.3),
         ],
         obstacles=[
             ds.HalfPlane(angle=0.05, friction=0.5, restitution=0.0),

@@ -40,8 +40,10 @@ def check_gradients(
     """Compare the gradient with differences in float64, parameter by parameter, and of all parameters at once.
 
     Every row of the report is one random direction: each entry of a parameter is moved by half to one and a half times
-    the parameter's size, its root mean square, or 1 if it is zero, to one side or the other. Differences along it
-    over a ladder of steps are judged as `diffsim.gradients.differences.judge` says; the verdict is one of
+    the parameter's size, its root mean square, or 1 if it is zero, to one side or the other. Where all parameters are
+    moved at once, entries that are 0 stay, unless all are: two coefficients of 0, whose mean is a root of their
+    product, have a kink there that neither has alone. Differences along it over a ladder of steps are judged as
+    `diffsim.gradients.differences.judge` says; the verdict is one of
 
     * "agrees": within the tolerance and the uncertainty of the differences; an error of a thousandth would have been
       seen;
@@ -115,6 +117,8 @@ def _check(
     for label, names in rows:
         for direction in range(directions):
             way = _way(rng, {name: point[name] for name in names}, grads)
+            if label == ALL and any(point[name].any() for name in names):
+                way = {name: np.where(point[name] == 0.0, 0.0, value) for name, value in way.items()}
             line = _Line(simulation, point, way)
             slopes = sum(np.sum(grads[name] * way[name], axis=1) for name in names)
             for env, slope in enumerate(np.asarray(slopes).tolist()):

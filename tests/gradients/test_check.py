@@ -215,6 +215,15 @@ def test_a_landing_at_the_very_end_of_a_step():
         assert ds.check_gradients(simulation, nearby).passed
 
 
+def test_two_coefficients_of_zero_have_a_kink_only_together():
+    """The restitution of a pair is the root of a product; each alone leaves it 0."""
+    disc = ds.Disc((0.0, 0.15), 0.1, velocity=(0.3, -2.0), restitution=0.0)
+    scene = ds.RigidBodies([disc], [ds.HalfPlane(angle=0.1, restitution=0.0)], density=1.0, dt=0.005)
+    tune = ("scene.body_restitution", "scene.obstacle_restitution", "scene.initial_velocity")
+    with ds.Simulation(ds.Problem(scene, objective=ds.Travel(point=0), steps=20, tune=tune), precision="f64") as sim:
+        assert ds.check_gradients(sim, directions=3).passed
+
+
 @dataclass(frozen=True)
 class Place:
     position: Any
