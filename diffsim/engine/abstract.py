@@ -15,6 +15,7 @@ import numpy as np
 from taichi.lang import impl
 
 from diffsim.engine.arrays import Array, Shaped
+from diffsim.engine.fingerprint import refers_to
 
 __all__ = ["Binding", "Place", "Structure"]
 
@@ -164,7 +165,7 @@ class Structure:
         elif value is None or isinstance(value, (bool, int, str)):
             part = (type(value).__name__, value)
         else:
-            part = ("object", _Same(value))
+            part = ("object", _Same(value), refers_to(value) if inspect.isroutine(value) else None)
         if binding is None:
             self._parts.append(part)
         return made

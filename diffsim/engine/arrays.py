@@ -43,10 +43,12 @@ class Array:
         counts: whether it holds whole numbers.
         rowed: whether it has a row for each step.
         seldom: whether most steps do not use their row of it.
+        origin: "number" if it is loaded from a number of the problem, "derived" if it is computed from some, or "".
         view: its memory as a NumPy array, (*shape[, width]), once it was placed on a CPU; None after it was freed.
     """
 
     view: Any = None
+    origin: str = ""
 
     def __init__(
         self,
@@ -145,7 +147,8 @@ class Shaped(Array):
     """
 
     def __init__(self, flat: Array, grid: tuple[int, ...], width: Lengths):
-        super().__init__(flat.field, flat.shape)
+        super().__init__(flat.field, flat.shape, counts=flat.counts)
+        self.rowed, self.origin = flat.rowed, flat.origin
         self.flat, self.grid = flat, grid
         if isinstance(width, tuple):
             self.field = MatrixField(flat.field.vars, *width)  # the same components, by two indices

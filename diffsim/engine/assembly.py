@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.adjoint import Adjoint, Truncated
-from diffsim.engine import native
+from diffsim.engine import native, places
 from diffsim.engine.background import Assisted, allowed, portable
 from diffsim.engine.compiling import Helpers
 from diffsim.engine.devices import SINGLE, check_memory
@@ -129,6 +129,7 @@ def _assembled(
         form = "fused"
     prepare, final = model.prepare + drive.prepare + aim.prepare, model.place + model.sense + aim.final
     helpers = Helpers(problem, settings) if fast else None
+    places.check(prepare, step, final)
     run, finish = make(form, prepare, step, final, fields, serial=serial, helpers=helpers)
     own = Trajectory(fields, run, finish, problem.steps, truncated=isinstance(adjoint, Truncated))
     if executor == "auto" and form == "staged" and not fast and allowed():

@@ -82,6 +82,7 @@ class Fields:
         self.trajectories: list[Recorded] = []
         self.arrays: dict[str, Named] = {}  # of the trajectory, as stages see them
         self.derivatives: list[tuple[Any, int, int]] = []  # derived fields that have a gradient
+        self.worked_out: list[tuple[Array, tuple[str, ...]]] = []  # derived fields, and of which numbers
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
         self._decided = 0  # words of four bytes in a row
@@ -196,6 +197,7 @@ class Fields:
         index = np.where(index < 0, self.spare, columns.start + index).astype(np.int32).reshape(-1)
         tuned = name in self.tuned
         field = self._room(elements, width, gradient=tuned)
+        field.origin = "number"
         self._read.add(name)
         if count(elements):
             self.numbers.append(Loaded(field, count(width), count(elements), index, tuned))
@@ -207,8 +209,11 @@ class Fields:
 
     def derived(self, elements: Lengths, width: Lengths = 0, *, of: Iterable[str]) -> Any:
         """A field (env, element) that a prepare stage computes from the numbers named ``of``."""
+        of = tuple(of)
         gradient = any(name in self.tuned for name in of)
         field = self._room(elements, width, gradient=gradient)
+        field.origin = "derived"
+        self.worked_out.append((field, of))
         if gradient:
             self.derivatives.append((field, count(width), max(count(elements), 1)))
         return seen_as(field, elements, width)

@@ -27,10 +27,12 @@ from diffsim.engine.arrays import Array, Shaped
 from diffsim.engine.source import Source, is_func
 from diffsim.errors import InputError
 
-__all__ = ["Unknown", "fingerprint"]
+__all__ = ["Unknown", "fingerprint", "is_own", "refers_to"]
 
 _FIXED = {"builtins", "dataclasses", "enum", "functools", "itertools", "math", "numpy", "operator", "taichi", "typing"}
 """Packages whose functions are told by their names, since their versions are part of every fingerprint."""
+
+_PACKAGE = __name__.partition(".")[0]
 
 _OWN = "diffsim.engine."
 """The same holds for its classes."""
@@ -66,6 +68,24 @@ def fingerprint(*values: Any) -> str:
     for part in walk.parts:
         whole.update(len(part).to_bytes(8, "little") + part)
     return whole.hexdigest()
+
+
+def is_own(function: Any) -> bool:
+    """Whether a function is of this package."""
+    return _root(function) == _PACKAGE
+
+
+def refers_to(function: Any) -> object:
+    """What the names in a function stand for now: equal as long as a kernel of it would be read as the same one.
+
+    None for the package's own, in which nothing changes. Of what has no fingerprint nothing is equal to anything.
+    """
+    if is_own(function):
+        return None
+    try:
+        return fingerprint(function)
+    except Unknown:
+        return object()
 
 
 @functools.cache

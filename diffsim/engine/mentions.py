@@ -11,6 +11,7 @@ from typing import Any
 import taichi as ti
 from taichi.lang import ops
 
+from diffsim.engine.fingerprint import refers_to
 from diffsim.engine.source import Source, is_func
 
 __all__ = ["Mentions", "arguments_of"]
@@ -50,10 +51,9 @@ class Mentions:
             self.names = self.fixed = self.stored = None
 
     @staticmethod
-    @functools.lru_cache(maxsize=4096)
     def of(function: Callable[..., Any]) -> "Mentions":
-        """The same, remembered."""
-        return Mentions(function)
+        """The same, remembered as long as the names in it stand for the same."""
+        return _remembered(function, refers_to(function))
 
     def _add(self, names: set[str] | None, fixed: set[str] | None) -> None:
         self.names = None if self.names is None or names is None else self.names | names
@@ -113,6 +113,11 @@ class Mentions:
                 text = ast.parse(textwrap.dedent(inspect.getsource(called)))
                 own_names = {part.attr for part in ast.walk(text) if isinstance(part, ast.Attribute)}
                 self._add(own_names, own_names)
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered(function: Callable[..., Any], _: object) -> Mentions:
+    return Mentions(function)
 
 
 def arguments_of(function: Callable[..., Any]) -> list[str]:

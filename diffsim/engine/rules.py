@@ -109,7 +109,7 @@ def _reached(reader: "_Reader") -> Iterator["_Reader"]:
     found, left = {reader}, [reader]
     while left:
         yield (current := left.pop(0))
-        called = [_read(function) for function, _ in current.calls]
+        called = [_read(function) for function, _ in current.calls()]
         left += [each for each in dict.fromkeys(called) if each not in found]
         found.update(called)
 
@@ -134,7 +134,7 @@ def _by_arguments(
     else:
         faults = [reader.fault(node, _COUNTER) for node in reader.added if _lacks_gradient(value(node))]
         faults += [reader.fault(node, _SET_AT) for node in reader.set_at if value(node) is _LOCAL]
-    for function, call in reader.calls:
+    for function, call in reader.calls():
         inner = _read(function)
         if inner not in callers:
             names = [*inner.source.arguments[: len(call.args)], *(keyword.arg for keyword in call.keywords)]
@@ -160,7 +160,6 @@ class _Reader(ast.NodeVisitor):
     Attributes:
         source: of the function.
         faults: what it must not do, by the place.
-        calls: functions that it calls, with each call.
         added: fields that it adds to.
         set_at: fields, or local vectors of its callers, in which it sets something at a computed index.
     """
@@ -168,7 +167,7 @@ class _Reader(ast.NodeVisitor):
     def __init__(self, source: Source):
         self.source = source
         self.faults: dict[tuple[int, str], str] = {}
-        self.calls: list[tuple[Callable[..., Any], ast.Call]] = []
+        self._calls: list[ast.Call] = []
         self.added: list[ast.expr] = []
         self.set_at: list[ast.expr] = []
         self._seen: dict[_Slot, set[str]] = {}  # slots of fields that were read so far, with the names in them
@@ -183,6 +182,12 @@ class _Reader(ast.NodeVisitor):
     def fault(self, node: ast.stmt | ast.expr, what: str) -> str:
         """Where it is, and what is wrong with it."""
         return f"  {self.source.place(node)}\n    {what}"
+
+    def calls(self) -> Iterator[tuple[Callable[..., Any], ast.Call]]:
+        """Functions that it calls, as their names stand for them now, with each call."""
+        for node in self._calls:
+            if is_func(callee := self._callee(node.func)):
+                yield callee, node
 
     def _refuse(self, node: ast.stmt | ast.expr, what: str) -> None:
         self.faults[(node.lineno, what)] = self.fault(node, what)
@@ -356,7 +361,7 @@ class _Reader(ast.NodeVisitor):
             if callee._is_real_function:
                 self._refuse(node, _REAL)
             else:
-                self.calls.append((callee, node))
+                self._calls.append(node)
 
     def _callee(self, node: ast.expr) -> Any:
         found = None if _root(node) in self._locals.union(self.source.arguments) else self.source.value(node)

@@ -22,6 +22,7 @@ from taichi.lang.expr import Expr
 from taichi.lang.matrix import Matrix
 from taichi.types.primitive_types import f64
 
+from diffsim.engine.fitting import fitting
 from diffsim.errors import DeviceError, InputError
 
 __all__ = ["SPARE", "install", "size_on", "watched"]
@@ -135,16 +136,18 @@ def watched(*, reverse: bool) -> Iterator[None]:
     """Read a kernel inside.
 
     Raises:
-        InputError: its reverse needs a larger stack than there is.
+        InputError: its reverse needs a larger stack than there is, or something is stored that does not fit.
         DeviceError: it needs more of them than there is memory for.
     """
     if not reverse:
-        yield
+        with fitting():
+            yield
         return
     counts = _Counts()
     _now.counts, _now.open, _now.begun = counts, [], []
     try:
-        yield
+        with fitting():
+            yield
     finally:
         _now.counts = None
     config = impl.get_runtime().prog.config()

@@ -17,6 +17,7 @@ from taichi.lang import impl
 
 from diffsim.engine import kernel_files, native
 from diffsim.engine.abstract import Binding, Structure
+from diffsim.engine.fingerprint import refers_to
 from diffsim.engine.grouping import Group, Lists, grouped
 from diffsim.engine.mentions import Mentions, arguments_of
 from diffsim.engine.reading import Compiled, Launch, Pool, condition, kernel, loop
@@ -58,7 +59,7 @@ class _Kernel:
         mentions = [Mentions.of(stage.function) for stage in group.stages]
         names, fixed, self._stored = (_union([getattr(m, w) for m in mentions]) for w in ("names", "fixed", "stored"))
         self._structure = self._abstract(names, fixed)
-        self._names: dict[tuple[int, bool], str | None] = {}
+        self._names: dict[Any, str | None] = {}
 
     def _abstract(self, names: set[str] | None, fixed: set[str] | None) -> Structure:
         given = [dict(zip(arguments_of(s.function), s.records, strict=False)) for s in self._group.stages]
@@ -114,14 +115,14 @@ class _Kernel:
 
     def _name(self, reverse: bool) -> str | None:
         """Of the kernel in the cache on disk."""
-        key = id(self._structure), reverse
+        key = self._key(reverse)
         if key not in self._names:
-            self._names[key] = native.name_of(self._key(reverse)) if native.available() else None
+            self._names[key] = native.name_of(key) if native.available() else None
         return self._names[key]
 
     def _key(self, reverse: bool) -> Any:
         group, structure = self._group, self._structure
-        functions = tuple((stage.function, stage.differentiable) for stage in group.stages)
+        functions = tuple((s.function, s.differentiable, refers_to(s.function)) for s in group.stages)
         turns = group.passes if group.passes < 2 else 2  # how many passes there are is an argument
         return self._fields.real, functions, turns, self._pools, structure.key, reverse
 

@@ -24,11 +24,14 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
 
     Before each the rows of all trajectory fields are filled, with one number and with another: stages have to write
     every row before they read it, so no loss may depend on which. So they are between segments, but for the state
-    that goes on. Where a loss does depend on it, each field is filled alone, to name those that matter. Fields that
-    accumulate are left as they are; every rollout clears them.
+    that goes on. What is derived from numbers is filled before a rollout as well. Where a loss does depend on it, each
+    field is filled alone, to name those that matter. Fields that accumulate are left as they are; every rollout clears
+    them.
     """
-    arrays = {r.name: (r.field, r.state) for r in simulation._fields.trajectories if not r.accumulates}
-    if not arrays:
+    fields = simulation._fields
+    arrays = {r.name: (r.field, r.state) for r in fields.trajectories if not r.accumulates}
+    derived = {f"a field derived from {' and '.join(of)}": array for array, of in fields.worked_out}
+    if not (arrays or derived):
         return ""
 
     def losses(other: tuple[str, ...]) -> np.ndarray:
@@ -38,6 +41,9 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
             def fill(first: int = 0, count: int = -1, rows: Any = None) -> None:
                 for name, (array, state) in arrays.items():
                     _fill(array, _FILLS[name in other], count if state else -1)
+                if count < 0:
+                    for name, array in derived.items():
+                        array.fill(_FILLS[name in other])
 
             fill()
             trajectory = simulation._trajectory.own
@@ -47,13 +53,13 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
     def differ(one: np.ndarray, other: np.ndarray, noise: float = 0.0) -> bool:
         return not np.allclose(one, other, rtol=_SAME, atol=noise, equal_nan=True)
 
-    first, second = losses(()), losses(tuple(arrays))
+    first, second = losses(()), losses((*arrays, *derived))
     if not differ(first, second):
         return ""
     noise = 10.0 * float(np.nan_to_num(np.abs(losses(()) - first)).max())  # a GPU adds in any order
     if not differ(first, second, noise):
         return ""
-    names = [name for name in arrays if differ(first, losses((name,)), noise)] or list(arrays)
+    names = [name for name in (*arrays, *derived) if differ(first, losses((name,)), noise)] or [*arrays, *derived]
     env = int(np.flatnonzero(~np.isclose(first, second, rtol=_SAME, atol=noise, equal_nan=True))[0])
     return (
         f"two rollouts of the same parameters differ: the loss{f' of copy {env}' if len(first) > 1 else ''} is "
