@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.bridges.packages import needed
 from diffsim.errors import InputError
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.kinematics import forward_kinematics
+from diffsim.physics.articulated.mjcf import package
 from diffsim.physics.articulated.mjcf_reading import INTEGRATORS
 from diffsim.physics.articulated.mocap import given, place_of
 from diffsim.physics.articulated.scene import Articulated
@@ -57,7 +57,7 @@ def replay_in_mujoco(
         each has a leading axis of them.
 
     Raises:
-        MissingExtraError: there is no ``mujoco``; the extra ``robots`` has it.
+        MissingExtraError: there is no ``mujoco``, or it is too old; the extra ``robots`` has it.
         InputError: the file is of another robot, or not known, or the time step does not fit.
     """
     owner = "replay_in_mujoco"
@@ -150,7 +150,7 @@ class Peer:
         timestep: float | None = None,
         assets: Mapping[str, Any] | None = None,
     ):
-        self.scene, self.mujoco = scene, needed("mujoco", owner, "robots")
+        self.scene, self.mujoco = scene, package(owner)
         self.model = compiled(self.mujoco, owner, source, assets)
         if timestep is not None:
             self.model.opt.timestep = number(f"{owner}: timestep", timestep, above=0.0)

@@ -155,7 +155,7 @@ class _Helper:
         with contextlib.suppress(Exception):
             data = pickle.dumps((list(sys.path), simulation))
             self._process = start_python("from diffsim.engine.background import serve; serve()", subprocess.PIPE)
-            self._end = weakref.finalize(self, _end, self._process)
+            self._end = weakref.finalize(self, _end, self._process, os.getpid())
             threading.Thread(target=self._greet, args=(weakref.ref(self), self._process, data), daemon=True).start()
 
     @staticmethod
@@ -193,7 +193,9 @@ class _Helper:
             self._end()
 
 
-def _end(process: Any) -> None:
+def _end(process: Any, owner: int) -> None:
+    if os.getpid() != owner:  # a fork ends, or forgets what it cannot use
+        return
     with contextlib.suppress(Exception):
         process.kill()
         process.wait(10)

@@ -6,6 +6,7 @@ is refused while simulations are alive.
 """
 
 import contextlib
+import ctypes
 import io
 import os
 import pathlib
@@ -129,6 +130,16 @@ def _start(device: str) -> None:
     if ti.cfg.arch != getattr(ti, device) and device != "cpu":
         ti.reset()
         raise DeviceError(f"Taichi could not start on {device!r}; available: {', '.join(available())}")
+
+
+def _kept_forever() -> None:
+    """In a process that was forked: never destroy Taichi, which waits for threads that only the other process has."""
+    if _program is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_program))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_kept_forever)
 
 
 def detach(owner: object) -> None:

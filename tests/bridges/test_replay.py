@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.errors import InputError
+from diffsim.errors import InputError, MissingExtraError
 
 mujoco = pytest.importorskip("mujoco", reason='MuJoCo is not installed: pip install "diffsim[robots]"')
 
@@ -166,3 +166,11 @@ def test_what_does_not_fit_is_said(problem):
     ):
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_an_old_version_is_refused(problem, monkeypatch):
+    """Those read some files wrongly: the robot there would be another one."""
+    params = {n: v for n, v in problem.numbers(1).items() if n in problem.tuned}
+    monkeypatch.setattr(mujoco, "__version__", "3.3.7")
+    with pytest.raises(MissingExtraError, match=r"replay_in_mujoco needs the package mujoco 4\.0 or newer"):
+        ds.replay_in_mujoco(problem, params, ARM)

@@ -266,3 +266,30 @@ assert os.waitpid(child, 0)[1] == 0
 assert own.value(params) == expected
 """)
     assert said.count("this process was forked from one in which simulations had been made") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_ends_as_any_process():
+    """Taichi's destructor waits for threads that a fork does not have: it hung unless it left by ``os._exit``."""
+    said, _ = python("""
+import gc, os, signal, time, warnings
+sim = ds.Simulation(problem)
+before = sim.value(sim.params())
+warnings.simplefilter("ignore")  # newer Pythons say that forking with threads is dangerous
+for how in ("leaves", "closes", "forgets"):
+    child = os.fork()
+    if child == 0:
+        if how == "closes":
+            sim.close()
+        elif how == "forgets":
+            del sim
+            gc.collect()
+        sys.exit(0)
+    end = time.monotonic() + 30.0
+    while (found := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
+        time.sleep(0.02)
+    if found[0] == 0:
+        os.kill(child, signal.SIGKILL)
+    print(found == (child, 0), sim.value(sim.params()) == before)
+""")
+    assert said.split() == ["True"] * 6

@@ -19,7 +19,7 @@ from diffsim.physics.articulated.urdf import BASES, compiled_urdf
 from diffsim.physics.checks import flag
 from diffsim.spec import choices, whole
 
-__all__ = ["load_mjcf", "load_urdf"]
+__all__ = ["load_mjcf", "load_urdf", "package"]
 
 OLDEST = (4, 0)
 """Version of the package mujoco that is needed. Before, the inertia of a URDF that ``rpy`` turns is not turned (3.3.7,
@@ -72,7 +72,7 @@ def load_mjcf(
         InputError: the file cannot be read, or an element of it is not simulated.
     """
     owner = "load_mjcf"
-    mujoco, ignore = _package(owner), _words(owner, ignore)
+    mujoco, ignore = package(owner), _words(owner, ignore)
     with _caller():
         file = File(mujoco, compiled(mujoco, owner, source, assets), ignore, _most(owner, triangles))
         file.mocap = _guided(owner, file, mocap)
@@ -111,7 +111,7 @@ def load_urdf(
         MissingExtraError, InputError: as in `load_mjcf`.
     """
     owner = "load_urdf"
-    mujoco, ignore = _package(owner), _words(owner, ignore)
+    mujoco, ignore = package(owner), _words(owner, ignore)
     options = {"base": choices(f"{owner}: base", base, BASES), "floor": flag(f"{owner}: floor", floor)}
     with _caller():
         most = _most(owner, triangles)
@@ -139,7 +139,8 @@ def _most(owner: str, triangles: Any) -> int:
     return whole(f"{owner}: triangles", triangles, least=0)
 
 
-def _package(owner: str) -> Any:
+def package(owner: str) -> Any:
+    """MuJoCo, of a version that reads files rightly; ``owner`` is who needs it."""
     try:
         import mujoco
     except ImportError:

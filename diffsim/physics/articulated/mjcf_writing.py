@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.errors import InputError, MissingExtraError, OmissionWarning, StartWarning
+from diffsim.errors import InputError, OmissionWarning, StartWarning
 from diffsim.files import write_whole
-from diffsim.physics.articulated.mjcf import load_mjcf
+from diffsim.physics.articulated.mjcf import load_mjcf, package
 from diffsim.physics.articulated.mjcf_file import KINDS
 from diffsim.physics.articulated.mjcf_writing_ties import MUSCLES, TWITCHES, write_muscle, write_ties
 from diffsim.physics.articulated.scene import Articulated
@@ -75,7 +75,7 @@ def save_mjcf(
     Raises:
         InputError: the scene is not that robot, or a number has no place in the file: it names the first, and nothing
             is written.
-        MissingExtraError: there is no ``mujoco`` package.
+        MissingExtraError: there is no ``mujoco`` package, or it is too old.
     """
     text, folder = text_of("save_mjcf", like)
     text = inlined(text, partial(_included, folder, assets))
@@ -86,7 +86,7 @@ def save_mjcf(
     _check_same(scene, before, left)
     wanted = {name: value for name, value in scene.numbers().items() if name not in (*STARTS, *PATHS, *left)}
     changed = {name: value for name, value in wanted.items() if not _close(value, before.numbers().get(name))}
-    written = _Writer(text, before, changed, compiled(_package(), "save_mjcf", like, assets)).written()
+    written = _Writer(text, before, changed, compiled(package("save_mjcf"), "save_mjcf", like, assets)).written()
     found = _read(_placed(written, folder, assets), None, ignore, scene).numbers()
     for name, value in wanted.items():
         follows = name not in changed and name.removeprefix("tendon_") in FOLLOWING
@@ -107,14 +107,6 @@ def _included(folder: Path | None, assets: Mapping[str, Any] | None, name: str) 
     if folder is None:
         raise InputError(f"save_mjcf: the XML given includes {name!r}, which is not among its assets")
     return text_of("save_mjcf", folder / name)[0]
-
-
-def _package() -> Any:
-    try:
-        import mujoco
-    except ImportError:
-        raise MissingExtraError("save_mjcf needs the package mujoco: pip install 'diffsim[robots]'") from None
-    return mujoco
 
 
 def _read(source: Any, assets: Mapping[str, Any] | None, ignore: tuple[str, ...], scene: Articulated) -> Articulated:
@@ -148,7 +140,7 @@ def _parts(scene: Articulated) -> dict[str, list[str]]:
 
 def _placed(text: str, folder: Path | None, assets: Mapping[str, Any] | None) -> Any:
     """XML that is read as if it stood in a folder."""
-    spec = spec_of(_package(), "save_mjcf", text, assets)
+    spec = spec_of(package("save_mjcf"), "save_mjcf", text, assets)
     if folder is not None:
         spec.modelfiledir = str(folder)
     return spec
