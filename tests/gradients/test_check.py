@@ -287,7 +287,7 @@ class MadeUp:
         self.problem = SimpleNamespace(steps=5, scene=ds.MassSpring(points=[[0.0, 1.0]]))
         self.made, self.rollouts, self.values, self.elements = [], 0, 0, 2
         shapes = {"contact": (self.elements,), "position": (3, 2)}
-        self._fields = SimpleNamespace(recorded=lambda: shapes, trajectories=())  # no rows
+        self._fields = SimpleNamespace(recorded=lambda: shapes, trajectories=(), worked_out=())  # no rows
 
     def params(self, seed=0):
         return {"p": self.start if self.shared else np.stack([self.start] * self.envs)}
