@@ -24,9 +24,9 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
 
     Before each the rows of all trajectory fields are filled, with one number and with another: stages have to write
     every row before they read it, so no loss may depend on which. So they are between segments, but for the state
-    that goes on. What is derived from numbers is filled before a rollout as well. Where a loss does depend on it, each
-    field is filled alone, to name those that matter. Fields that accumulate are left as they are; every rollout clears
-    them.
+    that goes on. What is derived from numbers is filled before a rollout as well, but for zeros: what no stage writes
+    is zero, and may be used so. Where a loss does depend on it, each field is filled alone, to name those that matter.
+    Fields that accumulate are left as they are; every rollout clears them.
     """
     fields = simulation._fields
     arrays = {r.name: (r.field, r.state) for r in fields.trajectories if not r.accumulates}
@@ -43,7 +43,9 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
                     _fill(array, _FILLS[name in other], count if state else -1)
                 if count < 0:
                     for name, array in derived.items():
-                        array.fill(_FILLS[name in other])
+                        values = array.to_numpy()
+                        values[values != 0.0] = _FILLS[name in other]
+                        array.from_numpy(values)
 
             fill()
             trajectory = simulation._trajectory.own
@@ -53,6 +55,8 @@ def stale_reads(simulation: Simulation, params: Mapping[str, Any]) -> str:
     def differ(one: np.ndarray, other: np.ndarray, noise: float = 0.0) -> bool:
         return not np.allclose(one, other, rtol=_SAME, atol=noise, equal_nan=True)
 
+    if derived:
+        losses(())  # after it, what is zero is what nothing writes
     first, second = losses(()), losses((*arrays, *derived))
     if not differ(first, second):
         return ""

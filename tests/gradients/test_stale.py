@@ -113,3 +113,51 @@ def test_it_names_the_copy():
     with ds.Simulation(problem, envs=2, shared=False, executor="staged") as simulation:
         params = {name: np.array(value) for name, value in simulation.params().items()}
         assert "the loss of copy 0 is" in ds.check_gradients(simulation, params, raises=False).stale
+
+
+@dataclass(frozen=True)
+class Store:
+    position: Any
+    height: Any
+    twice: Any  # (env, 2) derived, of which one is never written
+
+
+@ti.func
+def derive(store: ti.template(), env, row, step, element):
+    store.twice[env, 0] = 2.0 * store.height[env, 0]
+
+
+@ti.func
+def derive_by_adding(store: ti.template(), env, row, step, element):
+    store.twice[env, 0] += 2.0 * store.height[env, 0]
+
+
+@ti.func
+def add_twice(store: ti.template(), loss: ti.template(), env, row, step, element):
+    loss[env] += (store.twice[env, 0] + store.twice[env, 1]) * store.position[env, row, 0][1]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Derived(ds.Objective):
+    """The last height times what is derived from a number."""
+
+    adds: bool = False
+
+    def numbers(self, scene):
+        return {"height": np.array(0.7)}
+
+    def build(self, fields, model, prefix="objective"):
+        name = f"{prefix}.height"
+        store = Store(model.motion.position, fields.number(name, 1), fields.derived(2, of=[name]))
+        first = Stage(derive_by_adding if self.adds else derive, store, 1)
+        return Part(prepare=(first,), final=(Stage(add_twice, (store, fields.loss), 1),))
+
+
+@pytest.mark.parametrize("adds", [False, True])
+def test_what_is_derived_by_adding_is_found(adds):
+    ball = ds.MassSpring(points=[[0.0, 1.0]], initial_velocity=(0.0, 0.5), dt=0.05)
+    problem = ds.Problem(ball, objective=Derived(adds), steps=6, tune=("scene.initial_velocity", "objective.height"))
+    with ds.Simulation(problem, precision="f64", executor="staged", adjoint=ds.Checkpointed(every=4)) as simulation:
+        report = ds.check_gradients(simulation, raises=False)
+    assert ("by what a field derived from objective.height held before them" in report.stale) == adds
+    assert adds or report.passed
