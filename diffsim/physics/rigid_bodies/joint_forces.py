@@ -358,7 +358,8 @@ def hold_rope(
     around = cross(inward, speed_at(speed_b, arm_b) - speed_at(speed_a, arm_a))
     curve = around * around / length - inward.dot(centripetal(joints, courses, env, row, joint, arm_a, arm_b))
     joints.row[env, row, 3 * joint] = one
-    joints.aim[env, row, joint] = ti.Vector([0.5 * bodies.dt * curve, 0.0, 0.0])
+    # From when it is taut to the end of the step; a rope that the anchors leave by themselves holds nothing back.
+    joints.aim[env, row, joint] = ti.Vector([0.5 * (bodies.dt - time) * ti.max(curve, 0.0), 0.0, 0.0])
     gap = joints.length[env, joint] - length - time * row_speed(one, speed_a, speed_b)
     joints.error[env, row, joint] = ti.Vector([gap, entry, 0.0])
     joints.inverse[env, row, 3 * joint] = ti.Vector([1.0 / share_of(bodies, env, a, b, one, one), 0.0, 0.0])
