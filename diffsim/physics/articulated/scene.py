@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError, StartWarning
-from diffsim.physics.articulated import mocap, observing, pairs, scene_checks
+from diffsim.physics.articulated import mocap, observing, pairs, scene_checks, tendon_kinematics
 from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import poses as robot_poses
 from diffsim.physics.articulated.actuators import Actuator
@@ -87,7 +87,8 @@ class Articulated(Tree, Spec):
         InputError: naming the element, what was given and what is allowed.
 
     Warns:
-        StartWarning: a joint starts beyond its limits, which will throw it back; naming it, where it is and the limits.
+        StartWarning: a joint or tendon starts beyond its limits, which will throw it back; naming it, where it is and
+            the limits.
     """
 
     kind: ClassVar[str] = "scene"
@@ -203,7 +204,7 @@ class Articulated(Tree, Spec):
             **robot_poses.belongings(self, poses),
         )
         scene_checks.check_inertias(self)
-        beyond = "; ".join(beyond_limits(self))
+        beyond = "; ".join((*beyond_limits(self), *tendon_kinematics.beyond_limits(self)))
         if beyond:
             warnings.warn(
                 f"{beyond}. Limits throw back what is beyond them: give an initial_position within them",

@@ -290,6 +290,28 @@ def test_a_start_beyond_the_limits_is_said(case):
         load_mjcf(xml(joint=joint, bottom='<keyframe><key name="odd" qpos="9"/></keyframe>')).posed("odd")
 
 
+ON_A_CORD = """<mujoco><worldbody><site name="hook" pos="0 0 1"/>
+  <body name="arm" pos="0 0 0.2"><joint name="hip" axis="0 1 0"/><geom size="0.05" mass="1"/>
+    <site name="hand" pos="0 0 0.3"/></body></worldbody>
+  <tendon>{}</tendon></mujoco>"""
+TIED = {
+    "fixed": ('<fixed name="cord" range="0.2 0.9"><joint joint="hip" coef="2"/></fixed>', 0.0, 0.3),
+    "spatial": ('<spatial name="cord" range="0.6 0.9"><site site="hook"/><site site="hand"/></spatial>', 0.5, 1.5),
+}
+
+
+@pytest.mark.parametrize("kind", TIED)
+def test_a_tendon_that_starts_beyond_its_limits_is_said(kind):
+    tendon, at, inside = TIED[kind]
+    words = rf"tendon 'cord' starts at {at:.4g}, but its limits are 0\.\d to 0\.9.*initial_position within them"
+    with pytest.warns(StartWarning, match=words):
+        load_mjcf(ON_A_CORD.format(tendon))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_mjcf(ON_A_CORD.format(tendon), initial_position=[inside])
+        load_mjcf(ON_A_CORD.format(tendon), limits=False)
+
+
 # What is read
 
 
