@@ -26,13 +26,13 @@ it is v^2 / R upwards.) Where the normal turns, as on an edge, see `touching_pai
 Links push each other explicitly (see `touching_pairs`), with a stiffness and damping that a substep can follow.
 """
 
-import math
 from typing import Any
 
 import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics import contact
+from diffsim.physics.articulated.contact_masses import bear, borne_alone, mix_springs, pushed_here
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import columns, nine, unit, unpacked
 from diffsim.physics.articulated.spatial import angular, less_outer, linear, point_inertia, spatial
@@ -42,6 +42,7 @@ from diffsim.physics.articulated.within_step import pushed, softened, stiffness_
 
 __all__ = [
     "TINY",
+    "bear_plane",
     "corner_of",
     "feel",
     "prepare",
@@ -53,9 +54,6 @@ __all__ = [
 
 TINY = 1.0e-12
 """Added to a squared distance [m^2]: the direction between points in one place stays finite."""
-
-LEAST = math.exp(-2.0)
-"""Restitution of critical damping."""
 
 UNLIMITED = 1.0e30
 """More than any damping."""
@@ -129,77 +127,6 @@ def mix(touch: ti.template(), tree: ti.template(), env, row, step, spot):
         mix_springs(touch, tree, env, spot, a, b)
 
 
-@ti.func
-def mix_springs(touch: ti.template(), tree: ti.template(), env, spot, a, b):
-    """Stiffness and damping of a spot, and what it moves."""
-    moving = ti.cast(touch.moving[spot], touch.real)
-    flat_a = ti.cast(touch.flat[a], touch.real)
-    flat_b = ti.cast(touch.flat[b], touch.real)
-    one = ti.Vector([touch.stiffness[env, a], touch.damping[env, a]])
-    other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
-    both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)
-    gain = both / (moving * (one + other + TINY) + 1.0 - moving)
-    gain[1] *= damped_by(ti.max(touch.restitution[env, a], touch.restitution[env, b]))
-    mass = ti.min(
-        felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
-        felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,
-    )
-    mover = touch.flat[b] * a + (1 - touch.flat[b]) * b
-    held = felt_mass(touch, tree, env, mover, 1.0)
-    extent = ti.cast(touch.geom_size[env, mover][1] > 0.0, touch.real)
-    held = ti.max(held, 0.25 * extent * tree.mass[env, touch.body[mover]])
-    touch.grasp[env, spot] = moving * 0.25 * mass + (1.0 - moving) * held + TINY
-    # Against what is not pushed a link is heavy without limit.
-    inverse = (1.0 - flat_a) / pushed_mass(touch, tree, env, a) + (1.0 - flat_b) / pushed_mass(touch, tree, env, b)
-    touch.heft[env, spot] = 1.0 / (inverse + TINY)
-    # Of two that move it is explicit: no stiffer than a substep can follow.
-    most = ti.Vector([0.25 * mass / (tree.dt * tree.dt), 0.5 * mass / tree.dt])
-    gain = ti.min(gain, most + UNLIMITED * (1.0 - moving))
-    touch.gain[env, spot] = gain
-    touch.stiff[env, spot] = stiffness_share(gain[0], gain[1], touch.heft[env, spot], tree.dt)
-
-
-@ti.func
-def damped_by(restitution):
-    """Damping, over critical damping, at which a spring and damper that never pulls throws back with a restitution.
-
-    With z = cos(a) it is e = exp(-2 a / tan(a)) (Schwager & Poschel 2007, Granular Matter 9, equations 20 to 22): four
-    steps of Newton's for a.
-    """
-    wanted = -0.5 * ti.log(ti.max(restitution, ti.static(LEAST)))
-    a = ti.static(0.5 * math.pi) * ti.sqrt(1.0 - ti.min(wanted, 1.0 - 1.0e-6))
-    for _ in ti.static(range(4)):
-        a -= (a * ti.cos(a) - wanted * ti.sin(a)) / ((1.0 - wanted) * ti.cos(a) - a * ti.sin(a))
-    return ti.select(restitution > ti.static(LEAST), ti.cos(a), 1.0)
-
-
-@ti.func
-def felt_mass(touch: ti.template(), tree: ti.template(), env, geom, moving):
-    """Mass of a geom's link; if both move, that which it has at its far end: a push there turns the link, too [kg]."""
-    link = touch.body[geom]
-    mass = tree.mass[env, link]
-    moments = tree.inertia[env, link]
-    size = touch.geom_size[env, geom]
-    out = touch.geom_position[env, geom] - tree.centre[env, link]
-    lever = out.dot(out) + size.dot(size)
-    return mass / (1.0 + 3.0 * moving * mass * lever / (moments.sum() + TINY))
-
-
-@ti.func
-def pushed_mass(touch: ti.template(), tree: ti.template(), env, geom):
-    """What a geom's link, all by itself, has as a mass where it is pushed along the normal [kg].
-
-    Of a sphere that goes through its middle; of a capsule it may be at an end, of a box at a corner.
-    """
-    link = touch.body[geom]
-    mass = tree.mass[env, link]
-    size = touch.geom_size[env, geom]
-    out = touch.geom_position[env, geom] - tree.centre[env, link]
-    half = ti.cast(touch.round[geom] == 0, touch.real) * (size[0] * size[0] + size[2] * size[2]) + size[1] * size[1]
-    lever = out.dot(out) + half
-    return mass / (1.0 + 3.0 * mass * lever / (tree.inertia[env, link].sum() + TINY)) + TINY
-
-
 # Spots over planes
 
 
@@ -214,42 +141,72 @@ def feel(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, 
 
 
 @ti.func
+def over_plane(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, part, spot):
+    """(4,) where a spot is, from the first link of its tree, and how deep [m]."""
+    link = touch.second_link[spot]
+    frame = part * tree.frames + link
+    place = motion.position[env, row, frame] + unpacked(motion.rotation[env, row, frame]) @ touch.place[env, spot]
+    centre = place - motion.position[env, row, part * tree.frames + tree.root[tree.carrier[link]]]
+    depth = touch.reach[env, spot] + touch.height[env, spot] - touch.normal[env, spot].dot(place)
+    return ti.Vector([centre[0], centre[1], centre[2], depth])
+
+
+@ti.func
+def bear_plane(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """What a spot over a plane has to bear, beside the others of its link."""
+    part = element // touch.planes
+    spot = element - part * touch.planes
+    at = part * tree.chains + tree.carrier[touch.second_link[spot]]
+    if starts(tree, part) == 1:
+        normal = touch.normal[env, spot]
+        over = over_plane(touch, tree, motion, env, row, part, spot)
+        arm = ti.Vector([over[0], over[1], over[2]]) - touch.reach[env, spot] * normal
+        speed = work.speed[env, row, at]
+        rate = -normal.dot(linear(speed) + angular(speed).cross(arm))
+        bear(touch, tree, env, row, at, at, arm, arm, normal, over[3], rate, 1.0, 0.0)
+
+
+@ti.func
 def press(
     touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
 ):
     """Force of a plane on a spot."""
     part = element // touch.planes
     spot = element - part * touch.planes
-    link = touch.second_link[spot]
-    last = tree.carrier[link]
+    last = tree.carrier[touch.second_link[spot]]
     at = part * tree.chains + last
-    frame = part * tree.frames + link
-    reach = touch.reach[env, spot]
     normal = touch.normal[env, spot]
-    place = motion.position[env, row, frame] + unpacked(motion.rotation[env, row, frame]) @ touch.place[env, spot]
-    centre = place - motion.position[env, row, part * tree.frames + tree.root[last]]
-    arm = centre - reach * normal
+    over = over_plane(touch, tree, motion, env, row, part, spot)
+    centre = ti.Vector([over[0], over[1], over[2]])
+    depth = over[3]
+    arm = centre - touch.reach[env, spot] * normal
     speed = work.speed[env, row, at]
     velocity = linear(speed) + angular(speed).cross(arm)
     carried = angular(speed).cross(linear(speed) + angular(speed).cross(centre))
-    depth = reach + touch.height[env, spot] - normal.dot(place)
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
     if starts(tree, part) == 1:
         push(
             touch,
             tree,
+            motion,
             work,
             env,
             row,
+            part,
             store,
             spot,
+            touch.second[spot],
+            touch.first[spot],
             at,
             arm,
             normal,
             depth,
             velocity,
             carried,
+            0.0,
             1.0,
             1.0,
             at,
@@ -272,17 +229,22 @@ def press(
 def push(
     touch: ti.template(),
     tree: ti.template(),
+    motion: ti.template(),
     work: ti.template(),
     env,
     row,
+    part,
     store,
     spot,
+    geom,
+    other_geom,
     at,
     arm,
     normal,
     overlap,
     velocity,
     carried,
+    bending,
     strength,
     fixed,
     other,
@@ -292,16 +254,18 @@ def push(
     """Push a link, and with ``pair`` what it touches the other way.
 
     Args:
-        touch, tree, work: records.
-        env, row: where.
+        touch, tree, motion, work: records.
+        env, row, part: where.
         store: where the contact is stored.
         spot: which.
+        geom, other_geom: of the link, and what it touches.
         at: the velocity that moves the link.
         arm: (3,) of the point of contact [m].
         normal: (3,) towards the link.
         overlap: depth now [m].
         velocity: (3,) of the link at the point, against what it touches [m/s].
         carried: (3,) how that changes beside the link's spatial acceleration at the point [m/s^2].
+        bending: how the rate of the depth changes as the point moves over what is curved [m/s^2].
         strength: share of stiffness and damping.
         fixed: 1 if what it touches does not move, and the force is implicit; 0 if it does.
         other, other_arm: of what it touches.
@@ -310,9 +274,37 @@ def push(
     rate = -normal.dot(velocity)
     if overlap + tree.dt * ti.abs(rate) > 0.0:
         gain = strength * touch.gain[env, spot]
-        law = pushed(
-            overlap, rate, tree.dt, gain[0], gain[1], touch.depth[env, 0], touch.stiff[env, spot], tree.turns > 1
-        )
+        heft = tree.mass[env, touch.body[geom]]
+        if ti.static(touch.bounces):
+            share = borne_alone(
+                touch,
+                tree,
+                motion,
+                env,
+                row,
+                part,
+                spot,
+                geom,
+                other_geom,
+                at,
+                other,
+                arm,
+                other_arm,
+                normal,
+                overlap,
+                rate,
+                strength,
+                fixed,
+                pair,
+            )
+            gain[1] *= 1.0 + touch.lively[env, spot] * (ti.sqrt(share) - 1.0)
+            heft = share * tree.mass[env, touch.body[geom]] + TINY
+        else:
+            heft = pushed_here(touch, tree, motion, env, row, part, geom, arm, normal)
+        euler = stiffness_share(touch.gain[env, spot][0], touch.gain[env, spot][1], heft, tree.dt)
+        if ti.static(pair):
+            euler = fixed * euler + (1.0 - fixed) * touch.stiff[env, spot]
+        law = pushed(overlap, rate, tree.dt, gain[0], gain[1], touch.depth[env, 0], euler, tree.turns > 1)
         # Of two that move nothing is implicit but what the damper does to them alone.
         taken = (1.0 - fixed) * tree.dt * law[1] / touch.heft[env, spot]
         force = law[0] - law[3] * taken / (1.0 + taken)
@@ -321,7 +313,9 @@ def push(
             slip = velocity + rate * normal
             slow = touch.slip_speed[env, 0]
             limit = touch.grasp[env, spot] / tree.dt
-            hold = touch.grip[env, spot] * force / ti.sqrt(slip.dot(slip) + slow * slow)
+            # What presses in the end: the link gives way to how its surface bends.
+            pressing = ti.max(force - fixed * tree.dt * law[1] * bending, 0.0)
+            hold = touch.grip[env, spot] * pressing / ti.sqrt(slip.dot(slip) + slow * slow)
             along = fixed * law[1]
             most = hold / limit + TINY
             across = fixed * limit * (most / stopped(most, law[2] / (law[0] + TINY)) - 1.0)

@@ -47,8 +47,8 @@ def flesh_of(scene: Articulated, fields: Fields) -> Flesh | None:
 
 @ti.func
 def within(x):
-    """Within 0 and 1."""
-    return ti.min(ti.max(x, 0.0), 1.0)
+    """Within 0 and 1; at a tie Taichi takes the second argument, so what is just at an end has the slope inwards."""
+    return ti.min(1.0, ti.max(0.0, x))
 
 
 @ti.func

@@ -41,6 +41,7 @@ class Passive:
     limit_damping: Any
     owner: Any  # (joint,) its link
     slides: Any  # (joint,) 1 if it is a slide
+    balls: Any  # (joint,) 1 if it is a ball
     stiff: Any  # (env, joint) how much of its limit is Euler's implicit step
     effort_range: Any  # lowest and highest of all actuators together
     unbounded: Any  # (joint,) 1 if they are not limited
@@ -91,6 +92,7 @@ def passive_of(scene: Articulated, fields: Fields) -> Passive:
         limit_damping=number("limit_damping") if springs_of_limits else None,
         owner=fields.integers(np.array([k for k, link in enumerate(scene.links) for _ in link.joints])),
         slides=fields.integers(np.array([joint.motion == "slide" for joint in joints])),
+        balls=fields.integers(np.array([joint.motion == "ball" for joint in joints])),
         stiff=fields.derived(
             len(joints),
             of=[
@@ -160,12 +162,18 @@ def resisted(joints: ti.template(), tree: ti.template(), env, joint, depth, rate
 
 @ti.func
 def weigh_limit(joints: ti.template(), tree: ti.template(), env, row, step, joint):
-    """How stiff a limit is for its own link: what hangs on that makes it heavier, what it hangs on lighter."""
+    """How stiff a limit is for its own link: what hangs on that makes it heavier, what it hangs on lighter.
+
+    A ball turns about any axis: the mean of all counts.
+    """
     link = joints.owner[joint]
     mass = tree.mass[env, link]
     axis = tree.axis[env, joint]
-    arm = axis.cross(tree.centre[env, link] - tree.anchor[env, joint])
-    turned = tree.inertia[env, link].sum() / 3.0 + mass * arm.dot(arm) / axis.dot(axis)
+    out = tree.centre[env, link] - tree.anchor[env, joint]
+    arm = axis.cross(out)
+    ball = ti.cast(joints.balls[joint] == 1, tree.real)
+    square = (1.0 - ball) * arm.dot(arm) / axis.dot(axis) + ball * out.dot(out) * (2.0 / 3.0)
+    turned = tree.inertia[env, link].sum() / 3.0 + mass * square
     slides = ti.cast(joints.slides[joint] == 1, tree.real)
     moved = slides * mass + (1.0 - slides) * turned + tree.armature[env, joints.freedom[joint]]
     joints.stiff[env, joint] = stiffness_share(

@@ -5,7 +5,6 @@ All functions take any number of leading axes, e.g. of environments and rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ from diffsim.physics.articulated.tree import Tree
 
 __all__ = [
     "Pose",
-    "beyond_limits",
     "forward_kinematics",
     "inverse_inertias",
     "joint_inertias",
@@ -155,18 +153,3 @@ def joint_mobilities(scene: Tree) -> np.ndarray:
 def joint_inertias(scene: Tree, position: np.ndarray) -> np.ndarray:
     """(nv,) what each velocity moves if all other joints are locked, armature included [kg] or [kg m^2]."""
     return np.diag(mass_matrix(scene, position))
-
-
-def beyond_limits(scene: Tree) -> Iterator[str]:
-    """Of each joint that starts beyond its limits by more than rounding: which, where it is and what they are."""
-    at = 0
-    for joint in scene.joints if scene.limits else ():
-        start = scene.initial_position[at : at + joint.coordinates]
-        at += joint.coordinates
-        if joint.limits is None:
-            continue
-        bent = np.linalg.norm(start[1:]) if joint.motion == "ball" else 0.0
-        place = 2.0 * np.arctan2(bent, abs(start[0])) if joint.motion == "ball" else start[0]
-        low, high = joint.limits
-        if place < low - 1e-6 or place > high + 1e-6:
-            yield f"joint {joint.name!r} starts at {place:.4g}, but its limits are {low:.4g} to {high:.4g}"

@@ -11,13 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from diffsim.errors import InputError, StartWarning
-from diffsim.physics.articulated import mocap, observing, pairs, scene_checks, tendon_kinematics
+from diffsim.physics.articulated import mocap, observing, pairs, scene_checks, starting
 from diffsim.physics.articulated import numbers as robot_numbers
 from diffsim.physics.articulated import poses as robot_poses
 from diffsim.physics.articulated.actuators import Actuator
 from diffsim.physics.articulated.equalities import Equality, Hold
 from diffsim.physics.articulated.geoms import Geom, Pair
-from diffsim.physics.articulated.kinematics import beyond_limits
 from diffsim.physics.articulated.links import Joint, Link, Site
 from diffsim.physics.articulated.mechanics import mechanics
 from diffsim.physics.articulated.tendons import Tendon
@@ -87,8 +86,8 @@ class Articulated(Tree, Spec):
         InputError: naming the element, what was given and what is allowed.
 
     Warns:
-        StartWarning: a joint or tendon starts beyond its limits, which will throw it back; naming it, where it is and
-            the limits.
+        StartWarning: a joint, tendon or activation starts beyond its limits, which will throw it back, or an equality
+            or hold is not fulfilled where the robot starts; naming it, where it is and what is asked.
     """
 
     kind: ClassVar[str] = "scene"
@@ -204,13 +203,18 @@ class Articulated(Tree, Spec):
             **robot_poses.belongings(self, poses),
         )
         scene_checks.check_inertias(self)
-        beyond = "; ".join((*beyond_limits(self), *tendon_kinematics.beyond_limits(self)))
-        if beyond:
-            warnings.warn(
-                f"{beyond}. Limits throw back what is beyond them: give an initial_position within them",
-                StartWarning,
-                stacklevel=4,
-            )
+        for found, then in (
+            (
+                starting.beyond_limits(self),
+                "Limits throw back what is beyond them: give an initial_position within them",
+            ),
+            (
+                starting.apart(self),
+                "What holds parts together jerks them there: give an initial_position where they are",
+            ),
+        ):
+            if words := "; ".join(found):
+                warnings.warn(f"{words}. {then}", StartWarning, stacklevel=4)
 
     def _unit(self, owner: str, value: Any, reference: np.ndarray) -> np.ndarray:
         found = array(owner, value, reference.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from diffsim.physics.articulated.quaternions import rotation_of
 from diffsim.physics.articulated.tree import Tree
 from diffsim.physics.articulated.wrapping import Bent, bent
 
-__all__ = ["Strand", "beyond_limits", "gradient", "length", "runs_inside", "strands"]
+__all__ = ["Strand", "gradient", "length", "runs_inside", "strands"]
 
 
 class Strand(NamedTuple):
@@ -45,15 +44,6 @@ def length(scene: Tree, tendon: Any, position: np.ndarray, time: Any = None) -> 
         if strand.bend:
             whole = whole + strand.share * strand.bend.curve
     return whole
-
-
-def beyond_limits(scene: Tree) -> Iterator[str]:
-    """Of each tendon that starts beyond its limits by more than rounding: which, how long it is and what they are."""
-    for tendon in scene.tendons if scene.limits else ():
-        if tendon.limits is not None:
-            start, (low, high) = float(length(scene, tendon, scene.initial_position)), tendon.limits
-            if start < low - 1e-6 or start > high + 1e-6:
-                yield f"tendon {tendon.name!r} starts at {start:.4g}, but its limits are {low:.4g} to {high:.4g}"
 
 
 def gradient(scene: Tree, tendon: Any, position: np.ndarray, time: Any = None) -> np.ndarray:

@@ -76,7 +76,9 @@ class Touch:
     pointed: Any  # (spot,) 1 if the first geom is a sphere
     gain: Any  # (env, spot) stiffness and damping
     heft: Any  # (env, spot) mass that is pushed along the normal, if it were free [kg]
-    stiff: Any  # (env, spot) how much of it is Euler's implicit step
+    stiff: Any  # (env, spot) how much of it is Euler's implicit step, between links
+    lively: Any  # (env, spot) 1 with a restitution
+    borne: Any  # (env, row, velocity) what all spots of a link count, in all [m]; None without restitution
     grasp: Any  # (env, spot) mass that slip is taken from: of the lighter link, or that which moves [kg]
     centre: Any  # (env, row, geom) of something round [m], substep after substep
     axis: Any  # (env, row, geom) from there to an end of a capsule [m]
@@ -112,6 +114,7 @@ class Touch:
     couples: int  # of these six
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
+    bounces: bool  # whether any has a restitution
     twists: bool  # whether there is friction against turning or rolling
     parallel: (
         float  # added to the squared sine between two capsules: the nearest points of parallel ones are not unique
@@ -150,6 +153,9 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
     moving = ~(still[firsts] | still[seconds]) if count else np.zeros(0, dtype=bool)
     chosen = pairs.chosen_pairs(scene)
     held = not moving[kinds.count("plane") :].all() and scene.contact_law != "mujoco"
+
+    tuned = any(name.partition("[")[0] == "scene.restitution" for name in fields.tuned)
+    bounces = scene.contact_law != "mujoco" and bool(spots) and (tuned or any(geom.restitution for _, geom in geoms))
 
     def number(name: str, width: int = 0, elements: int = touched) -> Any:
         return fields.number(f"scene.{name}", elements, width) if spots else None
@@ -221,6 +227,10 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         gain=None if soft else derived(2, *springs, *weights),
         heft=None if soft else derived(0, *weights),
         stiff=None if soft else derived(0, *springs, *weights),
+        lively=None if soft else derived(0, "restitution"),
+        borne=rows("contact_borne", slots * (scene.freedoms + 1), 6, accumulates=True, recorded=False)
+        if bounces
+        else None,
         grasp=None if soft else derived(0, *weights),
         centre=rows("contact_centre", slots * len(geoms), 3, recorded=False),
         axis=rows("contact_axis", slots * len(geoms), 3, recorded=False),
@@ -252,6 +262,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         couples=couples,
         paired=bool(chosen),
         held=held,
+        bounces=bounces,
         twists=twists,
         soft=soft,
         parallel=nearest[0],

@@ -10,7 +10,8 @@ import taichi as ti
 
 from diffsim.engine.stages import Stage
 from diffsim.physics.articulated import height_fields
-from diffsim.physics.articulated.compliance import TINY, corner_of, press, push, yield_to, yielded
+from diffsim.physics.articulated.compliance import TINY, bear_plane, corner_of, press, push, yield_to, yielded
+from diffsim.physics.articulated.contact_masses import bear
 from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
@@ -213,6 +214,56 @@ def carry_over(touch: ti.template(), env, row, element, speed, arm, normal):
 
 
 @ti.func
+def bent_by(touch: ti.template(), motion: ti.template(), env, row, frame, element, geom, speed, normal):
+    """How the rate of its depth changes as an ellipsoid turns on something flat, beside what `carry_over` says.
+
+    With its half sizes s, the normal m in its frame and q = |s m| its lowest point moves over it by H u, u = w x n the
+    way that the normal turns in its frame and H = (s^2 - s^2 m m s^2 / q^2) / q: of a ball the radius, twice.
+
+    Args:
+        touch, motion, env, row, element: which pair.
+        frame, geom: of the ellipsoid.
+        speed: spatial velocity of its link.
+        normal: (3,) towards it.
+    """
+    along = unpacked(motion.rotation[env, row, frame]) @ unpacked(touch.turn[env, geom])
+    turning = angular(speed).cross(normal)
+    own = along.transpose() @ turning
+    squares = touch.geom_size[env, geom] * touch.geom_size[env, geom]
+    far = squares * (along.transpose() @ normal)
+    high = ti.sqrt(far.dot(along.transpose() @ normal) + TINY)
+    curved = ((squares * own).dot(own) - (far.dot(own) / high) ** 2) / high
+    return curved - touch.bend[env, row, element][4] * turning.dot(turning)
+
+
+@ti.func
+def bear_pair(
+    touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
+):
+    """What a spot of a pair has to bear, beside the others of its links."""
+    part = element // touch.couples
+    pair = element - part * touch.couples
+    spot = touch.planes + pair
+    overlap = touch.overlap[env, row, element]
+    swapped = moved_side(touch, spot)
+    a = swapped * touch.second[spot] + (1 - swapped) * touch.first[spot]
+    b = swapped * touch.first[spot] + (1 - swapped) * touch.second[spot]
+    normal = (1.0 - 2.0 * ti.cast(swapped, touch.real)) * touch.toward[env, row, element]
+    point = touch.place_of[env, row, element]
+    at = part * tree.chains + touch.carrier[b]
+    other = part * tree.chains + touch.carrier[a]
+    if starts(tree, part) == 1:
+        arm = point - motion.position[env, row, part * tree.frames + touch.root[b]]
+        other_arm = point - motion.position[env, row, part * tree.frames + touch.root[a]]
+        speed = work.speed[env, row, at]
+        against = work.speed[env, row, other]
+        velocity = linear(speed) + angular(speed).cross(arm) - linear(against) - angular(against).cross(other_arm)
+        both = ti.cast(touch.moving[spot], touch.real)
+        rate = -normal.dot(velocity)
+        bear(touch, tree, env, row, at, other, arm, other_arm, normal, overlap[0], rate, overlap[1], both)
+
+
+@ti.func
 def push_apart(
     touch: ti.template(), tree: ti.template(), motion: ti.template(), work: ti.template(), env, row, step, element
 ):
@@ -238,23 +289,33 @@ def push_apart(
     store = part * touch.spots + spot
     touch.arm[env, row, store] = arm
     carried = ti.Vector([0.0, 0.0, 0.0])
+    bending = ti.cast(0.0, touch.real)
     if ti.static(touch.held):
         carried = carry_over(touch, env, row, element, speed, arm, normal)
+    if ti.static(touch.flats > 0):
+        over = pair - (touch.rounds + touch.boxes + touch.points)
+        if over >= 0 and over < touch.flats and touch.oval[b] == 1:
+            bending = bent_by(touch, motion, env, row, part * tree.frames + touch.frame[b], element, b, speed, normal)
     if starts(tree, part) == 1:
         push(
             touch,
             tree,
+            motion,
             work,
             env,
             row,
+            part,
             store,
             spot,
+            b,
+            a,
             at,
             arm,
             normal,
             overlap[0],
             velocity,
             carried,
+            bending,
             overlap[1],
             fixed,
             other,
@@ -317,8 +378,10 @@ def stages(touch: Touch, tree: Any, motion: Any, work: Any) -> tuple[Stage, ...]
     """What adds contacts to the forces of a substep."""
     records = (touch, tree, motion, work)
     return (
-        Stage(press, records, touch.planes),
         *meetings(touch, tree, motion),
+        Stage(bear_plane, records, touch.planes * touch.bounces),
+        Stage(bear_pair, records, touch.couples * touch.bounces),
+        Stage(press, records, touch.planes),
         Stage(push_apart, records, touch.couples),
     )
 

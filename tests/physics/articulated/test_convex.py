@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import diffsim as ds
 
@@ -157,3 +158,34 @@ def test_gradients_agree_with_differences(executor, integrator):
         params["scene.friction"] = rng.uniform(0.3, 0.9, 8)
         assert np.abs(simulation.rollout(params).contact_force).sum(axis=(0, 2)).min() > 0.0
         assert_slopes_agree(simulation, params, rng)
+
+
+def test_friction_of_an_egg_that_turns_is_its_share_of_what_presses():
+    """An egg that slides and spins: its friction over what presses, and where it is after 0.3 s by the law."""
+    mu, mass, half, speed, spin = 0.1, 1.0, np.array([0.1, 0.1, 0.07]), 3.0, 10.0
+    stiffness, damping, width, moment = 45000.0, 424.0, 3e-4, 0.2 * (0.1**2 + 0.07**2)
+
+    def law(_, state):
+        _, z, angle, along, up, turning = state
+        own = np.array([-np.sin(angle), np.cos(angle)])  # the normal in its frame
+        lowest = -(half[::2] ** 2) * own / np.linalg.norm(half[::2] * own)
+        x = np.cos(angle) * lowest[0] + np.sin(angle) * lowest[1]
+        y = np.cos(angle) * lowest[1] - np.sin(angle) * lowest[0]
+        depth, slip, rate = -z - y, along + turning * y, turning * x - up
+        spring = max(depth, 0.0) ** 2 / (2.0 * width) if depth < width else depth - 0.5 * width
+        push = max(0.0, stiffness * spring + damping * np.clip(depth / width, 0.0, 1.0) * rate)
+        drag = -mu * push * slip / np.hypot(slip, 1e-3)
+        return [along, up, turning, drag / mass, push / mass - 9.81, (y * drag - x * push) / moment]
+
+    high = half[2] - 9.81 * mass / stiffness - 0.5 * width
+    end = solve_ivp(law, (0.0, 0.3), [0, high, 0, speed, 0, spin], method="LSODA", rtol=1e-9, atol=1e-11).y[:, -1]
+    geom = ds.Geom("egg", "ellipsoid", half, friction=mu, stiffness=stiffness, damping=damping)
+    link = ds.Link("egg", joints=ds.Joint("root", "free"), mass=mass, inertia=(0.003, moment, 0.004), geoms=geom)
+    start = {"initial_position": [0, 0, high, 1, 0, 0, 0], "initial_velocity": [speed, 0, 0, 0, spin, 0]}
+    scene = ds.Articulated(link, geoms=ds.Geom("floor", "plane", friction=0.0), dt=1e-3, **start)
+    with ds.Simulation(ds.Problem(scene, steps=300), precision="f64") as simulation:
+        found = simulation.rollout(simulation.params())
+    pushed = found.contact_force[10:, 0]  # as deep as it is to be
+    assert np.linalg.norm(pushed[:, :2], axis=1) / pushed[:, 2] == pytest.approx(np.full(len(pushed), mu), rel=0.02)
+    assert found.position[-1, 0, 0] == pytest.approx(end[0], abs=5e-4)
+    assert found.joint_velocity[-1, 0] == pytest.approx(end[3], abs=1e-3)

@@ -312,6 +312,55 @@ def test_a_tendon_that_starts_beyond_its_limits_is_said(kind):
         load_mjcf(ON_A_CORD.format(tendon), limits=False)
 
 
+LINKED = """
+<mujoco><worldbody><body name="upper"><joint name="hip" axis="0 1 0"/><geom size="0.1" mass="1"/>
+  <site name="hand" pos="0.2 0 0"/>
+  <body name="lower" pos="0 0 -0.3"><joint name="knee" axis="0 1 0"/><geom size="0.1" mass="1"/></body></body>
+  <site name="nail" pos="0 1 0"/></worldbody>{bottom}
+  <keyframe><key name="bent" qpos="1 0.5"/></keyframe></mujoco>"""
+CABLE = '<tendon><fixed name="cable" {}><joint joint="hip" coef="1"/><joint joint="knee" coef="-2"/></fixed></tendon>'
+APART = {
+    "a tendon": (
+        CABLE.format('range="0.5 2"'),
+        "tendon 'cable' starts at 0, but its limits are 0.5 to 2",
+    ),
+    "joints": (
+        '<equality><joint name="belt" joint1="hip" joint2="knee" polycoef="0.5 1 0 0 0"/></equality>',
+        r"equality 'belt' of hip and knee starts off by 0.5\. What holds",
+    ),
+    "a tendon's length": (
+        CABLE.format("") + '<equality><tendon name="knot" tendon1="cable" polycoef="0.4 0 0 0 0"/></equality>',
+        "equality 'knot' of cable starts off by 0.4",
+    ),
+    "a connect": (
+        '<equality><connect name="hook" site1="hand" site2="nail"/></equality>',
+        "hold 'hook' of upper starts off by 1.02 m and 0 rad",
+    ),
+    "a weld": (
+        '<equality><weld name="glue" body1="lower" relpose="0 0 -0.2 0.9689124217 0 0.2474039593 0"/></equality>',
+        "hold 'glue' of lower starts off by 0.5 m and 0.5 rad",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", APART)
+def test_what_is_not_held_where_it_starts_is_said(case):
+    bottom, words = APART[case]
+    with pytest.warns(StartWarning, match=words):
+        load_mjcf(LINKED.format(bottom=bottom))
+
+
+def test_what_is_held_where_it_starts_is_not_worth_a_word():
+    held = '<equality><joint joint1="hip" joint2="knee"/><connect body1="lower" anchor="0 0 0"/></equality>'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_mjcf(LINKED.format(bottom=CABLE.format('range="-1 1"') + held))
+    with pytest.warns(
+        StartWarning, match="equality 'equality_0' of hip and knee starts off by 0.5; hold 'equality_1' of"
+    ):
+        load_mjcf(LINKED.format(bottom=held), pose="bent")
+
+
 # What is read
 
 

@@ -125,6 +125,31 @@ def test_gradients_agree_with_differences(integrator):
         assert_slopes_agree(simulation, params, rng)
 
 
+@pytest.mark.parametrize("dynamics", [None, "muscle"])
+def test_at_rest_and_just_at_its_bounds_a_muscle_has_the_slopes_inwards(dynamics):
+    """Controls of 0 and 1, activations of the same, no velocity: the ends of curves, where many a rollout begins."""
+    steps, width = 5, 1e-6
+    arm = ds.Link(
+        "arm", joints=ds.Joint("elbow", axis=(0, 1, 0)), mass=1.0, centre=(0.3, 0, 0), inertia=(0.01, 0.02, 0.02)
+    )
+    flesh = ds.Muscle(force=5.0, length_range=(-1.0, 1.0))
+    muscle = ds.Actuator("flesh", "elbow", muscle=flesh, dynamics=dynamics, control_range=(0, 1), activation_width=0.5)
+    scene = ds.Articulated(arm, muscle, gravity=(0, 0, 0), dt=0.01)
+    goal = ds.TrackJoints(np.full((steps + 1, 1), 3.0))
+    tune = ("controller.values", "scene.initial_velocity", *(("scene.initial_activation",) if dynamics else ()))
+    with ds.Simulation(ds.Problem(scene, ds.OpenLoop(), goal, steps=steps, tune=tune), precision="f64") as simulation:
+        for low in (True, False):
+            params = {**simulation.params(), "controller.values": np.full((steps, 1), -1.0 if low else 1.0)}
+            if dynamics:
+                params["scene.initial_activation"] = np.array([0.0 if low else 1.0])
+            value, grad = simulation.value_and_grad(params)
+            for name, start in params.items():
+                inwards = width * (1.0 if low else -1.0)
+                slope = (simulation.value({**params, name: start + inwards}) - value) / inwards
+                assert grad[name].sum() == pytest.approx(slope, rel=1e-4), (name, low)
+                assert abs(slope) > 1e-6
+
+
 def test_a_keyframe_keeps_its_activations():
     key = '<keyframe><key name="bent" qpos="0.1 0.5 0" act="0.7 0.2 0.3 0.4"/></keyframe></mujoco>'
     with gym.quiet():
