@@ -155,7 +155,7 @@ def is_near(touch: ti.template(), env, a, b, between, margin):
 def find_normal(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
     """A decision: in which direction two shapes are farthest apart."""
     part = element // touch.bulges
-    spot = touch.planes + touch.couples - touch.bulges + element - part * touch.bulges
+    spot = touch.planes + touch.couples - touch.lands - touch.bulges + element - part * touch.bulges
     a = touch.first[spot]
     b = touch.second[spot]
     between = middle_of(touch, tree, motion, env, row, part, b) - middle_of(touch, tree, motion, env, row, part, a)
@@ -206,7 +206,7 @@ def find_normal(touch: ti.template(), tree: ti.template(), motion: ti.template()
 def meet_convex(touch: ti.template(), tree: ti.template(), motion: ti.template(), env, row, step, element):
     """Depth, normal and place of two shapes, given the direction that was found."""
     part = element // touch.bulges
-    pair = touch.couples - touch.bulges + element - part * touch.bulges
+    pair = touch.couples - touch.lands - touch.bulges + element - part * touch.bulges
     spot = touch.planes + pair
     a = touch.first[spot]
     b = touch.second[spot]

@@ -214,6 +214,14 @@ def carry_over(touch: ti.template(), env, row, element, speed, arm, normal):
 
 
 @ti.func
+def lies_flat(touch: ti.template(), pair):
+    """1 if a pair is of those with a plane or a height field."""
+    over = pair - (touch.rounds + touch.boxes + touch.points)
+    land = pair - (touch.couples - touch.lands)
+    return ti.cast((over >= 0 and over < touch.flats) or (land >= 0 and land < touch.lands), ti.i32)
+
+
+@ti.func
 def bent_by(touch: ti.template(), motion: ti.template(), env, row, frame, element, geom, speed, normal):
     """How the rate of its depth changes as an ellipsoid turns on something flat, beside what `carry_over` says.
 
@@ -233,7 +241,9 @@ def bent_by(touch: ti.template(), motion: ti.template(), env, row, frame, elemen
     far = squares * (along.transpose() @ normal)
     high = ti.sqrt(far.dot(along.transpose() @ normal) + TINY)
     curved = ((squares * own).dot(own) - (far.dot(own) / high) ** 2) / high
-    return curved - touch.bend[env, row, element][4] * turning.dot(turning)
+    bend = touch.bend[env, row, element]
+    even = ti.cast(bend[3] == 0.0, touch.real)  # not on an edge of a height field
+    return even * (curved - bend[4] * turning.dot(turning))
 
 
 @ti.func
@@ -292,9 +302,8 @@ def push_apart(
     bending = ti.cast(0.0, touch.real)
     if ti.static(touch.held):
         carried = carry_over(touch, env, row, element, speed, arm, normal)
-    if ti.static(touch.flats > 0):
-        over = pair - (touch.rounds + touch.boxes + touch.points)
-        if over >= 0 and over < touch.flats and touch.oval[b] == 1:
+    if ti.static(touch.flats + touch.lands > 0):
+        if touch.oval[b] == 1 and lies_flat(touch, pair) == 1:
             bending = bent_by(touch, motion, env, row, part * tree.frames + touch.frame[b], element, b, speed, normal)
     if starts(tree, part) == 1:
         push(

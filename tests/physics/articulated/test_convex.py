@@ -1,5 +1,7 @@
 """Ellipsoids against all shapes, and cylinders against each other: distances of MuJoCo's, a law, gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -189,3 +191,23 @@ def test_friction_of_an_egg_that_turns_is_its_share_of_what_presses():
     assert np.linalg.norm(pushed[:, :2], axis=1) / pushed[:, 2] == pytest.approx(np.full(len(pushed), mu), rel=0.02)
     assert found.position[-1, 0, 0] == pytest.approx(end[0], abs=5e-4)
     assert found.joint_velocity[-1, 0] == pytest.approx(end[3], abs=1e-3)
+
+
+@pytest.mark.parametrize("law", ["compliant", "mujoco"])
+def test_an_egg_rests_on_a_box_beside_a_height_field(law):
+    """Both kinds in one scene: each rests as it does alone."""
+    egg = ds.Link("egg", joints=ds.Joint("egg root", "free"), position=(0, 0, 1.05), mass=1.0, inertia=(0.003,) * 3,
+                  geoms=ds.Geom("egg", "ellipsoid", (0.1, 0.1, 0.05), contype=1))  # fmt: skip
+    ball = ds.Link("ball", joints=ds.Joint("ball root", "free"), position=(0.1, 9.2, 0.12), mass=1.0,
+                   inertia=(0.004,) * 3, geoms=ds.Geom("ball", "sphere", 0.1, contype=2))  # fmt: skip
+    table = ds.Geom("table", "box", (0.3, 0.3, 0.5), position=(0, 0, 0.5), contype=1, conaffinity=1)
+    level, bits = np.full((3, 3), 0.02), {"contype": 2, "conaffinity": 2}
+    land = ds.Geom("land", "hfield", (1.0, 1.0), position=(0, 9, 0), heights=level, **bits)
+    ends = []
+    for links, ground in (((egg,), (table,)), ((ball,), (land,)), ((egg, ball), (table, land))):
+        apart = [replace(link, geoms=[replace(link.geoms[0], conaffinity=link.geoms[0].contype)]) for link in links]
+        scene = ds.Articulated(apart, geoms=ground, dt=2e-3, contact_law=law)
+        with ds.Simulation(ds.Problem(scene, steps=150), precision="f64") as simulation:
+            ends.append(simulation.rollout(simulation.params()).joint_position[-1])
+    assert ends[2] == pytest.approx(np.concatenate(ends[:2]), abs=1e-9)
+    assert ends[2][[2, 9]] == pytest.approx([1.05, 0.12], abs=2e-3)
