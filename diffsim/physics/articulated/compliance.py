@@ -274,7 +274,7 @@ def push(
     rate = -normal.dot(velocity)
     if overlap + tree.dt * ti.abs(rate) > 0.0:
         gain = strength * touch.gain[env, spot]
-        heft = tree.mass[env, touch.body[geom]]
+        heft = pushed_here(touch, tree, motion, env, row, part, geom, arm, normal)
         if ti.static(touch.bounces):
             share = borne_alone(
                 touch,
@@ -297,10 +297,9 @@ def push(
                 fixed,
                 pair,
             )
-            gain[1] *= 1.0 + touch.lively[env, spot] * (ti.sqrt(share) - 1.0)
-            heft = share * tree.mass[env, touch.body[geom]] + TINY
-        else:
-            heft = pushed_here(touch, tree, motion, env, row, part, geom, arm, normal)
+            lively = touch.lively[env, spot]
+            gain[1] *= 1.0 + lively * (ti.sqrt(share) - 1.0)
+            heft += lively * (share * tree.mass[env, touch.body[geom]] + TINY - heft)
         euler = stiffness_share(touch.gain[env, spot][0], touch.gain[env, spot][1], heft, tree.dt)
         if ti.static(pair):
             euler = fixed * euler + (1.0 - fixed) * touch.stiff[env, spot]

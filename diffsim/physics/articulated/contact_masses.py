@@ -30,8 +30,10 @@ def mix_springs(touch: ti.template(), tree: ti.template(), env, spot, a, b):
     other = ti.Vector([touch.stiffness[env, b], touch.damping[env, b]])
     both = ((1.0 - flat_a) * one + flat_a) * ((1.0 - flat_b) * other + flat_b)
     gain = both / (moving * (one + other + TINY) + 1.0 - moving)
-    touch.lively[env, spot] = ti.cast(ti.max(touch.restitution[env, a], touch.restitution[env, b]) > 0.0, touch.real)
-    gain[1] *= damped_by(ti.max(touch.restitution[env, a], touch.restitution[env, b]))
+    restitution = ti.max(touch.restitution[env, a], touch.restitution[env, b])
+    gain[1] *= damped_by(restitution)
+    rises = ti.min(ti.max(restitution * ti.static(2.0 / LEAST) - 1.0, 0.0), 1.0)
+    touch.lively[env, spot] = rises * rises * (3.0 - 2.0 * rises)
     mass = ti.min(
         felt_mass(touch, tree, env, a, moving) + UNLIMITED * flat_a,
         felt_mass(touch, tree, env, b, moving) + UNLIMITED * flat_b,

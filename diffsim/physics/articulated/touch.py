@@ -77,7 +77,7 @@ class Touch:
     gain: Any  # (env, spot) stiffness and damping
     heft: Any  # (env, spot) mass that is pushed along the normal, if it were free [kg]
     stiff: Any  # (env, spot) how much of it is Euler's implicit step, between links
-    lively: Any  # (env, spot) 1 with a restitution
+    lively: Any  # (env, spot) 1 with a restitution, 0 without one, from half to all of that of critical damping between
     borne: Any  # (env, row, velocity) what all spots of a link count, in all [m]; None without restitution
     grasp: Any  # (env, spot) mass that slip is taken from: of the lighter link, or that which moves [kg]
     centre: Any  # (env, row, geom) of something round [m], substep after substep
