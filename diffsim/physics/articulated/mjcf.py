@@ -52,8 +52,8 @@ def load_mjcf(
     is if ``mocap`` does not say where it goes, and the integrator "implicit" is replaced by "implicitfast": the warning
     says so, too. RK4 takes four times as long as ``integrator="euler"``.
 
-    A `StartWarning` tells of joints and tendons that start beyond their limits: those will throw them back; and of equalities and
-    holds that are off where the robot starts.
+    A `StartWarning` tells of joints and tendons that start beyond their limits: those will throw them back; and of
+    equalities and holds that are off where the robot starts.
 
     Args:
         source: path of the file, or its XML as text or bytes, or a ``mujoco.MjSpec`` or ``mujoco.MjModel``;
