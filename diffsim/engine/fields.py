@@ -87,6 +87,7 @@ class Fields:
         self._read: set[str] = set()
         self._decided = 0  # words of four bytes in a row
         self.limits: Any = None
+        self.telling = True  # whether a rollout, or its reverse, needs what is only recorded
         self.witness: Witness | None = None  # of the kernels that are made for these fields
         self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
         self._limited = ""  # the name of the room that `limits` is about

@@ -39,7 +39,8 @@ from diffsim.waiting import Work
 
 __all__ = ["Loop", "Native", "Unreadable", "available", "fetched", "kernel", "name_of"]
 
-_WIDE = 16  # components: of shorter vectors, putting them together and taking them apart took longer than was gained
+_WIDE = 16  # components of a vector that fill a register
+_CALL = r" call [^@]*@(?!llvm\.)"  # in LLVM's text
 _PIECE = 64  # steps between two looks for Ctrl-C
 _PASS = 2  # place among the whole numbers of what differs between launches of one kernel
 _SHARPENING = (
@@ -93,7 +94,7 @@ class Native:
             text, symbol = zlib.decompress(self.text).decode(), f"{self.symbol}_{len(_SHARP)}"
             arguments, memory = _arguments(self.pools, len(integers)), [pool.memory for pool in self.pools]
             text = with_numbers(text.replace(f"@{self.symbol}(", f"@{symbol}("), arguments, len(memory), numbers)
-            code = llvm().compiled(tagged(text, arguments, memory), folded=True, wide=_wide(self.pools))
+            code = llvm().compiled(tagged(text, arguments, memory), folded=True, wide=_wide(self.pools, text))
             _SHARP[key] = llvm().load(symbol, code)
         return _SHARP[key]
 
@@ -265,12 +266,14 @@ def _made(compiled: Compiled, symbol: str, pools: tuple[Pool, ...], integers: in
     return zlib.compress(text.encode(), 1), code
 
 
-def _wide(pools: Sequence[Pool]) -> bool:
-    """Whether a kernel works on vectors that are long enough to compute their components together.
+def _wide(pools: Sequence[Pool], text: str) -> bool:
+    """Whether components of vectors are computed together: of long ones that fill registers.
 
-    Matrices of robots took as long either way.
+    Putting short ones together and taking them apart took as long as was gained, and of those that do not fill them, as
+    the 21 numbers of a spatial inertia, longer; so it did where a function of the C library takes one by one.
     """
-    return any(len(pool.width) == 1 and pool.width[0] >= _WIDE for pool in pools)
+    long = [pool.width[0] for pool in pools if len(pool.width) == 1 and pool.width[0] >= _WIDE]
+    return bool(long) and not any(width % _WIDE for width in long) and not re.search(_CALL, text)
 
 
 def _missing(code: bytes) -> list[str]:

@@ -76,6 +76,16 @@ class _Kernel:
         stored = [array for _, array, _ in self._structure.pools if array is not None]
         return self._group.differentiable and any(array.grad is not None for array in stored)
 
+    @property
+    def stored(self) -> set[int]:
+        """What it stores into, and perhaps more: the identities of arrays."""
+        return {id(array) for _, array, _ in self._structure.pools if array is not None}
+
+    @property
+    def mentioned(self) -> set[int]:
+        """What it reads or stores into, and perhaps more, likewise."""
+        return {id(array) for array in self._structure.arrays}
+
     def views(self, *, reverse: bool) -> list[np.ndarray]:
         """Memory (envs, rows, ...) of which most steps use their row."""
         arrays = [array for array in self._structure.arrays if array.rowed and not array.seldom]
@@ -234,25 +244,51 @@ class Launches:
             if group not in kernels:
                 kernels[group] = _Kernel(group, fields, self._together)
             self._launched.append((kernels[group], turn))
-        self._ready: dict[bool, _Run] = {}
+        self._ready: dict[tuple[bool, bool], _Run] = {}
+        self.telling: frozenset[_Kernel] = frozenset()
+        """Kernels that are left out where nothing is recorded."""
         work.total += len(self._launched) + sum(own.reversible for own, _ in self._launched)
 
-    def run(self, *, reverse: bool) -> "_Run":
+    def leave_out(self, telling: frozenset[_Kernel]) -> None:
+        """Do without these where nothing is recorded: they are not compiled before something is."""
+        left = [own for own, _ in self._launched if own in telling]
+        self.telling = frozenset(left)
+        self._work.total -= len(left) + sum(own.reversible for own in left)
+
+    def run(self, *, reverse: bool, whole: bool = True) -> "_Run":
         """What makes the launches, in their order; compiled when it is first asked for."""
-        if reverse not in self._ready:
+        key = reverse, whole or not self.telling
+        if key not in self._ready:
             if self._begin is not None:
                 self._begin()
-            found = []
-            for own, turn in self.chosen(reverse=reverse):
+            found, chosen = [], self.chosen(reverse=reverse, whole=whole)
+            self._work.total += len(chosen) if self.telling and whole else 0  # they were counted without these
+            for own, turn in chosen:
                 with self._work.one():
                     found.append(own.launch(turn, reverse=reverse))
-            used = [v for own, _ in self.chosen(reverse=reverse) if self._apart for v in own.views(reverse=reverse)]
-            self._ready[reverse] = _loop(found, self._envs, self._together, used)
-        return self._ready[reverse]
+            used = [view for own, _ in chosen if self._apart for view in own.views(reverse=reverse)]
+            self._ready[key] = _loop(found, self._envs, self._together, used)
+        return self._ready[key]
 
-    def chosen(self, *, reverse: bool) -> list[tuple[_Kernel, int]]:
-        """The kernel and the pass of each launch, in their order."""
-        return [k for k in reversed(self._launched) if k[0].reversible] if reverse else self._launched
+    def chosen(self, *, reverse: bool, whole: bool = True) -> list[tuple[_Kernel, int]]:
+        """The kernel and the pass of each launch, in their order; unless ``whole``, without those that only tell."""
+        found = [k for k in self._launched if whole or k[0] not in self.telling]
+        return [k for k in reversed(found) if k[0].reversible] if reverse else found
+
+
+def _telling(parts: Sequence[Launches], fields: Any) -> frozenset[_Kernel]:
+    """Kernels whose results are only recorded: they store rows of arrays that no other one reads, and no state.
+
+    A loss is the same without them, and so is its gradient: adjoints of what is recorded are zero, unless a rollout is
+    asked for the products with cotangents.
+    """
+    rows = {id(r.field) for r in fields.trajectories} - {id(r.field) for r in fields.states}
+    others = {kernel for part in parts for kernel, _ in part.chosen(reverse=False)}
+    reads = set[int]()
+    while needed := {own for own in others if not own.stored or not own.stored <= rows - reads}:
+        others -= needed
+        reads.update(*(own.mentioned for own in needed))
+    return frozenset(others)
 
 
 _Run = Callable[[np.ndarray, int, int, int, int], None]
@@ -281,12 +317,12 @@ def _loop(launches: list[Launch | native.Call], envs: int, together: int, used: 
 
 
 class Small:
-    """All kernels of a simulation, in the order in which they are compiled."""
+    """The kernels of a simulation's gradient, in the order in which they are compiled."""
 
     def __init__(self, before: Launches, during: Launches, after: Launches):
         forward, reverse = (before, during, after), (after, during, before)
-        found = [(*chosen, False) for own in forward for chosen in own.chosen(reverse=False)]
-        found += [(*chosen, True) for own in reverse for chosen in own.chosen(reverse=True)]
+        found = [(*chosen, False) for own in forward for chosen in own.chosen(reverse=False, whole=False)]
+        found += [(*chosen, True) for own in reverse for chosen in own.chosen(reverse=True, whole=False)]
         self._kernels = list({(id(kernel), back): (kernel, turn, back) for kernel, turn, back in found}.values())
 
     @property
@@ -313,27 +349,30 @@ def staged(prepare: Sequence[Stage], step: Steps, final: Sequence[Stage], fields
     lists = (prepare, step, final)
     before, after = (Launches(stages, fields, work, begin, lists=lists) for stages in (prepare, final))
     during = Launches(step, fields, work, begin, lists=lists, apart=True)
+    telling = _telling((before, during, after), fields)
+    for part in (before, during, after):
+        part.leave_out(telling)
     fields.small = Small(before, during, after)
     real = np.float32 if fields.real == ti.f32 else np.float64
 
     def forward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
         clock = fields.clock.view
         if begins:
-            before.run(reverse=False)(clock, 0, first, 1, 1)
+            before.run(reverse=False, whole=fields.telling)(clock, 0, first, 1, 1)
         if moves:
-            during.run(reverse=False)(clock, 0, first, count, 1)
+            during.run(reverse=False, whole=fields.telling)(clock, 0, first, count, 1)
         if ends:
-            after.run(reverse=False)(clock, count, first + count, 1, 1)
+            after.run(reverse=False, whole=fields.telling)(clock, count, first + count, 1, 1)
 
     def backward(first: int, count: int, begins: int, moves: int, ends: int, weight: float) -> None:
         clock = fields.clock.view
         if ends:
             fields.loss.grad.view[:] += real(weight) * fields.total.grad.view[0]
-            after.run(reverse=True)(clock, count, first + count, 1, 1)
+            after.run(reverse=True, whole=fields.telling)(clock, count, first + count, 1, 1)
         if moves:
-            during.run(reverse=True)(clock, count - 1, first + count - 1, count, -1)
+            during.run(reverse=True, whole=fields.telling)(clock, count - 1, first + count - 1, count, -1)
         if begins:
-            before.run(reverse=True)(clock, 0, first, 1, 1)
+            before.run(reverse=True, whole=fields.telling)(clock, 0, first, 1, 1)
             if helpers is not None:  # those were the last
                 helpers.close()
 

@@ -48,6 +48,7 @@ class Trajectory:
         nothing.
         """
         kernels = self._fields.kernels
+        self._fields.telling = record is not None
         kernels.start(table, 0, 0)
         end = sum(self._segments[-1]) if steps is None else steps
         for segment, (first, whole) in enumerate(self._segments):
@@ -105,6 +106,7 @@ class Trajectory:
         adjoint of the state there.
         """
         kernels, fields = self._fields.kernels, self._fields
+        fields.telling = cotangents is not None
         kernels.start(table, 1, int(self._stale))
         self._stale = True
         if self._truncated:

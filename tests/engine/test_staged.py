@@ -202,6 +202,109 @@ def test_what_stores_nothing_that_has_a_gradient_has_no_reverse(tuned):
     runtime.detach(owner)
 
 
+# What is only told
+
+
+@dataclass(frozen=True)
+class Told:
+    start: Any  # (env, element)
+    place: Any  # (env, row, element)
+    square_of: Any  # (env, row, element)
+    half_of: Any  # (env, row, element), made of the squares
+    cubes: Any  # (env, row, 0), by two stages
+
+
+@ti.func
+def begin_told(told: ti.template(), env, row, step, k):
+    told.place[env, 0, k] = told.start[env, k]
+
+
+@ti.func
+def shrink(told: ti.template(), env, row, step, k):
+    told.place[env, row + 1, k] = 0.5 * told.place[env, row, k]
+
+
+@ti.func
+def tell_square(told: ti.template(), env, row, step, k):
+    told.square_of[env, row, k] = told.place[env, row, k] ** 2
+
+
+@ti.func
+def tell_half(told: ti.template(), env, row, step, k):
+    told.half_of[env, row, k] = 0.5 * told.square_of[env, row, k]
+
+
+@ti.func
+def tell_cube(told: ti.template(), env, row, step, k):
+    told.cubes[env, row, 0] += told.place[env, row, k] ** 3
+
+
+@ti.func
+def tell_more(told: ti.template(), env, row, step, k):
+    told.cubes[env, row, 0] += 1.0
+
+
+@ti.func
+def add_place(told: ti.template(), loss: ti.template(), env, row, step, k):
+    loss[env] += told.place[env, row, k]
+
+
+@ti.func
+def add_half(told: ti.template(), loss: ti.template(), env, row, step, k):
+    loss[env] += told.half_of[env, row, k]
+
+
+@pytest.mark.parametrize("rows", [4, 2])
+@pytest.mark.parametrize("reads", [False, True])
+def test_what_is_only_recorded_is_left_out_unless_something_is(rows, reads, monkeypatch):
+    monkeypatch.setattr(grouping, "HEAVY", 0)  # each in a kernel of its own
+    runtime.attach(owner := Owner(), "cpu")
+    with runtime.precision("f64"):
+        fields = Fields({"start": np.zeros(2)}, ("start",), envs=1, precision="f64")
+        told = Told(
+            fields.number("start", 2),
+            fields.trajectory("place", 2, state=True),
+            fields.trajectory("square_of", 2),
+            fields.trajectory("half_of", 2),
+            fields.trajectory("cubes", 1, accumulates=True),
+        )
+        fields.allocate(rows, segments=4 // rows)
+        telling = [Stage(function, told, 2) for function in (tell_square, tell_half, tell_cube, tell_more)]
+        step = (*telling, Stage(shrink, told, 2), *([Stage(add_half, (told, fields.loss), 2)] if reads else []))
+        final = [Stage(add_place, (told, fields.loss), 2)]
+        run, finish = make("staged", [Stage(begin_told, told, 2)], step, final, fields, serial=True)
+        values, trajectory = np.array([[0.8, 0.6, 0.0]]), Trajectory(fields, run, finish, 4)
+        told.cubes.view[:], told.half_of.view[:] = 0.0, 7.0
+
+        def gradient(cotangents=None):
+            out = np.zeros_like(values)
+            return trajectory.gradient(values, out, 1.0, cotangents)[0], out[0, :2]
+
+        place, shares = values[0, :2], 0.5 ** np.arange(4)
+        loss, grad = gradient()
+        squares = (shares**2).sum() * reads
+        assert loss == pytest.approx((place / 16.0).sum() + 0.5 * squares * (place**2).sum(), rel=1e-14)
+        assert grad == pytest.approx(1.0 / 16.0 + squares * place, rel=1e-14)
+        assert np.all(told.cubes.view == 0.0)
+        assert np.all(told.half_of.view == 7.0) != reads
+        found = {name: np.zeros((4, *shape)) for name, shape in fields.recorded().items()}
+
+        def keep(first, count, arrays):
+            for name, array in arrays.items():
+                found[name][first : first + count] = array[0, :count]
+
+        assert trajectory.forward(values, keep)[0] == loss
+        assert found["half_of"] == pytest.approx(0.5 * (shares[:, None] * place) ** 2, rel=1e-14)
+        assert found["cubes"][:, 0] == pytest.approx(shares**3 * (place**3).sum() + 2.0, rel=1e-14)
+        cotangents = {name: np.zeros((1, 5, *shape)) for name, shape in fields.recorded().items()}
+        cotangents["half_of"][0, 1], cotangents["cubes"][0, 2] = 1.0, 0.1
+        _, whole = gradient(cotangents)
+        assert whole - grad == pytest.approx(shares[1] ** 2 * place + 0.3 * shares[2] ** 3 * place**2, rel=1e-12)
+        assert np.array_equal(gradient()[1], grad)
+    fields.close()
+    runtime.detach(owner)
+
+
 # Passes of which so many act
 
 

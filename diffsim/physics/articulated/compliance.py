@@ -357,11 +357,11 @@ def yield_to(
     change = work.acceleration[env, row, part * tree.chains + last]
     total = yielded(touch, tree, env, row, store, arm, touch.normal[env, spot], change)
     if starts(tree, part) == 1:
-        touch.force[env, row, spot] += (tree.turns / tree.substeps) * total
+        touch.contact_force[env, row, spot] += (tree.turns / tree.substeps) * total
     if ti.static(tree.turns > 1):
         touch.settled[env, row, store] = total
     if part == 0:
-        touch.point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
+        touch.contact_point[env, row, spot] = arm + motion.position[env, row, tree.root[last]]
 
 
 @ti.func

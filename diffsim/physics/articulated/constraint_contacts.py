@@ -218,7 +218,7 @@ def approach_plane(
     distance = gap + touch.margin[env, spot]
     point = place - (touch.reach[env, spot] + 0.5 * distance) * normal
     if part == 0:
-        touch.point[env, row, spot] = point
+        touch.contact_point[env, row, spot] = point
     if gap < 0.0:
         turn = touch.turn[env, touch.second[spot]]
         axis = rotation @ ti.Vector([turn[2], turn[5], turn[8]])
@@ -266,7 +266,7 @@ def approach_pair(
     con.gap[env, row, store] = gap
     point = touch.place_of[env, row, element]
     if part == 0:
-        touch.point[env, row, spot] = point
+        touch.contact_point[env, row, spot] = point
     if gap < 0.0:
         normal = touch.toward[env, row, element]
         approach(
@@ -355,4 +355,4 @@ def record_spot(con: ti.template(), touch: ti.template(), tree: ti.template(), e
         x = off_by(con, touch, tree, con.moved, env, row, element, spot)
         push = push_of(con, x, con.grip[env, spot], con.weight[env, row, element], con.condim[spot])
         force = unpacked(con.frame[env, row, element]).transpose() @ ti.Vector([push[0], push[1], push[2]])
-        touch.force[env, row, spot] += (tree.turns / tree.substeps) * force
+        touch.contact_force[env, row, spot] += (tree.turns / tree.substeps) * force

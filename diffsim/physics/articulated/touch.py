@@ -98,8 +98,8 @@ class Touch:
     near_corner: Any  # (env, row, 3 * substep spot + k) corners of its triangle, those first
     bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
     settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
-    force: Any  # (env, row, spot) on the second geom [N], mean of the substeps
-    point: Any  # (env, row, spot) in the first substep [m]
+    contact_force: Any  # (env, row, spot) on the second geom [N], mean of the substeps; only recorded (see staged.py)
+    contact_point: Any  # (env, row, spot) in the first substep [m]
     contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
     real: Any  # the type of numbers
     spots: int
@@ -246,8 +246,8 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         settled=rows("contact_settled", slots * count, 3, recorded=False)
         if scene.integrator == "rk4" and not soft
         else None,
-        force=rows("contact_force", count, 3, accumulates=True, per_step=True),
-        point=rows("contact_point", count, 3, per_step=True),
+        contact_force=rows("contact_force", count, 3, accumulates=True, per_step=True),
+        contact_point=rows("contact_point", count, 3, per_step=True),
         contact=rows("contact", slots * count, 0, accumulates=True, per_step=True) if fields.record_all else None,
         real=fields.real,
         spots=count,

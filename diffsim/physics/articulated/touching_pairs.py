@@ -361,11 +361,11 @@ def yield_apart(
     normal = sign * touch.toward[env, row, element]
     total = yielded(touch, tree, env, row, store, touch.arm[env, row, store], normal, change)
     if starts(tree, part) == 1:
-        touch.force[env, row, spot] += (sign * tree.turns / tree.substeps) * total
+        touch.contact_force[env, row, spot] += (sign * tree.turns / tree.substeps) * total
     if ti.static(tree.turns > 1):
         touch.settled[env, row, store] = total
     if part == 0:
-        touch.point[env, row, spot] = touch.place_of[env, row, element]
+        touch.contact_point[env, row, spot] = touch.place_of[env, row, element]
 
 
 def meetings(touch: Touch, tree: Any, motion: Any) -> tuple[Stage, ...]:
