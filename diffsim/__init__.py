@@ -29,7 +29,7 @@ _NAMES = {
     "bridges.mujoco": ("replay_in_mujoco",),
     "bridges.tasks": ("Task",),
     "controllers": ("MLP", "PD", "LinearFeedback", "OpenLoop", "Sine"),
-    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "StartWarning"),
+    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "RoomWarning", "StartWarning"),
     "gradients": (
         "GradientEstimate",
         "GradientReport",

@@ -20,6 +20,7 @@ from diffsim.errors import DivergenceError as DivergenceError
 from diffsim.errors import GradientError as GradientError
 from diffsim.errors import InputError as InputError
 from diffsim.errors import OmissionWarning as OmissionWarning
+from diffsim.errors import RoomWarning as RoomWarning
 from diffsim.errors import StartWarning as StartWarning
 from diffsim.gradients import GradientEstimate as GradientEstimate
 from diffsim.gradients import GradientReport as GradientReport

@@ -65,6 +65,10 @@ class MissingExtraError(ImportError):
     """An optional package is needed; the message names the extra to install."""
 
 
+class RoomWarning(UserWarning):
+    """What a simulation has no room for, and does in a coarser way; once for each simulation."""
+
+
 class OmissionWarning(UserWarning):
     """A file holds what is not simulated, and was asked to be loaded without it; the message lists it."""
 

@@ -13,6 +13,7 @@ And whole numbers without a gradient: constants of the scene's structure, and wh
 """
 
 import math
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
 from diffsim.engine.witness import COLUMNS, Witness
-from diffsim.errors import CapacityError, DeviceError, InputError
+from diffsim.errors import CapacityError, DeviceError, InputError, RoomWarning
 
 __all__ = ["Fields"]
 
@@ -86,11 +87,12 @@ class Fields:
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
         self._decided = 0  # words of four bytes in a row
-        self.limits: Any = None
+        self.limits: list[Any] = []
         self.telling = True  # whether a rollout, or its reverse, needs what is only recorded
         self.witness: Witness | None = None  # of the kernels that are made for these fields
-        self._explain: Callable[[int, int, int], str] = lambda env, step, needed: ""
-        self._limited = ""  # the name of the room that `limits` is about
+        self._explain: list[tuple[Callable[[int, int, int], str], str, bool]] = []  # of `limits`, see `limit`
+        self._told: set[str] = set()  # of which rooms a warning was given
+        self._full: set[str] = set()  # rooms of which there is all that there may be
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
         self._scalars += [self.total, self.total.grad]
@@ -137,35 +139,46 @@ class Fields:
         real = self.finest if finest else self.real
         return self._place((self.envs, max(elements, 1)), width, gradient=False, real=real)
 
-    def room(self, name: str, first: int, most: int) -> int:
+    def room(self, name: str, first: int, most: int, fixed: int | None = None) -> int:
         """How much room to make for a decision of varying length: ``first``, until a rollout has needed more.
 
-        What a stage then says to a `limit` with that ``room`` makes a `Simulation` begin anew, with more. All there may
-        ever be, ``most``, where it cannot.
+        What a stage then says to a `limit` with that ``room`` makes a `Simulation` begin anew, with more. Where it
+        cannot, as a `Stepper`, so much as ``fixed``, or all there may ever be, ``most``.
         """
         if self._rooms is None:
-            return most
-        return min(most, self._rooms.get(name, first))
+            found = most if fixed is None else min(most, fixed)
+        else:
+            found = min(most, self._rooms.get(name, first))
+        if self._rooms is None or found == most:
+            self._full.add(name)
+        return found
 
-    def limit(self, explain: Callable[[int, int, int], str], room: str = "") -> Any:
+    def limit(self, explain: Callable[[int, int, int], str], room: str = "", *, warns: bool = False) -> Any:
         """Where such a stage says that it had not enough room: (env, 0) the step plus one, (env, 1) what it needed.
 
         It sets the first to 0 in a prepare stage. ``explain(env, step, needed)`` is the message of the CapacityError.
-        With the name of a `room`, a simulation makes more of it.
+        With the name of a `room`, a simulation makes more of it. If ``warns``, a stage can do without: where there is
+        all the room that there may be, that is a RoomWarning, once.
         """
-        self.limits = self._whole((self.envs, 2))
-        self._explain, self._limited = explain, room
-        return self.limits
+        self.limits.append(self._whole((self.envs, 2)))
+        self._explain.append((explain, room, warns))
+        return self.limits[-1]
 
     def check_limit(self) -> None:
-        """Raise CapacityError if a stage had not enough room in the last rollout."""
-        if self.limits is None:
+        """Raise CapacityError if a stage had not enough room in the last rollout; or warn."""
+        if not self.limits:
             return
-        found = np.empty((self.envs, 2), np.int32)
+        found = np.empty((len(self.limits), self.envs, 2), np.int32)
         self.kernels.limit(found)
-        for env in np.flatnonzero(found[:, 0])[:1].tolist():
-            message = self._explain(env, int(found[env, 0]) - 1, int(found[env, 1]))
-            raise CapacityError(message, self._limited, int(found[:, 1].max()))
+        for k in np.flatnonzero(found[:, :, 0].any(axis=1)).tolist():
+            explain, room, warns = self._explain[k]
+            env, needed = int(np.argmax(found[k, :, 1])), int(found[k, :, 1].max())
+            message = explain(env, int(found[k, env, 0]) - 1, needed)
+            if not warns or (room and room not in self._full):
+                raise CapacityError(message, "" if room in self._full else room, needed)
+            if room not in self._told:
+                self._told.add(room)
+                warnings.warn(message, RoomWarning, stacklevel=2)
 
     def _whole(self, shape: tuple[int, ...], *, seldom: bool = False) -> Array:
         return self._keep(Array(ti.field(ti.i32), shape, counts=True, seldom=seldom), ti.i32)

@@ -86,7 +86,7 @@ class Kernels:
         give_adjoint: (row) make it the adjoint of this row.
         expect: (numbers) set the numbers of the witness, the same in all environments.
         finished: () read them, (envs, columns).
-        limit: (out) read where a stage had not enough room, (envs, 2); only if the fields have `Fields.limit`.
+        limit: (out) read where stages had not enough room, (limits, envs, 2); only if there is a `Fields.limit`.
         load: (values) set the constants, one after the other.
         record, seed: (flat) read all recorded rows, and set their adjoints.
     """
@@ -187,14 +187,15 @@ class Kernels:
                     constants[k][0][i] = values[ti.static(starts[k]) + i]
 
         self.start, self.gather, self.losses, self.load = start, gather, losses, load
-        if fields.limits is not None:
+        if fields.limits:
             self._make_limit(fields.limits, envs)
 
     def _make_limit(self, limits: Any, envs: int) -> None:
         @ti.kernel
-        def limit(out: ti.types.ndarray(dtype=ti.i32, ndim=2)):
+        def limit(out: ti.types.ndarray(dtype=ti.i32, ndim=3)):
             for env, k in ti.ndrange(envs, 2):
-                out[env, k] = limits[env, k]
+                for which in ti.static(range(len(limits))):
+                    out[which, env, k] = limits[which][env, k]
 
         self.limit = limit
 

@@ -234,7 +234,8 @@ class Memory:
 
     def limit(self, out: np.ndarray) -> None:
         """See `Kernels`."""
-        out[:] = self._fields.limits.view
+        for k, limit in enumerate(self._fields.limits):
+            out[k] = limit.view
 
     def clear_sums(self) -> None:
         """See `Kernels`."""

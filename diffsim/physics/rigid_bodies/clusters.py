@@ -5,7 +5,7 @@ import taichi as ti
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.impulses import PASSED_ON, row_speed
 
-__all__ = ["choose", "held"]
+__all__ = ["choose", "forget", "held", "lacks_room"]
 
 TIGHT = 1.0e-5
 """A rope that is shorter than its length by less is taut [m]: rounding of some steps' way in float32."""
@@ -13,6 +13,23 @@ TIGHT = 1.0e-5
 FASTER = 2.0
 """An impact may change the speed of a body by this many times that of its approach. What could come to touch by it, if
 it does not by itself, is near."""
+
+
+@ti.func
+def forget(hits: ti.template(), env, row, step, element):
+    """Before the first step: there was room for all."""
+    hits.crowd[env, 0] = 0
+    hits.wide[env, 0] = 0
+    hits.crowd[env, 1] = 0
+    hits.wide[env, 1] = 0
+
+
+@ti.func
+def lacks_room(limit: ti.template(), env, step, needed):
+    """Say how much is needed, and in which step most was."""
+    if needed > limit[env, 1]:
+        limit[env, 0] = step + 1
+        limit[env, 1] = needed
 
 
 @ti.func
@@ -156,15 +173,15 @@ def choose(
     found = list_contacts(bodies, motion, joints, courses, touch, hits, env, row)
     if found:
         label(bodies, joints, touch, hits, env, row)
-        kept = gather(bodies, joints, touch, hits, env, row)
+        kept = gather(bodies, joints, touch, hits, env, row, step)
     hits.count[env, row, 0] = kept
     answer(joints, touch, system, hits, env, row, kept)
 
 
 @ti.func
-def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), hits: ti.template(), env, row):
+def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), hits: ti.template(), env, row, step):
     """Keep the clusters in which something begins; how many contacts they have."""
-    count, kept = touch.count[env, row, 0], 0
+    count, kept, needed = touch.count[env, row, 0], 0, 0
     for body in range(bodies.bodies):
         hits.members[env, body] = 0
         hits.begun[env, body] = 0
@@ -183,6 +200,8 @@ def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), h
             members = hits.members[env, body]
             acts = hits.begun[env, body] > 0 and members + hits.begun[env, body] > 2
             own_turn = ti.select(members <= hits.room - kept, 0, 1)
+            if acts and turn == 0:
+                needed += members
             if acts and turn == own_turn:
                 hits.members[env, body] = 0
                 for at in range(count + joints.ropes):
@@ -195,6 +214,8 @@ def gather(bodies: ti.template(), joints: ti.template(), touch: ti.template(), h
                             hits.contact[env, row, kept] = m
                             kept += 1
                 hits.begun[env, body] = 0
+    if needed > hits.room:
+        lacks_room(hits.crowd, env, step, needed)
     return kept
 
 

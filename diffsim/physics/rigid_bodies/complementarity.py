@@ -9,6 +9,7 @@ thousands where bodies stand on each other.
 import numpy as np
 import taichi as ti
 
+from diffsim.physics.rigid_bodies.clusters import lacks_room
 from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS
 
 __all__ = ["solve_round"]
@@ -27,7 +28,7 @@ ALIKE = 1.1
 
 
 @ti.func
-def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known):
+def solve_round(touch: ti.template(), hits: ti.template(), env, row, step, turn, known):
     """Find the impulses of a round, if there is room for it. What jams does not bounce: see `calm`."""
     begin = 0
     if turn > 0:
@@ -41,7 +42,7 @@ def solve_round(touch: ti.template(), hits: ti.template(), env, row, turn, known
             jams = calm(hits, env, row, turn, known)
     for u in range(2 * known):
         hits.guess[env, row, 2 * turn * hits.room + u] = shortened(hits, hits.found[env, u])
-    return keep(hits, env, row, turn, n)
+    return keep(hits, env, row, turn, n, step)
 
 
 @ti.func
@@ -90,13 +91,16 @@ def calm(hits: ti.template(), env, row, turn, known):
 
 
 @ti.func
-def keep(hits: ti.template(), env, row, turn, n):
+def keep(hits: ti.template(), env, row, turn, n, step):
     """Keep which unknowns were solved for, and the inverse of their system, if there is room."""
     base, begin, solved = 2 * turn * hits.room, hits.offset[env, row, turn], 0
     for i in range(n):
         solved += hits.beyond[env, i]
     fits = begin + solved * solved <= hits.space
-    if fits:
+    if not fits:
+        lacks_room(hits.wide, env, step, begin + solved * solved)
+        hits.unknowns[env, row, turn] = solved
+    else:
         kept = 0
         for i in range(n):
             if hits.beyond[env, i] == 1:
@@ -109,7 +113,7 @@ def keep(hits: ti.template(), env, row, turn, n):
                 kept += 1
         hits.unknowns[env, row, turn] = solved
         hits.pairs[env, row, 0] = ti.max(hits.pairs[env, row, 0], solved * solved)
-    return fits
+    return fits or hits.more_space == 1  # if there can be more, it begins anew with what all rounds need
 
 
 @ti.func

@@ -18,8 +18,9 @@ HIDDEN = {"recorded": False, "per_step": True}
 ADDED = {**HIDDEN, "accumulates": True}
 SELDOM = {**HIDDEN, "seldom": True}
 
-FEW, MOST = 8, 24
-"""So many impacts are solved together at least and at most, if there may be as many; four for each body."""
+FEW, USUAL, FIXED, MOST = 8, 24, 48, 128
+"""So many impacts may be solved together at first, four for each body but at least and at most so many, if there may be
+as many; so many where no more can be made, as in a stepper; and so many if a rollout needs it."""
 
 ROUNDS, MANY, LANDINGS = 12, 24, 4
 """Most rounds of a step where something bounces, few bodies and many; and where nothing does. A tower of n boxes that
@@ -29,7 +30,8 @@ CLOSING = 3
 """In so many of the last of these nothing bounces, or what is passed on then would be left over."""
 
 SPACE, FULL = 3, 4
-"""Room for inverses in all rounds: of so many that have as many unknowns as there may be, or of one in so many."""
+"""Room for inverses in all rounds, at first: of so many that have as many unknowns as there may be, or of one in so
+many."""
 
 
 def system_of(
@@ -71,13 +73,18 @@ def system_of(
     return now, then
 
 
-def room_of(scene: RigidBodies, contacts: int) -> int:
+def room_of(scene: RigidBodies, fields: Fields, contacts: int) -> int:
     """How many impacts may be solved together: none where nothing is held and no two of them can be at once."""
     ropes = sum(isinstance(joint, Rope) for joint in scene.joints)
     most = ropes + (contacts if len(scene.pairs) else 0)
     if most < 2 and ropes == len(scene.joints):
         return 0
-    return min(most, MOST, max(FEW, 4 * len(scene.bodies)))
+    return fields.room("impacts", first_room(scene), min(most, MOST), FIXED)
+
+
+def first_room(scene: RigidBodies) -> int:
+    """How many impacts are solved together if nobody has needed more."""
+    return min(USUAL, max(FEW, 4 * len(scene.bodies)))
 
 
 def rounds_of(scene: RigidBodies, room: int, bouncy: bool) -> int:
@@ -110,9 +117,23 @@ def impacts_of(
     seldom = functools.partial(decide, seldom=True)
     exact, rough = fields.finest == REAL["f64"], fields.real == REAL["f32"]
     rounds = rounds_of(scene, room, bouncy)
-    space, more = max(SPACE, rounds // FULL) * 4 * room * room, rounds + 2
+    shares, first, more = 4 * max(SPACE, rounds // FULL), min(room, first_room(scene)), rounds + 2
+    space = fields.room("inverses", shares * first * first, shares * room * room)
     courses = (2 * more + 1) * places if room else 0
     struck = rows("impact_struck", courses, 6, **SELDOM)
+
+    def beyond_room(env: int, step: int, needed: int) -> str:
+        return (
+            f"in step {step} of environment {env} {needed} contacts act on each other, but at most {room} are solved "
+            "together: those beyond are solved one after the other, so what is hit there may lean or spin a little"
+        )
+
+    def beyond_space(env: int, step: int, needed: int) -> str:
+        return (
+            f"in step {step} of environment {env} impacts that are solved together need room for {needed} numbers, but "
+            f"there is room for {space}: those of the last rounds are solved one after the other"
+        )
+
     return Impacts(
         count=decide(1),
         twice=decide(1),
@@ -171,8 +192,11 @@ def impacts_of(
         rounds=rounds,
         closing=CLOSING if bouncy else 1,
         space=space,
+        more_space=int(space < shares * room * room),
         bodies=n,
         places=places,
+        crowd=fields.limit(beyond_room, room="impacts", warns=True),
+        wide=fields.limit(beyond_space, room="inverses", warns=True),
         real=fields.finest,
         halves=2.0**17 + 1.0 if exact else 1.0,
         latest=scene.dt * (1.0 + (1.0e-4 if rough else 1.0e-9)),  # rounding of a gap, over the way in a step

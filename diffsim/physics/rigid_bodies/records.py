@@ -303,6 +303,9 @@ class Impacts:
     rounds: int
     closing: int  # the last of them, in which nothing bounces
     space: int  # of inverses, in all rounds
+    more_space: int  # 1 if there can be more
+    crowd: Any  # (env, 2) where `room` did not suffice
+    wide: Any  # (env, 2) where `space` did not suffice
     bodies: int
     places: int
     real: Any  # type of the numbers that a decision is worked out in

@@ -267,7 +267,7 @@ def decide(
             else:
                 solved = False
                 if acts:
-                    solved = solve_round(touch, hits, env, row, turn, known)
+                    solved = solve_round(touch, hits, env, row, step, turn, known)
                 if phase == AFTER:
                     rest = ti.cast(solved, ti.i32)
                 elif solved:

@@ -34,6 +34,7 @@ from diffsim.physics.rigid_bodies.fields import (
     springs_of,
     touch_of,
 )
+from diffsim.physics.rigid_bodies.clusters import forget
 from diffsim.physics.rigid_bodies.impact_fields import impacts_of, room_of, system_of
 from diffsim.physics.rigid_bodies.impact_stages import answering, hitting
 from diffsim.physics.rigid_bodies.scene import RigidBodies
@@ -289,7 +290,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
     drives, pushes = drives_of(scene, fields), pushes_of(scene, fields)
     touch = touch_of(scene, fields)
     courses = courses_of(scene, fields, touch.contacts)
-    room = room_of(scene, touch.contacts)
+    room = room_of(scene, fields, touch.contacts)
     system, then = system_of(scene, fields, joints, room, touch.bouncy)
     hits = impacts_of(scene, fields, system, touch.contacts, room, touch.bouncy)
     places, shapes, vertices = n + m + 1, n + m, int(scene.vertex_counts.sum())
@@ -312,6 +313,7 @@ def build(scene: RigidBodies, fields: Fields, steps: int, reads: frozenset[str])
         Stage(start_contacts, (touch,), 1),
         Stage(start_joint, (joints,), len(scene.joints)),
         Stage(reset, (bodies, touch), 1, differentiable=False),
+        Stage(forget, (hits,), 1, differentiable=False),
     ]
     sense = []
     if centred:
