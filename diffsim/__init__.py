@@ -29,7 +29,15 @@ _NAMES = {
     "bridges.mujoco": ("replay_in_mujoco",),
     "bridges.tasks": ("Task",),
     "controllers": ("MLP", "PD", "LinearFeedback", "OpenLoop", "Sine"),
-    "errors": ("DeviceError", "DivergenceError", "GradientError", "InputError", "OmissionWarning", "RoomWarning", "StartWarning"),
+    "errors": (
+        "DeviceError",
+        "DivergenceError",
+        "GradientError",
+        "InputError",
+        "OmissionWarning",
+        "RoomWarning",
+        "StartWarning",
+    ),
     "gradients": (
         "GradientEstimate",
         "GradientReport",

@@ -170,8 +170,9 @@ class Fields:
             return
         found = np.empty((len(self.limits), self.envs, 2), np.int32)
         self.kernels.limit(found)
-        for k in np.flatnonzero(found[:, :, 0].any(axis=1)).tolist():
-            explain, room, warns = self._explain[k]
+        lacking = [(self._explain[k], k) for k in np.flatnonzero(found[:, :, 0].any(axis=1)).tolist()]
+        # First what there can be more of: without it a rollout may be another one.
+        for (explain, room, warns), k in sorted(lacking, key=lambda each: not each[0][1] or each[0][1] in self._full):
             env, needed = int(np.argmax(found[k, :, 1])), int(found[k, :, 1].max())
             message = explain(env, int(found[k, env, 0]) - 1, needed)
             if not warns or (room and room not in self._full):

@@ -36,7 +36,7 @@ def recall_contact(bodies: ti.template(), touch: ti.template(), hits: ti.templat
         if k >= 0:
             given = hits.given[env, row, k]
             law = touch.law[env, row, m]
-            lifts = joined(bodies, touch, env, row, m) and contact.lifted(law[0], law[2], law[1], 0.0) > 0.0
+            lifts = not joined(bodies, touch, env, row, m) or contact.lifted(law[0], law[2], law[1], 0.0) > 0.0
             touch.landed[env, row, m] = ti.select(lifts, given[7], 0.0)
             time = given[2] / (given[0] + LIGHTEST)
             if ti.static(touch.bouncy):

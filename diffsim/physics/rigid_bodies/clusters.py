@@ -5,10 +5,13 @@ import taichi as ti
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.impulses import PASSED_ON, row_speed
 
-__all__ = ["choose", "forget", "held", "lacks_room"]
+__all__ = ["choose", "forget", "held", "lacks_room", "push"]
 
 TIGHT = 1.0e-5
 """A rope that is shorter than its length by less is taut [m]: rounding of some steps' way in float32."""
+
+SLIPS = 1.0 - 1.0e-5
+"""A contact slips if it got this share of what friction can give."""
 
 FASTER = 2.0
 """An impact may change the speed of a body by this many times that of its approach. What could come to touch by it, if
@@ -44,6 +47,45 @@ def held(touch: ti.template(), env, row, m):
 
 
 @ti.func
+def push(bodies: ti.template(), hits: ti.template(), env, a, b, one: ti.template()):
+    """An impulse along a row, on both of its bodies."""
+    for side in range(2):
+        place = ti.select(side == 0, a, b)
+        sign = ti.cast(2 * side - 1, hits.real)
+        light = sign * bodies.inverse_mass[env, place]
+        spin = sign * bodies.inverse_inertia[env, place] * ti.select(side == 0, one[2], one[3])
+        hits.change[env, place] += ti.Vector([light * one[0], light * one[1], spin])
+
+
+@ti.func
+def lean(bodies: ti.template(), courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row):
+    """How fast bodies would be with the impulses that contacts gave at the end of the step before."""
+    for place in range(hits.places):
+        hits.change[env, place] = courses.start[env, row, place]
+    for m in range(touch.count[env, row, 0]):
+        if held(touch, env, row, m):
+            given = touch.carried[env, row, touch.warm[env, row, m]]
+            one = given[0] * touch.out[env, row, m] + given[1] * touch.side[env, row, m]
+            push(bodies, hits, env, touch.first[env, row, m], touch.second[env, row, m], one)
+
+
+@ti.func
+def gives_way(touch: ti.template(), hits: ti.template(), env, row, m):
+    """Whether a contact that is held does not stay as it is with what all gave in the step before.
+
+    By more than rounding: passes would take that away one contact after the other, and their order would have a say.
+    """
+    a = hits.change[env, touch.first[env, row, m]]
+    b = hits.change[env, touch.second[env, row, m]]
+    least, given = touch.least[env, row, 0], touch.carried[env, row, touch.warm[env, row, m]]
+    law = touch.law[env, row, m]
+    slide, most = row_speed(touch.side[env, row, m], a, b), law[6] * given[0]
+    slips = ti.abs(given[1]) >= SLIPS * most and slide * given[1] <= 0.0
+    rubs = most > 0.0 and not slips and ti.abs(slide) > least
+    return law[9] > 0.0 and (ti.abs(row_speed(touch.out[env, row, m], a, b)) > least or rubs)
+
+
+@ti.func
 def rest_of(motion: ti.template(), courses: ti.template(), hits: ti.template(), env, row, place):
     """Speed with which a body goes into the step; of one that leans on something, without what forces add to it."""
     found = courses.start[env, row, place]
@@ -55,11 +97,15 @@ def rest_of(motion: ti.template(), courses: ti.template(), hits: ti.template(), 
 
 @ti.func
 def closing(motion: ti.template(), courses: ti.template(), touch: ti.template(), hits: ti.template(), env, row, m):
-    """Speed along the normal with which bodies go into the step: as they fall, or are held, whichever is sooner."""
+    """Speed along the normal with which bodies go into the step: as they fall, are held, or lean on what gives as much
+    as in the step before, whichever is sooner."""
     a, b = touch.first[env, row, m], touch.second[env, row, m]
     falls = row_speed(touch.out[env, row, m], courses.start[env, row, a], courses.start[env, row, b])
     rests_a, rests_b = rest_of(motion, courses, hits, env, row, a), rest_of(motion, courses, hits, env, row, b)
-    return ti.min(falls, row_speed(touch.out[env, row, m], rests_a, rests_b))
+    found = ti.min(falls, row_speed(touch.out[env, row, m], rests_a, rests_b))
+    if touch.law[env, row, m][9] > 0.0:  # else joints have a say
+        found = ti.min(found, row_speed(touch.out[env, row, m], hits.change[env, a], hits.change[env, b]))
+    return found
 
 
 @ti.func
@@ -82,6 +128,7 @@ def list_contacts(
             hits.leans[env, ti.min(touch.first[env, row, m], bodies.bodies)] = 1
             hits.leans[env, ti.min(touch.second[env, row, m], bodies.bodies)] = 1
     hits.leans[env, bodies.bodies] = 0
+    lean(bodies, courses, touch, hits, env, row)
     for at in range(count + joints.ropes):
         m = ti.select(at < count, at, touch.contacts + at - count)
         pulls = False
@@ -101,7 +148,8 @@ def list_contacts(
         hits.role[env, at] = 0
         if leans:
             # What hovers comes down together as well; not what joints hold, which turns a little in every step.
-            hits.role[env, at] = ti.select(law[9] > 0.0 and law[0] > law[9], 2, 1)
+            hovers = law[9] > 0.0 and law[0] > law[9]
+            hits.role[env, at] = ti.select(hovers or gives_way(touch, hits, env, row, m), 2, 1)
         elif contact.meets(law[0], speed, bodies.dt) and speed < -contact.STILL and not pulls:
             # A rope that goes taut by forces only is for the passes.
             hits.role[env, at] = ti.select(fast, 3, ti.select(at < count, 2, 0))

@@ -1,14 +1,15 @@
 """The impulses of a round of impacts: which give, which slide, the solution and its inverse. Forward only.
 
-See `rigid_bodies.impacts` for what is solved. Some sweeps of projected Gauss-Seidel guess which way each impact goes;
-what gives then is a system of linear equations, whose solution says whether the guess was right. If not, sweeps go on
-from it (Silcowitz, Niebe & Erleben 2010, "Projected Gauss-Seidel subspace minimization method"): alone, they would take
-thousands where bodies stand on each other.
+See `rigid_bodies.impacts` for what is solved. An active set finds which way each impact goes (`active_set.pivot`).
+Where it finds none, some sweeps of projected Gauss-Seidel guess; what gives then is a system of linear equations, whose
+solution says whether the guess was right. If not, sweeps go on from it (Silcowitz, Niebe & Erleben 2010, "Projected
+Gauss-Seidel subspace minimization method"): alone, they would take thousands where bodies stand on each other.
 """
 
 import numpy as np
 import taichi as ti
 
+from diffsim.physics.rigid_bodies.active_set import entry, friction_of, pivot
 from diffsim.physics.rigid_bodies.clusters import lacks_room
 from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS
 
@@ -47,7 +48,7 @@ def solve_round(touch: ti.template(), hits: ti.template(), env, row, step, turn,
 
 @ti.func
 def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
-    """Guess, solve and judge until it is right: whether it is, and how many unknowns are listed."""
+    """Solve and judge, or guess, until it is right: whether it is, and how many unknowns are listed."""
     still, rough = ti.cast(hits.still, hits.real), 0
     for u in range(2 * known):
         hits.tried[env, u] = 0.0
@@ -55,10 +56,22 @@ def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
         still = ti.max(still, hits.still * ti.abs(hits.wanted[env, u]))
         acts = hits.kind[env, row, turn * hits.room + u // 2] != NOTHING
         rough = ti.max(rough, ti.cast(acts and friction_of(touch, hits, env, row, u) > 0.0, ti.i32))
-    n, right = 0, False
+    n, right = pivot(touch, hits, env, row, turn, known, still, rough), False
+    if n >= 0:
+        eliminate(touch, hits, env, row, turn, n)
+        share(hits, env, n)
+        for way in range(2):  # of the inverse; or those of compliant contacts, if it would let one of them pull
+            if not right:
+                if way == 0:
+                    settle(touch, hits, env, row, turn, n, 0)
+                else:
+                    for u in range(2 * known):
+                        hits.found[env, u] = hits.centre[env, u]
+                right = judge(touch, hits, env, row, turn, known, rough, still, False)
+    solved = right
     for rubs in range(rough + 1):  # normals first: two corners of a body would rub against each other where none slips
         guesses = 0
-        right = False
+        right = solved
         while not right and guesses < GUESSES:
             last = guesses == GUESSES - 1
             most = ti.select(guesses < 4, FEW, FEW << ti.max(0, guesses - 3))
@@ -98,8 +111,7 @@ def keep(hits: ti.template(), env, row, turn, n, step):
         solved += hits.beyond[env, i]
     fits = begin + solved * solved <= hits.space
     if not fits:
-        lacks_room(hits.wide, env, step, begin + solved * solved)
-        hits.unknowns[env, row, turn] = solved
+        lacks_room(hits.wide, env, step, 2 * (begin + solved * solved))  # there may be more rounds
     else:
         kept = 0
         for i in range(n):
@@ -113,7 +125,7 @@ def keep(hits: ti.template(), env, row, turn, n, step):
                 kept += 1
         hits.unknowns[env, row, turn] = solved
         hits.pairs[env, row, 0] = ti.max(hits.pairs[env, row, 0], solved * solved)
-    return fits or hits.more_space == 1  # if there can be more, it begins anew with what all rounds need
+    return fits
 
 
 @ti.func
@@ -125,12 +137,6 @@ def shortened(hits: ti.template(), impulse):
     """
     more = hits.halves * impulse
     return more - (more - impulse)
-
-
-@ti.func
-def friction_of(touch: ti.template(), hits: ti.template(), env, row, u):
-    """Of the contact of an unknown."""
-    return touch.law[env, row, hits.contact[env, row, u // 2]][6]
 
 
 @ti.func
@@ -190,19 +196,6 @@ def sort(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs,
 
 
 @ti.func
-def entry(touch: ti.template(), hits: ti.template(), env, row, turn, i, j):
-    """Which speed along unknown i an impulse of unknown j gives [1/kg], with what friction gives where it slides."""
-    base = turn * hits.room
-    u, v = hits.unknown[env, row, 2 * base + i], hits.unknown[env, row, 2 * base + j]
-    at = u * 2 * hits.room + v
-    found = hits.mass[env, at]
-    if v % 2 == 0:
-        friction = friction_of(touch, hits, env, row, v)
-        found += hits.slides[env, row, base + v // 2] * friction * hits.mass[env, at + 1]
-    return found
-
-
-@ti.func
 def fill(touch: ti.template(), hits: ti.template(), env, row, turn, n):
     """The system of n unknowns beside the unit matrix; and of each, that nothing is solved for it yet."""
     width = 4 * hits.room
@@ -235,12 +228,28 @@ def next_pivot(hits: ti.template(), env, n):
 def solve_guess(
     touch: ti.template(), hits: ti.template(), env, row, turn, n, known, rubs, ended, last: ti.template(), still, lax
 ):
-    """Gauss-Jordan with pivots from the diagonal; and the solution. Whether it is right; else sweeps go on from it.
+    """The solution of a guess. Whether it is right; else sweeps go on from it.
 
     What depends on the others, as do four corners of two boxes that share a pin, or friction at both corners of one,
     gets nothing: whatever it were given, others would take it back. Where that are contacts, so that others would have
     to pull or to rub instead, it gets about what it got in the sweeps.
     """
+    eliminate(touch, hits, env, row, turn, n)
+    depends = 0
+    for i in range(n):
+        depends = ti.max(depends, 1 - hits.beyond[env, i])
+    right = False
+    for way in range(3):
+        # Nothing for what depends, or what sweeps gave it; at last, if neither is right, what they gave to all.
+        if not right and (way <= depends or (way == 2 and last and not ended)):
+            settle(touch, hits, env, row, turn, n, way)
+            right = judge(touch, hits, env, row, turn, known, rubs, still, lax)
+    return right
+
+
+@ti.func
+def eliminate(touch: ti.template(), hits: ti.template(), env, row, turn, n):
+    """Gauss-Jordan with pivots from the diagonal, but for what depends on the others."""
     width = 4 * hits.room
     fill(touch, hits, env, row, turn, n)
     p = n
@@ -257,16 +266,48 @@ def solve_guess(
             if i != p:
                 for j in range(2 * n):
                     hits.table[env, i * width + j] -= factor * hits.table[env, p * width + j]
-    depends = 0
-    for i in range(n):
-        depends = ti.max(depends, 1 - hits.beyond[env, i])
-    right = False
-    for way in range(3):
-        # Nothing for what depends, or what sweeps gave it; at last, if neither is right, what they gave to all.
-        if not right and (way <= depends or (way == 2 and last and not ended)):
-            settle(touch, hits, env, row, turn, n, way)
-            right = judge(touch, hits, env, row, turn, known, rubs, still, lax)
-    return right
+
+
+@ti.func
+def share(hits: ti.template(), env, n):
+    """Let what depends on others have its part of what they get, for all unknowns in the inverse.
+
+    Of what adds up to nothing each unknown that is not solved for gives one direction, and the impulses are to have no
+    part along any, rounded to 1/256: so they are those of about the least norm, and of which near scenes share alike,
+    or they would change with the directions, which is not in the inverse. (Gram-Schmidt for two bases.)
+    """
+    width, span = 4 * hits.room, 2 * hits.room
+    for d in range(n):
+        if hits.beyond[env, d] == 0:
+            for i in range(n):
+                part = ti.select(hits.beyond[env, i] == 1, -hits.table[env, i * width + d], ti.cast(i == d, hits.real))
+                hits.table[env, d * width + i] = part
+                hits.table[env, d * width + n + i] = 0.0
+                hits.across[env, d * span + i] = ti.floor(256.0 * part + 0.5) / 256.0
+    for d in range(n):
+        if hits.beyond[env, d] == 0:
+            for e in range(d):
+                if hits.beyond[env, e] == 0:
+                    one, other = ti.cast(0.0, hits.real), ti.cast(0.0, hits.real)
+                    for i in range(n):
+                        one += hits.across[env, e * span + i] * hits.table[env, d * width + i]
+                        other += hits.across[env, d * span + i] * hits.table[env, e * width + i]
+                    for i in range(n):
+                        hits.table[env, d * width + i] -= one * hits.table[env, e * width + i]
+                        hits.across[env, d * span + i] -= other * hits.across[env, e * span + i]
+            both = ti.cast(0.0, hits.real)
+            for i in range(n):
+                both += hits.across[env, d * span + i] * hits.table[env, d * width + i]
+            for i in range(n):
+                hits.table[env, d * width + i] /= both
+            for j in range(n):
+                part = ti.cast(0.0, hits.real)
+                for i in range(n):
+                    part += hits.across[env, d * span + i] * hits.table[env, i * width + n + j]
+                for i in range(n):
+                    hits.table[env, i * width + n + j] -= part * hits.table[env, d * width + i]
+    for d in range(n):
+        hits.beyond[env, d] = 1
 
 
 @ti.func

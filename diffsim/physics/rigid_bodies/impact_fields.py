@@ -18,7 +18,7 @@ HIDDEN = {"recorded": False, "per_step": True}
 ADDED = {**HIDDEN, "accumulates": True}
 SELDOM = {**HIDDEN, "seldom": True}
 
-FEW, USUAL, FIXED, MOST = 8, 24, 48, 128
+FEW, USUAL, FIXED, MOST = 8, 24, 48, 80
 """So many impacts may be solved together at first, four for each body but at least and at most so many, if there may be
 as many; so many where no more can be made, as in a stepper; and so many if a rollout needs it."""
 
@@ -186,13 +186,17 @@ def impacts_of(
         beyond=fields.scratch(2 * room),
         grows=fields.scratch(2 * room),
         spare=fields.scratch(2 * room),
+        acts=fields.scratch(2 * room),
+        flips=fields.scratch(2 * room),
+        centre=think(2 * room),
+        lacks=think(2 * room),
         table=think(8 * room * room),
+        across=think(4 * room * room),
         own=think(2 * room),
         room=room,
         rounds=rounds,
         closing=CLOSING if bouncy else 1,
         space=space,
-        more_space=int(space < shares * room * room),
         bodies=n,
         places=places,
         crowd=fields.limit(beyond_room, room="impacts", warns=True),
@@ -201,6 +205,8 @@ def impacts_of(
         halves=2.0**17 + 1.0 if exact else 1.0,
         latest=scene.dt * (1.0 + (1.0e-4 if rough else 1.0e-9)),  # rounding of a gap, over the way in a step
         still=1.0e-13 if exact else 3.0e-7,  # some roundings of a speed
+        soft=1.0e-4 if exact else 1.0e-2,
+        softest=1.0e-11 if exact else 1.0e-5,
         loose=1.0e7 if exact and rough else 100.0,  # what depends on others does so to the rounding of contacts' rows
         depends=1.0e-9 if exact else 1.0e-4,  # rounding, and a tower of twenty boxes has 1e-4
     )

@@ -256,7 +256,7 @@ def kick(bodies: ti.template(), touch: ti.template(), hits: ti.template(), env, 
         rests = ti.select(turn % 2 == 1 and turn // 2 == hits.rest[env, row, 0], 1.0, 0.0)
         right = ti.select(turn % 2 == 1, 1.0 - rests, 0.0)
         stays = ti.select(hits.kind[env, row, at] == BOUNCES, 0.0, right)
-        lands = ti.select(hits.kind[env, row, at] == STAYS and not leant(hits, env, row, k), right, 0.0)
+        lands = ti.select(hits.kind[env, row, at] == STAYS, right, 0.0)
         hits.given[env, row, k] += ti.Vector(
             [
                 stays * along,

@@ -296,14 +296,18 @@ class Impacts:
     beyond: Any  # scratch: (env, u) which way friction gives all that it can, or 0
     grows: Any  # scratch: (env, u) 1 if the last sweep still changed its impulse
     spare: Any  # scratch: (env, u) 1 if it depends on the others and is not solved for
+    acts: Any  # scratch: (env, u) 1 for an unknown of the active set
+    flips: Any  # scratch: (env, u) 1 if it is wrong there
+    centre: Any  # scratch: (env, u) impulse for which its compliance gives nothing
+    lacks: Any  # scratch: (env, unknown) what it lacks of its speed
     table: Any  # scratch: (env, 4 * room * i + column)
+    across: Any  # scratch: (env, 2 * room * i + unknown) directions along which impulses have no part
     own: Any  # scratch: (env, unknown) inverse mass that it feels by itself; then what it lacks. Before, of a round's
     # impacts: when each comes by itself, and its speed from `room` on
     room: int
     rounds: int
     closing: int  # the last of them, in which nothing bounces
     space: int  # of inverses, in all rounds
-    more_space: int  # 1 if there can be more
     crowd: Any  # (env, 2) where `room` did not suffice
     wide: Any  # (env, 2) where `space` did not suffice
     bodies: int
@@ -312,6 +316,8 @@ class Impacts:
     halves: float  # what splits a number into 36 bits and the rest
     latest: float  # when a step is over but for rounding [s]
     still: float  # [m/s], and of the largest speed asked for: when sweeps end
+    soft: float  # compliance of contacts, relative to the largest inverse mass that they feel
+    softest: float  # and at least
     loose: float  # times that is how far a solution may be from right
     depends: float  # an unknown of which less than this share of its inverse mass is left, where others have their
     # speeds, depends on them

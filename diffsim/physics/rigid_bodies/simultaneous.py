@@ -7,7 +7,7 @@ with, or has no part in it.
 import taichi as ti
 
 from diffsim.physics import contact
-from diffsim.physics.rigid_bodies.clusters import cluster_of, held
+from diffsim.physics.rigid_bodies.clusters import cluster_of, held, push
 from diffsim.physics.rigid_bodies.complementarity import solve_round
 from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS, SUPPORTS, goal_of, leant, time_of
 from diffsim.physics.rigid_bodies.impulses import PASSED_ON, SOLVED, row_speed
@@ -16,17 +16,6 @@ __all__ = ["decide"]
 
 BEFORE, IMPACTS, AFTER = 0, 1, 2
 """Phases: what is closed carries what forces press; impacts, round after round; what forces press on what is closed."""
-
-
-@ti.func
-def push(bodies: ti.template(), hits: ti.template(), env, a, b, one: ti.template()):
-    """An impulse along a row, on both of its bodies."""
-    for side in range(2):
-        place = ti.select(side == 0, a, b)
-        sign = ti.cast(2 * side - 1, hits.real)
-        light = sign * bodies.inverse_mass[env, place]
-        spin = sign * bodies.inverse_inertia[env, place] * ti.select(side == 0, one[2], one[3])
-        hits.change[env, place] += ti.Vector([light * one[0], light * one[1], spin])
 
 
 @ti.func

@@ -18,6 +18,7 @@ from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Passes, Stage
 from diffsim.physics.rigid_bodies import carried, drive_forces, impacts, impulses, joint_impulses
 from diffsim.physics.rigid_bodies import joint_forces as links
+from diffsim.physics.rigid_bodies.clusters import forget
 from diffsim.physics.rigid_bodies.collision import cross, reset, search, turned
 from diffsim.physics.rigid_bodies.contact_geometry import face_contact, point_contact, prepare_contact
 from diffsim.physics.rigid_bodies.drive_fields import drives_of, pushes_of
@@ -34,7 +35,6 @@ from diffsim.physics.rigid_bodies.fields import (
     springs_of,
     touch_of,
 )
-from diffsim.physics.rigid_bodies.clusters import forget
 from diffsim.physics.rigid_bodies.impact_fields import impacts_of, room_of, system_of
 from diffsim.physics.rigid_bodies.impact_stages import answering, hitting
 from diffsim.physics.rigid_bodies.scene import RigidBodies
