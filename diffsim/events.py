@@ -10,7 +10,7 @@ from typing import Any
 
 from diffsim.errors import InputError
 
-__all__ = ["BOUNCES", "DEEP", "MEETS", "RESTS", "SLIDES", "contact_name", "describe"]
+__all__ = ["BOUNCES", "DEEP", "LIFTED", "MEETS", "RESTS", "SLIDES", "SLIPS", "contact_name", "describe"]
 
 MEETS = 1
 """It meets the ground or another body in this step. Every contact has this flag, the others come on top."""
@@ -27,7 +27,14 @@ SLIDES = 8
 DEEP = 16
 """It starts the step farther below the surface than rounding explains, and is taken to meet it there."""
 
-_ALL = MEETS | RESTS | BOUNCES | SLIDES | DEEP
+LIFTED = 32
+"""Forces lift it from where it lands, too late in the step to be off the surface at its end. Without `BOUNCES` they
+had stopped it by themselves before it landed."""
+
+SLIPS = 64
+"""Forces along the surface are more than friction holds once it has landed."""
+
+_ALL = MEETS | RESTS | BOUNCES | SLIDES | DEEP | LIFTED | SLIPS
 
 
 def describe(code: Any) -> str:
@@ -38,17 +45,31 @@ def describe(code: Any) -> str:
     """
     flags = int(code) if code == code // 1 else -1
     possible = flags == 0 or (0 < flags <= _ALL and flags & MEETS)
-    if not possible or (flags & RESTS and flags & (BOUNCES | DEEP)):
+    resting = flags & RESTS and flags & ~(MEETS | RESTS | SLIDES)
+    staying = flags & SLIPS and flags & (BOUNCES | LIFTED)
+    turning = flags & LIFTED and flags & DEEP and not flags & BOUNCES
+    if not possible or resting or staying or turning:
         raise InputError(f"{code!r} is no contact event; it must be 0 or a sum of the flags in diffsim.events")
     if flags == 0:
         return "flies"
     if flags & RESTS:
         return "slides" if flags & SLIDES else "rests"
-    if flags & BOUNCES:
-        words = "bounces and slides" if flags & SLIDES else "bounces without sliding"
-    else:
-        words = "lands and slides" if flags & SLIDES else "lands and sticks"
-    return words + (", from below the surface" if flags & DEEP else "")
+    below = ", from below the surface" if flags & DEEP else ""
+    return _WORDS[flags & ~(MEETS | DEEP)] + below
+
+
+_WORDS = {
+    0: "lands and sticks",
+    SLIDES: "lands and slides",
+    SLIPS: "lands and slips",
+    SLIDES | SLIPS: "lands and slides, driven",
+    BOUNCES: "bounces without sliding",
+    BOUNCES | SLIDES: "bounces and slides",
+    LIFTED: "is stopped by what lifts it",
+    LIFTED | SLIDES: "slides and is stopped by what lifts it",
+    LIFTED | BOUNCES: "lands and is lifted",
+    LIFTED | BOUNCES | SLIDES: "lands, slides and is lifted",
+}
 
 
 def contact_name(scene: Any, element: int) -> str:

@@ -273,8 +273,10 @@ def contacts_by_motion(rollout):
             rests = abs(up[row - 1, point]) < 1e-9 and abs(up[row, point]) < 1e-9
             if bounces:
                 found.add((row, point, "bounces"))
+            # What an impact stopped has by the middle of the step what forces gave it since: springs, a few cm/s.
+            stopped = along[row, point] < (1e-9 if rests else 0.05)
             if lands or bounces or rests:
-                found.add((row, point, "sticks" if along[row, point] < 1e-9 else "slides"))
+                found.add((row, point, "sticks" if stopped else "slides"))
     return found
 
 

@@ -13,15 +13,17 @@ may be recorded (`mark`).
 
 import taichi as ti
 
-from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES
+from diffsim.events import BOUNCES, DEEP, LIFTED, MEETS, RESTS, SLIDES, SLIPS
 
 __all__ = [
     "BOUNCES",
     "DEEP",
+    "LIFTED",
     "MEETS",
     "RESTS",
     "SKIN",
     "SLIDES",
+    "SLIPS",
     "SLOWEST",
     "STILL",
     "TINY",
@@ -31,6 +33,7 @@ __all__ = [
     "impulse",
     "leaves",
     "lifted",
+    "lifts",
     "mark",
     "mark_bounce",
     "mark_stay",
@@ -42,6 +45,7 @@ __all__ = [
     "rests",
     "size",
     "slides",
+    "slipping",
     "slowed",
     "speed_of_discs",
     "sunken",
@@ -198,7 +202,7 @@ def rebound(speed, gain, share, restitution):
 
     Args:
         speed: at the end of the step if there were no plane (negative) [m/s].
-        gain: what forces and damping added to the speed in the step [m/s].
+        gain: what forces added to the speed in the step [m/s]; not what damping took, which turns round with the speed.
         share: part of the step that is over at the impact.
         restitution: share of the normal speed that is kept.
     """
@@ -207,14 +211,17 @@ def rebound(speed, gain, share, restitution):
 
 @ti.func
 def leaves(up, gain, restitution):
-    """Whether a point that bounces with ``up`` is off the plane at the step's middle and at its end; else it rests.
+    """Whether a point that bounces with ``up`` is off the plane at the step's middle and at its end.
 
-    Without restitution it rests to the end of the step even if forces lift it (what planar bodies do is `lifted`): it
-    then leaves a step later, with less speed by at most ``gain``. So a restitution of zero is not quite the limit of a
-    small one where something pulls a point off the ground in the very step of its landing; in exchange a ground
-    without restitution costs nothing.
+    Else it stays, but for what forces lift in this very step: see `lifts`, and `lifted` for its speed without a bounce.
     """
     return up >= 0.0 and up + 0.5 * gain >= 0.0 and (restitution > 0.0 or gain <= 0.0)
+
+
+@ti.func
+def lifts(gap, before, gain):
+    """Whether forces lift what lands, however slowly it does. Its speed at the end of the step is its `rebound`."""
+    return gain > 0.0 and not rests(gap, before)
 
 
 @ti.func
@@ -262,6 +269,12 @@ def slides(needed, grip):
 def slowed(along, needed, grip):
     """Velocity (or speed) along the surface of what `slides`, after friction took what it can."""
     return (1.0 - grip / needed) * along
+
+
+@ti.func
+def slipping(gain, grip):
+    """What of forces along the surface friction does not hold; ``grip`` is what it can, in the same step [m/s]."""
+    return ti.max(0.0, 1.0 - grip / size(gain)) * gain
 
 
 # The rest of the step

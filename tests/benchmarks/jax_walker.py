@@ -88,24 +88,36 @@ def make_loss(walker: Walker, real: type, sines: Callable) -> Callable:
     angles = walker.frequency * (jnp.arange(walker.steps, dtype=real) * walker.dt)
 
     def step(state: tuple, actuation: object) -> tuple:
-        x, y, vx, vy = state
+        x, y, vx, vy, load = state
         apart_x, apart_y = differences(x), differences(y)
         length = jnp.sqrt(apart_x * apart_x + apart_y * apart_y + 1e-12)
         target = rest * (1 + walker.stretch * actuation)
         pull = -walker.stiffness * (length - target) / length
-        vx = keep * vx + walker.dt * (spread(pull * apart_x) + gravity_x)  # of unit masses
-        vy = keep * vy + walker.dt * (spread(pull * apart_y) + gravity_y)
+        push_x = walker.dt * (spread(pull * apart_x) + gravity_x)  # of unit masses
+        push_y = walker.dt * (spread(pull * apart_y) + gravity_y)
+        rests = (y - walker.ground <= 1e-6) & (vy >= -1e-6)
+        vx, vy = keep * vx + push_x, keep * vy + push_y
         gap = y - walker.ground
         lands = (vy < -1e-9) & (gap + walker.dt * vy < 0)
+        lifted = lands & ~rests & (push_y > 0)
         # Both sides of a where are differentiated: the inner one keeps 0/0 out of the side that is not taken.
-        impact = jnp.where(gap > 1e-6, gap, 0) / jnp.where(lands, -vy, 1)
-        moving = jnp.where(lands, impact, walker.dt)
-        return (x + moving * vx, y + moving * vy, jnp.where(lands, 0, vx), jnp.where(lands, 0, vy)), None
+        time = jnp.where(rests, 0, gap) / jnp.where(lands, -vy, 1)
+        time = jnp.where(lands, time, 0)
+        left = 0.5 - time / walker.dt
+        # What stayed and flies now was let go when forces along the normal turned round.
+        lets_go = ~lands & (load > 0) & (push_y > 0)
+        late = jnp.where(lets_go, push_y / jnp.where(lets_go, push_y + load, 1) - 0.5, 0)
+        along = jnp.where(lands, jnp.where(lifted, left * push_x, 0), vx + late * push_x)
+        up = jnp.where(lands, jnp.where(lifted, jnp.maximum(vy, left * push_y), 0), vy)
+        rest_of = walker.dt - time
+        on = jnp.where(lands, jnp.maximum(0, up), up)
+        load = jnp.where(lands & ~lifted, jnp.maximum(0, -push_y), 0)
+        return (x + time * vx + rest_of * along, y + time * vy + rest_of * on, along, up, load), None
 
     def loss(parameters: tuple) -> object:
         hands, actuation_of = sines(angles, *parameters)
         rest_state = jnp.zeros_like(start_x)
-        start = (start_x, start_y, rest_state, rest_state)
+        start = (start_x, start_y, rest_state, rest_state, rest_state)
         ahead = 2 if len(walker.points) <= FEW_POINTS else 1
         (x, *_), _ = jax.lax.scan(lambda state, hand: step(state, actuation_of(hand)), start, hands, unroll=ahead)
         return -jnp.mean(x - start_x)

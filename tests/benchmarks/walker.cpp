@@ -30,6 +30,7 @@ namespace {
 constexpr Real LENGTH_FLOOR = Real(1e-12);  // added to a squared length [m^2], for springs that collapsed
 constexpr Real RESTING_GAP = Real(1e-6);    // a point nearer to the ground than this lands at once [m]
 constexpr Real FALLING = Real(-1e-9);       // slower approaches than this are none [m/s]
+constexpr Real STILL = Real(-1e-6);         // what fell slower than this lay there [m/s]
 
 struct Scene {
     int points, springs, steps;
@@ -281,30 +282,37 @@ struct Walker {
     Springs springs;
     std::vector<Pair> position;   // (step, point), one more than steps [m]
     std::vector<Pair> proposed;   // (step, point) velocity before contact [m/s]
-    std::vector<Pair> velocity;   // (point,) after contact [m/s]
+    std::vector<Pair> velocity;   // (step, point) after contact, one more than steps [m/s]
+    std::vector<Real> load;       // (step, point) what pressed it onto the ground in the step before, times dt [m/s]
     std::vector<Pair> force;      // (point,) [N]
     std::vector<Pair> position_bar, velocity_bar, force_bar;  // (point,) the loss's slopes
+    std::vector<Real> load_bar;
 
     explicit Walker(Scene given) : scene(std::move(given)), springs(scene) {
-        for (auto* array : {&velocity, &force, &position_bar, &velocity_bar, &force_bar})
-            array->resize(scene.points);
+        for (auto* array : {&force, &position_bar, &velocity_bar, &force_bar}) array->resize(scene.points);
+        load_bar.resize(scene.points);
     }
     Walker(const Walker&) = delete;
 
     // Without `keep_rows` two rows take turns and nothing is kept for the reverse pass.
     double forward(const Parameters& parameters, bool keep_rows) {
         const size_t n = scene.points, rows = keep_rows ? scene.steps : 1;
-        if (position.size() < (rows + 1) * n) position.resize((rows + 1) * n), proposed.resize(rows * n);
+        if (position.size() < (rows + 1) * n) {
+            for (auto* array : {&position, &velocity}) array->resize((rows + 1) * n);
+            load.resize((rows + 1) * n), proposed.resize(rows * n);
+        }
         std::copy(scene.start.begin(), scene.start.end(), position.begin());
         std::memset(velocity.data(), 0, n * sizeof(Pair));
+        std::memset(load.data(), 0, n * sizeof(Real));
         springs.load(parameters);
         Pair* now = position.data();
         for (int step = 0; step < scene.steps; step++) {
             std::memset(force.data(), 0, n * sizeof(Pair));
             springs.forces(step * scene.dt, now, force.data());
-            Pair* next = keep_rows ? now + n : &position[(step + 1) % 2 * n];
-            advance(now, &proposed[keep_rows ? step * n : 0], next);
-            now = next;
+            const size_t row = keep_rows ? step * n : step % 2 * n;
+            const size_t after = keep_rows ? row + n : n - row;
+            advance(row, &proposed[keep_rows ? row : 0], after);
+            now = &position[after];
         }
         double travelled = 0;
         for (size_t i = 0; i < n; i++) travelled += now[i][0] - scene.start[i][0];
@@ -316,64 +324,100 @@ struct Walker {
         springs.begin_reverse(gradient);
         std::fill(position_bar.begin(), position_bar.end(), Pair{Real(-1) / n, 0});
         std::fill(velocity_bar.begin(), velocity_bar.end(), Pair{0, 0});
+        std::fill(load_bar.begin(), load_bar.end(), Real(0));
         for (int step = scene.steps - 1; step >= 0; step--) {
-            reverse_advance(&position[step * n], &proposed[step * n]);
+            reverse_advance(step * n, &proposed[step * n]);
             springs.reverse(step * scene.dt, &position[step * n], force_bar.data(), position_bar.data());
         }
         springs.end_reverse();
     }
 
-    void advance(const Pair* now, Pair* before_contact, Pair* next) {
+    // A point lands at the time of impact and stays, or is lifted from there. What stayed and flies now was let go when
+    // forces along the normal turned round: forces along the ground act from then.
+    void advance(size_t row, Pair* before_contact, size_t after) {
         const Real dt = scene.dt, keep = scene.keep, gx = scene.gravity_x, gy = scene.gravity_y;
         const Real ground = scene.ground;
         const int n = scene.points;
         const Real* __restrict inverse_mass = scene.inverse_mass.data();
         const Real* __restrict f = reinterpret_cast<const Real*>(force.data());
-        const Real* __restrict p = reinterpret_cast<const Real*>(now);
-        Real* __restrict v = reinterpret_cast<Real*>(velocity.data());
+        const Real* __restrict p = reinterpret_cast<const Real*>(&position[row]);
+        const Real* __restrict v = reinterpret_cast<const Real*>(&velocity[row]);
+        const Real* __restrict l = &load[row];
         Real* __restrict w = reinterpret_cast<Real*>(before_contact);
-        Real* __restrict q = reinterpret_cast<Real*>(next);
+        Real* __restrict q = reinterpret_cast<Real*>(&position[after]);
+        Real* __restrict u = reinterpret_cast<Real*>(&velocity[after]);
+        Real* __restrict m = &load[after];
 #pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
         for (int i = 0; i < n; i++) {
-            const Real x = keep * v[2 * i] + dt * (f[2 * i] * inverse_mass[i] + gx);
-            const Real y = keep * v[2 * i + 1] + dt * (f[2 * i + 1] * inverse_mass[i] + gy);
+            const Real push_x = dt * (f[2 * i] * inverse_mass[i] + gx);
+            const Real push_y = dt * (f[2 * i + 1] * inverse_mass[i] + gy);
+            const Real x = keep * v[2 * i] + push_x, y = keep * v[2 * i + 1] + push_y;
             const Real gap = p[2 * i + 1] - ground;
             const bool lands = (y < FALLING) & (gap + dt * y < 0);
-            const Real moving = lands ? (gap > RESTING_GAP ? gap : Real(0)) / -y : dt;
+            const bool rests = (gap <= RESTING_GAP) & (v[2 * i + 1] >= STILL);
+            const bool lifted = lands & !rests & (push_y > 0);
+            const Real time = lands ? (rests ? Real(0) : gap) / -y : Real(0);
+            const Real left = Real(0.5) - time / dt;
+            const bool let_go = !lands & (l[i] > 0) & (push_y > 0);
+            const Real late = let_go ? push_y / (push_y + l[i]) - Real(0.5) : Real(0);
+            const Real along = lands ? (lifted ? left * push_x : Real(0)) : x + late * push_x;
+            const Real up = lands ? (lifted ? std::max(y, left * push_y) : Real(0)) : y;
             w[2 * i] = x;
             w[2 * i + 1] = y;
-            q[2 * i] = p[2 * i] + moving * x;
-            q[2 * i + 1] = p[2 * i + 1] + moving * y;
-            v[2 * i] = lands ? Real(0) : x;
-            v[2 * i + 1] = lands ? Real(0) : y;
+            q[2 * i] = p[2 * i] + time * x + (dt - time) * along;
+            q[2 * i + 1] = p[2 * i + 1] + time * y + (dt - time) * (lands ? std::max(Real(0), up) : up);
+            u[2 * i] = along;
+            u[2 * i + 1] = up;
+            m[i] = lands & !lifted ? std::max(Real(0), -push_y) : Real(0);
         }
     }
 
-    void reverse_advance(const Pair* now, const Pair* before_contact) {
+    void reverse_advance(size_t row, const Pair* before_contact) {
         const Real dt = scene.dt, keep = scene.keep, ground = scene.ground;
         const int n = scene.points;
         const Real* __restrict inverse_mass = scene.inverse_mass.data();
-        const Real* __restrict p = reinterpret_cast<const Real*>(now);
+        const Real* __restrict p = reinterpret_cast<const Real*>(&position[row]);
+        const Real* __restrict v = reinterpret_cast<const Real*>(&velocity[row]);
+        const Real* __restrict l = &load[row];
         const Real* __restrict w = reinterpret_cast<const Real*>(before_contact);
         Real* __restrict f_bar = reinterpret_cast<Real*>(force_bar.data());
         Real* __restrict p_bar = reinterpret_cast<Real*>(position_bar.data());
         Real* __restrict v_bar = reinterpret_cast<Real*>(velocity_bar.data());
+        Real* __restrict l_bar = load_bar.data();
 #pragma GCC ivdep  // arrays of this loop do not overlap: inlined, __restrict is forgotten
         for (int i = 0; i < n; i++) {
             const Real x = w[2 * i], y = w[2 * i + 1], gap = p[2 * i + 1] - ground;
-            const Real along = p_bar[2 * i], up = p_bar[2 * i + 1];
+            const Real push_x = x - keep * v[2 * i], push_y = y - keep * v[2 * i + 1];
             const bool lands = (y < FALLING) & (gap + dt * y < 0);
-            const bool in_flight = lands & (gap > RESTING_GAP);
-            const Real moving = lands ? (in_flight ? gap : Real(0)) / -y : dt;
-            const Real per_gap = (along * x + up * y) / -y;  // of the loss, through the time of impact
-            const Real gap_bar = in_flight ? per_gap : Real(0);
-            const Real x_bar = moving * along + (lands ? Real(0) : v_bar[2 * i]);
-            const Real y_bar = moving * (up + gap_bar) + (lands ? Real(0) : v_bar[2 * i + 1]);
-            p_bar[2 * i + 1] = up + gap_bar;
+            const bool rests = (gap <= RESTING_GAP) & (v[2 * i + 1] >= STILL);
+            const bool lifted = lands & !rests & (push_y > 0);
+            const Real time = lands ? (rests ? Real(0) : gap) / -y : Real(0);
+            const Real left = Real(0.5) - time / dt;
+            const bool let_go = !lands & (l[i] > 0) & (push_y > 0);
+            const Real both = let_go ? push_y + l[i] : Real(1);
+            const Real late = let_go ? push_y / both - Real(0.5) : Real(0);
+            const bool turns = lifted & (left * push_y > y);
+            const Real up = lands ? (lifted ? std::max(y, left * push_y) : Real(0)) : y;
+            const Real along = lands ? (lifted ? left * push_x : Real(0)) : x;
+            // Of what is after contact
+            const Real along_bar = v_bar[2 * i] + (dt - time) * p_bar[2 * i];
+            const Real up_bar = v_bar[2 * i + 1] + (lands & (up <= 0) ? Real(0) : (dt - time) * p_bar[2 * i + 1]);
+            const Real late_bar = let_go ? along_bar * push_x / (both * both) : Real(0);
+            const Real left_bar = (lifted ? along_bar * push_x : Real(0)) + (turns ? up_bar * push_y : Real(0));
+            const Real time_bar = p_bar[2 * i] * (x - along) +
+                                  p_bar[2 * i + 1] * (y - std::max(Real(0), up)) - left_bar / dt;
+            const Real gap_bar = lands & !rests ? time_bar / -y : Real(0);
+            const Real x_bar = time * p_bar[2 * i] + (lands ? Real(0) : along_bar);
+            const Real y_bar = time * (p_bar[2 * i + 1] + gap_bar) + (lands & (turns | !lifted) ? Real(0) : up_bar);
+            const Real push_x_bar = x_bar + (lifted ? left : late) * (lands & !lifted ? Real(0) : along_bar);
+            const Real push_y_bar = y_bar + (turns ? left * up_bar : Real(0)) + late_bar * l[i] -
+                                    (lands & !lifted & (push_y < 0) ? l_bar[i] : Real(0));
+            l_bar[i] = -late_bar * push_y;
+            p_bar[2 * i + 1] += gap_bar;
             v_bar[2 * i] = keep * x_bar;
             v_bar[2 * i + 1] = keep * y_bar;
-            f_bar[2 * i] = dt * inverse_mass[i] * x_bar;
-            f_bar[2 * i + 1] = dt * inverse_mass[i] * y_bar;
+            f_bar[2 * i] = dt * inverse_mass[i] * push_x_bar;
+            f_bar[2 * i + 1] = dt * inverse_mass[i] * push_y_bar;
         }
     }
 };

@@ -5,9 +5,13 @@ In each step, at ``t = step * dt``, a spring between points a and b pulls a with
 * ``actuation = amplitude * sin(frequency * t + phase) + offset``, per spring;
 * ``apart = x[a] - x[b]``, ``length = sqrt(apart . apart + 1e-12)``,
   ``target = rest * (1 + stretch * actuation)``, ``force = -stiffness * (length - target) / length * apart``;
-* ``v' = exp(-damping * dt) * v + dt * (force / mass + gravity)``;
+* ``push = dt * (force / mass + gravity)``, and ``v' = exp(-damping * dt) * v + push``;
 * a point with ``v'.y < -1e-9`` and ``y + dt * v'.y`` below the ground lands: it moves with v' for the time of
-  impact ``gap / -v'.y`` (0 where the gap is below 1e-6 m) and loses its velocity; others move for dt.
+  impact ``t = gap / -v'.y`` (0 where it rests: gap below 1e-6 m, v.y above -1e-6), loses its velocity, and is held
+  with ``load = -push.y``; but where push.y > 0 and it does not rest, it is lifted from there: it goes on with
+  ``(0.5 - t / dt) * push``, its share until the middle of the step, at least v'.y, and not below the ground;
+* others move for dt, with ``v' + (push.y / (push.y + load) - 0.5) * (push.x, 0)`` if a load held them in the step
+  before and push.y > 0: it let them go when forces along the normal turned round.
 
 The loss is minus the mean over the points of how far they travel along x.
 """

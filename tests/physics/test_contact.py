@@ -14,12 +14,14 @@ from diffsim.physics.contact import (
     grip,
     impulse,
     leaves,
+    lifts,
     meets,
     moved,
     normal_at_impact,
     rebound,
     rests,
     slides,
+    slipping,
     slowed,
     speed_of_discs,
     sunken,
@@ -303,9 +305,15 @@ def test_impulse_friction_and_the_rest_of_the_step(lab):
             numbers[11] = leaves(-0.1, 0.4, 0.5)
             numbers[12] = leaves(0.1, 0.4, 0.5)
             numbers[13] = leaves(0.1, 0.4, 0.0)
+            numbers[14] = lifts(0.001, -0.2, 0.1)
+            numbers[15] = lifts(0.001, -0.2, -0.1)
+            numbers[16] = lifts(0.5 * SKIN, -0.5 * STILL, 0.1)  # it lay there
+            held, slid = slipping(ti.Vector([3.0, 4.0]), 5.0), slipping(ti.Vector([3.0, 4.0]), 1.0)
+            numbers[17], numbers[18], numbers[19] = held.norm(), slid[0], slid[1]
 
     compute()
     # rebound: at the impact, a quarter into the step, the speed is -2 + 0.25 * 0.4 = -1.9; half of it, 0.95 upwards,
     # loses 0.1 until the middle of the step.
-    found = numbers.to_numpy()[:14]
-    np.testing.assert_allclose(found, [0.75, 1.5, 1, 0, -1.5, -4.5, 1.7, 0.85, 1.0, 1, 0, 0, 1, 0], rtol=1e-15)
+    lifted, slipped = [1, 0, 0], [0, 2.4, 3.2]
+    expected = [0.75, 1.5, 1, 0, -1.5, -4.5, 1.7, 0.85, 1.0, 1, 0, 0, 1, 0, *lifted, *slipped]
+    np.testing.assert_allclose(numbers.to_numpy(), expected, rtol=1e-15)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from diffsim.events import BOUNCES, DEEP, MEETS, RESTS, SLIDES, describe
+from diffsim.events import BOUNCES, DEEP, LIFTED, MEETS, RESTS, SLIDES, SLIPS, describe
 
 from .small_models import DiscPair, RollingDisc, registered
 
@@ -48,6 +48,33 @@ GROUNDS = {
     "sticky": {},
     "plain": {"friction": 0.4, "restitution": 0.6, "time_of_impact": False},
 }
+
+
+DRIVEN = {  # above the ground [m], velocity [m/s], what forces add in the step [m/s]; without restitution
+    "is lifted early": (0.002, (0.001, -1.1), (0.0, 0.1), MEETS | BOUNCES),
+    "is lifted late": (0.008, (0.001, -1.1), (0.0, 0.1), MEETS | BOUNCES | LIFTED),
+    "is lifted late and slides": (0.008, (1.0, -1.1), (0.0, 0.1), MEETS | BOUNCES | LIFTED | SLIDES),
+    "turns round before": (1.8e-4, (1.0, -0.12), (0.0, 0.1), MEETS | LIFTED | SLIDES),
+    "slips": (0.005, (0.1, -1.0), (0.1, -0.1), MEETS | SLIPS),
+    "is driven": (0.005, (1.0, -1.0), (0.1, -0.1), MEETS | SLIPS | SLIDES),
+    "lies and is driven": (0.0, (0.0, 0.0), (0.1, -0.1), MEETS | RESTS | SLIDES),
+}
+
+
+def test_what_forces_do_after_a_landing_is_recorded():
+    gaps, velocities, pushes, events = zip(*DRIVEN.values(), strict=True)
+    scene = ds.MassSpring(
+        points=np.stack([np.arange(len(gaps)), GAP + np.array(gaps)], axis=1),
+        initial_velocity=velocities,
+        force=np.array(pushes) / 0.01,
+        gravity=(0.0, 0.0),
+        ground=ds.Ground(height=GAP, friction=0.4),
+        dt=0.01,
+    )
+    with ds.Simulation(ds.Problem(scene, steps=1, tune=("scene.mass",)), **RECORDED) as sim:
+        assert dict(zip(DRIVEN, sim.rollout(sim.params()).contact[0], strict=True)) == dict(
+            zip(DRIVEN, events, strict=True)
+        )
 
 
 @pytest.mark.parametrize("ground", GROUNDS)

@@ -17,9 +17,9 @@ import taichi as ti
 
 from diffsim.engine.fields import Fields
 from diffsim.engine.stages import Model, Stage
-from diffsim.physics import contact
 from diffsim.physics.mass_spring.cell_forces import area_force, volume_force
 from diffsim.physics.mass_spring.ground import Ground
+from diffsim.physics.mass_spring.landing import above, begin, fly, go, keep, kept, land
 from diffsim.physics.mass_spring.scene import MassSpring
 from diffsim.physics.mass_spring.self_contact_stages import touching
 from diffsim.physics.mass_spring.terrain import Terrain
@@ -41,6 +41,9 @@ class Motion:
 
     position: Any  # (env, row, point) [m]
     velocity: Any  # (env, row, point) [m/s]
+    load: Any  # (env, row, point) what pressed it onto ground where it sticks, in the step before: force over mass,
+    # times the step [m/s]; 0 if it was off the ground; None without such ground
+    bearing: Any  # (env, row, point) normal of the terrain there; None but for terrain where it sticks
     centre: Any  # (env, row, 0) mean of the positions [m]
     observation: Any  # (env, row, k) offsets from the centre [m], then scaled velocities
     actuator_position: Any  # (env, row, actuator) relative extension of the spring
@@ -56,6 +59,7 @@ def start_fixed(points: ti.template(), motion: ti.template(), env, row, step, k)
     point = points.fixed[k]
     motion.position[env, 0, point] = points.initial_position[env, point]
     motion.velocity[env, 0, point] = ti.zero(points.initial_position[env, point])
+    begin(motion, env, point, ti.zero(points.initial_position[env, point]))
 
 
 @ti.func
@@ -63,6 +67,7 @@ def start_moving(points: ti.template(), motion: ti.template(), env, row, step, k
     point = points.mobile[k]
     motion.position[env, 0, point] = points.initial_position[env, point]
     motion.velocity[env, 0, point] = points.initial_velocity[env, point]
+    begin(motion, env, point, ti.zero(points.initial_position[env, point]))
     points.inverse_mass[env, point] = 1.0 / points.mass[env, point]
 
 
@@ -143,6 +148,8 @@ def hold(points: ti.template(), motion: ti.template(), env, row, step, k):
     point = points.fixed[k]
     motion.position[env, row + 1, point] = motion.position[env, row, point]
     motion.velocity[env, row + 1, point] = motion.velocity[env, row, point]
+    nothing = ti.zero(points.initial_position[env, point])
+    keep(motion, env, row, point, 0.0, nothing)
 
 
 @ti.func
@@ -159,9 +166,8 @@ def advance(points: ti.template(), motion: ti.template(), env, row, step, k):
 
 @ti.func
 def move(points: ti.template(), motion: ti.template(), env, row, point, dt, force):
-    velocity = points.keep[env, 0] * motion.velocity[env, row, point] + dt * (
-        points.inverse_mass[env, point] * force + points.gravity[env, 0]
-    )
+    push = dt * (points.inverse_mass[env, point] * force + points.gravity[env, 0])
+    velocity = points.keep[env, 0] * motion.velocity[env, row, point] + push
     position = motion.position[env, row, point]
     if ti.static(points.hilly):
         piece = motion.piece[env, row, point]
@@ -169,112 +175,18 @@ def move(points: ti.template(), motion: ti.template(), env, row, point, dt, forc
             at, normal = piece_of(points, env, piece)
             gap = (position - at).dot(normal)
             raised = position - ti.min(gap, 0.0) * normal  # what has come below a piece is put back onto it
-            land(points, motion, env, row, point, dt, raised, velocity, normal, gap, velocity.dot(normal))
+            land(points, motion, env, row, point, dt, raised, velocity, push, normal, gap, velocity.dot(normal))
+        elif ti.static(kept(motion.bearing)):
+            fly(motion, env, row, point, dt, position, velocity, push, motion.bearing[env, row, point])
         else:
-            motion.position[env, row + 1, point] = position + dt * velocity
-            motion.velocity[env, row + 1, point] = velocity
+            go(motion, env, row, point, dt, position, velocity)
     elif ti.static(points.grounded):
         if ti.static(points.turns):
-            above(points, motion, env, row, point, dt, position, velocity, points.inclined[env, 0])
+            above(points, motion, env, row, point, dt, position, velocity, push, points.inclined[env, 0])
         else:
-            above(points, motion, env, row, point, dt, position, velocity, ti.Vector(ti.static(points.normal)))
+            above(points, motion, env, row, point, dt, position, velocity, push, ti.Vector(ti.static(points.normal)))
     else:
-        motion.position[env, row + 1, point] = position + dt * velocity
-        motion.velocity[env, row + 1, point] = velocity
-
-
-@ti.func
-def above(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal):
-    """Move a point that may meet the ground."""
-    gap = position.dot(normal) - points.ground_height[env, 0]
-    speed = velocity.dot(normal)
-    # Each branch writes its own result: a local that is assigned again would need the gradient's stack.
-    if contact.meets(gap, speed, dt):
-        land(points, motion, env, row, point, dt, position, velocity, normal, gap, speed)
-    else:
-        motion.position[env, row + 1, point] = position + dt * velocity
-        motion.velocity[env, row + 1, point] = velocity
-
-
-@ti.func
-def land(points: ti.template(), motion: ti.template(), env, row, point, dt, position, velocity, normal, gap, speed):
-    """Move to the impact; there the point bounces, or it stays on the ground."""
-    contact.mark(motion.contact, env, row, point, contact.MEETS)
-    before = motion.velocity[env, row, point].dot(normal)
-    if ti.static(not points.timed):
-        # What not to do: the impact at the start of the step, with the speed of its end.
-        if ti.static(points.bouncy):
-            contact.mark(motion.contact, env, row, point, contact.BOUNCES)
-        up = -points.restitution[env, 0] * speed
-        depart(points, motion, env, row, point, dt, position, velocity, normal, speed, 0.0, up)
-    elif ti.static(points.bouncy):
-        bounce = contact.time_of_bounce(gap, speed, dt)
-        restitution = points.restitution[env, 0]
-        gain = speed - before
-        up = contact.rebound(speed, gain, bounce / dt, restitution)
-        if contact.leaves(up, gain, restitution):
-            contact.mark_bounce(motion.contact, env, row, point, gap, speed, dt)
-            depart(points, motion, env, row, point, dt, position, velocity, normal, speed, bounce, up)
-        else:
-            stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
-    else:
-        stay(points, motion, env, row, point, dt, position, velocity, normal, gap, speed, before)
-
-
-@ti.func
-def stay(
-    points: ti.template(),
-    motion: ti.template(),
-    env,
-    row,
-    point,
-    dt,
-    position,
-    velocity,
-    normal: ti.template(),
-    gap,
-    speed,
-    before,
-):
-    """Stay on the ground to the end of the step."""
-    contact.mark_stay(motion.contact, env, row, point, gap, speed, before, dt)
-    impact = contact.time_of_impact(gap, speed, before, dt)
-    depart(points, motion, env, row, point, dt, position, velocity, normal, speed, impact, 0.0)
-
-
-@ti.func
-def depart(
-    points: ti.template(),
-    motion: ti.template(),
-    env,
-    row,
-    point,
-    dt,
-    position,
-    velocity,
-    normal: ti.template(),
-    speed,
-    impact,
-    up,
-):
-    """Take the new velocity at the impact, ``up`` [m/s] of it along the normal, for what is left of the step."""
-    if ti.static(points.sticky):
-        after = up * normal
-        motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
-        motion.velocity[env, row + 1, point] = after
-    else:
-        along = velocity - speed * normal
-        limit = contact.grip(points.friction[env, 0], up - speed)
-        sliding = contact.size(along)
-        if contact.slides(sliding, limit):
-            contact.mark(motion.contact, env, row, point, contact.SLIDES)
-            after = contact.slowed(along, sliding, limit) + up * normal
-            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
-            motion.velocity[env, row + 1, point] = after
-        else:
-            after = up * normal
-            motion.position[env, row + 1, point] = contact.moved(position, velocity, after, impact, dt)
-            motion.velocity[env, row + 1, point] = after
+        go(motion, env, row, point, dt, position, velocity)
 
 
 def build(scene: MassSpring, fields: Fields, steps: int, reads: frozenset[str]) -> Model:
@@ -373,10 +285,15 @@ def _motion(scene: MassSpring, fields: Fields, reads: frozenset[str]) -> Motion:
     observed, sensed = "observation" in reads, "actuator_state" in reads
     centred = observed or "centre" in reads
     rows = fields.trajectory
+    ground = scene.ground
+    timed = isinstance(ground, Terrain) or (isinstance(ground, Ground) and ground.time_of_impact)
+    sticks = timed and ground is not None and not np.isfinite(ground.friction)
     # In the order in which a step computes them: the first that is not finite tells where it began.
     return Motion(
         position=rows("position", n, d, state=True),
         velocity=rows("velocity", n, d, state=True),
+        load=rows("load", n, state=True, recorded=False) if sticks else None,
+        bearing=rows("bearing", n, d, state=True, recorded=False) if sticks and isinstance(ground, Terrain) else None,
         centre=rows("centre", 1, d, accumulates=True, recorded=False) if centred else None,
         observation=rows("observation", scene.observations) if observed else None,
         actuator_position=rows("actuator_position", muscles) if sensed else None,

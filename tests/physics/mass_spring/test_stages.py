@@ -28,7 +28,7 @@ def test_arrays_are_declared_in_the_order_in_which_a_step_computes_them(reads, r
     fields.close()
     runtime.detach(owner)
     contact = ("contact",) if record_all else ()
-    assert names == ["position", "velocity", *(SENSED if reads else ()), "actuation", "force", *contact]
+    assert names == ["position", "velocity", "load", *(SENSED if reads else ()), "actuation", "force", *contact]
     assert fields.record_all is record_all
 
 
