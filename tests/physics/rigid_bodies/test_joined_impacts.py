@@ -12,6 +12,7 @@ from .differences import check_both_adjoints
 
 DT, STEPS = 2e-3, 250
 PHASES = np.linspace(0.05, 0.95, 7)  # of the step in which the impact is
+PARTS = 0.35  # of the square of the step: at most so fast a pinned rod parts from what it lands on [1/s^3]
 
 RODS = {
     "box": ds.Box((0.5, 0.0), (0.5, 0.02), mass=1.0),
@@ -33,7 +34,7 @@ def held_rod(name, restitution):
         dt=DT,
     )
     tune = ("scene.initial_angle", "scene.initial_position", "scene.initial_velocity", "scene.initial_angular_velocity")
-    problem = ds.Problem(scene, steps=STEPS, tune=tune)
+    problem = ds.Problem(scene, steps=round(0.5 / DT), tune=tune)
     return ds.Simulation(problem, precision="f64", envs=len(PHASES), shared=False)
 
 
@@ -56,8 +57,8 @@ def test_a_pinned_rod_bounces_with_its_restitution(name, restitution):
         start = 0.05 + PHASES * DT
         rollout = sim.rollout(turned(sim, start))
         # What is left is of the order of what it turns in a step, 2e-3, times what a joint closes in one. What lands
-        # without a bounce parts by the square of that, as its pin pulled it up before.
-        closes = 3e-4 if restitution else 2e-6
+        # without a bounce parts by the square of the step, see below.
+        closes = 3e-4 if restitution else PARTS * DT**2
         np.testing.assert_allclose(rollout.angular_velocity[:, -1, 0], restitution, atol=closes)
         # After the impact it turns back by restitution for each radian that it came: the same slope at each phase.
         end = rollout.angle[:, -1, 0]
@@ -70,6 +71,24 @@ def test_a_pinned_rod_bounces_with_its_restitution(name, restitution):
         way = {key: (turned(sim, start + 1e-6)[key] - turned(sim, start - 1e-6)[key]) / 2e-6 for key in grad}
         slope = sum((grad[key] * way[key]).reshape(len(PHASES), -1).sum(axis=1) for key in grad)
         np.testing.assert_allclose(slope, -restitution, atol=0.01)
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("name", RODS)
+def test_a_pinned_rod_that_lands_parts_by_the_square_of_the_step(name, monkeypatch):
+    """At every phase, with the same factor for steps of 4 to 0.5 ms: the method's order, not rounding."""
+    phases = (np.arange(64) + 0.5) / 64.0
+    monkeypatch.setitem(globals(), "PHASES", phases)
+    most = []
+    for dt in (4e-3, 2e-3, 1e-3, 5e-4):
+        monkeypatch.setitem(globals(), "DT", dt)
+        with held_rod(name, 0.0) as sim:
+            turning = sim.rollout(turned(sim, 0.05 + phases * dt)).angular_velocity[:, :, 0]
+        landed = (turning > -0.5).argmax(axis=1)
+        most.append(turning[np.arange(len(phases)), landed].max() / dt**2)
+    print(f"\n{name}: at most {np.round(most, 3)} times the square of the step")
+    np.testing.assert_allclose(most, most[-1], rtol=0.05)
+    assert max(most) < PARTS
 
 
 def flying(bodies, joints, restitution, envs=1, **settings):
