@@ -79,7 +79,8 @@ def room_of(scene: RigidBodies, fields: Fields, contacts: int) -> int:
     most = ropes + (contacts if len(scene.pairs) else 0)
     if most < 2 and ropes == len(scene.joints):
         return 0
-    return fields.room("impacts", first_room(scene), min(most, MOST), FIXED)
+    together = MOST if fields.real == REAL["f64"] else USUAL  # in float32 larger clusters were thrown apart
+    return fields.room("impacts", first_room(scene), min(most, together), FIXED)
 
 
 def first_room(scene: RigidBodies) -> int:
