@@ -60,13 +60,16 @@ def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
     if n >= 0:
         eliminate(touch, hits, env, row, turn, n)
         share(hits, env, n)
-        for way in range(2):  # of the inverse; or those of compliant contacts, if it would let one of them pull
+        # No parts of what adds up to nothing; or if one would pull, about those of compliant contacts; at last just those.
+        for way in range(4):
             if not right:
-                if way == 0:
-                    settle(touch, hits, env, row, turn, n, 0)
-                else:
+                if way == 3:
                     for u in range(2 * known):
                         hits.found[env, u] = hits.centre[env, u]
+                else:
+                    settle(touch, hits, env, row, turn, n, 0)
+                    if way > 0:
+                        lean(hits, env, row, turn, n, way - 1)
                 right = judge(touch, hits, env, row, turn, known, rough, still, False)
     solved = right
     for rubs in range(rough + 1):  # normals first: two corners of a body would rub against each other where none slips
@@ -307,7 +310,25 @@ def share(hits: ti.template(), env, n):
                 for i in range(n):
                     hits.table[env, i * width + n + j] -= part * hits.table[env, d * width + i]
     for d in range(n):
+        hits.flips[env, d] = 1 - hits.beyond[env, d]
         hits.beyond[env, d] = 1
+
+
+@ti.func
+def lean(hits: ti.template(), env, row, turn, n, up):
+    """Give impulses about the parts along what adds up to nothing that those of compliant contacts have.
+
+    To some five bits, one more if ``up``: the parts themselves would have a derivative that the inverse does not know.
+    """
+    width, span, base = 4 * hits.room, 2 * hits.room, 2 * turn * hits.room
+    for d in range(n):
+        if hits.flips[env, d] == 1:
+            part = ti.cast(0.0, hits.real)
+            for i in range(n):
+                part += hits.across[env, d * span + i] * hits.centre[env, hits.unknown[env, row, base + i]]
+            part = coarse(part, up)
+            for i in range(n):
+                hits.found[env, hits.unknown[env, row, base + i]] += part * hits.table[env, d * width + i]
 
 
 @ti.func
@@ -354,11 +375,11 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
 
 
 @ti.func
-def coarse(impulse):
-    """An impulse to some five bits, towards 0: how it is shared is open, but near scenes share it alike, or a share
+def coarse(impulse, up):
+    """An impulse to some five bits, towards 0 or ``up``, away from it: how it is shared is open, but near scenes share it alike, or a share
     that sweeps have found would have a derivative that nobody knows."""
     steps = 32.0 / ti.pow(2.0, ti.floor(ti.log(ti.max(ti.abs(impulse), LEAST)) / LOG_2))
-    return ti.select(impulse < 0.0, -1.0, 1.0) * ti.floor(ti.abs(impulse) * steps) / steps
+    return ti.select(impulse < 0.0, -1.0, 1.0) * (ti.floor(ti.abs(impulse) * steps) + up) / steps
 
 
 @ti.func
@@ -369,7 +390,7 @@ def settle(touch: ti.template(), hits: ti.template(), env, row, turn, n, way):
         hits.own[env, j] = hits.wanted[env, hits.unknown[env, row, base + j]]
         for i in range(n):
             if way == 1 and hits.beyond[env, i] == 0:
-                given = coarse(hits.tried[env, hits.unknown[env, row, base + i]])
+                given = coarse(hits.tried[env, hits.unknown[env, row, base + i]], 0)
                 hits.own[env, j] -= entry(touch, hits, env, row, turn, j, i) * given
     for u in range(2 * hits.room):
         hits.found[env, u] = 0.0
@@ -380,7 +401,7 @@ def settle(touch: ti.template(), hits: ti.template(), env, row, turn, n, way):
         if way == 2:
             hits.beyond[env, i] = 0
         solved = hits.beyond[env, i]
-        guess = ti.select(way == 2, hits.tried[env, u], ti.select(way > solved, coarse(hits.tried[env, u]), 0.0))
+        guess = ti.select(way == 2, hits.tried[env, u], ti.select(way > solved, coarse(hits.tried[env, u], 0), 0.0))
         if solved == 1:
             for j in range(n):
                 guess += hits.table[env, i * width + n + j] * hits.own[env, j]
