@@ -60,7 +60,7 @@ def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
     if n >= 0:
         eliminate(touch, hits, env, row, turn, n)
         share(hits, env, n)
-        # No parts of what adds up to nothing; or if one would pull, about those of compliant contacts; at last just those.
+        # Without parts of what adds up to nothing; if one would pull, about as compliant contacts; at last as they are.
         for way in range(4):
             if not right:
                 if way == 3:
@@ -376,8 +376,10 @@ def judge(touch: ti.template(), hits: ti.template(), env, row, turn, known, rubs
 
 @ti.func
 def coarse(impulse, up):
-    """An impulse to some five bits, towards 0 or ``up``, away from it: how it is shared is open, but near scenes share it alike, or a share
-    that sweeps have found would have a derivative that nobody knows."""
+    """An impulse to some five bits, towards 0 or, if ``up``, away from it.
+
+    How it is shared is open, but near scenes share it alike, or a share would have a derivative that nobody knows.
+    """
     steps = 32.0 / ti.pow(2.0, ti.floor(ti.log(ti.max(ti.abs(impulse), LEAST)) / LOG_2))
     return ti.select(impulse < 0.0, -1.0, 1.0) * (ti.floor(ti.abs(impulse) * steps) + up) / steps
 
