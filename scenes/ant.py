@@ -4,7 +4,7 @@ import diffsim as ds
 from diffsim.cli import scene_main
 
 FILE = "gymnasium:envs/mujoco/assets/ant.xml"
-SETTINGS = {"optimizer": ds.Adam(0.005), "iterations": 1500, "window": 25, "clip": 1.0}
+SETTINGS = {"optimizer": ds.Adam(0.005), "iterations": 1500, "starts": 2, "window": 25, "clip": 1.0}
 
 
 def problem(seconds: float = 2.0) -> ds.Problem:
