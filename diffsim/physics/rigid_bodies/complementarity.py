@@ -11,7 +11,7 @@ import taichi as ti
 
 from diffsim.physics.rigid_bodies.active_set import entry, friction_of, pivot
 from diffsim.physics.rigid_bodies.clusters import lacks_room
-from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS
+from diffsim.physics.rigid_bodies.impacts import JAMS, NOTHING
 
 __all__ = ["solve_round"]
 
@@ -30,7 +30,7 @@ ALIKE = 1.1
 
 @ti.func
 def solve_round(touch: ti.template(), hits: ti.template(), env, row, step, turn, known):
-    """Find the impulses of a round, if there is room for it. What jams does not bounce: see `calm`."""
+    """Find the impulses of a round, if there is room for it. What jams does not leave: see `calm`."""
     begin = 0
     if turn > 0:
         begin = hits.offset[env, row, turn - 1] + hits.unknowns[env, row, turn - 1] * hits.unknowns[env, row, turn - 1]
@@ -89,7 +89,7 @@ def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
 
 @ti.func
 def calm(hits: ti.template(), env, row, turn, known):
-    """Let what jams stay closed instead of bouncing; how many that are.
+    """Let what jams stay closed instead of bouncing, or of being lifted; how many that are.
 
     A body that friction holds between two others cannot leave either: however hard they press it, each takes back what
     the other gives, and no impulses are right. In the sweeps theirs grow without end. That all come to rest always has
@@ -99,9 +99,10 @@ def calm(hits: ti.template(), env, row, turn, known):
     for k in range(known):
         at = turn * hits.room + k
         grows = hits.grows[env, 2 * k] + hits.grows[env, 2 * k + 1] > 0
-        if grows and hits.kind[env, row, at] == BOUNCES:
-            hits.kind[env, row, at] = STAYS
+        if grows and hits.leaves[env, k] > 0.0:
+            hits.kind[env, row, at] = JAMS
             hits.wanted[env, 2 * k] -= hits.leaves[env, k]
+            hits.leaves[env, k] = 0.0
             jams += 1
     return jams
 

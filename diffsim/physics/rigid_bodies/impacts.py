@@ -12,7 +12,7 @@ is what each lacks of its speed after the impact: Newton's law, with all of them
 left, as in Newton's cradle; what does not bounce, or was held before, stays closed in all of them (Smith et al. 2012,
 "Reflections on simultaneous impact", ACM Trans. Graph. 31(4), has both as generalised reflections). Without friction no
 round adds energy, and none takes any if the restitution is 1; joints do no work. With friction there may be no such
-impulses: what jams between two others, and would bounce, stays closed (`complementarity.calm`).
+impulses: what jams between two others, and would leave, stays closed (`complementarity.calm`).
 
 A stage that is not differentiable finds which of them give in each round, which slide, the solution, and the inverse
 for these (`decide`); then ``x + inverse (b - A x)`` has its value and its derivative. Each acts at its own time of
@@ -30,6 +30,7 @@ from diffsim.physics.rigid_bodies.joint_system import factor_of
 
 __all__ = [
     "BOUNCES",
+    "JAMS",
     "NOTHING",
     "STAYS",
     "SUPPORTS",
@@ -52,9 +53,9 @@ __all__ = [
     "turn_row",
 ]
 
-NOTHING, BOUNCES, STAYS, SUPPORTS = 0, 1, 2, 3
+NOTHING, BOUNCES, STAYS, SUPPORTS, JAMS = 0, 1, 2, 3, 4
 """What a contact does in a round: it has no part in it, it bounces, it is closed then, or it was and carries what
-forces press it with."""
+forces press it with; or it is closed, and friction lets nothing leave."""
 
 
 @ti.func
@@ -94,7 +95,8 @@ def goal_of(bodies: ti.template(), law: ti.template(), kind, speed, share, lands
     up = contact.rebound(speed, law[1], share, law[7])
     fall = -ti.max(0.0, law[0] - law[9]) / bodies.dt
     stays = ti.select(lands, contact.lifted(law[0], law[2], law[1], share), 0.0)
-    return ti.select(kind == BOUNCES, up, ti.select(kind == SUPPORTS, fall, stays))
+    closed = ti.select(kind == SUPPORTS, fall, ti.select(kind == JAMS, 0.0, stays))
+    return ti.select(kind == BOUNCES, up, closed)
 
 
 @ti.func

@@ -289,7 +289,7 @@ class Impacts:
     comes: Any  # scratch: (env, k) 1 if bodies approach each other there
     closed: Any  # scratch: (env, k) 1 if it stayed in a round before
     when: Any  # scratch: (env, k) time of impact [s]
-    leaves: Any  # scratch: (env, k) by how much it leaves faster than if it stayed [m/s]
+    leaves: Any  # scratch: (env, k) how fast it is to leave [m/s]
     wanted: Any  # scratch: (env, u) change of speed
     tried: Any  # scratch: (env, u) impulse by sweeps
     found: Any  # scratch: (env, u) impulse by the inverse

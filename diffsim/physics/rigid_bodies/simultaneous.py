@@ -9,7 +9,7 @@ import taichi as ti
 from diffsim.physics import contact
 from diffsim.physics.rigid_bodies.clusters import cluster_of, held, push
 from diffsim.physics.rigid_bodies.complementarity import solve_round
-from diffsim.physics.rigid_bodies.impacts import BOUNCES, NOTHING, STAYS, SUPPORTS, goal_of, leant, time_of
+from diffsim.physics.rigid_bodies.impacts import BOUNCES, JAMS, NOTHING, STAYS, SUPPORTS, goal_of, leant, time_of
 from diffsim.physics.rigid_bodies.impulses import PASSED_ON, SOLVED, row_speed
 
 __all__ = ["decide"]
@@ -147,7 +147,7 @@ def begin_round(bodies: ti.template(), touch: ti.template(), hits: ti.template()
         law, kind, share = touch.law[env, row, m], hits.kind[env, row, base + k], time / bodies.dt
         lands = phase == IMPACTS and not leant(hits, env, row, k)
         goal = goal_of(bodies, law, kind, speed, share, lands)
-        hits.leaves[env, k] = goal - goal_of(bodies, law, STAYS, speed, share, lands)
+        hits.leaves[env, k] = ti.select(kind == BOUNCES or kind == STAYS, ti.max(0.0, goal), 0.0)
         hits.wanted[env, 2 * k] = goal - speed
         hits.wanted[env, 2 * k + 1] = -along(touch, hits, env, row, k, 1, 0)
     return moving > 0
@@ -211,8 +211,9 @@ def end_round(
                 # Which way what gives nothing would slide is rounding.
                 slid = ti.select(gives > 0.0, 13 + hits.slides[env, row, base + k], 1)
                 way = slid + 3 * hits.kind[env, row, base + k]
-                hits.way[env, row, k] = (25 * hits.way[env, row, k] + way) % 65521
-            if hits.kind[env, row, base + k] == STAYS and m < touch.contacts:
+                hits.way[env, row, k] = (31 * hits.way[env, row, k] + way) % 65521
+            stays = hits.kind[env, row, base + k] == STAYS or hits.kind[env, row, base + k] == JAMS
+            if stays and m < touch.contacts:
                 hits.closed[env, k] = 1
         hold(bodies, joints, system, hits, env, row)
         for place in range(hits.places):

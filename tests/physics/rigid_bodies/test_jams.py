@@ -54,21 +54,24 @@ def test_a_disc_jams_in_a_wedge_that_is_narrower_than_the_angle_of_friction(fric
 
 
 @pytest.mark.parametrize("executor", ["staged", *SLOW])
-def test_gradients_through_a_jam_are_those_of_differences(executor):
-    """A disc rolls down one side of a wedge, and jams where it hits the other one, from which it would bounce."""
+@pytest.mark.parametrize(("restitution", "gravity"), [(0.8, (0.3, -9.8)), (0.0, (4.0, -9.8))], ids=["up", "lifted"])
+def test_gradients_through_a_jam_are_those_of_differences(restitution, gravity, executor):
+    """A disc rolls down one side of a wedge, and jams where it hits the other one, from which it would bounce, or be
+    lifted by gravity."""
     half = 0.3
     along, out = np.array([np.sin(half), np.cos(half)]), np.array([-np.cos(half), np.sin(half)])
     place = (RADIUS / np.tan(half) + 0.06) * along + (RADIUS + 0.003) * out
     disc = ds.Disc(tuple(place), RADIUS, velocity=tuple(-0.5 * along - 0.3 * out), angular_velocity=2.0)
     one, other = slopes(half)
     planes = [ds.HalfPlane(angle=one, restitution=0.0), ds.HalfPlane(angle=other)]
-    scene = ds.RigidBodies([disc], planes, gravity=(0.3, -9.8), friction=0.8, restitution=0.8, dt=DT)
+    scene = ds.RigidBodies([disc], planes, gravity=gravity, friction=0.8, restitution=restitution, dt=DT)
     tune = ("scene.initial_*", "scene.obstacle_angle", "scene.obstacle_position", "scene.radius", "scene.gravity")
     problem = ds.Problem(scene, objective=ds.Travel(direction=(0.6, 0.8)), steps=60, tune=tune)
     with ds.Simulation(problem, precision="f64", executor=executor) as sim:
         rollout = sim.rollout(sim.params())
     np.testing.assert_allclose(rollout.position[-1, 0], [0.0, RADIUS / np.sin(half)], atol=1e-5)
-    assert rollout.contact_force[..., 0].max() < 1e3  # it was 880 kN: friction took back what normals gave, in a circle
+    # Its momentum in a step is 15 N. It was 880 kN, or 1 kN: friction took back what normals gave, in a circle.
+    assert rollout.contact_force[..., 0].max() < 15.0
     check_both_adjoints(problem, executor, every=13)
 
 
