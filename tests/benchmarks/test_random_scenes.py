@@ -276,6 +276,35 @@ def test_gradients_of_random_scenes_agree_with_differences(make, totals):
     assert verdicts["agrees"] >= (1.0 - MOST_UNDECIDED) * len(rows)
 
 
+@pytest.mark.parametrize("make", STRUCTURES, ids=lambda make: make.__name__)
+def test_scenes_that_are_near_stay_as_near_as_the_slope_says(make):
+    """A hundred times the change at the start is a hundred times the change at the end, unless a contact switches.
+    Where rounding chooses what a step does, or how impulses are shared, the smaller change moves the end as much."""
+    rng = np.random.default_rng(STRUCTURES.index(make))
+    scenes = [drawn(make, rng) for _ in range(COPIES)]
+    steps = np.array([0.0, 1e-13, -1e-13, 1e-11, -1e-11])
+    problem = problem_of(scenes[0], rng)
+    with ds.Simulation(problem, precision="f64", envs=COPIES, shared=False) as simulation:
+        params = params_of(scenes, simulation, rng)
+    moved = {name: np.concatenate([value] * len(steps)) for name, value in params.items()}
+    way = rng.normal(size=params["scene.initial_position"].shape[1:])
+    moved["scene.initial_position"] += np.repeat(steps, COPIES)[:, None, None] * way
+    envs = len(steps) * COPIES
+    with ds.Simulation(problem, precision="f64", envs=envs, shared=False, record="all") as simulation:
+        rollout = simulation.rollout(moved)
+    ends = rollout.position[:, -1].reshape(len(steps), COPIES, -1)
+    marks = rollout.contact.reshape(len(steps), COPIES, -1)
+    switches = (marks != marks[0]).any(axis=(0, 2))
+    change = ends[1:] - ends[0]
+    small, large = 100.0 * change[:2], change[2:]
+    off = np.abs(small - large).max(axis=(0, 2)) / np.maximum(np.abs(large).max(axis=(0, 2)), 1e-11)
+    most = np.abs(large).max(axis=(0, 2)) / 1e-11
+    print(f"\n{make.__name__}: the ends move at most {most.max():.0f} times as far, off by {off.max():.1e}; "
+          f"contacts switch in {switches.sum()} copies")  # fmt: skip
+    assert switches.sum() <= 1
+    assert (off[~switches] < 0.2).all()
+
+
 # Laws
 
 
