@@ -41,7 +41,7 @@ ROUND = ("sphere", "capsule")
 BOXES = ("box", "mesh")
 
 RIM = 8
-"""Points on each rim of a cylinder that touches boxes."""
+"""Points on each rim of a cylinder that touches height fields."""
 
 
 class Spot(NamedTuple):
@@ -50,13 +50,14 @@ class Spot(NamedTuple):
     Attributes:
         kind: "plane" (a point of the second geom over the first one, a plane), "round" (two spheres or capsules), "box"
             (a sphere or capsule, and a box or mesh), "point" (a corner of the first geom, and a box or mesh), "flat" (a
-            plane, and a cylinder or ellipsoid), "tube" (a sphere or capsule, and a cylinder), or "convex" (an ellipsoid
-            and anything but a plane, or two cylinders), or "field" (a point of the first geom, and a height field).
+            plane, and a cylinder or ellipsoid), "tube" (a sphere or capsule, and a cylinder), "can" (a point of the
+            first geom: of a cylinder, and a box or mesh, or of these, and a cylinder), "convex" (an ellipsoid and
+            anything but a plane, or two cylinders), or "field" (a point of the first geom, and a height field).
         geoms: both, as indices of the scene's ``all_geoms``.
         corner: (3,) where it is on the second geom, in half sizes; of a capsule's end in half lengths along z. Of a
             pair of a capsule and a box or cylinder, which point of the capsule: -1, 1 the ends, 0 the point nearest to
-            the other. Of a point, also over a field, where it is on the first geom. Of a cylinder over a plane which
-            end, and which third of a turn from its lowest point.
+            the other. Of a point, also over a field, where it is on the first geom. Of a cylinder over a plane or a
+            box which end, and which third of a turn from its lowest point.
         further: over a field, whether it is the second spot of a ball or an ellipsoid.
     """
 
@@ -197,7 +198,7 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
         smaller = float(np.sum(np.square(first.size))) <= float(np.sum(np.square(second.size)))
         return ((a, b) if smaller else (b, a)), "point"
     if set(shapes) & set(BOXES) and "cylinder" in shapes:
-        return ((a, b) if shapes[0] == "cylinder" else (b, a)), "point"
+        return ((a, b) if shapes[0] == "cylinder" else (b, a)), "can"
     if "ellipsoid" in shapes or shapes == ("cylinder", "cylinder"):
         return (a, b), "convex"
     return (a, b), ""
@@ -205,7 +206,7 @@ def _ordered(a: int, b: int, first: Geom, second: Geom, own: bool) -> tuple[tupl
 
 def spots(scene: Tree) -> tuple[Spot, ...]:
     """All points of contact: first those over planes, then by kind in the order of `Spot`."""
-    kinds = ("plane", "round", "box", "point", "flat", "tube", "convex", "field")
+    kinds = ("plane", "round", "box", "point", "flat", "tube", "can", "convex", "field")
     found: dict[str, list[Spot]] = {kind: [] for kind in kinds}
     for pair, kind in _pairs(scene) if scene.contacts else ():
         geom = scene.all_geoms[pair[1] if kind in ("plane", "flat") else pair[0]][1]
@@ -213,6 +214,9 @@ def spots(scene: Tree) -> tuple[Spot, ...]:
             found[kind].append(Spot(kind, pair, corner))
             if kind == "field" and geom.shape in (*ROUND, "ellipsoid"):
                 found[kind].append(Spot(kind, pair, corner, further=True))
+        if kind == "can":
+            other = scene.all_geoms[pair[1]][1]
+            found[kind] += [Spot(kind, (pair[1], pair[0]), corner) for corner in _corners("point", other)]
     return tuple(spot for each in found.values() for spot in each)
 
 
@@ -224,7 +228,7 @@ def _corners(kind: str, geom: Geom) -> list[tuple[float, float, float]]:
     if kind == "point" and shape == "cylinder":
         around = 2.0 * np.pi * np.arange(RIM) / RIM
         return [(float(np.cos(t)), float(np.sin(t)), z) for z in (-1.0, 1.0) for t in around]
-    if kind == "flat":
+    if kind in ("flat", "can"):
         return (
             [(third, 0.0, z) for z in (-1.0, 1.0) for third in (-1.0, 0.0, 1.0)] if shape == "cylinder" else [(0, 0, 0)]
         )

@@ -109,9 +109,10 @@ class Touch:
     points: int  # spots of a corner and a box
     flats: int  # spots of a cylinder or ellipsoid and a plane
     tubes: int  # spots of something round and a cylinder
+    cans: int  # spots of a cylinder and a box or mesh
     bulges: int  # spots of an ellipsoid and anything but a plane, and of two cylinders
     lands: int  # of a corner or a ball and a height field
-    couples: int  # of these six
+    couples: int  # of these eight
     paired: bool  # whether there are pairs
     held: bool  # whether one of a pair does not move
     bounces: bool  # whether any has a restitution
@@ -257,6 +258,7 @@ def touch_of(scene: Articulated, fields: Fields, world: tuple[int, int], carrier
         points=kinds.count("point"),
         flats=kinds.count("flat"),
         tubes=kinds.count("tube"),
+        cans=kinds.count("can"),
         bulges=kinds.count("convex"),
         lands=kinds.count("field"),
         couples=couples,

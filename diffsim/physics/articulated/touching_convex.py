@@ -2,8 +2,9 @@
 
 A shape is how far it reaches in each direction, h(n): of an ellipsoid with half sizes s it is ``|s m|``, m the
 direction n in its frame. Others are sums of such: a capsule is a ball and a needle along its axis, a cylinder a flat
-disc and a needle, a box three needles. A needle or disc has the half length, or radius, and a thickness of `THIN` times
-that, which is how much cylinders, capsules and boxes are too thick here; so their edges are round and h is smooth.
+disc and a needle, a box three needles. Needles and discs have a thickness, `THIN` times the size of the smaller one of
+both shapes, so edges are round and h is smooth. They are shorter by as much: faces, ends and sides are where they are
+in their middle, and towards their edges they are up to twice the thickness too low.
 
 Along n two shapes, with c from the middle of the first to that of the second, are ``c . n - h_1(n) - h_2(n)`` apart.
 The normal is the direction in which that is largest (the separating axis), whether they touch or not. It is found by
@@ -21,7 +22,10 @@ from diffsim.physics.articulated.rotation import unpacked
 __all__ = ["bulging"]
 
 THIN = 2.0e-3
-"""Thickness of needles and discs, over their length: 0.2 mm of a cylinder that is 20 cm long."""
+"""Thickness of needles and discs, over the largest half size of the smaller shape: 0.2 mm if that is 10 cm."""
+
+MOST = 0.2
+"""Their thickness at most, over the smallest half size of their shape: plates are thin."""
 
 SHARE = (0.5, 0.8, 0.95, 1.0)
 """Of the sizes of both, while the normal is looked for: so it ends at the nearest sides if they overlap."""
@@ -40,28 +44,37 @@ CLOSE = 1.0e-12
 
 
 @ti.func
-def forms_of(touch: ti.template(), env, geom):
-    """(4, 3) squared half sizes of the ellipsoids whose sum a geom is [m^2]."""
+def forms_of(touch: ti.template(), env, geom, other):
+    """(4, 3) squared half sizes of the ellipsoids whose sum a geom is beside another one [m^2]."""
     size = touch.geom_size[env, geom]
+    beside = touch.geom_size[env, other]
     ball = ti.cast(touch.round[geom], touch.real)
     tube = ti.cast(touch.tube[geom], touch.real)
     oval = ti.cast(touch.oval[geom], touch.real)
+    long = ti.cast(touch.long[geom], touch.real)
     box = 1.0 - ball - tube - oval
-    radius = size[0] * size[0]
-    thin = ti.static(THIN * THIN)
-    x = box * radius
-    y = box * size[1] * size[1]
-    z = box * size[2] * size[2] + (ball + tube) * size[1] * size[1]
+    shortest = ti.min(size[0], box * ti.min(size[1], size[2]) + (1.0 - box) * size[1])
+    scale = ti.min(ti.max(size[0], ti.max(size[1], size[2])), ti.max(beside[0], ti.max(beside[1], beside[2])))
+    thin = ti.min(ti.static(THIN) * scale, ti.static(MOST) * shortest)
+    # Each is smaller by what the others add, so that the middles of faces, ends and sides are where they are.
+    radius = size[0] - (tube + long) * thin
+    half = tube * (size[1] - thin) + long * (size[1] + thin)
+    ends = size - 2.0 * thin
+    needle = thin * thin
     return ti.Matrix(
         [
             [
-                (ball + tube + oval) * radius,
-                (ball + tube) * radius + oval * size[1] * size[1],
-                (ball + tube * thin) * radius + oval * size[2] * size[2],
+                (ball + tube) * radius * radius + oval * size[0] * size[0],
+                (ball + tube) * radius * radius + oval * size[1] * size[1],
+                ball * radius * radius + tube * needle + oval * size[2] * size[2],
             ],
-            [x, thin * x, thin * x],
-            [thin * y, y, thin * y],
-            [thin * z, thin * z, z],
+            [box * ends[0] * ends[0], box * needle, box * needle],
+            [box * needle, box * ends[1] * ends[1], box * needle],
+            [
+                (box + tube + long) * needle,
+                (box + tube + long) * needle,
+                box * ends[2] * ends[2] + half * half,
+            ],
         ]
     )
 
@@ -164,8 +177,8 @@ def find_normal(touch: ti.template(), tree: ti.template(), motion: ti.template()
     if between.dot(between) < TINY:
         n = ti.Vector([0.0, 0.0, 1.0])
     if is_near(touch, env, a, b, between, touch.margin[env, spot]):
-        first = forms_of(touch, env, a)
-        second = forms_of(touch, env, b)
+        first = forms_of(touch, env, a, b)
+        second = forms_of(touch, env, b, a)
         frame = frame_of(touch, tree, motion, env, row, part, a)
         other = frame_of(touch, tree, motion, env, row, part, b)
         for k in ti.static(range(len(SHARE))):
@@ -215,8 +228,8 @@ def meet_convex(touch: ti.template(), tree: ti.template(), motion: ti.template()
     between = middle_of(touch, tree, motion, env, row, part, b) - middle
     margin = touch.margin[env, spot]
     if is_near(touch, env, a, b, between, margin):
-        first = forms_of(touch, env, a)
-        second = forms_of(touch, env, b)
+        first = forms_of(touch, env, a, b)
+        second = forms_of(touch, env, b, a)
         frame = frame_of(touch, tree, motion, env, row, part, a)
         other = frame_of(touch, tree, motion, env, row, part, b)
         found = ti.Vector([touch.found[env, row, 3 * element + c] for c in ti.static(range(3))])

@@ -4,8 +4,8 @@ Of two boxes the larger one says where out is: along that of its axes on which t
 of its faces: Gottschalk, Lin & Manocha 1996, OBBTree, section 5). The corners of the other one's face that looks there
 are moved sideways until they are over the larger one's face, along the plane of their own: the corners of the part that
 both share, if the faces are parallel and their edges, too, also of bars that cross. At other angles the part is too
-large by corners that only one of them has. Corners of meshes, and points on the rims of cylinders, are not moved;
-beyond the edge of a box their force fades out.
+large by corners that only one of them has. Corners of meshes are not moved; beyond the edge of a box their force fades
+out.
 """
 
 import taichi as ti
@@ -13,7 +13,7 @@ import taichi as ti
 from diffsim.physics.articulated.compliance import TINY, corner_of
 from diffsim.physics.articulated.rotation import unpacked
 
-__all__ = ["meet_flat", "meet_point"]
+__all__ = ["FADE", "meet_flat", "meet_point", "rim_of"]
 
 FADE = 0.02
 """Over which part of the half diagonal of a box the force of a corner fades out beyond its edge."""
@@ -41,7 +41,7 @@ def meet_point(touch: ti.template(), tree: ti.template(), motion: ti.template(),
     centre = motion.position[env, row, own] + carrying @ touch.geom_position[env, a]
     between = out_of.transpose() @ (centre - middle)
     half = touch.geom_size[env, b]
-    size = reach_of(touch, env, a)
+    size = touch.geom_size[env, a]
     margin = touch.margin[env, spot]
     far = 3.0 * (half.dot(half) + size.dot(size) + margin * margin)
     if between.dot(between) < far:
@@ -69,14 +69,6 @@ def meet_point(touch: ti.template(), tree: ti.template(), motion: ti.template(),
         touch.place_of[env, row, store] = ti.Vector([0.0, 0.0, 0.0])
         if ti.static(touch.held):
             touch.bend[env, row, store] = ti.Vector([0.0, 0.0, 0.0, 0.0, 0.0])
-
-
-@ti.func
-def reach_of(touch: ti.template(), env, geom):
-    """Half sizes of the box around a box, mesh or cylinder [m]."""
-    size = touch.geom_size[env, geom]
-    tube = ti.cast(touch.tube[geom] == 1, touch.real)
-    return tube * ti.Vector([size[0], size[0], size[1]]) + (1.0 - tube) * size
 
 
 @ti.func
@@ -135,7 +127,7 @@ def meet_flat(touch: ti.template(), tree: ti.template(), motion: ti.template(), 
     own = along.transpose() @ normal
     scaled = size * own
     lowest = along @ (-(size * scaled) / ti.sqrt(scaled.dot(scaled) + TINY))
-    out = tube * rim_of(touch, env, spot, along, own, size) + (1.0 - tube) * lowest
+    out = tube * (along @ rim_of(touch, env, spot, own, size)) + (1.0 - tube) * lowest
     point = centre + out
     up = normal.dot(point - touch.geom_position[env, a])
     touch.overlap[env, row, store] = ti.Vector([touch.margin[env, spot] - up, 1.0])
@@ -149,12 +141,11 @@ def meet_flat(touch: ti.template(), tree: ti.template(), motion: ti.template(), 
 
 
 @ti.func
-def rim_of(touch: ti.template(), env, spot, along, own, size):
-    """(3,) from the centre of a cylinder to a point of its rim [m].
+def rim_of(touch: ti.template(), env, spot, own, size):
+    """(3,) from the centre of a cylinder to a point of its rim, in its own frame [m].
 
     Args:
         touch, env, spot: which.
-        along: (3, 3) from its frame to the world.
         own: (3,) the plane's normal in its frame.
         size: radius and half length [m].
     """
@@ -168,4 +159,4 @@ def rim_of(touch: ti.template(), env, spot, along, own, size):
     sine = ti.static(0.75**0.5) * corner[0]
     x = size[0] / length * (cosine * down[0] - sine * down[1])
     y = size[0] / length * (sine * down[0] + cosine * down[1])
-    return along @ ti.Vector([x, y, corner[2] * size[1]])
+    return ti.Vector([x, y, corner[2] * size[1]])

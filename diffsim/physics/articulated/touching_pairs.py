@@ -16,6 +16,7 @@ from diffsim.physics.articulated.integration import first_of, starts
 from diffsim.physics.articulated.rotation import unpacked
 from diffsim.physics.articulated.spatial import angular, linear, spatial
 from diffsim.physics.articulated.touch import Touch
+from diffsim.physics.articulated.touching_cans import meet_can
 from diffsim.physics.articulated.touching_convex import bulging
 from diffsim.physics.articulated.touching_corners import meet_flat, meet_point
 from diffsim.physics.articulated.touching_tubes import meet_tube
@@ -378,6 +379,7 @@ def meetings(touch: Touch, tree: Any, motion: Any) -> tuple[Stage, ...]:
         Stage(meet_point, geometry, touch.points),
         Stage(meet_flat, geometry, touch.flats),
         Stage(meet_tube, geometry, touch.tubes),
+        Stage(meet_can, geometry, touch.cans),
         *bulging(touch, tree, motion),
         *height_fields.stages(touch, tree, motion),
     )

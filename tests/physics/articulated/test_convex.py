@@ -83,11 +83,11 @@ def test_distances_are_mujocos(pairs):
         apart = theirs[:, k] > 1e-3
         assert apart.sum() > 15
         smooth = shape in ("sphere", "ellipsoid")
-        thick = 1e-6 if smooth else 2.0 * 2e-3 * (sum(other) + (sum(size) if first == "cylinder" else 0.0))
+        thin = 0.0 if smooth else 2e-3 * min(max(size), max(other))
         off = theirs[:, k] - distance[:, k]
-        assert np.abs(off[apart]).max() < thick, (first, shape)
-        if not smooth:
-            assert off[apart].min() > -1e-6, (first, shape)  # too thick, never too thin
+        # Edges are round, so what is there is too thin; ends of capsules are half a thickness too thick on their way.
+        assert off[apart].min() > -4.0 * thin - 1e-6, (first, shape)
+        assert off[apart].max() < 0.5 * thin + 1e-6, (first, shape)
 
 
 def test_normals_and_places_are_mujocos(pairs):

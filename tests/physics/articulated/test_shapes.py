@@ -176,10 +176,14 @@ def shape_scene(kind):
     upper = {
         "box on box": ds.Geom("two", "box", (0.1, 0.06, 0.05), friction=0.5, margin=0.002),
         "cylinder on box": ds.Geom("two", "cylinder", (0.06, 0.05), friction=0.5, margin=0.002),
+        "box on cylinder": ds.Geom("two", "box", (0.1, 0.06, 0.05), friction=0.5, margin=0.002),
+        "box across cylinder": ds.Geom("two", "box", (0.1, 0.06, 0.05), friction=0.5, margin=0.002),
         "capsule on cylinder": ds.Geom("two", "capsule", (0.05, 0.1), orientation=TURNED, friction=0.5, margin=0.002),
     }[kind]
     lower = ds.Geom("one", "box", (0.2, 0.21, 0.1), friction=0.3)
-    if kind == "capsule on cylinder":
+    if kind == "box across cylinder":
+        lower = ds.Geom("one", "cylinder", (0.1, 0.2), orientation=LYING, friction=0.3)
+    if kind in ("capsule on cylinder", "box on cylinder"):
         lower = ds.Geom("one", "cylinder", (0.2, 0.1), friction=0.3)
     links = [
         free("one", lower, (0, 0, 0), orientation=(1, 0.03, 0.02, 0.1)),
@@ -190,7 +194,17 @@ def shape_scene(kind):
 
 @pytest.mark.parametrize("executor", ["staged", *(pytest.param(e, marks=pytest.mark.bench) for e in ("fused", "wide"))])
 @pytest.mark.parametrize(
-    "kind", ["cylinder", "ellipsoid", "mesh", "box on box", "cylinder on box", "capsule on cylinder"]
+    "kind",
+    [
+        "cylinder",
+        "ellipsoid",
+        "mesh",
+        "box on box",
+        "cylinder on box",
+        "box on cylinder",
+        "box across cylinder",
+        "capsule on cylinder",
+    ],
 )
 def test_gradients_agree_with_differences(kind, executor):
     scene = shape_scene(kind)
