@@ -53,13 +53,16 @@ def test_a_walker_of_200_steps_is_that_of_a_cpu(executor, adjoint, envs):
     """Its feet stick and come off: where rounding makes it a step later, a gradient is another by some hundredths.
 
     So it is as near to a CPU's as that is to one in float64: of all copies no worse than four times, of one alone no
-    worse than the worst.
+    worse than the worst. So are losses, of which all but those of a copy or two are the same to rounding.
     """
     params, losses, grads = reference("walker")
+    _, exact, slopes = reference("walker", "f64")
     found, gradient = on_vulkan("walker", executor, adjoint, envs, params)
-    own = errors(grads, reference("walker", "f64")[2])
+    own = errors(grads, slopes)
     assert np.median(own) < 5e-3
-    assert np.abs(found - losses[:envs]).max() <= ROUNDING * np.abs(losses).max()
+    off = np.abs(found - losses[:envs])
+    assert np.quantile(off, 0.95) <= ROUNDING * np.abs(losses).max()
+    assert off.max() <= 4.0 * np.abs(losses - exact).max()
     away = errors(gradient, {name: value[:envs] for name, value in grads.items()})
     assert np.median(away) < (own.max() if envs == 1 else 4.0 * np.median(own))
 

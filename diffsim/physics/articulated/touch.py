@@ -98,7 +98,7 @@ class Touch:
     near_corner: Any  # (env, row, 3 * substep spot + k) corners of its triangle, those first
     bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
     settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
-    contact_force: Any  # (env, row, spot) on the second geom [N], mean of the substeps; only recorded (see staged.py)
+    contact_force: Any  # (env, row, spot) on the second geom [N], a mean; only recorded: `engine/staged.py`
     contact_point: Any  # (env, row, spot) in the first substep [m]
     contact: Any  # (env, row, substep spot) events of `diffsim.events`; None unless everything is recorded
     real: Any  # the type of numbers
