@@ -1,9 +1,10 @@
 """The impulses of a round of impacts: which give, which slide, the solution and its inverse. Forward only.
 
-See `rigid_bodies.impacts` for what is solved. An active set finds which way each impact goes (`active_set.pivot`).
-Where it finds none, some sweeps of projected Gauss-Seidel guess; what gives then is a system of linear equations, whose
-solution says whether the guess was right. If not, sweeps go on from it (Silcowitz, Niebe & Erleben 2010, "Projected
-Gauss-Seidel subspace minimization method"): alone, they would take thousands where bodies stand on each other.
+See `rigid_bodies.impacts` for what is solved. Some sweeps of projected Gauss-Seidel guess which way each impact goes;
+what gives then is a system of linear equations, whose solution says whether the guess was right. If not, or if many
+impulses are right, an active set finds which are taken (`active_set.pivot`). Where it finds none, sweeps go on
+(Silcowitz, Niebe & Erleben 2010, "Projected Gauss-Seidel subspace minimization method"): alone, they would take
+thousands where bodies stand on each other.
 """
 
 import taichi as ti
@@ -51,35 +52,52 @@ def search(touch: ti.template(), hits: ti.template(), env, row, turn, known):
         still = ti.max(still, hits.still * ti.abs(hits.wanted[env, u]))
         acts = hits.kind[env, row, turn * hits.room + u // 2] != NOTHING
         rough = ti.max(rough, ti.cast(acts and friction_of(touch, hits, env, row, u) > 0.0, ti.i32))
-    n, right = pivot(touch, hits, env, row, turn, known, still, rough), False
-    if n >= 0:
-        eliminate(touch, hits, env, row, turn, n)
-        share(hits, env, n)
-        # Without parts of what adds up to nothing; if one would pull, about as compliant contacts; at last as they are.
-        for way in range(4):
-            if not right:
-                if way == 3:
-                    for u in range(2 * known):
-                        hits.found[env, u] = hits.centre[env, u]
-                else:
-                    settle(touch, hits, env, row, turn, n, 0)
-                    if way > 0:
-                        lean(hits, env, row, turn, n, way - 1)
-                right = judge(touch, hits, env, row, turn, known, rough, still, False)
-    solved = right
+    n, right, solved, looked = 0, False, False, False
     for rubs in range(rough + 1):  # normals first: two corners of a body would rub against each other where none slips
         guesses = 0
         right = solved
         while not right and guesses < GUESSES:
-            last = guesses == GUESSES - 1
-            most = ti.select(guesses < 4, FEW, FEW << ti.max(0, guesses - 3))
-            ended = sweep_on(touch, hits, env, row, turn, known, rubs, still, most)
-            n = sort(touch, hits, env, row, turn, known, rubs, still)
-            right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still, guesses >= 4)
-            if (right and rubs < rough) or (not right and guesses < 4):
-                go_on(touch, hits, env, row, known)
+            if guesses == 1 and not looked:  # few sweeps do where impacts do not depend on each other
+                looked = True
+                n = pivot(touch, hits, env, row, turn, known, still, rough)
+                if n >= 0:
+                    right = shared(touch, hits, env, row, turn, n, known, rough, still)
+                solved = right
+            if not right:
+                last = guesses == GUESSES - 1
+                most = ti.select(guesses < 4, FEW, FEW << ti.max(0, guesses - 3))
+                ended = sweep_on(touch, hits, env, row, turn, known, rubs, still, most)
+                n = sort(touch, hits, env, row, turn, known, rubs, still)
+                right = solve_guess(touch, hits, env, row, turn, n, known, rubs, ended, last, still, guesses >= 4)
+                if not looked:
+                    for i in range(n):
+                        right = right and hits.beyond[env, i] == 1
+                if (right and rubs < rough) or (not right and guesses < 4):
+                    go_on(touch, hits, env, row, known)
             guesses += 1
     return right, n
+
+
+@ti.func
+def shared(touch: ti.template(), hits: ti.template(), env, row, turn, n, known, rough, still):
+    """The impulses of an active set, where many are right: whether some are found that the inverse gives.
+
+    Without parts of what adds up to nothing; if one would pull, about those of compliant contacts; at last just those.
+    """
+    right = False
+    eliminate(touch, hits, env, row, turn, n)
+    share(hits, env, n)
+    for way in range(4):
+        if not right:
+            if way == 3:
+                for u in range(2 * known):
+                    hits.found[env, u] = hits.centre[env, u]
+            else:
+                settle(touch, hits, env, row, turn, n, 0)
+                if way > 0:
+                    lean(hits, env, row, turn, n, way - 1)
+            right = judge(touch, hits, env, row, turn, known, rough, still, False)
+    return right
 
 
 @ti.func
