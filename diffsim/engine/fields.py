@@ -13,8 +13,7 @@ And whole numbers without a gradient: constants of the scene's structure, and wh
 """
 
 import math
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,12 @@ from taichi.lang import impl
 from diffsim.engine.arrays import ROWS, Array, Lengths, Loaded, Named, Recorded, axes, count, seen_as
 from diffsim.engine.devices import MOST_BYTES, words
 from diffsim.engine.kernels import Kernels
+from diffsim.engine.limits import Explain, Limits
 from diffsim.engine.memory import Beds, Memory, attach_views
 from diffsim.engine.records import record
 from diffsim.engine.runtime import REAL
 from diffsim.engine.witness import COLUMNS, Witness
-from diffsim.errors import CapacityError, DeviceError, InputError, RoomWarning
+from diffsim.errors import DeviceError, InputError
 
 __all__ = ["Fields"]
 
@@ -63,7 +63,6 @@ class Fields:
         rooms: Mapping[str, int] | None = None,
     ):
         self.envs, self.rows, self.record_all = envs, 0, record_all
-        self._rooms = rooms
         self.tuned = tuple(tuned)
         self._shapes = {name: np.shape(value) for name, value in numbers.items()}
         sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._shapes.values()]
@@ -87,12 +86,9 @@ class Fields:
         self.constants: list[tuple[Array, np.ndarray]] = []
         self._read: set[str] = set()
         self._decided = 0  # words of four bytes in a row
-        self.limits: list[Any] = []
+        self.limits = Limits(rooms)
         self.telling = True  # whether a rollout, or its reverse, needs what is only recorded
         self.witness: Witness | None = None  # of the kernels that are made for these fields
-        self._explain: list[tuple[Callable[[int, int, int], str], str, bool]] = []  # of `limits`, see `limit`
-        self._told: set[str] = set()  # of which rooms a warning was given
-        self._full: set[str] = set()  # rooms of which there is all that there may be
         self.loss = self._place((envs,), gradient=True)
         self.total = ti.field(self.real, needs_grad=True)
         self._scalars += [self.total, self.total.grad]
@@ -145,41 +141,23 @@ class Fields:
         What a stage then says to a `limit` with that ``room`` makes a `Simulation` begin anew, with more. Where it
         cannot, as a `Stepper`, so much as ``fixed``, or all there may ever be, ``most``.
         """
-        if self._rooms is None:
-            found = most if fixed is None else min(most, fixed)
-        else:
-            found = min(most, self._rooms.get(name, first))
-        if self._rooms is None or found == most:
-            self._full.add(name)
-        return found
+        return self.limits.room(name, first, most, fixed)
 
-    def limit(self, explain: Callable[[int, int, int], str], room: str = "", *, warns: bool = False) -> Any:
+    def limit(self, explain: Explain, room: str = "", *, warns: bool = False) -> Any:
         """Where such a stage says that it had not enough room: (env, 0) the step plus one, (env, 1) what it needed.
 
         It sets the first to 0 in a prepare stage. ``explain(env, step, needed)`` is the message of the CapacityError.
         With the name of a `room`, a simulation makes more of it. If ``warns``, a stage can do without: where there is
         all the room that there may be, that is a RoomWarning, once.
         """
-        self.limits.append(self._whole((self.envs, 2)))
-        self._explain.append((explain, room, warns))
-        return self.limits[-1]
+        return self.limits.add(self._whole((self.envs, 2)), explain, room, warns=warns)
 
     def check_limit(self) -> None:
         """Raise CapacityError if a stage had not enough room in the last rollout; or warn."""
-        if not self.limits:
-            return
-        found = np.empty((len(self.limits), self.envs, 2), np.int32)
-        self.kernels.limit(found)
-        lacking = [(self._explain[k], k) for k in np.flatnonzero(found[:, :, 0].any(axis=1)).tolist()]
-        # First what there can be more of: without it a rollout may be another one.
-        for (explain, room, warns), k in sorted(lacking, key=lambda each: not each[0][1] or each[0][1] in self._full):
-            env, needed = int(np.argmax(found[k, :, 1])), int(found[k, :, 1].max())
-            message = explain(env, int(found[k, env, 0]) - 1, needed)
-            if not warns or (room and room not in self._full):
-                raise CapacityError(message, "" if room in self._full else room, needed)
-            if room not in self._told:
-                self._told.add(room)
-                warnings.warn(message, RoomWarning, stacklevel=2)
+        if self.limits.fields:
+            found = np.empty((len(self.limits.fields), self.envs, 2), np.int32)
+            self.kernels.limit(found)
+            self.limits.judge(found)
 
     def _whole(self, shape: tuple[int, ...], *, seldom: bool = False) -> Array:
         return self._keep(Array(ti.field(ti.i32), shape, counts=True, seldom=seldom), ti.i32)

@@ -187,8 +187,8 @@ class Kernels:
                     constants[k][0][i] = values[ti.static(starts[k]) + i]
 
         self.start, self.gather, self.losses, self.load = start, gather, losses, load
-        if fields.limits:
-            self._make_limit(fields.limits, envs)
+        if fields.limits.fields:
+            self._make_limit(fields.limits.fields, envs)
 
     def _make_limit(self, limits: Any, envs: int) -> None:
         @ti.kernel

@@ -10,7 +10,7 @@ import numpy as np
 import taichi as ti
 
 from diffsim.engine.arrays import Array
-from diffsim.engine.source import Source
+from diffsim.engine.source import Source, root_name
 
 __all__ = ["At", "Known"]
 
@@ -60,13 +60,6 @@ class Known(ast.NodeVisitor):
                     self.names[part.id] = None
                     self.local.add(part.id)
 
-    @staticmethod
-    def root(node: ast.expr) -> str:
-        """The name in front of all ``.x`` and ``[...]``, empty if there is none."""
-        while isinstance(node, (ast.Attribute, ast.Subscript)):
-            node = node.value
-        return node.id if isinstance(node, ast.Name) else ""
-
     def value(self, node: ast.expr) -> Any:
         """A record, field, whole number, `At`, or the whole numbers of all elements; None if it is not known."""
         if isinstance(node, ast.Constant):
@@ -76,7 +69,7 @@ class Known(ast.NodeVisitor):
         if isinstance(node, ast.Attribute):
             owner = self.value(node.value)
             if owner is None or isinstance(owner, (int, np.ndarray, At, Array)):
-                return None if self.root(node) in self.local else _plain(self.source.value(node))
+                return None if root_name(node) in self.local else _plain(self.source.value(node))
             return getattr(owner, node.attr, None)
         if isinstance(node, ast.Call) and self.source.value(node.func) is ti.static and len(node.args) == 1:
             return self.value(node.args[0])

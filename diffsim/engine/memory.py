@@ -234,7 +234,7 @@ class Memory:
 
     def limit(self, out: np.ndarray) -> None:
         """See `Kernels`."""
-        for k, limit in enumerate(self._fields.limits):
+        for k, limit in enumerate(self._fields.limits.fields):
             out[k] = limit.view
 
     def clear_sums(self) -> None:

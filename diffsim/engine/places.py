@@ -17,7 +17,7 @@ import taichi as ti
 from diffsim.engine.arrays import Array, Shaped
 from diffsim.engine.fingerprint import is_own
 from diffsim.engine.known import At, Known
-from diffsim.engine.source import Source, is_func
+from diffsim.engine.source import Source, is_func, root_name
 from diffsim.engine.stages import Passes, Stage
 from diffsim.errors import InputError
 
@@ -285,17 +285,13 @@ class _Function(Known):
         if not self._slot(node, "read"):
             self.visit(node.value)
 
-    def visitAttribute(self, node: ast.Attribute) -> None:
-        if not self._slot(node, "read"):
-            self.generic_visit(node)
-
     def visit_Name(self, node: ast.Name) -> None:
         known = self.names.get(node.id)
         if isinstance(known, At) and known.what == "row":
             self._walk.refuse(self.source.place(node), _CLOCK)
 
     def visit_Call(self, node: ast.Call) -> None:
-        mine = self.root(node.func) in self.local
+        mine = root_name(node.func) in self.local
         callee = self.value(node.func) if mine else self.source.value(node.func)
         if callee in (ti.atomic_add, ti.atomic_sub) and node.args:
             for argument in node.args[1:]:

@@ -15,7 +15,7 @@ from typing import Any
 import taichi as ti
 
 from diffsim.engine.arrays import Array
-from diffsim.engine.source import Source, is_func
+from diffsim.engine.source import Source, is_func, root_name
 from diffsim.errors import InputError
 
 __all__ = ["check"]
@@ -261,7 +261,7 @@ class _Reader(ast.NodeVisitor):
         if slot is not None:
             written = self._written(node, slot)
             self._seen[written] = {name for part in written for name in _NAMES.findall(part)}
-        elif _root(node) in self._changing and not self._is_static(node.slice):
+        elif root_name(node) in self._changing and not self._is_static(node.slice):
             self._refuse(node, _READ_AT)
         while isinstance(node, ast.Subscript):
             self.visit(node.slice)
@@ -295,7 +295,7 @@ class _Reader(ast.NodeVisitor):
         slot = None
         while isinstance(node, ast.Subscript):
             slot, node = node, node.value
-        return None if self.is_local(node) or _root(node) is None else slot
+        return None if self.is_local(node) or root_name(node) is None else slot
 
     def is_local(self, node: ast.expr) -> bool:
         """Whether it is the name of something that is computed here."""
@@ -364,7 +364,7 @@ class _Reader(ast.NodeVisitor):
                 self._calls.append(node)
 
     def _callee(self, node: ast.expr) -> Any:
-        found = None if _root(node) in self._locals.union(self.source.arguments) else self.source.value(node)
+        found = None if root_name(node) in self._locals.union(self.source.arguments) else self.source.value(node)
         return found if callable(found) else None
 
     # What is known when the kernel is compiled
@@ -395,12 +395,5 @@ def _set_by(target: ast.expr | None) -> Iterator[tuple[str, bool]]:
     if isinstance(target, ast.Tuple):
         for each in target.elts:
             yield from _set_by(each)
-    elif target is not None and (name := _root(target)) is not None:
+    elif target is not None and (name := root_name(target)) is not None:
         yield name, isinstance(target, ast.Name)
-
-
-def _root(node: ast.expr) -> str | None:
-    """The name in front of all ``.x`` and ``[...]``."""
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None

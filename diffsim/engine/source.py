@@ -15,7 +15,7 @@ from taichi.lang._wrap_inspect import getsourcelines
 
 from diffsim.errors import InputError
 
-__all__ = ["Source", "is_func"]
+__all__ = ["Source", "is_func", "root_name"]
 
 _known: dict[int, tuple[CodeType, list[str], ast.FunctionDef]] = {}
 """What was read before, by the place of the function's code; nobody changes the trees."""
@@ -26,6 +26,13 @@ _CLOSING = 30  # most lines, without code in them, that close brackets at the en
 def is_func(value: object) -> bool:
     """Whether it is a ``@ti.func``."""
     return bool(getattr(value, "_is_taichi_function", False))
+
+
+def root_name(node: ast.expr) -> str | None:
+    """The name in front of all ``.x`` and ``[...]``, if there is one."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 class Source:

@@ -96,7 +96,7 @@ class Touch:
     further: Any  # (spot over fields,) 1 for the second spot of a ball
     near_corners: Any  # (env, row, substep spot) between how many corners lies what is nearest; 0: nothing is near
     near_corner: Any  # (env, row, 3 * substep spot + k) corners of its triangle, those first
-    bend: Any  # (env, row, pair) how the normal turns: see `touching_pairs.carry_over`; None if all pairs move
+    bend: Any  # (env, row, pair) how the normal turns: see `turning_normals.carry_over`; None if all pairs move
     settled: Any  # (env, row, spot) what the force of a step was in the end [N]; None but with Runge and Kutta's
     contact_force: Any  # (env, row, spot) on the second geom [N], a mean; only recorded: `engine/staged.py`
     contact_point: Any  # (env, row, spot) in the first substep [m]
